@@ -1,0 +1,113 @@
+"""What the workbook does in the learner's place: apply a solution, catch up, clean up. Through kubectl."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from checks import kubeconfig as configuration
+from checks.errors import CahierError, UsageError
+from checks.lab import Lab, find_lab
+from checks.stage import rename
+
+_console = Console(highlight=False, soft_wrap=True)
+
+
+def apply_files(
+    lab: Lab, state: str, kubeconfig: str | None, namespace: str, colleague: str | None, database: str | None
+) -> Sequence[str]:
+    """Apply the YAML files of a state of the lab; their names. Raises CahierError."""
+    files = _renamed(lab, state, namespace, colleague, database)
+    for name, text in files.items():
+        _kubectl(["apply", "-n", namespace, "-f", "-"], kubeconfig, text, name)
+    return list(files)
+
+
+def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague: str | None) -> None:
+    """Bring the learner to the start of `lab`: the solutions of the labs it builds on, and its own setup."""
+    own = namespace or configuration.read(kubeconfig).namespace
+    for earlier in (find_lab(name) for name in lab.about.prerequisites):
+        if earlier.about.colleague == "required" and not colleague:
+            raise UsageError(
+                f"Le TP {earlier.short_name} se fait à deux : il manque le namespace de votre collègue.",
+                "Ajoutez par exemple --collegue user-bob",
+            )
+        for file in apply_files(earlier, "solution", kubeconfig, own, colleague, None):
+            _console.print(f"[green]✔[/] {earlier.short_name} : {file} appliqué dans {own}")
+        _tell(
+            earlier, "Pour finir ce TP précédent, à vous de lancer :", earlier.about.solution.commands, own, colleague
+        )
+    _tell(lab, "Avant de commencer, lancez :", lab.about.setup.commands, own, colleague)
+    _tell(lab, "Votre collègue doit avoir lancé :", lab.about.setup.colleague_commands, own, colleague)
+    _console.print(f"\nVous êtes au début de {lab.short_name} : [bold]cahier commencer {lab.short_name}[/]")
+
+
+def _tell(lab: Lab, words: str, commands: Sequence[str], namespace: str, colleague: str | None) -> None:
+    if commands:
+        _console.print(f"[bold]{words}[/]")
+    for command in commands:
+        _console.print("  " + rename(command, lab.about.story, namespace, colleague, None))
+
+
+def clean(labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *, quiet: bool = False) -> None:
+    """Delete from the learner's namespace the objects that the labs' files name, and nothing else."""
+    own = namespace or configuration.read(kubeconfig).namespace
+    removed = []
+    for lab in labs:
+        for kind, name in sorted(_named_objects(lab, own)):
+            said = _kubectl(
+                ["delete", kind, name, "-n", own, "--ignore-not-found", "--now"], kubeconfig, "", lab.name
+            )
+            if said.strip():
+                removed.append(f"{kind}/{name}")
+                if not quiet:
+                    _console.print(f"[green]✔[/] {kind}/{name} supprimé ({lab.short_name})")
+    if quiet:
+        return
+    if not removed:
+        _console.print(f"Rien à retirer de {own}.")
+    _console.print(
+        "[dim]Les tunnels ouverts se ferment avec Ctrl-C ; les bases, avec « cahier catalogue arreter NOM ».[/]"
+    )
+
+
+def _named_objects(lab: Lab, namespace: str) -> set[tuple[str, str]]:
+    found = set()
+    for state in ("depart", "solution"):
+        for text in _renamed(lab, state, namespace, None, None).values():
+            for document in yaml.safe_load_all(text):
+                if isinstance(document, dict) and document.get("kind") and document.get("metadata"):
+                    found.add((str(document["kind"]).lower(), str(document["metadata"]["name"])))
+    return found
+
+
+def _renamed(lab: Lab, state: str, namespace: str, colleague: str | None, database: str | None) -> Mapping[str, str]:
+    return {
+        name: rename(text, lab.about.story, namespace, colleague, database) for name, text in lab.files(state).items()
+    }
+
+
+def _kubectl(arguments: Sequence[str], kubeconfig: str | None, text: str, about: str) -> str:
+    command = ["kubectl", *(["--kubeconfig", kubeconfig] if kubeconfig else []), *arguments]
+    with tempfile.TemporaryDirectory(prefix="cahier-") as folder:
+        try:
+            done = subprocess.run(
+                command, input=text, cwd=Path(folder), capture_output=True, text=True, timeout=120, check=False
+            )
+        except FileNotFoundError:
+            raise CahierError(
+                "kubectl n’est pas installé sur cette machine.",
+                "Installez-le : https://kubernetes.io/fr/docs/tasks/tools/install-kubectl/",
+            ) from None
+        except subprocess.TimeoutExpired:
+            raise CahierError("Le cluster n’a pas répondu en deux minutes.", "Vérifiez : cahier verifier tp1") from None
+    if done.returncode:
+        raise CahierError(
+            f"{about} : {done.stderr.strip()}", "Vérifiez vos droits et votre namespace : cahier verifier tp1"
+        )
+    return done.stdout

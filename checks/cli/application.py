@@ -1,0 +1,46 @@
+"""Assembles the commands."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+import typer
+
+from checks import __version__
+from checks.cli import catalogue, cluster, labs, play, verify
+
+app = typer.Typer(
+    name="cahier",
+    help="Travaux pratiques Kubernetes pour le SSPCloud : suivez un TP, vérifiez votre travail sur un vrai cluster.",
+    no_args_is_help=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(cluster.app, name="cluster", rich_help_panel="Petit SSPCloud local")
+app.add_typer(catalogue.app, name="catalogue", rich_help_panel="Petit SSPCloud local")
+labs.register(app)
+verify.register(app)
+play.register(app)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"cahier {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Montrer le détail technique des problèmes.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Afficher la version.")
+    ] = False,
+) -> None:
+    """Prepare the logs; without a command, say where the learner is."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.CRITICAL)
+    if context.invoked_subcommand is None:
+        labs.where_am_i()

@@ -1,0 +1,119 @@
+"""`cahier catalogue`: what the platform's catalogue would launch, on any cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from checks.cli.options import Kubeconfig, Namespace
+
+if TYPE_CHECKING:
+    from checks.kubernetes_api import Api
+    from checks.local_cluster.catalogue import Release
+
+app = typer.Typer(
+    help="Le catalogue de services : lancer une base comme le ferait le formulaire du SSPCloud.",
+    no_args_is_help=True,
+)
+
+_SERVICES = ("postgresql",)
+
+
+@app.command("lancer")
+def launch(
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Le service à lancer : postgresql.")],
+    name: Annotated[
+        str | None,
+        typer.Option("--nom", metavar="NOM", help="Nom du service (par défaut : postgresql-cnpg- et six chiffres)."),
+    ] = None,
+    opened: Annotated[
+        bool,
+        typer.Option(
+            "--ouvert",
+            help="Ouvrir aux autres namespaces (décoche « Only allow access from the same namespace »).",
+        ),
+    ] = False,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Lancer un service dans votre namespace et attendre qu’il soit prêt."""
+    from checks.errors import UsageError
+    from checks.local_cluster import catalogue
+    from checks.local_cluster.progress import TerminalProgress
+
+    if service not in _SERVICES:
+        raise UsageError(f"Le catalogue local n’a pas de « {service} ».", f"Il propose : {', '.join(_SERVICES)}")
+    api, own = _connect(kubeconfig, namespace)
+    release = catalogue.launch_postgresql(api, own, name, opened, TerminalProgress())
+    _show_notes(release, catalogue.default_user(api, own), catalogue.DATABASE, catalogue.PORT)
+
+
+def _show_notes(release: Release, user: str, database: str, port: int) -> None:
+    """What the platform shows once a service is launched."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"[bold green]✔[/] [bold]{release.name}[/] est prêt dans {release.namespace}.")
+    console.print("Depuis l’intérieur du cluster :")
+    console.print(f"  Hôte            {release.host}")
+    console.print(f"                  ({release.short_host} suffit depuis {release.namespace})")
+    console.print(f"  Port            {port}")
+    console.print(f"  Utilisateur     {user}")
+    console.print(f"  Base            {database}")
+    read = f"kubectl get secret {release.name} -n {release.namespace} -o jsonpath='{{.data.password}}' | base64 -d"
+    console.print(f"  Mot de passe    {read}", markup=False)
+    if release.policies:
+        console.print(
+            f"NetworkPolicy {', '.join(release.policies)} : elle n’autorise que les pods de {release.namespace}."
+        )
+    else:
+        console.print("Aucune NetworkPolicy : les pods de tous les namespaces peuvent l’atteindre.")
+    console.print(f"Pod : {release.pod}. Pour l’arrêter : [bold]cahier catalogue arreter {release.name}[/]")
+
+
+@app.command("lister")
+def list_releases(namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
+    """Lister vos services du catalogue."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from checks.cli.cluster import age
+    from checks.local_cluster import catalogue
+
+    api, own = _connect(kubeconfig, namespace)
+    found = catalogue.releases(api, own)
+    console = Console(highlight=False, markup=False)
+    if not found:
+        console.print(f"Aucun service du catalogue dans {own}. Pour en lancer un : cahier catalogue lancer postgresql")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("Nom", "État", "Hôte", "NetworkPolicy", "Âge"):
+        table.add_column(title, overflow="fold")
+    for one in found:
+        created = age(one.created) if one.created else "–"
+        table.add_row(one.name, one.state, one.short_host, ", ".join(one.policies) or "aucune", created)
+    console.print(table)
+
+
+@app.command("arreter")
+def stop(
+    name: Annotated[str, typer.Argument(metavar="NOM", help="Le nom du service (cahier catalogue lister).")],
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Arrêter un service et retirer tout ce qu’il a mis dans votre namespace, rien d’autre."""
+    from checks.local_cluster import catalogue
+    from checks.local_cluster.progress import TerminalProgress
+
+    api, own = _connect(kubeconfig, namespace)
+    catalogue.stop(api, own, name, TerminalProgress())
+    typer.echo(f"{name} est arrêté : il ne reste rien de lui dans {own}.")
+
+
+def _connect(kubeconfig: str | None, namespace: str | None) -> tuple[Api, str]:
+    """The API as kubectl would reach it, and the namespace to work in."""
+    from checks.kubernetes_api import Api
+
+    api = Api(kubeconfig)
+    return api, namespace or api.credentials.namespace

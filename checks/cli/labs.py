@@ -1,0 +1,228 @@
+"""Commands around a lab: see them, begin one, read a hint or the solution."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from checks.cli.options import Colleague, ColleagueUser, Kubeconfig, LabName, Namespace, Port, connect
+from checks.errors import AccessError, CahierError, UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from checks.lab import Lab
+
+_MARKS = {"passed": "✔ terminé", "failed": "✎ en cours", "unverified": "? à revoir", "error": "! à revoir", "": "–"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("lister", rich_help_panel="Choisir")(list_labs)
+    app.command("commencer", rich_help_panel="Choisir")(begin)
+    app.command("indice", rich_help_panel="Pendant un TP")(hint)
+    app.command("solution", rich_help_panel="Pendant un TP")(solution)
+
+
+def where_am_i() -> None:
+    """`cahier` alone: who I am, progress, the next step."""
+    from rich.console import Console
+
+    from checks import kubeconfig
+    from checks.lab import all_labs
+    from checks.state import load
+
+    console = Console(highlight=False)
+    console.print("[bold cyan]Cahier Kubernetes[/] · travaux pratiques pour le SSPCloud\n")
+    place = ""
+    try:
+        credentials = kubeconfig.read()
+        place = f"{credentials.server} {credentials.namespace}"
+        console.print(
+            f"Contexte [bold]{credentials.context or 'du pod'}[/], namespace [bold]{credentials.namespace}[/]"
+        )
+    except CahierError as error:
+        console.print(f"[yellow]{error.message}[/]")
+        console.print(f"[green]→[/] {error.remedy}")
+    labs = all_labs()
+    memory = load()
+    done = {lab.name: memory.lab(place, lab.name) for lab in labs}
+    console.print()
+    console.print(_table(place))
+    following = next((lab for lab in labs if done[lab.name].status != "passed"), None)
+    if following is None:
+        console.print("\n[bold green]Tous les TP sont terminés : bravo ![/]")
+        return
+    verb = "verifier" if done[following.name].status else "commencer"
+    console.print(f"\nÉtape suivante : [bold]cahier {verb} {following.short_name}[/]   ({following.about.title})")
+    console.print("[dim]Toutes les commandes : cahier --help[/]")
+
+
+def list_labs() -> None:
+    """Lister les TP, leur durée et votre avancement."""
+    from rich.console import Console
+
+    from checks import kubeconfig
+
+    place = ""
+    try:
+        credentials = kubeconfig.read()
+        place = f"{credentials.server} {credentials.namespace}"
+    except AccessError:
+        pass  # the labs can be listed without any cluster
+    Console(highlight=False).print(_table(place))
+
+
+def _table(place: str) -> Table:
+    from rich.table import Table
+
+    from checks.lab import all_labs
+    from checks.render.terminal import number
+    from checks.state import load
+
+    memory = load()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("TP", style="bold cyan", no_wrap=True)
+    table.add_column("Titre", ratio=1)
+    table.add_column("Durée", justify="right", no_wrap=True)
+    table.add_column("À deux", justify="center")
+    table.add_column("Avancement", no_wrap=True)
+    for lab in all_labs():
+        progress = memory.lab(place, lab.name)
+        points = f" {number(progress.points)}/{number(progress.points_max)}" if progress.status else ""
+        pair = "oui" if lab.about.colleague == "required" else ""
+        state = _MARKS.get(progress.status, "–") + points
+        table.add_row(lab.short_name, lab.about.title, f"{lab.about.duration_minutes} min", pair, state)
+    return table
+
+
+def begin(
+    name: LabName,
+    into: Annotated[
+        Path | None, typer.Option("--dossier", metavar="DOSSIER", help="Où copier les fichiers (par défaut : ici).")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--ecraser", help="Remplacer vos fichiers par ceux du départ.")] = False,
+) -> None:
+    """Commencer un TP : copier ses fichiers de départ et dire par où commencer."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from checks.lab import find_lab
+
+    lab = find_lab(name)
+    console = Console(highlight=False)
+    folder = (into or Path.cwd()) / lab.name
+    copied = _copy_start(lab, folder, overwrite)
+    console.print(
+        f"[bold cyan]{lab.short_name.upper()}[/] · [bold]{lab.about.title}[/] ({lab.about.duration_minutes} min)\n"
+    )
+    console.print(Markdown("\n".join(f"- {objective}" for objective in lab.about.objectives)))
+    console.print()
+    if copied:
+        console.print(f"Fichiers de départ dans [bold]{folder}[/] : {', '.join(copied)}", soft_wrap=True)
+        console.print("Complétez ce qui est marqué « À FAIRE ».")
+    console.print(f"L’énoncé : {lab.page}", soft_wrap=True)
+    pair = " --collegue user-…" if lab.about.colleague == "required" else ""
+    console.print(f"Puis : [bold]cahier verifier {lab.short_name}{pair}[/]")
+
+
+def _copy_start(lab: Lab, folder: Path, overwrite: bool) -> list[str]:
+    names = list(lab.files("depart"))
+    kept = [name for name in names if (folder / name).exists()]
+    if kept and not overwrite:
+        raise UsageError(
+            f"{folder / kept[0]} existe déjà : vos fichiers n’ont pas été touchés.",
+            f"Pour repartir de zéro : cahier commencer {lab.short_name} --ecraser",
+        )
+    if names:
+        folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        shutil.copyfile(lab.folder / "depart" / name, folder / name)
+    return names
+
+
+def hint(
+    name: LabName,
+    namespace: Namespace = None,
+    colleague: Colleague = None,
+    colleague_user: ColleagueUser = None,
+    port: Port = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Donner un indice sur la première erreur ; chaque appel en dit un peu plus."""
+    from rich.console import Console
+
+    from checks import state
+    from checks.cli.verify import place
+    from checks.lab import find_lab
+    from checks.runner import run
+    from checks.verdict import Status
+
+    lab = find_lab(name)
+    cluster = connect(kubeconfig, namespace, colleague, colleague_user, port)
+    if lab.about.colleague == "required":
+        _ = cluster.colleague
+    with Console(stderr=True).status("Je regarde où vous en êtes…"):
+        verdict, _findings = run(lab, cluster, refresh=cluster.refresh, seconds=0)
+    console = Console(highlight=False)
+    failed = next((result for result in verdict.checks if result.status is Status.FAILED), None)
+    if failed is None:
+        console.print("Je ne vois pas d’erreur : lancez la vérification complète.")
+        console.print(f"[bold]cahier verifier {lab.short_name}[/]")
+        return
+    memory = state.load()
+    read = memory.lab(place(cluster), lab.name).hints
+    texts = lab.about.hints.get(failed.id) or (failed.cause,)
+    step = min(read.get(failed.id, 0), len(texts) - 1)
+    read[failed.id] = step + 1
+    state.save(memory)
+    console.print(f"[bold]{failed.title}[/]")
+    console.print(f"Indice {step + 1}/{len(texts)} : {texts[step]}")
+    if step + 1 < len(texts):
+        console.print(f"[dim]Encore un peu : cahier indice {lab.short_name}[/]")
+    else:
+        console.print(f"[dim]C’était le dernier. Le remède : cahier verifier {lab.short_name} --aide[/]")
+
+
+def solution(
+    name: LabName,
+    namespace: Namespace = None,
+    colleague: Colleague = None,
+    database: Annotated[
+        str | None,
+        typer.Option("--base", metavar="NOM", help="Nom de la base du catalogue, si ce n’est pas celui du TP."),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--appliquer", help="Appliquer la solution dans votre namespace.")] = False,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Montrer la solution d’un TP, avec vos noms ; --appliquer la met en place."""
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    from checks import kubeconfig as configuration
+    from checks.lab import find_lab
+    from checks.stage import rename
+
+    lab = find_lab(name)
+    try:
+        own = namespace or configuration.read(kubeconfig).namespace
+    except AccessError:
+        if apply:
+            raise
+        own = lab.about.story.namespace
+    console = Console(highlight=False)
+    for file, text in lab.files("solution").items():
+        console.print(f"[bold]{file}[/]")
+        renamed = rename(text, lab.about.story, own, colleague, database)
+        console.print(Syntax(renamed, "yaml", background_color="default"))
+    if lab.about.solution.commands:
+        console.print("[bold]Puis, dans un terminal :[/]")
+    for command in lab.about.solution.commands:
+        console.print("  " + rename(command, lab.about.story, own, colleague, database), soft_wrap=True)
+    if apply:
+        from checks.cli.play import apply_solution
+
+        apply_solution(lab, kubeconfig, own, colleague, database)

@@ -1,0 +1,71 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from checks.kubernetes_api import LiveCluster
+
+LabName = Annotated[str, typer.Argument(metavar="TP", help="Le TP : tp5_proxy_socat, tp5 ou 5.")]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        metavar="NS",
+        help="Votre namespace (par défaut : celui du contexte).",
+        rich_help_panel="Accès",
+    ),
+]
+Colleague = Annotated[
+    str | None,
+    typer.Option(
+        "--collegue", metavar="NS", help="Namespace de votre collègue, par exemple user-bob.", rich_help_panel="Accès"
+    ),
+]
+ColleagueUser = Annotated[
+    str | None,
+    typer.Option(
+        "--utilisateur-collegue",
+        metavar="NOM",
+        help="Nom d’utilisateur de votre collègue, s’il ne se déduit pas du vôtre.",
+        rich_help_panel="Accès",
+    ),
+]
+Kubeconfig = Annotated[
+    str | None,
+    typer.Option(
+        "--kubeconfig",
+        metavar="FICHIER",
+        help="Configuration à utiliser (sinon KUBECONFIG, ~/.kube/config).",
+        rich_help_panel="Accès",
+    ),
+]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", min=1, max=65535, metavar="N", help="Port local, si ce n’est pas celui du TP."),
+]
+
+
+def connect(
+    kubeconfig: str | None,
+    namespace: str | None,
+    colleague: str | None = None,
+    colleague_user: str | None = None,
+    port: int | None = None,
+) -> LiveCluster:
+    """The cluster as kubectl would reach it. Imported late: the Kubernetes client is slow to load."""
+    from checks.kubernetes_api import LiveCluster
+    from checks.machine import LocalMachine
+
+    return LiveCluster(
+        LocalMachine(),
+        kubeconfig_path=kubeconfig,
+        namespace=namespace,
+        colleague=colleague,
+        colleague_user=colleague_user,
+        port=port,
+    )

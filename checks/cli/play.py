@@ -1,0 +1,60 @@
+"""Commands that act for the learner: catch up, clean up, and the demonstration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from checks.cli.options import Colleague, Kubeconfig, LabName, Namespace
+
+if TYPE_CHECKING:
+    from checks.lab import Lab
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("rattraper", rich_help_panel="Pendant un TP")(catch_up)
+    app.command("nettoyer", rich_help_panel="Pendant un TP")(clean)
+    app.command("demo", rich_help_panel="Petit SSPCloud local")(demo)
+
+
+def apply_solution(
+    lab: Lab, kubeconfig: str | None, namespace: str, colleague: str | None, database: str | None
+) -> None:
+    """Apply the solution's files in `namespace`, with the learner's own access."""
+    from rich.console import Console
+
+    from checks.actions import apply_files
+
+    for file in apply_files(lab, "solution", kubeconfig, namespace, colleague, database):
+        Console(highlight=False).print(f"[green]✔[/] {file} appliqué dans {namespace}")
+
+
+def catch_up(
+    name: LabName, namespace: Namespace = None, colleague: Colleague = None, kubeconfig: Kubeconfig = None
+) -> None:
+    """Vous amener au début d’un TP : ce que les TP précédents auraient laissé."""
+    from checks.actions import catch_up as act
+    from checks.lab import find_lab
+
+    act(find_lab(name), kubeconfig, namespace, colleague)
+
+
+def clean(
+    name: str | None = typer.Argument(None, metavar="[TP]", help="Le TP ; tous si aucun n’est donné."),
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Retirer de votre namespace ce qu’un TP y a fait, et rien d’autre."""
+    from checks.actions import clean as act
+    from checks.lab import all_labs, find_lab
+
+    act([find_lab(name)] if name else all_labs(), kubeconfig, namespace)
+
+
+def demo() -> None:
+    """Toute l’histoire, jouée par alice et bob sur le petit SSPCloud local (créé s’il n’existe pas)."""
+    from checks.demo import play
+
+    raise typer.Exit(play())

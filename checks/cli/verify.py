@@ -1,0 +1,116 @@
+"""`cahier verifier`: the verdict of one lab."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from checks.cli.options import Colleague, ColleagueUser, Kubeconfig, LabName, Namespace, Port, connect
+from checks.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from checks.kubernetes_api import LiveCluster
+    from checks.lab import Lab
+    from checks.verdict import Verdict
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("verifier", rich_help_panel="Pendant un TP")(verify)
+
+
+def verify(
+    name: LabName,
+    namespace: Namespace = None,
+    colleague: Colleague = None,
+    colleague_user: ColleagueUser = None,
+    port: Port = None,
+    with_help: Annotated[bool, typer.Option("--aide", help="Montrer aussi le remède de chaque erreur.")] = False,
+    follow: Annotated[bool, typer.Option("--suivre", help="Vérifier de nouveau à chaque changement.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Écrire le verdict en JSON (schéma 1).")] = False,
+    delay: Annotated[
+        str,
+        typer.Option("--delai", metavar="DURÉE", help="Attente maximale de ce qui est en train de démarrer (30s, 2m)."),
+    ] = "30s",
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Vérifier un TP : ce qui marche, ce qui ne marche pas, pourquoi, et comment continuer.
+
+    Code de sortie : 0 tout est juste · 1 une erreur au moins · 2 mauvaise utilisation · 3 rien de faux, mais
+    quelque chose n’a pas pu être vérifié.
+
+    Exemples : cahier verifier tp2 · cahier verifier tp5 --collegue user-alice --aide
+    """
+    from rich.console import Console
+
+    from checks.lab import find_lab
+
+    lab = find_lab(name)
+    seconds = parse_duration(delay)
+    if follow and as_json:
+        raise UsageError("--suivre et --json ne vont pas ensemble.", "Choisissez l’un des deux.")
+    cluster = connect(kubeconfig, namespace, colleague, colleague_user, port)
+    if lab.about.colleague == "required":
+        _ = cluster.colleague
+    console = Console(highlight=False)
+    verdict = check_once(console, lab, cluster, seconds, with_help=with_help, as_json=as_json)
+    if follow and verdict.exit_code:
+        from checks.follow import changes
+
+        for _change in changes(cluster, lab):
+            console.rule(style="dim")
+            cluster.refresh()
+            verdict = check_once(console, lab, cluster, seconds, with_help=with_help)
+            if not verdict.exit_code:
+                break
+    raise typer.Exit(verdict.exit_code)
+
+
+def check_once(
+    console: Console, lab: Lab, cluster: LiveCluster, seconds: float, *, with_help: bool = False, as_json: bool = False
+) -> Verdict:
+    """Run the lab's checks once, show the verdict and remember it."""
+    from rich.console import Console
+
+    from checks import state
+    from checks.render.terminal import show
+    from checks.runner import run
+    from checks.verdict import to_json
+
+    progress = Console(stderr=True)
+    with progress.status(f"Vérification de {lab.short_name}…") as status:
+        verdict, diagnostics = run(
+            lab,
+            cluster,
+            refresh=cluster.refresh,
+            seconds=seconds,
+            on_check=lambda check: status.update(check.title),
+        )
+    state.remember(place(cluster), verdict)
+    if as_json:
+        sys.stdout.write(to_json(verdict) + "\n")
+    else:
+        colleague = ""
+        if cluster.has_colleague:
+            colleague = f" · collègue : {cluster.colleague.namespace} ({cluster.colleague.user})"
+        show(console, lab, verdict, diagnostics, colleague=colleague, with_help=with_help)
+    return verdict
+
+
+def place(cluster: LiveCluster) -> str:
+    """Where progress is remembered for: the cluster's address and the namespace."""
+    return f"{cluster.credentials.server} {cluster.namespace}"
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `30s`, `2m`, `500ms` or `30`. Raises UsageError."""
+    found = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(ms|s|m|min)?", text.strip())
+    if found is None:
+        raise UsageError(f"« {text} » n’est pas une durée.", "Écrivez par exemple --delai 30s ou --delai 2m")
+    unit = {"ms": 0.001, "s": 1, "m": 60, "min": 60, None: 1}[found[2]]
+    return float(found[1].replace(",", ".")) * unit

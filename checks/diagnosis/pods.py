@@ -1,0 +1,156 @@
+"""Why a pod is not ready, in the words of what the cluster answered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from checks.facts import Cluster, Container, Pod
+from checks.verdict import Diagnostic
+
+_STARTING_SECONDS = 10  # a readiness probe that still fails after that is not a slow start
+_PULLING = ("ContainerCreating", "PodInitializing")
+_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+
+
+def not_ready(cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...] = ()) -> Diagnostic | None:
+    """None when `pod` is ready; else why it is not. `fix` and `commands` are the lab's own way to make it anew."""
+    if pod.deleting:
+        return Diagnostic(
+            finding=f"Le pod {pod.name} est en cours de suppression.",
+            cause="Un pod supprimé garde son nom jusqu’à l’arrêt de ses conteneurs (30 secondes au plus, d’ordinaire).",
+            fix=f"Attendez sa disparition, puis recréez-le. {fix}",
+            commands=(f"kubectl wait --for=delete pod/{pod.name} -n {pod.namespace} --timeout=60s", *commands),
+            look=(f"kubectl get pod {pod.name} -n {pod.namespace}",),
+        )
+    if pod.ready:
+        return None
+    look = (f"kubectl describe pod {pod.name} -n {pod.namespace}",)
+    if pod.unschedulable:
+        return Diagnostic(
+            finding=f"Le pod {pod.name} n’a été placé sur aucun nœud : {pod.unschedulable}",
+            cause="L’ordonnanceur ne trouve pas de nœud qui ait les ressources demandées.",
+            fix=f"Demandez moins (resources.requests). {fix}",
+            commands=commands,
+            look=look,
+        )
+    for container in pod.containers:
+        diagnostic = _container(cluster, pod, container, fix, commands)
+        if diagnostic is not None:
+            return diagnostic
+    diagnostic = _volume(cluster, pod, fix, commands) or _probe(cluster, pod, fix, commands)
+    if diagnostic is not None:
+        return diagnostic
+    return Diagnostic(
+        finding=f"Le pod {pod.name} n’est pas prêt (état : {pod.phase}).",
+        cause="Ses conteneurs démarrent, ou sa sonde « readiness » ne répond pas encore.",
+        fix=f"Attendez quelques secondes ; si cela dure, lisez ses événements. {fix}",
+        commands=(f"kubectl wait --for=condition=Ready pod/{pod.name} -n {pod.namespace} --timeout=60s",),
+        look=look,
+        transient=True,
+    )
+
+
+def _said(cluster: Cluster, pod: Pod, reason: str) -> str:
+    """Newest event of the pod for this reason; "" when there is none."""
+    messages = [event.message for event in cluster.events(pod.name) if event.reason == reason]
+    return messages[-1].strip() if messages else ""
+
+
+def _volume(cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...]) -> Diagnostic | None:
+    """A pod held back by a volume that cannot be mounted: a ConfigMap or Secret that does not exist."""
+    if any(container.waiting_reason not in _PULLING for container in pod.containers):
+        return None
+    said = _said(cluster, pod, "FailedMount")
+    if "not found" not in said:
+        return None
+    return Diagnostic(
+        finding=f"Le pod {pod.name} attend un volume qui ne peut pas être monté : {said}",
+        cause="Un conteneur ne démarre pas avant que tous ses volumes existent ; celui-ci cite une ConfigMap, un "
+        "Secret ou un disque absent de ce namespace.",
+        fix=f"Créez ce qui manque, ou corrigez le nom cité. {fix}",
+        commands=commands,
+        look=(f"kubectl describe pod {pod.name} -n {pod.namespace}",),
+    )
+
+
+def _probe(cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...]) -> Diagnostic | None:
+    """A pod whose containers run, but whose readiness probe fails."""
+    if not all(container.running for container in pod.containers):
+        return None
+    said = _said(cluster, pod, "Unhealthy")
+    if not said.startswith("Readiness"):
+        return None
+    if "refused" in said:
+        cause = "Rien n’écoute à l’adresse et au port que la sonde interroge (elle s’adresse à l’IP du pod)."
+    elif "statuscode" in said:
+        cause = "Le programme a répondu, mais par une erreur : la sonde ne demande pas la bonne adresse."
+    else:
+        cause = "Tant que la sonde « readiness » échoue, Kubernetes n’envoie aucun client à ce pod."
+    return Diagnostic(
+        finding=f"Le pod {pod.name} tourne, mais n’est pas prêt : {said}",
+        cause=cause,
+        fix=f"Accordez la sonde (readinessProbe) et le programme : même port, et une adresse qui existe. {fix}",
+        commands=commands,
+        look=(
+            f"kubectl describe pod {pod.name} -n {pod.namespace}",
+            f"kubectl logs {pod.name} -n {pod.namespace}",
+        ),
+        transient=_just_started(pod),
+    )
+
+
+def _just_started(pod: Pod) -> bool:
+    started = [
+        datetime.fromisoformat(status["state"]["running"]["startedAt"])
+        for status in (pod.raw.get("status") or {}).get("containerStatuses") or []
+        if (status.get("state") or {}).get("running", {}).get("startedAt")
+    ]
+    return not started or (datetime.now(UTC) - max(started)).total_seconds() < _STARTING_SECONDS
+
+
+def _container(
+    cluster: Cluster, pod: Pod, container: Container, fix: str, commands: tuple[str, ...]
+) -> Diagnostic | None:
+    look = (f"kubectl describe pod {pod.name} -n {pod.namespace}",)
+    if container.waiting_reason in _IMAGE:
+        limited = "toomanyrequests" in container.waiting_message
+        return Diagnostic(
+            finding=f"L’image « {container.image} » du pod {pod.name} n’a pas pu être téléchargée "
+            f"({container.waiting_reason}).",
+            cause="Docker Hub limite les téléchargements anonymes : il faut attendre ou s’identifier."
+            if limited
+            else "Ce nom ou cette étiquette (tag) n’existe pas dans le registre, ou le registre est injoignable.",
+            fix=f"Corrigez le nom de l’image. {fix}",
+            commands=commands,
+            look=look,
+        )
+    if container.waiting_reason == "CreateContainerConfigError":
+        return Diagnostic(
+            finding=f"Le conteneur « {container.name} » du pod {pod.name} attend une configuration absente : "
+            f"{container.waiting_message}",
+            cause="Le manifeste cite un Secret ou une ConfigMap qui n’existe pas dans ce namespace.",
+            fix=f"Créez ce qui manque, ou corrigez le nom cité. {fix}",
+            commands=commands,
+            look=look,
+        )
+    if container.terminated_reason and not container.running:
+        said = cluster.logs(pod.name, 3).strip().replace("\n", " ⏎ ")
+        return Diagnostic(
+            finding=f"Le conteneur « {container.name} » du pod {pod.name} s’est arrêté "
+            f"(code {container.exit_code}, {container.restarts} redémarrage(s)). Il a dit : « {said or 'rien'} ».",
+            cause="Le programme du conteneur se termine : ses arguments ou sa configuration sont refusés.",
+            fix=f"Lisez son journal et corrigez le manifeste. {fix}",
+            commands=commands,
+            look=(f"kubectl logs {pod.name} -n {pod.namespace}",),
+        )
+    if container.waiting_reason in (*_PULLING, ""):
+        return None
+    return Diagnostic(
+        finding=f"Le conteneur « {container.name} » du pod {pod.name} ne démarre pas : {container.waiting_reason} "
+        f"{container.waiting_message}".rstrip()
+        + ".",
+        cause="Kubernetes n’a pas pu lancer ce conteneur tel qu’il est décrit.",
+        fix=f"Corrigez le manifeste. {fix}",
+        commands=commands,
+        look=look,
+    )

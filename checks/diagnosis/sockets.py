@@ -1,0 +1,48 @@
+"""The connections that a pod itself sees, read in its own /proc/net/tcp."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from checks.facts import Cluster
+
+_ESTABLISHED = "01"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """An established TCP connection, addresses as the pod sees them."""
+
+    local_address: str
+    local_port: int
+    remote_address: str
+    remote_port: int
+
+    @property
+    def from_loopback(self) -> bool:
+        """Whether the peer is the pod's own loopback: so enters every `kubectl port-forward`."""
+        return ipaddress.ip_address(self.remote_address).is_loopback
+
+
+def established(cluster: Cluster, pod: str) -> frozenset[Connection]:
+    """Established connections of `pod`. Raises Unverifiable where the image has no `cat`."""
+    table = cluster.execute(pod, ["sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"])
+    return frozenset(_parse(table))
+
+
+def _parse(table: str) -> Iterator[Connection]:
+    for line in table.splitlines():
+        fields = line.split()
+        if len(fields) > 3 and fields[3] == _ESTABLISHED:
+            local, remote = (_address(field) for field in fields[1:3])
+            yield Connection(*local, *remote)
+
+
+def _address(field: str) -> tuple[str, int]:
+    digits, _, port = field.partition(":")
+    words = [bytes.fromhex(digits[at : at + 8])[::-1] for at in range(0, len(digits), 8)]
+    address = ipaddress.ip_address(b"".join(words))
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address), int(port, 16)

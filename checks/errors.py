@@ -1,0 +1,40 @@
+"""What can go wrong outside the learner's work, said in French with its remedy."""
+
+from __future__ import annotations
+
+EXIT_PASSED = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_UNVERIFIED = 3
+
+
+class CahierError(Exception):
+    """A problem shown to the user as one message and one remedy, never as a traceback.
+
+    `message` and `remedy` are French; `exit_code` is one of the contract's.
+    """
+
+    exit_code = EXIT_UNVERIFIED
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+class UsageError(CahierError):
+    """The command was called the wrong way: unknown lab, missing option, unknown namespace."""
+
+    exit_code = EXIT_USAGE
+
+
+class AccessError(CahierError):
+    """The cluster cannot be asked: no configuration, refused or expired credentials, silence."""
+
+
+class ClusterLost(AccessError):
+    """The cluster answers nobody any more, or no longer knows who we are: asking again is of no use."""
+
+
+class Unverifiable(CahierError):
+    """A check cannot be decided here; the message says why."""

@@ -1,0 +1,103 @@
+"""The opening of PostgreSQL's protocol: is it PostgreSQL, and which server is it, without any password.
+
+https://www.postgresql.org/docs/current/protocol-message-formats.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from dataclasses import dataclass
+from socket import socket
+
+_PROTOCOL_3 = 196608
+_SSL_REQUEST = struct.pack("!II", 8, 80877103)
+_TERMINATE = b"X\x00\x00\x00\x04"
+_AUTHENTICATION_SASL = 10
+_AUTHENTICATION_SASL_CONTINUE = 11
+# Nobody's name. For a user that does not exist PostgreSQL answers with a salt made from the name and
+# from a secret drawn at initdb (mock_authentication_nonce): the same at each call, another on each server.
+# https://github.com/postgres/postgres/blob/REL_15_STABLE/src/backend/libpq/auth-scram.c (mock_scram_secret)
+_NOBODY = "cahier-kubernetes-verification"
+
+
+class NotPostgres(Exception):
+    """What answered is not PostgreSQL, or the connection was cut; the message is French."""
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A PostgreSQL server. Two with the same `fingerprint` are the same; None: it could not be taken."""
+
+    fingerprint: str | None
+    refusal: str = ""
+
+
+def is_postgres(connection: socket) -> bool:
+    """Whether PostgreSQL answers on `connection`, which is left unusable. Raises NotPostgres."""
+    _send(connection, _SSL_REQUEST)
+    answer = _receive(connection, 1)
+    if answer not in (b"S", b"N"):
+        raise NotPostgres("ce qui répond n’est pas PostgreSQL")
+    return True
+
+
+def identify(connection: socket) -> PostgresServer:
+    """The server behind `connection`, without logging in. Raises NotPostgres."""
+    words = ["user", _NOBODY, "database", "postgres", "application_name", "cahier-kubernetes"]
+    body = struct.pack("!I", _PROTOCOL_3) + b"".join(word.encode() + b"\0" for word in words) + b"\0"
+    _send(connection, struct.pack("!I", len(body) + 4) + body)
+    kind, payload = _message(connection)
+    if kind == b"E":
+        return PostgresServer(None, _error_text(payload))
+    if kind != b"R":
+        raise NotPostgres("ce qui répond n’est pas PostgreSQL")
+    if struct.unpack("!I", payload[:4])[0] != _AUTHENTICATION_SASL:
+        with contextlib.suppress(OSError):
+            connection.sendall(_TERMINATE)
+        return PostgresServer(None)
+    first = b"n,,n=,r=Y2FoaWVyLWt1YmVybmV0ZXM"
+    initial = b"SCRAM-SHA-256\0" + struct.pack("!I", len(first)) + first
+    _send(connection, b"p" + struct.pack("!I", len(initial) + 4) + initial)
+    kind, payload = _message(connection)
+    if kind != b"R" or struct.unpack("!I", payload[:4])[0] != _AUTHENTICATION_SASL_CONTINUE:
+        return PostgresServer(None, _error_text(payload))
+    fields = dict(part.split("=", 1) for part in payload[4:].decode().split(","))
+    return PostgresServer(fields.get("s"))
+
+
+def _message(connection: socket) -> tuple[bytes, bytes]:
+    head = _receive(connection, 5)
+    size = struct.unpack("!I", head[1:])[0] - 4
+    if not 0 <= size < 65536:
+        raise NotPostgres("ce qui répond n’est pas PostgreSQL")
+    return head[:1], _receive(connection, size)
+
+
+def _error_text(payload: bytes) -> str:
+    for field in payload.split(b"\0"):
+        if field[:1] == b"M":
+            return field[1:].decode("utf-8", "replace")
+    return ""
+
+
+def _send(connection: socket, data: bytes) -> None:
+    try:
+        connection.sendall(data)
+    except OSError as error:
+        raise NotPostgres("la connexion a été coupée") from error
+
+
+def _receive(connection: socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        try:
+            part = connection.recv(size - len(data))
+        except TimeoutError as error:
+            raise NotPostgres("aucune réponse dans le délai") from error
+        except OSError as error:
+            raise NotPostgres("la connexion a été coupée") from error
+        if not part:
+            raise NotPostgres("la connexion a été fermée sans réponse")
+        data += part
+    return data

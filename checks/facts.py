@@ -1,0 +1,230 @@
+"""Facts: the typed values that checks read, and the Protocols of those who serve them.
+
+`Cluster` is served by the live client, and can be served by a snapshot or by a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from socket import socket
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of a pod: what was asked (image, command, args) and how it is."""
+
+    name: str
+    image: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    ready: bool = False
+    running: bool = False
+    restarts: int = 0
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    terminated_reason: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod. `raw` is the object as the API server gives it, for what the fields leave out."""
+
+    name: str
+    namespace: str
+    uid: str
+    labels: Mapping[str, str]
+    phase: str
+    ready: bool
+    deleting: bool
+    ip: str
+    containers: tuple[Container, ...]
+    created: datetime
+    unschedulable: str = ""
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Colleague:
+    """The colleague of a lab: a namespace, and the user whom RBAC knows."""
+
+    namespace: str
+    user: str
+
+
+@dataclass(frozen=True)
+class Access:
+    """The API server's answer to an access review; `reason` names the binding that allows."""
+
+    allowed: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event of the namespace, newest last."""
+
+    kind: str
+    name: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a kubeconfig, or a pod's ServiceAccount, says before any request is made.
+
+    `kind`: token, certificate, oidc (a token that kubectl renews by itself), exec, serviceaccount (the pod's own) or
+    none. `issued` and `expires` bound the token or client certificate, None where they cannot be read.
+    """
+
+    source: str
+    context: str
+    server: str
+    namespace: str
+    kind: str
+    expires: datetime | None = None
+    issued: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ForwardCommand:
+    """A `kubectl port-forward` as its command line tells it. `namespace` "" means: could not be known."""
+
+    kind: str
+    name: str
+    namespace: str
+    ports: Mapping[int, int]
+    """Local port to remote port."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A process that listens on a TCP port of this machine. `pid` None: it belongs to somebody else."""
+
+    address: str
+    port: int
+    pid: int | None
+    process: str
+    command: tuple[str, ...] = ()
+    forward: ForwardCommand | None = None
+
+
+@dataclass(frozen=True)
+class KubectlVersion:
+    """A kubectl found on this machine, with its version."""
+
+    path: Path
+    major: int
+    minor: int
+
+
+class Machine(Protocol):
+    """The learner's own machine."""
+
+    def listeners(self, port: int) -> Sequence[Listener]:
+        """Who listens on `port`."""
+
+    def forwards(self) -> Sequence[ForwardCommand]:
+        """Every `kubectl port-forward` that runs on this machine."""
+
+    def connect(self, port: int) -> socket:
+        """A connection to 127.0.0.1:`port`, or ::1 where only that answers. Raises OSError."""
+
+    def kubectl(self) -> KubectlVersion | None:
+        """The kubectl of the PATH, None when there is none."""
+
+
+class Cluster(Protocol):
+    """What a check may ask of the cluster, as the learner, with the learner's own rights.
+
+    Lists are fetched once per run and shared. Every method may raise `AccessError` (the cluster
+    cannot be asked: shown as the checker's trouble) or `Unverifiable`.
+    """
+
+    @property
+    def namespace(self) -> str:
+        """The learner's namespace."""
+
+    @property
+    def user(self) -> str:
+        """Who the API server says we are."""
+
+    @property
+    def server_version(self) -> tuple[int, int]:
+        """Major and minor version of the API server."""
+
+    @property
+    def credentials(self) -> Credentials:
+        """How we got in."""
+
+    @property
+    def colleague(self) -> Colleague:
+        """The colleague given with --collegue. Raises UsageError when none was given."""
+
+    @property
+    def has_colleague(self) -> bool:
+        """Whether --collegue was given."""
+
+    @property
+    def machine(self) -> Machine:
+        """The machine this runs on. Raises Unverifiable in a snapshot."""
+
+    def local_port(self, default: int) -> int:
+        """The local port of the lab: --port, else `default`."""
+
+    def pods(self, labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
+        """Pods of the learner's namespace that carry all `labels`, sorted by name."""
+
+    def pod(self, name: str) -> Pod | None:
+        """The pod of that name in the learner's namespace."""
+
+    def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
+        """Objects of the learner's namespace as the API gives them.
+
+        `kind`: Service, Secret (names and labels only: values are dropped), ConfigMap, Deployment,
+        ReplicaSet, EndpointSlice, NetworkPolicy, Role, RoleBinding, ResourceQuota, PersistentVolumeClaim.
+        """
+
+    def secret_values(self, name: str) -> Mapping[str, str] | None:
+        """Decoded values of a Secret of the learner's namespace, None when there is no such Secret.
+
+        Fetched at each call, never kept, never to be shown. Raises Unverifiable in a snapshot.
+        """
+
+    def events(self, name: str) -> Sequence[Event]:
+        """Events about the object `name`."""
+
+    def logs(self, pod: str, lines: int = 20) -> str:
+        """Last lines of a pod's log; "" when there is none."""
+
+    def may(self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = "") -> Access:
+        """Whether the learner may. `resource` may carry a subresource: "pods/portforward"."""
+
+    def may_other(
+        self,
+        user: str,
+        verb: str,
+        resource: str,
+        *,
+        group: str = "",
+        name: str = "",
+        groups: Sequence[str] = (),
+    ) -> Access:
+        """Whether `user` may, in the learner's namespace (LocalSubjectAccessReview)."""
+
+    def execute(self, pod: str, command: Sequence[str]) -> str:
+        """Standard output of a command run in the pod. Raises Unverifiable when it cannot run there."""
+
+    def forward(self, pod: str, port: int) -> AbstractContextManager[socket]:
+        """Our own tunnel to a port of a pod, as a connected socket. Raises ForwardRefused."""
+
+
+class ForwardRefused(Exception):
+    """Our own tunnel to a pod did not open, or the pod refused the connection; says what was answered."""

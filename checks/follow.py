@@ -1,0 +1,54 @@
+"""Tells when something changed: in the learner's namespace (a watch, not a poll) or on the local port."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+from checks.errors import CahierError
+from checks.kubernetes_api import LiveCluster
+from checks.lab import Lab
+
+_WATCHED = ("Pod", "Service", "NetworkPolicy", "Role", "RoleBinding", "Deployment")
+_GATHER = 0.2  # seconds in which several changes count as one
+_LOCAL_PAUSE = 0.4  # seconds between two looks at the local port: nothing on the machine announces a change
+_RECONNECT = 1.0  # seconds before a lost watch is opened again
+
+
+def changes(cluster: LiveCluster, lab: Lab) -> Iterator[None]:
+    """Yield each time something changed, for ever; a lost connection is opened again."""
+    changed = threading.Event()
+    stop = threading.Event()
+    for kind in _WATCHED:
+        threading.Thread(target=_watch, args=(cluster, kind, changed, stop), daemon=True).start()
+    if lab.about.port is not None:
+        port = cluster.local_port(lab.about.port)
+        threading.Thread(target=_local, args=(cluster, port, changed, stop), daemon=True).start()
+    try:
+        while True:
+            while not changed.wait(0.2):  # short waits keep Ctrl-C prompt on every system
+                pass
+            time.sleep(_GATHER)
+            changed.clear()
+            yield
+    finally:
+        stop.set()
+
+
+def _watch(cluster: LiveCluster, kind: str, changed: threading.Event, stop: threading.Event) -> None:
+    while not stop.is_set():
+        with contextlib.suppress(CahierError):
+            for _ in cluster.watch(kind):
+                changed.set()
+        stop.wait(_RECONNECT)
+
+
+def _local(cluster: LiveCluster, port: int, changed: threading.Event, stop: threading.Event) -> None:
+    known = cluster.machine.listeners(port)
+    while not stop.wait(_LOCAL_PAUSE):
+        now = cluster.machine.listeners(port)
+        if now != known:
+            known = now
+            changed.set()

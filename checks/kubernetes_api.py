@@ -1,0 +1,514 @@
+"""The only module that talks to the Kubernetes API."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, cast
+
+import urllib3
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+from kubernetes.stream.ws_client import portforward_call, websocket_call
+from websocket import WebSocketException, setdefaulttimeout
+
+from checks import kubeconfig
+from checks.errors import AccessError, CahierError, ClusterLost, Unverifiable, UsageError
+from checks.facts import Access, Colleague, Container, Credentials, Event, ForwardRefused, Machine, Pod
+
+_TIMEOUT = (5, 20)  # seconds: to connect, to read
+setdefaulttimeout(20)  # of every stream: the library's own default is to wait for ever
+_OWNER_BINDING = "full_control_namespace"  # made by Onyxia in each personal namespace
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+_PATHS = {
+    "Pod": "/api/v1/namespaces/{}/pods",
+    "Service": "/api/v1/namespaces/{}/services",
+    "Secret": "/api/v1/namespaces/{}/secrets",
+    "ConfigMap": "/api/v1/namespaces/{}/configmaps",
+    "Event": "/api/v1/namespaces/{}/events",
+    "PersistentVolumeClaim": "/api/v1/namespaces/{}/persistentvolumeclaims",
+    "ResourceQuota": "/api/v1/namespaces/{}/resourcequotas",
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
+    "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
+    "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
+    "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
+    "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
+    "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
+}
+
+RENEW = (
+    "Sur le SSPCloud : « Mon compte », « Connexion à Kubernetes », copiez de nouveau le script et exécutez-le. "
+    "Sur le petit SSPCloud local : cahier cluster creer, puis export KUBECONFIG=$(cahier cluster kubeconfig alice)"
+)
+
+
+class Refused(AccessError):
+    """The API server refused a request for lack of rights (403); `status` 403 or 404."""
+
+    def __init__(self, message: str, remedy: str, status: int) -> None:
+        super().__init__(message, remedy)
+        self.status = status
+
+
+class Api:
+    """Requests to one API server with one identity: JSON in, JSON out, French errors."""
+
+    def __init__(self, kubeconfig_path: str | None = None) -> None:
+        self.credentials: Credentials = kubeconfig.read(kubeconfig_path)
+        settings = client.Configuration()
+        try:
+            if self.credentials.kind == "serviceaccount":
+                config.load_incluster_config(client_configuration=settings)
+            else:
+                config.load_kube_config(
+                    config_file=self.credentials.source, client_configuration=settings, persist_config=False
+                )
+        except (config.ConfigException, TypeError, ValueError, OSError) as error:
+            raise AccessError(f"La configuration Kubernetes est inutilisable : {error}", RENEW) from error
+        settings.retries = False
+        self._settings = settings
+        if not settings.verify_ssl:  # the platform's own script asks for it
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        self._client: Any = client.ApiClient(settings)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        accept: str = "application/json",
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        """The decoded answer. Raises Refused (403, 404, 409, 422) and AccessError."""
+        return cast(dict[str, Any], json.loads(self._send(method, path, body, query, accept, content_type) or "{}"))
+
+    def text(self, path: str, query: Mapping[str, str] | None = None) -> str:
+        """The answer as text (logs). Raises as `request`."""
+        return self._send("GET", path, None, query, "*/*", "application/json").decode("utf-8", "replace")
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: object,
+        query: Mapping[str, str] | None,
+        accept: str,
+        content_type: str,
+    ) -> bytes:
+        try:
+            request = self._client.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": accept, "Content-Type": content_type},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = self._client.call_api(*request, _request_timeout=_TIMEOUT)
+            data: bytes = response.read()
+        except (urllib3.exceptions.HTTPError, ApiException) as error:  # ApiException: TLS did not come about
+            raise self.silent(error) from error
+        if response.status >= 400:
+            raise self._refusal(response.status, data)
+        return data
+
+    def silent(self, error: Exception) -> ClusterLost:
+        """The error for an API server that does not answer, or not as one: each cause has its own words."""
+        server, said = self.credentials.server, str(error)
+        network = "Vérifiez votre connexion (réseau, proxy, VPN) ; si le cluster est local : cahier cluster creer"
+        if "CERTIFICATE_VERIFY_FAILED" in said:
+            return ClusterLost(
+                f"Le certificat du serveur {server} n’est pas signé par l’autorité que votre configuration attend.",
+                RENEW,
+            )
+        if "UNEXPECTED_EOF" in said or isinstance(error, urllib3.exceptions.ProtocolError):
+            return ClusterLost(f"Le serveur {server} a coupé la connexion avant de répondre.", network)
+        if isinstance(error, urllib3.exceptions.SSLError | ApiException) or isinstance(error.__cause__, ssl.SSLError):
+            return ClusterLost(
+                f"La connexion chiffrée avec {server} ne s’établit pas : un certificat ou une clé de votre "
+                f"configuration est illisible ({_reason(error)}).",
+                RENEW,
+            )
+        if isinstance(error, urllib3.exceptions.NameResolutionError):
+            return ClusterLost(f"Le nom du serveur {server} est inconnu de votre réseau.", network)
+        if isinstance(error, urllib3.exceptions.TimeoutError) and not isinstance(
+            error, urllib3.exceptions.NewConnectionError
+        ):
+            return ClusterLost(f"Le cluster {server} ne répond pas : délai dépassé.", network)
+        if "refused" in said:
+            return ClusterLost(
+                f"Le serveur {server} refuse la connexion : aucun cluster n’écoute à cette adresse.",
+                "Le cluster est arrêté, ou votre configuration vise une ancienne adresse. S’il est local : "
+                "cahier cluster creer. Sur le SSPCloud : copiez de nouveau le script de « Connexion à Kubernetes ».",
+            )
+        return ClusterLost(f"Le cluster {server} ne répond pas ({_reason(error)}).", network)
+
+    def _refusal(self, status: int, data: bytes) -> AccessError:
+        try:
+            said = str(json.loads(data).get("message", ""))
+        except (ValueError, AttributeError):
+            said = data.decode("utf-8", "replace")[:200]
+        if status == 401:
+            return ClusterLost(
+                "Le cluster ne reconnaît plus votre identité (Unauthorized) : votre jeton a expiré ou a été révoqué.",
+                RENEW,
+            )
+        if status == 403 and 'User "system:anonymous"' in said:
+            return ClusterLost(
+                "Votre configuration ne donne aucune identité : le cluster vous traite en inconnu (system:anonymous).",
+                RENEW,
+            )
+        if status == 400 and "HTTP request to an HTTPS server" in said:
+            return ClusterLost(
+                f"L’adresse {self.credentials.server} de votre configuration doit commencer par https://.", RENEW
+            )
+        if status == 403:
+            return Refused(
+                f"Le cluster vous refuse cette demande : {said}",
+                "Sur le SSPCloud, relancez votre service VSCode avec le rôle Kubernetes « admin » ; ailleurs, "
+                "vérifiez le namespace : kubectl config view --minify",
+                403,
+            )
+        return Refused(f"Le cluster a répondu {status} : {said}", "", status)
+
+    # -- streams ---------------------------------------------------------------------------------------------
+
+    def _stream(self, open_stream: Callable[..., Any], path: str, query: Sequence[tuple[str, str]]) -> Any:
+        """A WebSocket of the API server. Asked of the transport itself: the generated methods that lead to
+        it cost a second of imports."""
+        method, url, headers, *_ = self._client.param_serialize(
+            "GET", path, query_params=list(query), auth_settings=["BearerToken"]
+        )
+        return open_stream(self._settings, method, url, headers=headers, _preload_content=False)
+
+    def execute(self, namespace: str, pod: str, command: Sequence[str], seconds: float = 10) -> str:
+        """Standard output of a command in a pod. Raises Unverifiable when it cannot run there."""
+        query = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true")]
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+        try:
+            process = self._stream(websocket_call, path, query)
+            process.run_forever(timeout=seconds)
+            output = str(process.read_stdout(timeout=1) or "")
+            error = process.read_channel(3)
+            process.close()
+        except (ApiException, WebSocketException, OSError, urllib3.exceptions.HTTPError) as trouble:
+            raise Unverifiable(
+                f"La commande n’a pas pu être exécutée dans le pod {pod} ({_reason(trouble)})."
+            ) from None
+        status = json.loads(error or '{"status": "Failure", "message": "délai dépassé"}')
+        if status.get("status") != "Success":
+            raise Unverifiable(f"Dans le pod {pod}, « {' '.join(command)} » a échoué : {status.get('message', '')}")
+        return output
+
+    @contextlib.contextmanager
+    def forward(self, namespace: str, pod: str, port: int) -> Iterator[Any]:
+        """A tunnel to a port of a pod, as a socket. Raises ForwardRefused, also on leaving the context
+        with an error when the pod had refused the connection."""
+        try:
+            path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
+            tunnel = self._stream(portforward_call, path, [("ports", str(port))])
+        except (ApiException, WebSocketException, OSError, urllib3.exceptions.HTTPError) as trouble:
+            raise ForwardRefused(_reason(trouble)) from None
+        end = tunnel.socket(port)
+        end.settimeout(8)
+        try:
+            yield end
+        finally:
+            refused = tunnel.error(port)
+            end.close()
+            for thread in threading.enumerate():
+                if thread.name == f"Kubernetes port forward proxy: {port}":
+                    thread.join(1)
+            if refused:  # the pod's own answer tells more than the cut that follows it
+                raise ForwardRefused(refused)
+
+    def watch(self, path: str) -> Iterator[dict[str, Any]]:
+        """Events of a watch on the list `path`, until the server or the network ends it. Raises AccessError."""
+        known = self.request("GET", path, query={"limit": "1"})["metadata"]["resourceVersion"]
+        query = [("watch", "true"), ("resourceVersion", known), ("timeoutSeconds", "300")]
+        request = self._client.param_serialize("GET", path, query_params=query, auth_settings=["BearerToken"])
+        try:
+            response = self._client.call_api(*request, _request_timeout=(5, 310)).response
+            if response.status >= 400:
+                raise self._refusal(response.status, response.read())
+            for line in response:
+                if line.strip():
+                    yield json.loads(line)
+        except (urllib3.exceptions.HTTPError, ApiException) as error:
+            raise self.silent(error) from error
+
+    # -- shared requests -------------------------------------------------------------------------------------
+
+    def who_am_i(self) -> str:
+        """User name that the API server gives us."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        answer = self.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
+        return str(answer["status"]["userInfo"].get("username", ""))
+
+    def version(self) -> tuple[int, int]:
+        """Major and minor version of the API server."""
+        answer = self.request("GET", "/version")
+        return int(answer["major"]), int(re.sub(r"\D.*", "", answer["minor"]))
+
+
+class LiveCluster:
+    """`facts.Cluster` served by a real API server. Each kind is listed once until `refresh`."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        kubeconfig_path: str | None = None,
+        namespace: str | None = None,
+        colleague: str | None = None,
+        colleague_user: str | None = None,
+        port: int | None = None,
+    ) -> None:
+        self.api = Api(kubeconfig_path)
+        self.credentials = self.api.credentials
+        self.namespace = namespace or self.credentials.namespace
+        self.machine = machine
+        self._colleague = colleague
+        self._colleague_user = colleague_user
+        self._port = port
+        self._lists: dict[str, list[dict[str, Any]]] = {}
+        self._answers: dict[tuple[object, ...], Access] = {}
+
+    def refresh(self) -> None:
+        """Forget what was listed: the next question asks the API server again."""
+        self._lists.clear()
+        self._answers.clear()
+
+    @cached_property
+    def user(self) -> str:
+        """Who the API server says we are."""
+        return self.api.who_am_i()
+
+    @cached_property
+    def server_version(self) -> tuple[int, int]:
+        """Major and minor version of the API server."""
+        return self.api.version()
+
+    @property
+    def has_colleague(self) -> bool:
+        """Whether --collegue was given."""
+        return bool(self._colleague)
+
+    @cached_property
+    def colleague(self) -> Colleague:
+        """The colleague; the RBAC user is inferred from our own pair when it was not given."""
+        if not self._colleague:
+            raise UsageError(
+                "Ce TP se fait à deux : il manque le namespace de votre collègue.",
+                "Ajoutez par exemple --collegue user-bob",
+            )
+        if self._colleague == self.namespace:
+            raise UsageError(
+                f"--collegue {self._colleague} désigne votre propre namespace.",
+                "Donnez celui d’une autre personne, par exemple --collegue user-bob",
+            )
+        return Colleague(self._colleague, self._colleague_user or self._inferred_user(self._colleague))
+
+    def _inferred_user(self, namespace: str) -> str:
+        """Onyxia names a namespace `user-NAME` and the RBAC user `PREFIX NAME`; the prefix is ours."""
+        mine = self.namespace.removeprefix("user-")
+        owner = self.user if self.user.endswith(mine) else self._owner()
+        if not owner.endswith(mine):
+            raise UsageError(
+                f"Le nom d’utilisateur de {namespace} ne se déduit pas du vôtre ({self.user} dans {self.namespace}).",
+                "Donnez-le : --utilisateur-collegue oidc-bob (votre collègue le lit avec « kubectl auth whoami »)",
+            )
+        return owner.removesuffix(mine) + namespace.removeprefix("user-")
+
+    def _owner(self) -> str:
+        for binding in self.objects("RoleBinding"):
+            if binding["metadata"]["name"] == _OWNER_BINDING:
+                for subject in binding.get("subjects") or []:
+                    if subject.get("kind") == "User":
+                        return str(subject["name"])
+        return ""
+
+    def local_port(self, default: int) -> int:
+        """The local port of the lab: --port, else `default`."""
+        return self._port or default
+
+    def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
+        """Objects of the learner's namespace, as the API gives them."""
+        if kind not in self._lists:
+            accept = _METADATA_ONLY if kind == "Secret" else "application/json"
+            try:
+                answer = self.api.request("GET", _PATHS[kind].format(self.namespace), accept=accept)
+            except Refused as refusal:
+                raise self._namespace_problem(refusal) from refusal
+            self._lists[kind] = answer.get("items") or []
+        return self._lists[kind]
+
+    def secret_values(self, name: str) -> Mapping[str, str] | None:
+        """Decoded values of a Secret, None when there is no such Secret; fetched each time, never kept."""
+        try:
+            answer = self.api.request("GET", f"{_PATHS['Secret'].format(self.namespace)}/{name}")
+        except Refused as refusal:
+            if refusal.status != 404:
+                raise
+            return None
+        values = (answer.get("data") or {}).items()
+        return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in values}
+
+    def watch(self, kind: str) -> Iterator[Mapping[str, Any]]:
+        """Changes of the objects of `kind` in the learner's namespace, until the connection ends."""
+        yield from self.api.watch(_PATHS[kind].format(self.namespace))
+
+    def _namespace_problem(self, refusal: Refused) -> CahierError:
+        if refusal.status == 403 and self.may("list", "pods").allowed is False:
+            return UsageError(
+                f"Vous n’avez pas accès au namespace « {self.namespace} », ou il n’existe pas (vous êtes {self.user}).",
+                "Vérifiez son nom : kubectl config view --minify. Pour en changer : --namespace NOM",
+            )
+        return refusal
+
+    def pods(self, labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
+        """Pods of the learner's namespace that carry all `labels`, sorted by name."""
+        found = [_pod(raw) for raw in self.objects("Pod")]
+        wanted = (labels or {}).items()
+        return sorted((pod for pod in found if wanted <= pod.labels.items()), key=lambda pod: pod.name)
+
+    def pod(self, name: str) -> Pod | None:
+        """The pod of that name in the learner's namespace."""
+        return next((pod for pod in self.pods() if pod.name == name), None)
+
+    def events(self, name: str) -> Sequence[Event]:
+        """Events about the object `name`, newest last."""
+
+        def when(raw: Mapping[str, Any]) -> str:
+            return str(raw.get("lastTimestamp") or raw.get("eventTime") or raw["metadata"]["creationTimestamp"])
+
+        return [
+            Event(raw["involvedObject"]["kind"], name, raw.get("reason") or "", raw.get("message") or "")
+            for raw in sorted(self.objects("Event"), key=when)
+            if raw["involvedObject"].get("name") == name
+        ]
+
+    def logs(self, pod: str, lines: int = 20) -> str:
+        """Last lines of a pod's log; "" when there is none."""
+        try:
+            return self.api.text(f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log", {"tailLines": str(lines)})
+        except Refused:
+            return ""
+
+    def may(self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = "") -> Access:
+        """Whether the learner may, in `namespace` (the learner's own when empty)."""
+        attributes = _attributes(verb, resource, group, name, namespace or self.namespace)
+        return self._review("SelfSubjectAccessReview", "/selfsubjectaccessreviews", {"resourceAttributes": attributes})
+
+    def may_other(
+        self,
+        user: str,
+        verb: str,
+        resource: str,
+        *,
+        group: str = "",
+        name: str = "",
+        groups: Sequence[str] = (),
+    ) -> Access:
+        """Whether `user` may, in the learner's namespace."""
+        attributes = _attributes(verb, resource, group, name, self.namespace)
+        spec = {
+            "user": user,
+            "groups": [*groups, "system:authenticated"],
+            "resourceAttributes": attributes,
+        }
+        path = f"/namespaces/{self.namespace}/localsubjectaccessreviews"
+        return self._review("LocalSubjectAccessReview", path, spec)
+
+    def _review(self, kind: str, path: str, spec: Mapping[str, Any]) -> Access:
+        key = (kind, json.dumps(spec, sort_keys=True))
+        if key not in self._answers:
+            body = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
+            if kind.startswith("Local"):
+                body["metadata"] = {"namespace": self.namespace}
+            status = self.api.request("POST", f"/apis/authorization.k8s.io/v1{path}", body)["status"]
+            self._answers[key] = Access(bool(status.get("allowed")), status.get("reason") or "")
+        return self._answers[key]
+
+    def execute(self, pod: str, command: Sequence[str]) -> str:
+        """Standard output of a command run in the pod."""
+        return self.api.execute(self.namespace, pod, command)
+
+    def forward(self, pod: str, port: int) -> contextlib.AbstractContextManager[Any]:
+        """Our own tunnel to a port of a pod."""
+        return self.api.forward(self.namespace, pod, port)
+
+
+def _attributes(verb: str, resource: str, group: str, name: str, namespace: str) -> dict[str, str]:
+    kind, _, subresource = resource.partition("/")
+    filled = {
+        "verb": verb,
+        "group": group,
+        "resource": kind,
+        "subresource": subresource,
+        "name": name,
+        "namespace": namespace,
+    }
+    return {key: value for key, value in filled.items() if value}
+
+
+def _pod(raw: Mapping[str, Any]) -> Pod:
+    metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
+    states = {item["name"]: item for item in status.get("containerStatuses") or []}
+    conditions = {item["type"]: item for item in status.get("conditions") or []}
+    scheduled = conditions.get("PodScheduled", {})
+    return Pod(
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        uid=metadata["uid"],
+        labels=metadata.get("labels") or {},
+        phase=status.get("phase", ""),
+        ready=conditions.get("Ready", {}).get("status") == "True",
+        deleting="deletionTimestamp" in metadata,
+        ip=status.get("podIP", ""),
+        containers=tuple(_container(item, states.get(item["name"], {})) for item in spec["containers"]),
+        created=datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC),
+        unschedulable=scheduled.get("message", "") if scheduled.get("status") == "False" else "",
+        raw=raw,
+    )
+
+
+def _container(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
+    state = status.get("state") or {}
+    last = (status.get("lastState") or {}).get("terminated") or {}
+    ended = state.get("terminated") or last
+    waiting = state.get("waiting") or {}
+    return Container(
+        name=spec["name"],
+        image=spec["image"],
+        command=tuple(spec.get("command") or ()),
+        args=tuple(spec.get("args") or ()),
+        ports=tuple(port["containerPort"] for port in spec.get("ports") or ()),
+        ready=bool(status.get("ready")),
+        running="running" in state,
+        restarts=status.get("restartCount", 0),
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", ""),
+        terminated_reason=ended.get("reason", ""),
+        exit_code=ended.get("exitCode"),
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """The telling part of an error of the libraries below us."""
+    if isinstance(error, ApiException):
+        text = str(error.reason or error.status)
+        found = re.search(r'"message":"((?:[^"\\]|\\.)*)"', text)
+        return re.sub(r"\\+", "", found[1]) if found else text
+    cause = getattr(error, "reason", None)
+    return str(cause or error).split(": ", 1)[-1][:200]

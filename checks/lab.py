@@ -1,0 +1,184 @@
+"""A lab on disk: one folder that holds all of it, read here and nowhere else."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+import msgspec
+
+from checks.errors import UsageError
+from checks.verification import Check
+
+_PACKAGE = Path(__file__).parent
+
+
+def labs_folder() -> Path:
+    """Folder of the labs: inside the wheel, or `labs/` of the checkout."""
+    packaged = _PACKAGE / "_labs"
+    return packaged if packaged.is_dir() else _PACKAGE.parent / "labs"
+
+
+class Story(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The names that the lab's files use, replaced by the learner's own when they differ."""
+
+    namespace: str = "user-alice"
+    colleague: str = "user-bob"
+    database: str = "postgresql-cnpg-951239"
+
+
+class Hop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One station of the drawn path; `link` is the way that leads to it, proven by `checks`."""
+
+    place: str
+    link: str = ""
+    checks: tuple[str, ...] = ()
+
+
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A state of the learner's work: files applied, then commands run as the learner.
+
+    A command that ends with ` &` stays open in a second terminal (a port-forward).
+    `colleague_commands` are run first, as the colleague.
+    """
+
+    commands: tuple[str, ...] = ()
+    colleague_commands: tuple[str, ...] = ()
+    fails: tuple[str, ...] = ()
+
+
+class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A typical mistake or another right answer (`case.toml`): what differs from the solution.
+
+    `base` names the files it starts from; the case's own YAML replaces files of the same name, and
+    `without` leaves some out. `commands` None keeps the solution's. `then` are run last.
+    `fails` is the check that must fail, `finding` words of its finding; `no_remedy` says why no command of
+    ours can repair it (only the learner can decide).
+    """
+
+    description: str
+    base: Literal["solution", "depart", "none"] = "solution"
+    without: tuple[str, ...] = ()
+    commands: tuple[str, ...] | None = None
+    colleague_commands: tuple[str, ...] = ()
+    then: tuple[str, ...] = ()
+    fails: str = ""
+    finding: tuple[str, ...] = ()
+    no_remedy: str = ""
+
+
+class LabFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`lab.toml`."""
+
+    title: str
+    summary: str
+    duration_minutes: int
+    objectives: tuple[str, ...]
+    out_of_scope: tuple[str, ...] = ()
+    prerequisites: tuple[str, ...] = ()
+    colleague: Literal["required", "optional", "none"] = "none"
+    port: int | None = None
+    story: Story = Story()
+    setup: State = State()
+    start: State = State()
+    solution: State = State()
+    path: tuple[Hop, ...] = ()
+    hints: Mapping[str, tuple[str, ...]] = {}
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab: its folder, its `lab.toml` and its checks."""
+
+    folder: Path
+    about: LabFile
+
+    @property
+    def name(self) -> str:
+        """Folder name, such as tp5_proxy_socat."""
+        return self.folder.name
+
+    @property
+    def short_name(self) -> str:
+        """Name for the command line, such as tp5."""
+        return self.name.partition("_")[0]
+
+    @property
+    def page(self) -> Path:
+        """The lab's page."""
+        return self.folder / "enonce.md"
+
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks of `verifications.py`, in the order they are written."""
+        module = _load(self.folder / "verifications.py", f"_cahier_labs.{self.name}")
+        return tuple(value for value in vars(module).values() if isinstance(value, Check))
+
+    def files(self, state: str) -> Mapping[str, str]:
+        """YAML files of `depart` or `solution`: name to text."""
+        return _yaml_files(self.folder / state)
+
+    def cases(self, family: Literal["erreurs", "variantes"]) -> Mapping[str, Case]:
+        """The lab's mistakes or other right answers, by name."""
+        folder = self.folder / family
+        if not folder.is_dir():
+            return {}
+        return {
+            path.parent.name: msgspec.toml.decode(path.read_bytes(), type=Case)
+            for path in sorted(folder.glob("*/case.toml"))
+        }
+
+    def case_files(self, family: Literal["erreurs", "variantes"], name: str) -> Mapping[str, str]:
+        """All YAML files of a case, its base included."""
+        case = self.cases(family)[name]
+        base = {} if case.base == "none" else dict(self.files(case.base))
+        files = {**base, **_yaml_files(self.folder / family / name)}
+        return {file: text for file, text in files.items() if file not in case.without}
+
+
+def all_labs() -> Sequence[Lab]:
+    """Every lab, in order."""
+    folders = sorted(path.parent for path in labs_folder().glob("tp*/lab.toml"))
+    return [Lab(folder, _read(folder / "lab.toml")) for folder in folders]
+
+
+def find_lab(name: str) -> Lab:
+    """The lab called `tp5_proxy_socat`, `tp5` or `5`. Raises UsageError when there is none."""
+    labs = all_labs()
+    wanted = name.strip().lower().rstrip("/").removeprefix("labs/")
+    for lab in labs:
+        if wanted in (lab.name, lab.short_name, lab.short_name.removeprefix("tp")):
+            return lab
+    known = ", ".join(lab.short_name for lab in labs)
+    raise UsageError(f"« {name} » n’est pas un TP du cahier.", f"Les TP sont : {known}. Voir : cahier lister")
+
+
+def _read(path: Path) -> LabFile:
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), LabFile)
+    except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path.parent.name}/lab.toml : {error}", "Corrigez ce fichier du TP.") from error
+
+
+def _yaml_files(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
+
+
+def _load(path: Path, name: str) -> ModuleType:
+    """Import a lab's module from its file: the labs are a folder of data, not a package."""
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} ne peut pas être lu.", "Réinstallez le cahier.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

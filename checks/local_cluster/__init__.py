@@ -1,0 +1,1 @@
+"""The small local SSPCloud: a kind cluster, its people and its catalogue."""

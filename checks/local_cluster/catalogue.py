@@ -1,0 +1,424 @@
+"""What the platform's catalogue form does, done by the user in the current namespace, under the same names and labels.
+
+https://github.com/InseeFrLab/helm-charts-databases/tree/main/charts/postgresql-cnpg: here a plain pod takes
+the place of the CloudNativePG operator, which a learner could not install.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import string
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from checks.errors import AccessError, CahierError, UsageError
+from checks.local_cluster.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from checks.kubernetes_api import Api
+
+IMAGE = "postgres:15-bookworm"
+PORT = 5432
+DATABASE = "defaultdb"
+_READY_SECONDS = 180.0
+_GONE_SECONDS = 60.0
+_POLL_SECONDS = 0.15
+_UID = 999  # `postgres` in the image
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,48}[a-z0-9])?")
+_SELECTOR = "app.kubernetes.io/name=postgresql,app.kubernetes.io/managed-by=cloudnative-pg"
+_STUCK = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff")
+
+# The account of the form is no superuser and owns its database, as CloudNativePG makes it.
+_OWNER_SCRIPT = """\
+psql --no-psqlrc -v ON_ERROR_STOP=1 --username postgres --dbname postgres \\
+  --set=owner="$OWNER" --set=password="$OWNER_PASSWORD" --set=database="$OWNER_DATABASE" <<'SQL'
+CREATE ROLE :"owner" LOGIN PASSWORD :'password';
+CREATE DATABASE :"database" OWNER :"owner";
+SQL
+"""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A database of the catalogue. `state` is French; `policies` are the NetworkPolicies that select its pod."""
+
+    name: str
+    namespace: str
+    ready: bool
+    state: str
+    policies: Sequence[str]
+    created: datetime | None
+
+    @property
+    def pod(self) -> str:
+        """Name of its pod."""
+        return f"{self.name}-1"
+
+    @property
+    def short_host(self) -> str:
+        """Host name within the namespace."""
+        return f"{self.name}-rw"
+
+    @property
+    def host(self) -> str:
+        """Host name from anywhere in the cluster."""
+        return f"{self.short_host}.{self.namespace}.svc.cluster.local"
+
+
+def launch_postgresql(
+    api: Api,
+    namespace: str,
+    name: str | None = None,
+    opened: bool = False,
+    progress: Progress = silent,
+    *,
+    user: str | None = None,
+    database: str = DATABASE,
+) -> Release:
+    """Launch a PostgreSQL and wait until it accepts connections.
+
+    `name` None: `postgresql-cnpg-` and six digits. `opened`: without the NetworkPolicy that keeps other
+    namespaces out. `user` None: the platform's default, `user-USERNAME`. Raises CahierError; what was
+    begun and could not be made is removed, a pod that is not ready in time stays for its owner to look at.
+    """
+    release = name or f"postgresql-cnpg-{secrets.randbelow(10**6):06d}"
+    if not _NAME.fullmatch(release):
+        raise UsageError(
+            f"« {release} » n’est pas un nom possible.",
+            "Des minuscules, des chiffres et des tirets, une lettre au début, 50 caractères au plus.",
+        )
+    if _exists(api, namespace, release):
+        raise _already_there(namespace, release)
+    owner = user or default_user(api, namespace)
+    with progress(f"Lancement de {release}", 1):
+        _create_all(api, namespace, release, _manifests(namespace, release, opened, owner, database))
+    with progress(f"Attente de {release}-1", 6):
+        _wait_ready(api, namespace, release)
+    return next(one for one in releases(api, namespace) if one.name == release)
+
+
+def default_user(api: Api, namespace: str) -> str:
+    """The form's default: `user-USERNAME`, whatever the namespace."""
+    if namespace.startswith("user-"):
+        return namespace
+    username = api.who_am_i().rpartition(":")[2].removeprefix("oidc-")
+    return f"user-{username}"
+
+
+def releases(api: Api, namespace: str) -> Sequence[Release]:
+    """The namespace's databases, by name. Raises AccessError."""
+    found: dict[str, dict[str, Any] | None] = {}
+    for kind in ("services", "pods"):  # pods last: they say more
+        items = api.request("GET", f"/api/v1/namespaces/{namespace}/{kind}", query={"labelSelector": _SELECTOR})
+        for item in items.get("items") or []:
+            name = item["metadata"]["labels"].get("app.kubernetes.io/instance", "")
+            found[name] = item if kind == "pods" else found.get(name)
+    found.pop("", None)
+    if not found:
+        return []
+    policies = api.request("GET", f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies")
+    return [_release(namespace, name, found[name], policies.get("items") or []) for name in sorted(found)]
+
+
+def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> None:
+    """Remove all of a release and nothing else; returns once its pod is gone. Raises CahierError."""
+    present = [(path, item) for path in _paths(namespace, name) if (item := _labelled(api, path, name)) is not None]
+    if not present:
+        known = [one.name for one in releases(api, namespace)]
+        raise UsageError(
+            f"Aucun service « {name} » dans {namespace}.",
+            f"Vos services : {', '.join(known)}" if known else "Vous n’avez aucun service du catalogue.",
+        )
+    if any(
+        owner.get("kind") == "Cluster" for _, item in present for owner in item["metadata"].get("ownerReferences", [])
+    ):
+        raise UsageError(
+            f"« {name} » vient du catalogue de la plateforme, qui le recréerait aussitôt.",
+            "Arrêtez-le dans l’interface du SSPCloud, page « Mes services ».",
+        )
+    with progress(f"Arrêt de {name}", 3):
+        for path, _ in present:
+            _delete(api, path)
+        _wait_gone(api, _paths(namespace, name)[-1])
+
+
+# -- making -------------------------------------------------------------------------------------------------------
+
+
+def _labels(name: str) -> dict[str, str]:
+    return {
+        "cnpg.io/cluster": name,
+        "app.kubernetes.io/name": "postgresql",
+        "app.kubernetes.io/instance": name,
+        "app.kubernetes.io/component": "database",
+        "app.kubernetes.io/managed-by": "cloudnative-pg",
+    }
+
+
+def _manifests(namespace: str, name: str, opened: bool, user: str, database: str) -> Sequence[Mapping[str, Any]]:
+    """Everything, in the order in which it is made: the pod last."""
+    alphabet = string.ascii_letters + string.digits
+    password = "".join(secrets.choice(alphabet) for _ in range(20))
+
+    def item(version: str, kind: str, suffix: str, **content: object) -> dict[str, Any]:
+        metadata = {"name": name + suffix, "namespace": namespace, "labels": _labels(name)}
+        return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
+
+    account = {"username": user, "password": password}
+    # The real chart gives the superuser the very same password: sharing it shares more than a database.
+    superuser = {"username": "postgres", "password": password}
+    made = [
+        item("v1", "Secret", "", type="Opaque", stringData={**account, "database": database}),
+        item("v1", "Secret", "-user", type="kubernetes.io/basic-auth", stringData=account),
+        item("v1", "Secret", "-superuser", type="kubernetes.io/basic-auth", stringData=superuser),
+        item("v1", "ConfigMap", "-initdb", data={"10-owner.sh": _OWNER_SCRIPT}),
+        item("v1", "Service", "-rw", spec=_service(name)),
+    ]
+    if not opened:
+        made.append(item("networking.k8s.io/v1", "NetworkPolicy", "", spec=_same_namespace_only(name)))
+    pod = item("v1", "Pod", "-1", spec=_pod(name))
+    roles = {"cnpg.io/instanceName": f"{name}-1", "cnpg.io/podRole": "instance", "cnpg.io/instanceRole": "primary"}
+    pod["metadata"]["labels"] |= roles
+    return [*made, pod]
+
+
+def _service(name: str) -> dict[str, Any]:
+    return {
+        "selector": {"cnpg.io/cluster": name, "cnpg.io/instanceRole": "primary"},
+        "ports": [{"name": "postgres", "port": PORT, "targetPort": PORT}],
+    }
+
+
+def _same_namespace_only(name: str) -> dict[str, Any]:
+    return {
+        "podSelector": {"matchLabels": {"cnpg.io/cluster": name}},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": {}}]}],
+    }
+
+
+def _pod(name: str) -> dict[str, Any]:
+    ready = {"exec": {"command": ["pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"]}, "timeoutSeconds": 3}
+    container = {
+        "name": "postgres",
+        "image": IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "ports": [{"name": "postgresql", "containerPort": PORT}],
+        "env": [
+            {"name": "PGDATA", "value": "/var/lib/postgresql/data/pgdata"},
+            {"name": "POSTGRES_USER", "value": "postgres"},
+            _from_secret("POSTGRES_PASSWORD", f"{name}-superuser", "password"),
+            # A port-forward arrives from the pod's own loopback, which the image would trust without password.
+            {"name": "POSTGRES_INITDB_ARGS", "value": "--auth-host=scram-sha-256"},
+            {"name": "POSTGRES_HOST_AUTH_METHOD", "value": "scram-sha-256"},
+            _from_secret("OWNER", name, "username"),
+            _from_secret("OWNER_PASSWORD", name, "password"),
+            _from_secret("OWNER_DATABASE", name, "database"),
+        ],
+        # Often while it starts, seldom afterwards: a class has thirty of them on one node.
+        "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": 120},
+        "readinessProbe": {**ready, "periodSeconds": 5},
+        "resources": {
+            "requests": {"cpu": "20m", "memory": "64Mi"},
+            "limits": {"cpu": "1", "memory": "256Mi"},
+        },
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [
+            {"name": "data", "mountPath": "/var/lib/postgresql/data"},
+            {"name": "initdb", "mountPath": "/docker-entrypoint-initdb.d"},
+        ],
+    }
+    return {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 5,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": _UID, "runAsGroup": _UID, "fsGroup": _UID},
+        "containers": [container],
+        "volumes": [
+            {"name": "data", "emptyDir": {}},
+            {"name": "initdb", "configMap": {"name": f"{name}-initdb"}},
+        ],
+    }
+
+
+def _from_secret(variable: str, secret: str, key: str) -> dict[str, Any]:
+    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+
+
+def _create_all(api: Api, namespace: str, name: str, manifests: Sequence[Mapping[str, Any]]) -> None:
+    """Make them all, or none."""
+    made: list[str] = []
+    try:
+        for manifest in manifests:
+            collection = _collection(namespace, manifest["kind"])
+            api.request("POST", collection, manifest)
+            made.append(f"{collection}/{manifest['metadata']['name']}")
+    except BaseException as error:
+        for path in reversed(made):
+            with contextlib.suppress(AccessError):
+                _delete(api, path)
+        explained = _explained(error, namespace, name)
+        if explained is None:
+            raise
+        raise explained from error
+
+
+def _explained(error: BaseException, namespace: str, name: str) -> CahierError | None:
+    """A better explanation of why something could not be made, None where there is none."""
+    status = getattr(error, "status", None)
+    said = str(error)
+    if status == 409:
+        return _already_there(namespace, name)
+    if status == 403 and "quota" in said:
+        return CahierError(
+            f"Le quota de {namespace} ne permet pas un service de plus : {said.rpartition('quota: ')[2]}",
+            "Arrêtez ce qui ne sert plus (cahier catalogue lister, kubectl get pods), puis recommencez.",
+        )
+    return None
+
+
+def _already_there(namespace: str, name: str) -> UsageError:
+    return UsageError(
+        f"« {name} » existe déjà dans {namespace} : rien n’a été changé.",
+        f"Choisissez un autre nom (--nom), ou arrêtez-le d’abord : cahier catalogue arreter {name}",
+    )
+
+
+# -- looking ------------------------------------------------------------------------------------------------------
+
+
+def _collection(namespace: str, kind: str) -> str:
+    group = "/apis/networking.k8s.io/v1" if kind == "NetworkPolicy" else "/api/v1"
+    plural = "networkpolicies" if kind == "NetworkPolicy" else f"{kind.lower()}s"
+    return f"{group}/namespaces/{namespace}/{plural}"
+
+
+def _paths(namespace: str, name: str) -> Sequence[str]:
+    """Everything that a release may consist of, the pod last."""
+    parts = (
+        *(("Secret", ""), ("Secret", "-user"), ("Secret", "-superuser"), ("ConfigMap", "-initdb")),
+        *(("Service", "-rw"), ("NetworkPolicy", ""), ("Pod", "-1")),
+    )
+    return [f"{_collection(namespace, kind)}/{name}{suffix}" for kind, suffix in parts]
+
+
+def _get(api: Api, path: str) -> dict[str, Any] | None:
+    from checks.kubernetes_api import Refused
+
+    try:
+        return api.request("GET", path)
+    except Refused as refusal:
+        if refusal.status != 404:
+            raise
+        return None
+
+
+def _labelled(api: Api, path: str, name: str) -> dict[str, Any] | None:
+    """The object if it belongs to the release: something else may bear its name."""
+    item = _get(api, path)
+    labels = (item or {}).get("metadata", {}).get("labels") or {}
+    return item if labels.get("app.kubernetes.io/instance") == name else None
+
+
+def _exists(api: Api, namespace: str, name: str) -> bool:
+    return any(_get(api, path) is not None for path in _paths(namespace, name))
+
+
+def _delete(api: Api, path: str) -> None:
+    from checks.kubernetes_api import Refused
+
+    try:
+        api.request("DELETE", path)
+    except Refused as refusal:
+        if refusal.status != 404:
+            raise
+
+
+def _wait_gone(api: Api, path: str) -> None:
+    deadline = time.monotonic() + _GONE_SECONDS
+    while _get(api, path) is not None:
+        if time.monotonic() > deadline:
+            raise CahierError(
+                "Le pod n’en finit pas de s’arrêter.", f"Regardez-le : kubectl get pod {path.split('/')[-1]}"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _wait_ready(api: Api, namespace: str, name: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/pods/{name}-1"
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        pod = _get(api, path)
+        if pod is None:
+            raise CahierError(f"Le pod {name}-1 a été supprimé pendant son démarrage.")
+        if _condition(pod, "Ready").get("status") == "True":
+            return
+        reason, detail = _waiting(pod)
+        if reason in _STUCK:
+            raise _not_ready(api, path, name, reason, detail)
+        if time.monotonic() > deadline:
+            scheduled = _condition(pod, "PodScheduled")
+            raise _not_ready(api, path, name, reason or "délai dépassé", detail or scheduled.get("message", ""))
+        time.sleep(_POLL_SECONDS)
+
+
+def _not_ready(api: Api, path: str, name: str, reason: str, detail: str) -> CahierError:
+    said = detail
+    if reason == "CrashLoopBackOff":
+        with contextlib.suppress(AccessError):
+            lines = api.text(f"{path}/log", {"tailLines": "3", "previous": "true"}).strip()
+            said = lines or detail
+    return CahierError(
+        f"« {name} » est lancé mais n’est pas prêt ({reason}). {said}".strip(),
+        f"Regardez-le avec « kubectl describe pod {name}-1 », ou arrêtez-le : cahier catalogue arreter {name}",
+    )
+
+
+def _condition(pod: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    conditions = pod.get("status", {}).get("conditions") or []
+    return next((item for item in conditions if item["type"] == kind), {})
+
+
+def _waiting(pod: Mapping[str, Any]) -> tuple[str, str]:
+    """Why the container does not run: Kubernetes' reason and message."""
+    for status in pod.get("status", {}).get("containerStatuses") or []:
+        waiting = (status.get("state") or {}).get("waiting")
+        if waiting:
+            return waiting.get("reason", ""), waiting.get("message", "")
+    return "", ""
+
+
+def _release(
+    namespace: str, name: str, pod: Mapping[str, Any] | None, policies: Sequence[Mapping[str, Any]]
+) -> Release:
+    if pod is None:
+        return Release(name, namespace, False, "sans pod", (), None)
+    metadata = pod["metadata"]
+    ready = _condition(pod, "Ready").get("status") == "True"
+    state = "prêt" if ready else _waiting(pod)[0] or "démarre"
+    if "deletionTimestamp" in metadata:
+        state = "s’arrête"
+    selecting = [policy["metadata"]["name"] for policy in policies if _selects(policy, metadata.get("labels") or {})]
+    created = datetime.fromisoformat(metadata["creationTimestamp"])
+    return Release(name, namespace, ready, state, sorted(selecting), created)
+
+
+def _selects(policy: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    selector = policy["spec"].get("podSelector") or {}
+    wanted = (selector.get("matchLabels") or {}).items()
+    return wanted <= labels.items() and all(_meets(one, labels) for one in selector.get("matchExpressions") or ())
+
+
+def _meets(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(expression["key"]), expression.get("values") or ()
+    met: bool = {
+        "In": value in values,
+        "NotIn": value not in values,
+        "Exists": value is not None,
+        "DoesNotExist": value is None,
+    }[expression["operator"]]
+    return met

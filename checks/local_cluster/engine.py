@@ -1,0 +1,322 @@
+"""Which container engine holds the local cluster, and where `kind` is."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from checks.errors import CahierError
+from checks.local_cluster.places import CLUSTER_NAME
+from checks.local_cluster.progress import Progress
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+PRIVATE = "moteur privé"
+KIND_NEEDED = (0, 33)
+_CANDIDATES = ("docker", "nerdctl", "finch", "podman")  # in the order in which kind looks for them
+_DISPLAY = {"docker": "Docker", "podman": "Podman"}
+_PROBE_SECONDS = 10.0
+_COMMAND_SECONDS = 120.0
+_LINUX = platform.system() == "Linux"
+_CHOICE = "KIND_EXPERIMENTAL_PROVIDER"
+
+_INSTALL_ENGINE = (
+    "Installez Docker (https://docs.docker.com/get-started/get-docker/) ou Podman, démarrez-le, "
+    "puis recommencez : cahier cluster creer"
+)
+_INSTALL_KIND = (
+    "Installez-le avec « go install sigs.k8s.io/kind@v0.33.0 », « brew install kind » ou "
+    "« winget install Kubernetes.kind » (https://kind.sigs.k8s.io), vérifiez que son dossier est dans le PATH, "
+    "puis recommencez."
+)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A container that is a node of the cluster."""
+
+    name: str
+    running: bool
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A container engine that answers.
+
+    `program` is its command line; `environment` is complete, for it and for kind; `node_image` None
+    means kind's default; `networking` is for the part of that name of kind's configuration.
+    """
+
+    name: str
+    program: str
+    environment: Mapping[str, str]
+    node_image: str | None = None
+    networking: Mapping[str, object] = field(default_factory=dict)
+    known_kind: Path | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name in a sentence."""
+        return _DISPLAY.get(self.name, self.name)
+
+    def kind(self) -> Path:
+        """The kind command, recent enough. Raises CahierError."""
+        return self.known_kind or _find_kind(self.environment)
+
+    def nodes(self) -> Sequence[Node]:
+        """Containers of the local cluster, running or not."""
+        label = f"label=io.x-k8s.kind.cluster={CLUSTER_NAME}"
+        listed = self.run("ps", "--all", "--filter", label, "--format", "{{.Names}}\t{{.Status}}")
+        split = [line.split("\t") for line in listed.splitlines() if line.strip()]
+        return [Node(name, status.startswith("Up") and "Paused" not in status) for name, status in split]
+
+    def run(self, *arguments: str) -> str:
+        """What the engine's command prints. Raises CahierError when it fails."""
+        try:
+            done = subprocess.run(
+                [self._path(), *arguments],
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_COMMAND_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise CahierError(f"{self.title} ne répond plus ({error}).", "Redémarrez-le, puis recommencez.") from error
+        if done.returncode:
+            said = _last_line(done.stderr)
+            raise CahierError(f"{self.title} refuse « {self.program} {arguments[0]} » : {said}")
+        return done.stdout
+
+    def _path(self) -> str:
+        return shutil.which(self.program, path=self.environment.get("PATH")) or self.program
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """An engine that is installed and does not answer: why, and the remedy, in French."""
+
+    message: str
+    remedy: str
+
+
+def choose(progress: Progress, preferred: str = "") -> Engine:
+    """The engine that answers, `preferred` first, else the private one, started. Raises CahierError."""
+    running = private_running() if preferred == PRIVATE else None
+    if running is not None:
+        return running
+    troubles: list[Trouble] = []
+    for name in _candidates(preferred):
+        found = probe(name)
+        if isinstance(found, Engine):
+            return found
+        if found is not None:
+            troubles.append(found)
+    forced = os.environ.get(_CHOICE)
+    if forced:
+        trouble = troubles[0] if troubles else Trouble(f"{forced} n’est pas installé.", _INSTALL_ENGINE)
+        raise CahierError(f"{_CHOICE} demande {forced}. {trouble.message}", trouble.remedy)
+    reason = private_unsupported()
+    if reason is None:
+        return start_private(progress)
+    raise _none_answers(troubles, reason)
+
+
+def answering() -> Sequence[Engine]:
+    """Every engine that answers now; none is started."""
+    found = [probe(name) for name in _candidates("")]
+    engines = [engine for engine in found if isinstance(engine, Engine)]
+    private = private_running()
+    return [*engines, private] if private else engines
+
+
+def probe(name: str) -> Engine | Trouble | None:
+    """The engine `name` if it answers, why it does not, or None where it is not installed."""
+    program = name.partition(".")[0]  # nerdctl.lima is a program of its own
+    path = shutil.which(name) or shutil.which(program)
+    if path is None:
+        return None
+    form = "{{.Version.Version}}" if name == "podman" else "{{.ServerVersion}}"
+    try:
+        done = subprocess.run(
+            [path, "info", "--format", form],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PROBE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        title = _DISPLAY.get(name, name)
+        return Trouble(
+            f"{title} est installé mais n’a rien répondu en {_PROBE_SECONDS:.0f} secondes.",
+            f"Redémarrez {title}, puis recommencez.",
+        )
+    except OSError as error:
+        return Trouble(f"{path} ne peut pas être exécuté ({error}).", _INSTALL_ENGINE)
+    if done.returncode == 0 and done.stdout.strip():
+        return Engine(name, Path(path).name, {**os.environ, _CHOICE: name})
+    return explain(name, done.stderr)
+
+
+def explain(name: str, said: str) -> Trouble:
+    """What an engine's client said on standard error, as a trouble with its remedy."""
+    title = _DISPLAY.get(name, name)
+    low = said.lower()
+    if "permission denied" in low or "access is denied" in low:
+        remedy = (
+            "Exécutez « sudo usermod -aG docker $USER », fermez votre session et rouvrez-la, puis recommencez."
+            if name == "docker" and _LINUX
+            else f"Donnez à votre compte l’accès à {title}, puis recommencez."
+        )
+        return Trouble(f"{title} est installé mais refuse votre compte (accès à sa socket interdit).", remedy)
+    where = os.environ.get("DOCKER_HOST") if name == "docker" else os.environ.get("CONTAINER_HOST")
+    if re.search(r"cannot connect|daemon running|error during connect|connection refused|no such file", low):
+        if where:
+            return Trouble(
+                f"{title} ne répond pas à l’adresse {where} (variable d’environnement).",
+                "Corrigez-la ou retirez-la (unset DOCKER_HOST CONTAINER_HOST), puis recommencez.",
+            )
+        return Trouble(f"{title} est installé mais n’est pas démarré.", f"Démarrez-le : {_start_command(name)}")
+    return Trouble(
+        f"{title} est installé mais ne répond pas : {_last_line(said)}", f"Démarrez-le : {_start_command(name)}"
+    )
+
+
+def _start_command(name: str) -> str:
+    if _LINUX:
+        return {
+            "docker": "sudo systemctl start docker (ou ouvrez Docker Desktop)",
+            "podman": "systemctl --user start podman.socket",
+        }.get(name, "sudo systemctl start containerd")
+    return {"docker": "ouvrez Docker Desktop et attendez qu’il soit prêt", "podman": "podman machine start"}.get(
+        name, f"{name} vm start"
+    )
+
+
+def _candidates(preferred: str) -> Sequence[str]:
+    forced = os.environ.get(_CHOICE)
+    if forced:
+        return [forced]
+    return sorted(_CANDIDATES, key=lambda name: name != preferred)
+
+
+def _none_answers(troubles: Sequence[Trouble], private_reason: str) -> CahierError:
+    if troubles:
+        return CahierError(" ".join(trouble.message for trouble in troubles), troubles[0].remedy)
+    return CahierError(
+        "Aucun moteur de conteneurs n’est installé sur cette machine (ni Docker, ni Podman, ni nerdctl), "
+        f"et {private_reason.replace(chr(39), '’')}.",
+        _INSTALL_ENGINE,
+    )
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "aucune explication"
+
+
+# -- the private engine -------------------------------------------------------------------------------------------
+
+
+def private_unsupported() -> str | None:
+    """Why the private engine cannot be had here, in French; None where it can."""
+    module = _private_module()
+    if module is None:
+        return "le moteur privé n’existe que dans une copie du dépôt (git clone)"
+    reason: str | None = module.unsupported()
+    return reason
+
+
+def private_running() -> Engine | None:
+    """The private engine if it runs."""
+    module = _private_module()
+    if module is None or module.unsupported() is not None:
+        return None
+    described = module.running()
+    return None if described is None else _private(described)
+
+
+def start_private(progress: Progress) -> Engine:
+    """The private engine, started when it was not. Raises CahierError."""
+    module = _private_module()
+    if module is None:
+        raise _none_answers([], private_unsupported() or "")
+    try:
+        return _private(module.start(progress))
+    except module.EngineProblem as problem:
+        raise CahierError(problem.message, problem.remedy) from problem
+
+
+def stop_private() -> None:
+    """End the private engine and all that it holds. Raises CahierError."""
+    module = _private_module()
+    if module is None or module.unsupported() is not None:
+        return
+    try:
+        module.stop()
+    except module.EngineProblem as problem:
+        raise CahierError(problem.message, problem.remedy) from problem
+
+
+def _private(described: Any) -> Engine:
+    return Engine(
+        PRIVATE,
+        "docker",
+        {**described.environment, _CHOICE: "docker"},
+        described.node_image,
+        described.networking,
+        described.kind,
+    )
+
+
+def _private_module() -> ModuleType | None:
+    """`cluster.private_engine`, None outside a checkout."""
+    try:
+        from cluster import private_engine
+    except ImportError:
+        return None
+    return private_engine
+
+
+# -- kind ---------------------------------------------------------------------------------------------------------
+
+
+def _find_kind(environment: Mapping[str, str]) -> Path:
+    found = shutil.which("kind", path=environment.get("PATH"))
+    if found is None:
+        raise CahierError("La commande « kind », qui fabrique le cluster, n’est pas installée.", _INSTALL_KIND)
+    version = kind_version(Path(found))
+    if version is not None and version < KIND_NEEDED:
+        have, need = (".".join(map(str, pair)) for pair in (version, KIND_NEEDED))
+        raise CahierError(f"kind est trop ancien : {found} est en version {have}, il faut {need}.", _INSTALL_KIND)
+    return Path(found)
+
+
+def kind_version(path: Path) -> tuple[int, int] | None:
+    """Major and minor version, None where it does not say (a build of one's own)."""
+    try:
+        done = subprocess.run(
+            [str(path), "version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PROBE_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CahierError(f"{path} ne peut pas être exécuté ({error}).", _INSTALL_KIND) from error
+    found = re.search(r"v(\d+)\.(\d+)", done.stdout)
+    return (int(found[1]), int(found[2])) if found else None

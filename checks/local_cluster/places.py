@@ -1,0 +1,47 @@
+"""Where the local cluster's files are: below the user's state folder, readable by the user only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from checks import state
+
+CLUSTER_NAME = "cahier"
+
+
+def folder() -> Path:
+    """Everything that belongs to the local cluster."""
+    return state.folder() / "cluster"
+
+
+def admin_kubeconfig() -> Path:
+    """The cluster administrator's kubeconfig, as kind writes it. May not exist."""
+    return folder() / "admin.kubeconfig"
+
+
+def people_folder() -> Path:
+    """One NAME.kubeconfig for each person."""
+    return folder() / "people"
+
+
+def private_folder(path: Path) -> Path:
+    """`path`, made when missing, closed to others."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write at once or not at all, mode 0600."""
+    private_folder(path.parent)
+    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mkstemp: mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(new).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(new).unlink()
+        raise

@@ -1,0 +1,169 @@
+"""Runs a lab's checks in order, asks again what may settle by itself, and makes the verdict."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from checks.errors import AccessError, ClusterLost, Unverifiable, UsageError
+from checks.facts import Cluster
+from checks.lab import Lab
+from checks.verdict import CheckResult, Diagnostic, Status, Verdict, overall
+from checks.verification import Check
+
+_PAUSE = 0.4  # seconds between two looks at a state that may settle
+_log = logging.getLogger(__name__)
+
+OnProgress = Callable[[Check], None]
+Findings = Mapping[str, Diagnostic]
+
+
+def run(
+    lab: Lab,
+    cluster: Cluster,
+    *,
+    refresh: Callable[[], None],
+    seconds: float,
+    on_check: OnProgress = lambda check: None,
+) -> tuple[Verdict, Findings]:
+    """Verdict of `lab`, and the full diagnostic of each check that failed, by its id.
+
+    A failure whose diagnostic is transient is asked again, on facts made fresh by `refresh`,
+    until `seconds` have passed.
+    """
+    deadline = time.monotonic() + seconds
+    user = _user(cluster)  # asked first: the verdict names the learner even if the cluster falls silent half-way
+    settled: dict[str, CheckResult] = {}
+    while True:
+        results, findings = _round(lab.checks, cluster, settled, on_check)
+        waiting = any(diagnostic.transient for diagnostic in findings.values())
+        if not waiting or time.monotonic() + _PAUSE >= deadline:
+            return _verdict(lab, cluster, user, results), findings
+        settled = {result.id: result for result in results if result.status is Status.PASSED}
+        time.sleep(_PAUSE)
+        refresh()
+
+
+def _round(
+    checks: Sequence[Check], cluster: Cluster, settled: Mapping[str, CheckResult], on_check: OnProgress
+) -> tuple[list[CheckResult], dict[str, Diagnostic]]:
+    results: dict[str, CheckResult] = {}
+    findings: dict[str, Diagnostic] = {}
+    lost = ""
+    for check in checks:
+        blocking = [before for before in check.after if results[before.id].status is not Status.PASSED]
+        if blocking:
+            results[check.id] = _result(
+                check,
+                Status.SKIPPED,
+                finding=f"Dépend de : « {blocking[0].title} »",
+                cause="Réglez d’abord ce point.",
+            )
+        elif check.id in settled:
+            results[check.id] = settled[check.id]
+        elif lost:  # each question would wait for the same silence
+            results[check.id] = _result(check, Status.SKIPPED, finding=lost, cause="Le cluster n’est plus interrogé.")
+        else:
+            on_check(check)
+            try:
+                results[check.id], diagnostic = _ask(check, cluster)
+            except ClusterLost as trouble:
+                results[check.id], diagnostic = _trouble(check, trouble), None
+                lost = trouble.message
+            if diagnostic is not None:
+                findings[check.id] = diagnostic
+    return list(results.values()), findings
+
+
+def _ask(check: Check, cluster: Cluster) -> tuple[CheckResult, Diagnostic | None]:
+    began = time.monotonic()
+
+    def spent() -> int:
+        return round((time.monotonic() - began) * 1000)
+
+    try:
+        diagnostic = check.function(cluster)
+    except (UsageError, ClusterLost):
+        raise
+    except Unverifiable as reason:
+        return _result(check, Status.UNVERIFIED, finding=reason.message, fix=reason.remedy, duration_ms=spent()), None
+    except AccessError as trouble:
+        return _trouble(check, trouble, spent()), None
+    except Exception as error:
+        _log.exception("check %s", check.id)
+        return _result(
+            check,
+            Status.ERROR,
+            finding=f"Le vérificateur a un problème : {type(error).__name__}: {error}",
+            cause="Ce n’est pas une erreur de votre part.",
+            fix="Relancez la commande ; si cela persiste, signalez-le avec `--debug`.",
+            duration_ms=spent(),
+        ), None
+    if diagnostic is None:
+        return _result(check, Status.PASSED, duration_ms=spent()), None
+    result = _result(
+        check,
+        Status.FAILED,
+        finding=diagnostic.finding,
+        cause=diagnostic.cause,
+        fix=diagnostic.fix,
+        fix_commands=tuple(diagnostic.commands),
+        duration_ms=spent(),
+    )
+    return result, diagnostic
+
+
+def _trouble(check: Check, trouble: AccessError, duration_ms: int = 0) -> CheckResult:
+    return _result(
+        check,
+        Status.ERROR,
+        finding=trouble.message,
+        cause="Ce n’est pas une erreur de votre part.",
+        fix=trouble.remedy,
+        duration_ms=duration_ms,
+    )
+
+
+def _result(
+    check: Check,
+    status: Status,
+    *,
+    finding: str = "",
+    cause: str = "",
+    fix: str = "",
+    fix_commands: tuple[str, ...] = (),
+    duration_ms: int = 0,
+) -> CheckResult:
+    return CheckResult(
+        id=check.id,
+        title=check.title,
+        status=status,
+        points=check.points if status is Status.PASSED else 0,
+        points_max=check.points,
+        finding=finding,
+        cause=cause,
+        fix=fix,
+        fix_commands=fix_commands,
+        duration_ms=duration_ms,
+    )
+
+
+def _user(cluster: Cluster) -> str:
+    """Who we are, "" where the cluster does not say: the checks told why."""
+    try:
+        return cluster.user
+    except AccessError:
+        return ""
+
+
+def _verdict(lab: Lab, cluster: Cluster, user: str, results: Sequence[CheckResult]) -> Verdict:
+    return Verdict(
+        lab=lab.name,
+        namespace=cluster.namespace,
+        user=user,
+        status=overall([result.status for result in results]),
+        points=sum(result.points for result in results),
+        points_max=sum(result.points_max for result in results),
+        checks=tuple(results),
+    )

@@ -1,0 +1,173 @@
+"""Plays a state of a lab for real: applies its files and runs its commands as the person.
+
+Used by `demo`, `rattraper` and the tests; everything it starts is ended by `close`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from checks.errors import CahierError
+from checks.lab import Lab, Story
+
+_FORWARD_SECONDS = 15.0
+_COMMAND_SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who types commands: a kubeconfig file whose context carries the namespace."""
+
+    namespace: str
+    kubeconfig: Path
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Environment of this person's terminal."""
+        return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+
+
+@dataclass
+class Stage:
+    """A learner, a colleague, and the terminals they have open."""
+
+    lab: Lab
+    learner: Person
+    colleague: Person | None = None
+    local_port: int | None = None
+    database: str | None = None
+    on_command: Callable[[str, str], None] = lambda who, command: None
+    _open: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def translate(self, text: str) -> str:
+        """The lab's text with its story's names replaced by the real ones."""
+        return rename(text, self.lab.about.story, self.learner.namespace, self._colleague_namespace, self.database)
+
+    @property
+    def _colleague_namespace(self) -> str | None:
+        return self.colleague.namespace if self.colleague else None
+
+    def apply(self, files: Mapping[str, str], person: Person | None = None) -> None:
+        """`kubectl apply` of the files, in the order of their names. Raises CahierError."""
+        who = person or self.learner
+        with tempfile.TemporaryDirectory(prefix="cahier-") as folder:
+            for name, text in sorted(files.items()):
+                path = Path(folder) / name
+                path.write_text(self.translate(text), encoding="utf-8")
+                self.on_command(who.namespace, f"kubectl apply -f {name}")
+                _run(f"kubectl apply -f {name}", who, Path(folder))
+
+    def run(self, commands: Sequence[str], person: Person | None = None) -> None:
+        """Run commands in order; one that ends with ` &` stays open. Raises CahierError."""
+        who = person or self.learner
+        for command in commands:
+            real = self._port(self.translate(command))
+            self.on_command(who.namespace, real)
+            if real.rstrip().endswith(" &"):
+                self._open.append(_open(real.rstrip().removesuffix("&").strip(), who))
+            else:
+                _run(real, who, Path.cwd())
+
+    def _port(self, command: str) -> str:
+        default = self.lab.about.port
+        if self.local_port is None or default is None:
+            return command
+        return re.sub(rf"(?<![\d:]){default}(?=:\d|\b(?!:))", str(self.local_port), command)
+
+    def close(self) -> None:
+        """End every terminal still open."""
+        for process in self._open:
+            end(process)
+        self._open.clear()
+
+
+def rename(text: str, story: Story, namespace: str, colleague: str | None, database: str | None) -> str:
+    """`text` with the story's namespaces, users and release replaced; all at once, so that names may cross."""
+    names = {story.namespace: namespace}
+    if colleague:
+        names[story.colleague] = colleague
+    if database:
+        names[story.database] = database
+    names |= {
+        old.replace("user-", "oidc-", 1): new.replace("user-", "oidc-", 1)
+        for old, new in names.items()
+        if old.startswith("user-")
+    }
+    pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.sub(rf"(?<![\w-])({pattern})(?![\w])", lambda found: names[found[1]], text)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a command and what it started."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = psutil.Process(process.pid)
+        for member in [*family.children(recursive=True), family]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+    process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def shell() -> str:
+    """The shell that runs a lab's commands. Raises CahierError where there is none (bare Windows)."""
+    found = shutil.which("bash") or shutil.which("sh")
+    if found is None:
+        raise CahierError(
+            "Aucun shell n’a été trouvé pour jouer les commandes de ce TP.",
+            "Sous Windows, lancez cette commande depuis WSL2 ou Git Bash.",
+        )
+    return found
+
+
+def _run(command: str, person: Person, folder: Path) -> None:
+    try:
+        done = subprocess.run(
+            [shell(), "-c", command],
+            env=person.environment,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise CahierError(f"« {command} » n’a pas fini en {_COMMAND_SECONDS:.0f} secondes.") from None
+    if done.returncode:
+        raise CahierError(f"« {command} » a échoué : {(done.stderr or done.stdout).strip()[-800:]}")
+
+
+def _open(command: str, person: Person) -> subprocess.Popen[str]:
+    """Start a command that stays open; return once it says that it forwards, has ended, or time is up."""
+    with tempfile.NamedTemporaryFile(prefix="cahier-", delete=False) as log:
+        process = subprocess.Popen(
+            [shell(), "-c", f"exec {command}"],
+            env=person.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    path = Path(log.name)
+    deadline = time.monotonic() + _FORWARD_SECONDS
+    try:
+        while process.poll() is None and time.monotonic() < deadline:
+            if "Forwarding from" in path.read_text(errors="replace"):
+                break
+            time.sleep(0.05)
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return process

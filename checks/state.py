@@ -1,0 +1,70 @@
+"""What the workbook remembers on this machine: progress and hints already read, per cluster and namespace."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from checks.verdict import Status, Verdict
+
+
+def folder() -> Path:
+    """The user's state folder; CAHIER_ETAT moves it elsewhere."""
+    moved = os.environ.get("CAHIER_ETAT")
+    return Path(moved) if moved else platformdirs.user_state_path("cahier-kubernetes", appauthor=False)
+
+
+class LabProgress(msgspec.Struct):
+    """How far one lab is: last status, best points, hints read for each check."""
+
+    status: str = ""
+    points: float = 0
+    points_max: float = 0
+    hints: dict[str, int] = {}
+
+
+class Memory(msgspec.Struct):
+    """Progress of every place (`SERVER NAMESPACE`), by lab."""
+
+    places: dict[str, dict[str, LabProgress]] = {}
+
+    def lab(self, place: str, name: str) -> LabProgress:
+        """Progress of a lab, made when missing."""
+        return self.places.setdefault(place, {}).setdefault(name, LabProgress())
+
+
+def _file() -> Path:
+    return folder() / "progression.json"
+
+
+def load() -> Memory:
+    """What was remembered; an unreadable file counts as nothing remembered."""
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(_file().read_bytes(), type=Memory)
+    return Memory()
+
+
+def save(memory: Memory) -> None:
+    """Write the memory at once or not at all. A read-only home is no reason to fail a check."""
+    with contextlib.suppress(OSError):
+        folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder(), delete=False) as new:
+            new.write(msgspec.json.encode(memory))
+        Path(new.name).replace(_file())
+
+
+def remember(place: str, verdict: Verdict) -> None:
+    """Note a verdict."""
+    memory = load()
+    progress = memory.lab(place, verdict.lab)
+    progress.status = verdict.status.value
+    progress.points = verdict.points
+    progress.points_max = verdict.points_max
+    if verdict.status is Status.PASSED:
+        progress.hints = {}
+    save(memory)

@@ -1,0 +1,102 @@
+"""The verdict: what a check found, in the shape of the contract's JSON (schema 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from checks.errors import EXIT_FAILED, EXIT_PASSED, EXIT_UNVERIFIED
+
+
+class Status(StrEnum):
+    """State of a check, or of a whole lab."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNVERIFIED = "unverified"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """What is wrong, why it matters, where to look, and the remedy. All texts are French.
+
+    `commands` run as they are in a shell, with no question asked. `transient` marks a state
+    that may settle by itself (an image being pulled): the runner looks again until its deadline.
+    """
+
+    finding: str
+    cause: str
+    fix: str
+    commands: Sequence[str] = ()
+    look: Sequence[str] = ()
+    transient: bool = False
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One check of a verdict."""
+
+    id: str
+    title: str
+    status: Status
+    points: float
+    points_max: float
+    finding: str = ""
+    cause: str = ""
+    fix: str = ""
+    fix_commands: tuple[str, ...] = ()
+    duration_ms: int = 0
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict of one lab for one learner."""
+
+    schema: Literal[1] = 1
+    lab: str
+    namespace: str
+    user: str
+    status: Status
+    points: float
+    points_max: float
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the contract for this verdict."""
+        return {Status.PASSED: EXIT_PASSED, Status.FAILED: EXIT_FAILED}.get(self.status, EXIT_UNVERIFIED)
+
+    def check(self, identifier: str) -> CheckResult:
+        """Result of the check `identifier`. Raises KeyError when the lab has no such check."""
+        for result in self.checks:
+            if result.id == identifier:
+                return result
+        raise KeyError(identifier)
+
+
+def overall(statuses: Sequence[Status]) -> Status:
+    """Status of a lab whose checks have these statuses: failed, else error, else unverified, else passed."""
+    for status in (Status.FAILED, Status.ERROR, Status.UNVERIFIED):
+        if status in statuses:
+            return status
+    # A skipped check always follows another that is not passed.
+    return Status.PASSED
+
+
+def to_json(verdict: Verdict) -> str:
+    """JSON of the contract, indented, without escapes for French letters."""
+    return msgspec.json.format(msgspec.json.encode(verdict), indent=2).decode()
+
+
+def json_schema() -> dict[str, object]:
+    """JSON Schema of `verifier --json`."""
+    schema = msgspec.json.schema(Verdict)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cahier verifier --json",
+        **schema,
+    }

@@ -1,0 +1,50 @@
+"""How a lab declares its checks: a function whose French docstring is the sentence the learner sees."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from checks.facts import Cluster
+from checks.verdict import Diagnostic
+
+CheckFunction = Callable[[Cluster], Diagnostic | None]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One sentence to prove. `after` names the checks that must have passed before it is asked."""
+
+    function: CheckFunction
+    points: float
+    after: tuple[Check, ...] = field(default=())
+
+    @property
+    def id(self) -> str:
+        """Name of the function."""
+        return self.function.__name__
+
+    @property
+    def title(self) -> str:
+        """The sentence the learner sees: the first line of the docstring."""
+        return (inspect.getdoc(self.function) or self.id).splitlines()[0]
+
+    @property
+    def explanation(self) -> str:
+        """What follows the first line of the docstring: how it is proven. May be empty."""
+        return "\n".join((inspect.getdoc(self.function) or "").splitlines()[1:]).strip()
+
+
+def verification(*, points: float = 1, after: Check | tuple[Check, ...] = ()) -> Callable[[CheckFunction], Check]:
+    """Make a check of a function that returns None when nothing is wrong, else a Diagnostic.
+
+    Any exception is the checker's own trouble, never the learner's failure; `Unverifiable` says
+    that the check cannot be decided here. A check never sleeps: the runner asks again.
+    """
+    before = after if isinstance(after, tuple) else (after,)
+
+    def declare(function: CheckFunction) -> Check:
+        return Check(function=function, points=points, after=before)
+
+    return declare

@@ -1,0 +1,332 @@
+"""Les vérifications du TP 5 : un pod relais, et le chemin complet jusqu’au serveur du collègue."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from checks.diagnosis.pods import not_ready
+from checks.diagnosis.sockets import established
+from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens
+from checks.errors import Unverifiable
+from checks.exchange.postgres import NotPostgres, PostgresServer, identify, is_postgres
+from checks.facts import Cluster, ForwardRefused, Pod
+from checks.verdict import Diagnostic
+from checks.verification import verification
+
+PROXY = "pg-proxy"
+PORT = 5432
+_APPLY = "Corrigez proxy.yaml, supprimez l’ancien pod, puis appliquez de nouveau le manifeste."
+
+
+@dataclass(frozen=True)
+class Target:
+    """Adresse vers laquelle socat relaie, telle que le manifeste l’écrit."""
+
+    host: str
+    port: str
+
+    def namespace(self, own: str) -> str | None:
+        """Namespace dans lequel ce nom se résout ; None pour une adresse IP ou un nom extérieur."""
+        if re.fullmatch(r"[\d.]+|\[?[0-9a-fA-F:]+\]?", self.host):
+            return None
+        words = self.host.rstrip(".").split(".")
+        if len(words) == 1:
+            return own
+        return words[1] if len(words) == 2 or words[2] == "svc" else None
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+_ADDRESS = re.compile(r"\b(?:tcp[46]?|tcp[46]?-connect):([^\s,:\"']+|\[[^]]+]):(\w+)", re.IGNORECASE)
+
+
+def targets(pod: Pod) -> Iterator[Target]:
+    """Les adresses « TCP:hôte:port » des arguments, quelle que soit leur orthographe."""
+    for container in pod.containers:
+        for word in (*container.command, *container.args):
+            for found in _ADDRESS.finditer(word):
+                yield Target(found[1], found[2])
+
+
+def proxy(cluster: Cluster) -> Pod:
+    """Le pod relais, une fois qu’on sait qu’il existe."""
+    pod = cluster.pod(PROXY)
+    if pod is None:
+        raise Unverifiable(f"Le pod {PROXY} a disparu pendant la vérification.")
+    return pod
+
+
+def again(cluster: Cluster, database: str = "") -> tuple[str, ...]:
+    """Le remède commun : refaire le pod à partir de la solution, vers la base du collègue."""
+    colleague = cluster.colleague.namespace
+    named = f" --base {database}" if database else ""
+    return (
+        f"kubectl delete pod {PROXY} -n {cluster.namespace} --ignore-not-found --now",
+        f"cahier solution tp5 --namespace {cluster.namespace} --collegue {colleague}{named} --appliquer",
+    )
+
+
+def release(target: Target) -> str:
+    """Nom de la base d’après le Service visé (« NOM-rw »), ou "" quand il ne le dit pas."""
+    service = target.host.partition(".")[0]
+    return service.removesuffix("-rw") if service.endswith("-rw") else ""
+
+
+@verification(points=1)
+def le_proxy_existe(cluster: Cluster) -> Diagnostic | None:
+    """Un pod « pg-proxy » existe dans votre namespace."""
+    if cluster.pod(PROXY):
+        return None
+    others = [pod.name for pod in cluster.pods() if any("socat" in box.image for box in pod.containers)]
+    seen = f" Le pod {others[0]} utilise bien socat, mais porte un autre nom." if others else ""
+    return Diagnostic(
+        finding=f"Aucun pod « {PROXY} » dans le namespace {cluster.namespace}.{seen}",
+        cause="Le manifeste n’a pas été appliqué, ou l’a été dans un autre namespace ou sous un autre nom.",
+        fix="Appliquez votre manifeste : kubectl apply -f proxy.yaml",
+        commands=again(cluster),
+        look=(f"kubectl get pods -n {cluster.namespace}",),
+    )
+
+
+@verification(points=1, after=le_proxy_existe)
+def le_proxy_tourne(cluster: Cluster) -> Diagnostic | None:
+    """Le proxy est démarré et prêt."""
+    pod = proxy(cluster)
+    ended = [box for box in pod.containers if box.exit_code == 0 and not box.running]
+    if ended and not pod.deleting:
+        return _one_client_only(cluster, f"Le conteneur du pod {PROXY} s’est arrêté sans erreur (code 0)")
+    return not_ready(cluster, pod, _APPLY, again(cluster))
+
+
+@verification(points=2, after=le_proxy_existe)
+def le_proxy_vise_la_base_du_collegue(cluster: Cluster) -> Diagnostic | None:
+    """Le proxy relaie vers un Service du namespace de votre collègue.
+
+    Le nom est lu dans les arguments du pod : « base », « base.namespace » et la forme complète sont admis.
+    """
+    colleague = cluster.colleague
+    found = list(targets(proxy(cluster)))
+    look = (f"kubectl get pod {PROXY} -n {cluster.namespace} -o jsonpath='{{.spec.containers[*].args}}'",)
+    for target in found:
+        namespace = target.namespace(cluster.namespace)
+        if namespace == colleague.namespace:
+            return None
+        if namespace == cluster.namespace and "." not in target.host:
+            return Diagnostic(
+                finding=f"Le proxy vise « {target} », un nom court qui désigne un Service de votre propre "
+                f"namespace ({cluster.namespace}).",
+                cause="Un nom de Service sans namespace se résout dans le namespace du pod qui le demande.",
+                fix=f"Écrivez le namespace après le nom : {target.host}.{colleague.namespace}.svc.cluster.local",
+                commands=again(cluster, release(target)),
+                look=look,
+            )
+        if namespace is not None:
+            return Diagnostic(
+                finding=f"Le proxy vise « {target} », un Service du namespace « {namespace} », "
+                f"pas de « {colleague.namespace} ».",
+                cause="Le DNS du cluster lit NOM.NAMESPACE.svc.cluster.local : la deuxième partie est le namespace.",
+                fix=f"Remplacez-la par {colleague.namespace}.",
+                commands=again(cluster, release(target)),
+                look=look,
+            )
+        if re.fullmatch(r"[\d.]+", target.host):
+            return Diagnostic(
+                finding=f"Le proxy vise l’adresse « {target} » au lieu d’un nom de Service.",
+                cause="L’adresse d’un pod change à chaque redémarrage ; le nom du Service, lui, reste.",
+                fix="Utilisez le nom du Service que votre collègue vous a donné.",
+                commands=again(cluster),
+                look=look,
+            )
+        return Diagnostic(
+            finding=f"Le proxy vise « {target.host} », qui n’est pas un nom de Service de ce cluster.",
+            cause="La forme complète est NOM.NAMESPACE.svc.cluster.local.",
+            fix="Corrigez le nom du Service.",
+            commands=again(cluster),
+            look=look,
+        )
+    # Another tool than socat, or a script: what it really reaches is proven by the next checks.
+    return None
+
+
+@verification(points=1, after=le_proxy_tourne)
+def le_proxy_ecoute_sur_5432(cluster: Cluster) -> Diagnostic | None:
+    """Le proxy accepte plusieurs clients à la fois sur son port 5432.
+
+    Deux connexions sont ouvertes en même temps par un tunnel à nous.
+    """
+    pod = proxy(cluster)
+    first = _refusal(cluster, pod)
+    if first is not None:
+        listening = sorted(_listening(pod))
+        seen = f" Il écoute sur {', '.join(map(str, listening))}." if listening and PORT not in listening else ""
+        return Diagnostic(
+            finding=f"Dans le pod {PROXY}, rien n’écoute sur le port {PORT}.{seen}",
+            cause="« TCP-LISTEN:PORT » dit à socat où attendre les clients ; le tunnel du TP mène au port 5432.",
+            fix=f"Écrivez TCP-LISTEN:{PORT},fork,reuseaddr. {_APPLY}",
+            commands=again(cluster),
+            look=(f"kubectl logs {PROXY} -n {cluster.namespace}",),
+            transient=not seen,  # the program may not have opened its port yet
+        )
+    with contextlib.suppress(ForwardRefused, NotPostgres), cluster.forward(pod.name, PORT) as held:
+        is_postgres(held)
+        if _refusal(cluster, pod) is not None:
+            return _one_client_only(cluster, f"Le pod {PROXY} n’accepte qu’un seul client : le second est refusé")
+    return None
+
+
+@verification(points=2, after=(le_proxy_ecoute_sur_5432, le_proxy_vise_la_base_du_collegue))
+def la_base_repond_a_travers_le_proxy(cluster: Cluster) -> Diagnostic | None:
+    """À travers le proxy, c’est bien un serveur PostgreSQL qui répond."""
+    try:
+        server_behind(cluster)
+    except (NotPostgres, ForwardRefused) as silence:
+        said = _socat_says(cluster)
+        target = next((str(item) for item in targets(proxy(cluster))), "sa cible")
+        name = target.rpartition(":")[0]
+        if re.search(r"not known|no address|Temporary failure|does not resolve|getaddrinfo", said):
+            finding = f"Le proxy ne trouve pas « {name} » : ce nom n’existe pas dans le DNS du cluster."
+            cause = "socat ne résout le nom qu’à l’arrivée d’un client : le pod reste « Running » malgré l’erreur."
+        elif "refused" in said:
+            finding = f"« {target} » refuse la connexion : rien n’écoute sur ce port."
+            cause = "Un Service n’accepte que les ports qu’il déclare ; PostgreSQL est sur 5432."
+        elif re.search(r"timed out|No route", said) or "délai" in str(silence):
+            finding = f"« {target} » ne répond pas : la connexion reste sans réponse."
+            cause = (
+                "Une NetworkPolicy du namespace de votre collègue écarte votre namespace (l’option « only allow access "
+                "from the same namespace » du catalogue), ou son pod est arrêté."
+            )
+        else:
+            finding = f"À travers le proxy, « {target} » ne répond pas comme PostgreSQL ({silence})."
+            cause = "Le proxy relaie vers un autre programme, ou vers un port qui n’est pas celui de la base."
+        return Diagnostic(
+            finding=finding,
+            cause=cause,
+            fix="Vérifiez le nom et le port avec votre collègue (kubectl get svc, dans son namespace), corrigez "
+            "proxy.yaml et refaites le pod.",
+            commands=again(cluster),
+            look=(f"kubectl logs {PROXY} -n {cluster.namespace}",),
+        )
+    place = _place_reached(cluster) if not list(targets(proxy(cluster))) else ""
+    if place and place != cluster.colleague.namespace:
+        return Diagnostic(
+            finding=f"Le proxy mène à un serveur PostgreSQL du namespace « {place} », "
+            f"pas de « {cluster.colleague.namespace} ».",
+            cause="Le DNS du cluster, interrogé sur l’adresse que le proxy a jointe, donne ce namespace.",
+            fix=f"Visez le Service du namespace {cluster.colleague.namespace}.",
+            commands=again(cluster),
+            look=(f"kubectl describe pod {PROXY} -n {cluster.namespace}",),
+        )
+    return None
+
+
+@verification(points=1, after=le_proxy_existe)
+def un_tunnel_ecoute_sur_votre_poste(cluster: Cluster) -> Diagnostic | None:
+    """Sur votre poste, un tunnel écoute sur localhost:5432."""
+    return nobody_listens(cluster, tunnel(cluster))
+
+
+@verification(points=2, after=(un_tunnel_ecoute_sur_votre_poste, la_base_repond_a_travers_le_proxy))
+def le_tunnel_mene_au_proxy(cluster: Cluster) -> Diagnostic | None:
+    """Ce tunnel mène à votre pod « pg-proxy », et à lui seul."""
+    return leads_elsewhere(cluster, tunnel(cluster))
+
+
+@verification(points=2, after=le_tunnel_mene_au_proxy)
+def un_client_atteint_le_serveur_du_collegue(cluster: Cluster) -> Diagnostic | None:
+    """Un client de votre poste atteint le serveur de votre collègue à travers le proxy.
+
+    Deux serveurs PostgreSQL se distinguent sans mot de passe : l’empreinte lue par localhost doit être celle lue
+    dans le pod relais.
+    """
+    port = cluster.local_port(PORT)
+    behind = server_behind(cluster)
+    try:
+        with cluster.machine.connect(port) as connection:
+            connection.settimeout(8)
+            reached = identify(connection)
+    except (NotPostgres, OSError) as silence:
+        return Diagnostic(
+            finding=f"Sur localhost:{port}, PostgreSQL ne répond pas jusqu’au bout : {silence}.",
+            cause="Le tunnel ou le proxy a coupé la connexion en cours d’échange.",
+            fix="Fermez le tunnel et rouvrez-le dans un second terminal.",
+            commands=(tunnel(cluster).command,),
+            look=(f"kubectl logs {PROXY} -n {cluster.namespace}",),
+        )
+    if reached == behind:
+        return None
+    return Diagnostic(
+        finding=f"Le serveur atteint par localhost:{port} n’est pas celui que le proxy atteint.",
+        cause="Deux bases différentes répondent : la vôtre, par exemple, et celle de votre collègue.",
+        fix="Fermez le tunnel et rouvrez-le vers pod/pg-proxy.",
+        commands=(tunnel(cluster).command,),
+        look=("ps aux | grep port-forward",),
+    )
+
+
+def tunnel(cluster: Cluster) -> Tunnel:
+    """Le tunnel attendu : localhost:5432 vers pod/pg-proxy."""
+    return Tunnel(
+        local_port=cluster.local_port(PORT),
+        pods=(proxy(cluster),),
+        port=PORT,
+        speak=identify,
+        service="pod/pg-proxy",
+    )
+
+
+def server_behind(cluster: Cluster) -> PostgresServer:
+    """Le serveur que le proxy atteint, demandé par un tunnel à nous. Lève NotPostgres ou ForwardRefused."""
+    with cluster.forward(PROXY, PORT) as connection:
+        return identify(connection)
+
+
+def _refusal(cluster: Cluster, pod: Pod) -> str | None:
+    """Ce que le pod répond quand rien n’y écoute ; None si la connexion est acceptée, quoi qu’il y ait derrière."""
+    try:
+        with cluster.forward(pod.name, PORT) as connection:
+            is_postgres(connection)
+    except ForwardRefused as refused:
+        return str(refused) if "refused" in str(refused) else None
+    except NotPostgres:
+        return None
+    return None
+
+
+def _one_client_only(cluster: Cluster, seen: str) -> Diagnostic:
+    return Diagnostic(
+        finding=f"{seen}. Sans l’option fork, socat sert un seul client, puis s’arrête.",
+        cause="L’option « fork » de TCP-LISTEN crée un processus par client ; un client PostgreSQL en ouvre souvent "
+        "plusieurs.",
+        fix=f"Ajoutez fork : TCP-LISTEN:{PORT},fork,reuseaddr. {_APPLY}",
+        commands=again(cluster),
+        look=(f"kubectl get pod {PROXY} -n {cluster.namespace}",),
+    )
+
+
+def _place_reached(cluster: Cluster) -> str:
+    """Namespace du Service que le proxy joint, d’après le DNS inverse du cluster ; "" s’il ne le dit pas."""
+    with contextlib.suppress(Unverifiable, NotPostgres, ForwardRefused):
+        before = established(cluster, PROXY)
+        with cluster.forward(PROXY, PORT) as connection:
+            is_postgres(connection)
+            reached = [item.remote_address for item in established(cluster, PROXY) - before if not item.from_loopback]
+        for address in reached:
+            names = cluster.execute(PROXY, ["nslookup", address])
+            found = re.search(r"[\w-]+\.([\w-]+)\.svc\.", names)
+            if found:
+                return found[1]
+    return ""
+
+
+def _listening(pod: Pod) -> set[int]:
+    """Ports d’écoute écrits dans les arguments de socat."""
+    words = [word for box in pod.containers for word in (*box.command, *box.args)]
+    return {int(port) for word in words for port in re.findall(r"(?i)tcp[46]?-l(?:isten)?:(\d+)", word)}
+
+
+def _socat_says(cluster: Cluster) -> str:
+    return cluster.logs(PROXY, 5)

@@ -1,0 +1,73 @@
+"""One cluster per run, a fresh person (user and namespace) per test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from checks.kubernetes_api import Api
+from checks.stage import Person
+
+PROGRAMS = Path(sys.executable).parent  # `cahier` and the wheel's kubectl
+os.environ["PATH"] = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.fixture(scope="session")
+def admin_kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The local cluster's administrator; the cluster is created when it is missing."""
+    given = os.environ.get("CAHIER_TEST_KUBECONFIG")
+    if given:
+        return Path(given)
+    done = subprocess.run(["cahier", "cluster", "creer"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip()
+        if os.environ.get("CI"):
+            pytest.fail(f"the local cluster is needed in CI: {reason}")
+        pytest.skip(f"NO LOCAL CLUSTER, cluster tests skipped: {reason}")
+    answer = subprocess.run(["cahier", "cluster", "kubeconfig", "admin"], capture_output=True, text=True, check=True)
+    return Path(answer.stdout.strip())
+
+
+@pytest.fixture(scope="session")
+def admin(admin_kubeconfig: Path) -> Api:
+    """Requests as the cluster's administrator."""
+    return Api(str(admin_kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def new_person(
+    admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Person]]:
+    """Makes people with a namespace of their own, removed at the end of the run."""
+    from checks.local_cluster.people import create_person, remove_person
+
+    made: list[str] = []
+
+    def make(prefix: str = "e") -> Person:
+        name = f"{prefix}{uuid.uuid4().hex[:6]}"
+        made.append(name)
+        kubeconfig = create_person(admin, admin_kubeconfig, name)
+        own = tmp_path_factory.mktemp(name) / "kubeconfig"  # a copy: what the person does to it stays theirs
+        shutil.copyfile(kubeconfig, own)
+        own.chmod(0o600)
+        return Person(namespace=f"user-{name}", kubeconfig=own)
+
+    yield make
+    for name in made:
+        remove_person(admin, name)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A local port that nobody holds."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])

@@ -1,0 +1,159 @@
+"""The laws, over every lab, on the real cluster: starters fail as announced, right answers pass,
+mistakes are caught for their own reason, and printed remedies repair."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from checks.lab import Case, Lab, all_labs
+from checks.stage import Person, Stage
+
+pytestmark = pytest.mark.cluster
+
+LABS = list(all_labs())
+MISTAKES = [(lab, name) for lab in LABS for name in lab.cases("erreurs")]
+VARIANTS = [(lab, name) for lab in LABS for name in lab.cases("variantes")]
+
+
+def _ids(pairs: list[tuple[Lab, str]]) -> list[str]:
+    return [f"{lab.short_name}-{name}" for lab, name in pairs]
+
+
+@dataclass
+class Classroom:
+    """Makes stages: a fresh learner each, the colleague shared where the lab's own setup is enough."""
+
+    new_person: Callable[..., Person]
+    colleagues: dict[str, Person]
+
+    def stage(self, lab: Lab, port: int, case: Case | None = None) -> Stage:
+        colleague = None
+        if lab.about.colleague != "none":
+            fresh = case is not None and bool(case.colleague_commands)
+            colleague = self._colleague(lab, fresh)
+        stage = Stage(lab, self.new_person(), colleague, local_port=port if lab.about.port else None)
+        if colleague and case is not None and case.colleague_commands:
+            stage.run(case.colleague_commands, colleague)
+        stage.run(lab.about.setup.commands)
+        return stage
+
+    def _colleague(self, lab: Lab, fresh: bool) -> Person:
+        if fresh:
+            return self.new_person("c")
+        if lab.name not in self.colleagues:
+            colleague = self.new_person("c")
+            Stage(lab, colleague, colleague).run(lab.about.setup.colleague_commands, colleague)
+            self.colleagues[lab.name] = colleague
+        return self.colleagues[lab.name]
+
+
+@pytest.fixture(scope="session")
+def classroom(new_person: Callable[..., Person]) -> Classroom:
+    return Classroom(new_person, {})
+
+
+@pytest.fixture
+def close_after() -> Iterator[Callable[[Stage], Stage]]:
+    stages: list[Stage] = []
+
+    def keep(stage: Stage) -> Stage:
+        stages.append(stage)
+        return stage
+
+    yield keep
+    for stage in stages:
+        stage.close()
+
+
+def verify(stage: Stage, delay: str = "30s") -> dict[str, Any]:
+    """What `cahier verifier --json` says to the learner, exit code checked."""
+    command = ["cahier", "verifier", stage.lab.short_name, "--json", "--delai", delay]
+    if stage.colleague:
+        command += ["--collegue", stage.colleague.namespace]
+    if stage.local_port:
+        command += ["--port", str(stage.local_port)]
+    done = subprocess.run(command, env=dict(stage.learner.environment), capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.stdout, done.stderr
+    verdict: dict[str, Any] = json.loads(done.stdout)
+    expected = {"passed": 0, "failed": 1}.get(verdict["status"], 3)
+    assert done.returncode == expected, done.stderr
+    return verdict
+
+
+def failed(verdict: Mapping[str, Any]) -> dict[str, str]:
+    return {check["id"]: check["finding"] for check in verdict["checks"] if check["status"] == "failed"}
+
+
+def statuses(verdict: Mapping[str, Any]) -> str:
+    return "\n".join(f"{check['status']:10} {check['id']}: {check['finding']}" for check in verdict["checks"])
+
+
+def set_case(stage: Stage, family: str, name: str) -> Case:
+    lab = stage.lab
+    case = lab.cases(family)[name]  # type: ignore[arg-type]
+    stage.apply(lab.case_files(family, name))  # type: ignore[arg-type]
+    stage.run(lab.about.solution.commands if case.commands is None else case.commands)
+    stage.run(case.then)
+    return case
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)
+def test_starter_fails_what_it_announces(
+    lab: Lab, classroom: Classroom, close_after: Callable[[Stage], Stage], free_port: int
+) -> None:
+    stage = close_after(classroom.stage(lab, free_port))
+    stage.apply(lab.files("depart"))
+    stage.run(lab.about.start.commands)
+    verdict = verify(stage)
+    assert sorted(failed(verdict)) == sorted(lab.about.start.fails), statuses(verdict)
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)
+def test_solution_passes(lab: Lab, classroom: Classroom, close_after: Callable[[Stage], Stage], free_port: int) -> None:
+    stage = close_after(classroom.stage(lab, free_port))
+    stage.apply(lab.files("solution"))
+    stage.run(lab.about.solution.commands)
+    verdict = verify(stage)
+    assert verdict["status"] == "passed", statuses(verdict)
+    assert verdict["points"] == verdict["points_max"]
+
+
+@pytest.mark.parametrize(("lab", "name"), VARIANTS, ids=_ids(VARIANTS))
+def test_other_right_answer_passes(
+    lab: Lab, name: str, classroom: Classroom, close_after: Callable[[Stage], Stage], free_port: int
+) -> None:
+    stage = close_after(classroom.stage(lab, free_port, lab.cases("variantes")[name]))
+    set_case(stage, "variantes", name)
+    verdict = verify(stage)
+    assert verdict["status"] == "passed", statuses(verdict)
+
+
+@pytest.mark.parametrize(("lab", "name"), MISTAKES, ids=_ids(MISTAKES))
+def test_mistake_is_caught_and_its_remedy_repairs(
+    lab: Lab, name: str, classroom: Classroom, close_after: Callable[[Stage], Stage], free_port: int
+) -> None:
+    stage = close_after(classroom.stage(lab, free_port, lab.cases("erreurs")[name]))
+    case = set_case(stage, "erreurs", name)
+    verdict = verify(stage, "4s")
+    assert verdict["status"] == "failed", statuses(verdict)
+    first, finding = next(iter(failed(verdict).items()))
+    assert first == case.fails, statuses(verdict)
+    for words in case.finding:
+        assert stage.translate(words) in finding
+    if case.no_remedy:
+        return
+    for _ in range(4):  # a repair may uncover the next mistake
+        for check in verdict["checks"]:
+            if check["status"] == "failed":
+                stage.run(check["fix_commands"])
+        verdict = verify(stage)
+        if verdict["status"] == "passed":
+            return
+    pytest.fail("the printed remedies do not repair:\n" + statuses(verdict))
