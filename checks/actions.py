@@ -60,9 +60,7 @@ def clean(labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *,
     removed = []
     for lab in labs:
         for kind, name in sorted(_named_objects(lab, own)):
-            said = _kubectl(
-                ["delete", kind, name, "-n", own, "--ignore-not-found", "--now"], kubeconfig, "", lab.name
-            )
+            said = _kubectl(["delete", kind, name, "-n", own, "--ignore-not-found", "--now"], kubeconfig, "", lab.name)
             if said.strip():
                 removed.append(f"{kind}/{name}")
                 if not quiet:

@@ -102,6 +102,8 @@ class ForwardCommand:
     namespace: str
     ports: Mapping[int, int]
     """Local port to remote port."""
+    namespace_given: bool = False
+    """Whether the command names the namespace; else it is its context's, as that context is now."""
 
 
 @dataclass(frozen=True)

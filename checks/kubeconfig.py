@@ -101,8 +101,12 @@ def read(explicit: str | None = None) -> Credentials:
 
 def context_namespace(environment: Mapping[str, str], explicit: str | None, context: str | None) -> str:
     """Namespace that a kubectl with this environment and these options works in; "" if unknown."""
+    files = paths(explicit, environment)
+    if not any(path.is_file() for path in files) and "KUBERNETES_SERVICE_HOST" in environment:
+        own = SERVICE_ACCOUNT / "namespace"  # in a pod without configuration kubectl is its ServiceAccount
+        return own.read_text(encoding="utf-8").strip() if own.is_file() else ""
     try:
-        config = merged(paths(explicit, environment))
+        config = merged(files)
     except AccessError:
         return ""
     found = _named(config["contexts"], context or config["current-context"], "context")

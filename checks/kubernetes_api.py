@@ -25,6 +25,7 @@ from checks.facts import Access, Colleague, Container, Credentials, Event, Forwa
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
 setdefaulttimeout(20)  # of every stream: the library's own default is to wait for ever
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _OWNER_BINDING = "full_control_namespace"  # made by Onyxia in each personal namespace
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -69,7 +70,10 @@ class Api:
                 config.load_incluster_config(client_configuration=settings)
             else:
                 config.load_kube_config(
-                    config_file=self.credentials.source, client_configuration=settings, persist_config=False
+                    config_file=self.credentials.source,
+                    context=self.credentials.context,  # of several files, the library would take the last one's
+                    client_configuration=settings,
+                    persist_config=False,
                 )
         except (config.ConfigException, TypeError, ValueError, OSError) as error:
             raise AccessError(f"La configuration Kubernetes est inutilisable : {error}", RENEW) from error
@@ -274,6 +278,12 @@ class LiveCluster:
         colleague_user: str | None = None,
         port: int | None = None,
     ) -> None:
+        for option, given in (("--namespace", namespace), ("--collegue", colleague)):
+            if given and not _NAMESPACE.fullmatch(given):
+                raise UsageError(
+                    f"« {given} » ne peut pas être le nom d’un namespace ({option}).",
+                    "Un tel nom n’a que des minuscules sans accent, des chiffres et des tirets, par exemple user-alice",
+                )
         self.api = Api(kubeconfig_path)
         self.credentials = self.api.credentials
         self.namespace = namespace or self.credentials.namespace

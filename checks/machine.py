@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -117,41 +118,41 @@ def _forward(process: psutil.Process | None) -> ForwardCommand | None:
         return None
     try:
         environment: Mapping[str, str] = process.environ()
-    except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
-        environment = {}
-    return parse_forward(command, environment)
+        folder = Path(process.cwd())
+    except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess, OSError):
+        return parse_forward(command, None)
+    return parse_forward(command, environment, folder)
 
 
+# Options of kubectl that take a value, which must not be mistaken for the target; from `kubectl options`.
+_VALUED = (
+    *("address", "as", "as-group", "as-uid", "as-user-extra", "cache-dir", "certificate-authority"),
+    *("client-certificate", "client-key", "cluster", "context", "kubeconfig", "kuberc", "log-flush-frequency"),
+    *("password", "pod-running-timeout", "profile", "profile-output", "request-timeout", "server"),
+    *("tls-server-name", "token", "user", "username", "v", "vmodule"),
+)
 _KINDS = {"pods": "pod", "po": "pod", "services": "service", "svc": "service", "deployments": "deployment"}
 _KINDS |= {"deploy": "deployment", "statefulsets": "statefulset", "sts": "statefulset"}
 
 
-def parse_forward(command: Sequence[str], environment: Mapping[str, str]) -> ForwardCommand | None:
-    """What a `kubectl … port-forward …` command line forwards; None when it is not one."""
-    if not any(Path(word).name.removesuffix(".exe").startswith(("kubectl", "oc")) for word in command):
+def parse_forward(
+    command: Sequence[str], environment: Mapping[str, str] | None, folder: Path = Path()
+) -> ForwardCommand | None:
+    """What a `kubectl … port-forward …` command line forwards; None when it is not one.
+
+    `environment` and `folder` are the process's own; None: they may not be read.
+    """
+    program = next((index for index, word in enumerate(command) if _is_kubectl(word)), None)
+    if program is None:
         return None
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
-    for option in ("-n", "--namespace"):
-        parser.add_argument(option, dest="namespace")
-    for option in (
-        "kubeconfig",
-        "context",
-        "address",
-        "cluster",
-        "user",
-        "token",
-        "server",
-        "as",
-        "request-timeout",
-    ):
-        parser.add_argument(f"--{option}", dest=option.replace("-", "_"))
-    for option in ("pod-running-timeout", "as-group", "v", "certificate-authority", "tls-server-name"):
+    parser.add_argument("-n", "--namespace", dest="namespace")
+    for option in _VALUED:
         parser.add_argument(f"--{option}", dest=option.replace("-", "_"))
     parser.add_argument("-s", dest="server")
     parser.add_argument("-v", dest="v")
-    after = command[max(index for index, word in enumerate(command) if Path(word).name.startswith(("kubectl", "oc"))) :]
     try:
-        options, words = parser.parse_known_args(list(after[1:]))
+        options, words = parser.parse_known_args(list(command[program + 1 :]))
     except argparse.ArgumentError:
         return None
     words = [word for word in words if not word.startswith("-")]
@@ -159,14 +160,34 @@ def parse_forward(command: Sequence[str], environment: Mapping[str, str]) -> For
         return None
     kind, _, name = words[1].rpartition("/")
     kind = kind.partition(".")[0].lower() or "pod"
-    namespace = options.namespace or kubeconfig.context_namespace(environment, options.kubeconfig, options.context)
+    namespace = options.namespace or ""
+    if not namespace and (environment is not None or (options.kubeconfig and Path(options.kubeconfig).is_absolute())):
+        own = _absolute(environment or {}, folder)
+        explicit = str(folder / options.kubeconfig) if options.kubeconfig else None
+        namespace = kubeconfig.context_namespace(own, explicit, options.context)
     return ForwardCommand(
-        kind=_KINDS.get(kind, kind), name=name, namespace=namespace, ports=dict(_port_pairs(words[2:]))
+        kind=_KINDS.get(kind, kind),
+        name=name,
+        namespace=namespace,
+        ports=dict(_port_pairs(words[2:])),
+        namespace_given=bool(options.namespace),
     )
 
 
+def _is_kubectl(word: str) -> bool:
+    name = Path(word).name.removesuffix(".exe")
+    return name == "oc" or name.startswith("kubectl")
+
+
+def _absolute(environment: Mapping[str, str], folder: Path) -> Mapping[str, str]:
+    """`environment` with the files of KUBECONFIG as the process in `folder` finds them."""
+    files = [str(folder / part) for part in environment.get("KUBECONFIG", "").split(os.pathsep) if part]
+    return {**environment, "KUBECONFIG": os.pathsep.join(files)}
+
+
 def _port_pairs(words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Local and remote port of `8000`, `1500:8000`; not of `:8000` (drawn at random) nor of a named port."""
     for word in words:
         local, _, remote = word.rpartition(":")
-        if remote.isdigit() and (not local or local.isdigit()):
+        if remote.isdigit() and (local.isdigit() or ":" not in word):
             yield int(local or remote), int(remote)

@@ -21,7 +21,8 @@ import psutil
 from checks.errors import CahierError
 from checks.lab import Lab, Story
 
-_FORWARD_SECONDS = 15.0
+_FORWARD_SECONDS = 30.0
+_LISTEN_SECONDS = 1.0  # between the port that opens and what the command says of it
 _COMMAND_SECONDS = 180.0
 
 
@@ -149,7 +150,10 @@ def _run(command: str, person: Person, folder: Path) -> None:
 
 
 def _open(command: str, person: Person) -> subprocess.Popen[str]:
-    """Start a command that stays open; return once it says that it forwards, has ended, or time is up."""
+    """Start a command that stays open; return once it says that it forwards, or has ended, or time is up.
+
+    Another server than kubectl says nothing of the kind: it is given a moment once it listens.
+    """
     with tempfile.NamedTemporaryFile(prefix="cahier-", delete=False) as log:
         process = subprocess.Popen(
             [shell(), "-c", f"exec {command}"],
@@ -162,12 +166,26 @@ def _open(command: str, person: Person) -> subprocess.Popen[str]:
         )
     path = Path(log.name)
     deadline = time.monotonic() + _FORWARD_SECONDS
+    listens = False
     try:
         while process.poll() is None and time.monotonic() < deadline:
             if "Forwarding from" in path.read_text(errors="replace"):
                 break
+            if not listens and _listens(process.pid):
+                listens, deadline = True, time.monotonic() + _LISTEN_SECONDS
             time.sleep(0.05)
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
     return process
+
+
+def _listens(pid: int) -> bool:
+    """Whether the process, or one that it started, listens on a TCP port."""
+    try:
+        started = psutil.Process(pid)
+        family = [started, *started.children(recursive=True)]
+        sockets = [item for member in family for item in member.net_connections(kind="tcp")]
+    except psutil.Error:
+        return False
+    return any(item.status == psutil.CONN_LISTEN for item in sockets)

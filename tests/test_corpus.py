@@ -141,7 +141,7 @@ def test_mistake_is_caught_and_its_remedy_repairs(
 ) -> None:
     stage = close_after(classroom.stage(lab, free_port, lab.cases("erreurs")[name]))
     case = set_case(stage, "erreurs", name)
-    verdict = verify(stage, "4s")
+    verdict = verify(stage)
     assert verdict["status"] == "failed", statuses(verdict)
     first, finding = next(iter(failed(verdict).items()))
     assert first == case.fails, statuses(verdict)

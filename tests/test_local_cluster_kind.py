@@ -130,7 +130,7 @@ def test_create_makes_shows_and_writes_down(fake: Fake) -> None:
 
     assert kind.create(progress) == places.admin_kubeconfig()
     assert fake.ran == ["kind create cluster"]
-    assert shown[:2] == ["Image du nœud (téléchargée la première fois)", "Préparation du nœud"]
+    assert shown[:2] == ["Image du nœud (à télécharger la première fois)", "Préparation du nœud"]
     record = json.loads((places.folder() / "cluster.json").read_text())
     assert (record["complete"], record["engine"], record["image"]) == (True, "docker", "kindest/node:v1.36.1")
 

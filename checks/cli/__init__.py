@@ -4,31 +4,101 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
+from typing import TYPE_CHECKING
 
-from checks.errors import CahierError
+from checks.errors import EXIT_USAGE, CahierError
+
+if TYPE_CHECKING:
+    import typer
 
 
 def main() -> None:
     """Entry point: runs the command, shows any CahierError as a message and its remedy."""
+    import typer
+
     from checks.cli.application import app
 
     if hasattr(sys.stdout, "reconfigure"):  # a Windows console may start in another encoding
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(ValueError, OSError):
-                stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+                stream.reconfigure(encoding="utf-8", errors="replace")
+    code: object = 0
     try:
-        app()
+        code = app(standalone_mode=False)  # errors are ours to say: Typer's own are in English
     except CahierError as error:
         show(error)
         raise SystemExit(error.exit_code) from None
+    except typer.TyperException as error:
+        show(_usage(error))
+        raise SystemExit(EXIT_USAGE) from None
+    except typer.Abort:
+        code = 130
     except KeyboardInterrupt:
-        print("\nInterrompu.", file=sys.stderr)
-        raise SystemExit(130) from None
+        code = 130
     except BrokenPipeError:
-        # The reader has left (cahier lister | head): nothing more to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        _reader_left()
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):  # Typer and Rich make it an exit
+            raise
+        _reader_left()
+    if code == 130:
+        print("\nInterrompu.", file=sys.stderr)
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _reader_left() -> None:
+    """The reader has left (cahier lister | head): nothing more to say, and no complaint at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+
+
+def _usage(error: typer.TyperException) -> CahierError:
+    """A wrong command line, in French."""
+    context = getattr(error, "ctx", None)
+    remedy = f"Voir : {context.command_path if context else 'cahier'} --help"
+    said = getattr(error, "message", "") or str(error)
+    option = getattr(error, "option_name", "")
+    parameter = getattr(error, "param", None)
+    name = ""
+    if parameter is not None:
+        name = parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.metavar or parameter.name
+    match type(error).__name__:
+        case "MissingParameter":
+            return CahierError(f"Il manque {name}.", remedy)
+        case "NoSuchOption":
+            close = ", ".join(getattr(error, "possibilities", None) or ())
+            return CahierError(
+                f"L’option {option} n’existe pas.", f"Peut-être : {close}. {remedy}" if close else remedy
+            )
+        case "BadOptionUsage":
+            return CahierError(f"L’option {option} est mal employée : il lui faut une valeur, ou aucune.", remedy)
+        case "BadParameter":
+            expected = _expected(said)
+            return CahierError(f"La valeur donnée à {name or 'une option'} ne convient pas{expected}.", remedy)
+    found = re.search(r"No such command '([^']*)'", said)
+    if found:
+        close = ", ".join(re.findall(r"'([^']+)'", said)[1:])
+        return CahierError(
+            f"La commande « {found[1]} » n’existe pas.", f"Peut-être : {close}. {remedy}" if close else remedy
+        )
+    found = re.search(r"unexpected extra argument\S* \((.*)\)", said)
+    if found:
+        return CahierError(f"« {found[1]} » est de trop.", remedy)
+    return CahierError(f"La commande est mal écrite : {said}", remedy)
+
+
+def _expected(said: str) -> str:
+    """What Typer expected of a value, as the end of a sentence."""
+    for pattern, words in (
+        (r"greater than or equal to (\S+)", " : il faut au moins {}"),
+        (r"less than or equal to (\S+)", " : il faut au plus {}"),
+        (r"valid (integer)", " : il faut un nombre entier"),
+    ):
+        found = re.search(pattern, said)
+        if found:
+            return words.format(found[1])
+    return ""
 
 
 def show(error: CahierError) -> None:

@@ -42,23 +42,20 @@ def create(
 @app.command("etat")
 def show() -> None:
     """Montrer le cluster : moteur, version, nœuds, habitants, âge."""
-    from rich.console import Console
-    from rich.table import Table
-
     from checks.local_cluster import kind, people
 
     state = kind.state()
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row("Moteur", state.engine or "inconnu")
-    table.add_row("Image du nœud", state.image or "inconnue")
-    table.add_row("Kubernetes", state.version)
     nodes = [f"{name} ({'prêt' if ready else 'pas prêt'})" for name, ready in sorted(state.nodes.items())]
-    table.add_row("Nœuds", ", ".join(nodes))
-    table.add_row("Habitants", ", ".join(name for name in people.known() if name != people.ADMIN))
-    table.add_row("Âge", age(state.created))
-    Console(highlight=False, markup=False).print(table)
+    lines = {
+        "Moteur": state.engine or "inconnu",
+        "Image du nœud": state.image or "inconnue",
+        "Kubernetes": state.version,
+        "Nœuds": ", ".join(nodes),
+        "Habitants": ", ".join(name for name in people.known() if name != people.ADMIN),
+        "Âge": age(state.created),
+    }
+    for title, value in lines.items():
+        typer.echo(f"{title:<14} {value}")
 
 
 @app.command("kubeconfig")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from checks.facts import Cluster
 
-_ESTABLISHED = "01"
+_ESTABLISHED = "01"  # states of include/net/tcp_states.h
+_LISTEN = "0A"
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,22 @@ class Connection:
 
 def established(cluster: Cluster, pod: str) -> frozenset[Connection]:
     """Established connections of `pod`. Raises Unverifiable where the image has no `cat`."""
-    table = cluster.execute(pod, ["sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"])
-    return frozenset(_parse(table))
+    return frozenset(_parse(_table(cluster, pod), _ESTABLISHED))
 
 
-def _parse(table: str) -> Iterator[Connection]:
+def listening(cluster: Cluster, pod: str) -> frozenset[int]:
+    """Ports on which something listens in `pod`. Raises Unverifiable where the image has no `cat`."""
+    return frozenset(item.local_port for item in _parse(_table(cluster, pod), _LISTEN))
+
+
+def _table(cluster: Cluster, pod: str) -> str:
+    return cluster.execute(pod, ["sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"])
+
+
+def _parse(table: str, state: str) -> Iterator[Connection]:
     for line in table.splitlines():
         fields = line.split()
-        if len(fields) > 3 and fields[3] == _ESTABLISHED:
+        if len(fields) > 3 and fields[3] == state:
             local, remote = (_address(field) for field in fields[1:3])
             yield Connection(*local, *remote)
 

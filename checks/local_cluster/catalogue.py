@@ -203,7 +203,7 @@ def _same_namespace_only(name: str) -> dict[str, Any]:
 
 
 def _pod(name: str) -> dict[str, Any]:
-    ready = {"exec": {"command": ["pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"]}, "timeoutSeconds": 3}
+    accepts = {"exec": {"command": ["pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"]}, "timeoutSeconds": 5}
     container = {
         "name": "postgres",
         "image": IMAGE,
@@ -220,9 +220,10 @@ def _pod(name: str) -> dict[str, Any]:
             _from_secret("OWNER_PASSWORD", name, "password"),
             _from_secret("OWNER_DATABASE", name, "database"),
         ],
-        # Often while it starts, seldom afterwards: a class has thirty of them on one node.
-        "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": 120},
-        "readinessProbe": {**ready, "periodSeconds": 5},
+        # A process every second while it starts (however long: a slow machine must not have it killed), none
+        # afterwards: a class has thirty of them on one node. The port is open on the network only once filled.
+        "startupProbe": {**accepts, "periodSeconds": 1, "failureThreshold": 3600},
+        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 5},
         "resources": {
             "requests": {"cpu": "20m", "memory": "64Mi"},
             "limits": {"cpu": "1", "memory": "256Mi"},

@@ -36,7 +36,7 @@ MAX_PODS = 250  # a whole class on one node; the node's range of 254 addresses a
 _READY_SECONDS = 120.0
 _REVIVE_SECONDS = 90.0
 _STEPS = (  # what kind says, what is shown, about how many seconds
-    ("Ensuring node image", "Image du nœud (téléchargée la première fois)", 60),
+    ("Ensuring node image", "Image du nœud (à télécharger la première fois)", 60),
     ("Preparing nodes", "Préparation du nœud", 5),
     ("Writing configuration", "Configuration de Kubernetes", 1),
     ("Starting control-plane", "Démarrage de Kubernetes", 20),
@@ -224,7 +224,7 @@ def _make(engine: Engine, progress: Progress, image: str | None, nodes: int) -> 
     _save(record)
     try:
         used = _run_kind(engine, kind, progress, image, nodes)
-        with progress("Attente du nœud", 10):
+        with progress("Dernières vérifications", 2):
             ready = _wait_in_order(nodes, _READY_SECONDS)
         if not ready:
             raise CahierError(f"Le cluster a été fait mais n’est pas prêt après {_READY_SECONDS:.0f} secondes.", _AGAIN)

@@ -159,22 +159,16 @@ def le_proxy_ecoute_sur_5432(cluster: Cluster) -> Diagnostic | None:
     Deux connexions sont ouvertes en même temps par un tunnel à nous.
     """
     pod = proxy(cluster)
-    first = _refusal(cluster, pod)
-    if first is not None:
-        listening = sorted(_listening(pod))
-        seen = f" Il écoute sur {', '.join(map(str, listening))}." if listening and PORT not in listening else ""
-        return Diagnostic(
-            finding=f"Dans le pod {PROXY}, rien n’écoute sur le port {PORT}.{seen}",
-            cause="« TCP-LISTEN:PORT » dit à socat où attendre les clients ; le tunnel du TP mène au port 5432.",
-            fix=f"Écrivez TCP-LISTEN:{PORT},fork,reuseaddr. {_APPLY}",
-            commands=again(cluster),
-            look=(f"kubectl logs {PROXY} -n {cluster.namespace}",),
-            transient=not seen,  # the program may not have opened its port yet
-        )
-    with contextlib.suppress(ForwardRefused, NotPostgres), cluster.forward(pod.name, PORT) as held:
-        is_postgres(held)
-        if _refusal(cluster, pod) is not None:
-            return _one_client_only(cluster, f"Le pod {PROXY} n’accepte qu’un seul client : le second est refusé")
+    try:
+        with cluster.forward(pod.name, PORT) as held:
+            is_postgres(held)
+            alone = _refuses(cluster, pod)
+    except NotPostgres:
+        return None  # it listens; what is behind is the next check's
+    except ForwardRefused as refused:
+        return _nothing_listens(cluster, pod) if "refused" in str(refused) else None
+    if alone:
+        return _one_client_only(cluster, f"Le pod {PROXY} n’accepte qu’un seul client : le second est refusé")
     return None
 
 
@@ -284,16 +278,29 @@ def server_behind(cluster: Cluster) -> PostgresServer:
         return identify(connection)
 
 
-def _refusal(cluster: Cluster, pod: Pod) -> str | None:
-    """Ce que le pod répond quand rien n’y écoute ; None si la connexion est acceptée, quoi qu’il y ait derrière."""
+def _nothing_listens(cluster: Cluster, pod: Pod) -> Diagnostic:
+    listening = sorted(_listening(pod))
+    seen = f" Il écoute sur {', '.join(map(str, listening))}." if listening and PORT not in listening else ""
+    return Diagnostic(
+        finding=f"Dans le pod {PROXY}, rien n’écoute sur le port {PORT}.{seen}",
+        cause="« TCP-LISTEN:PORT » dit à socat où attendre les clients ; le tunnel du TP mène au port 5432.",
+        fix=f"Écrivez TCP-LISTEN:{PORT},fork,reuseaddr. {_APPLY}",
+        commands=again(cluster),
+        look=(f"kubectl logs {PROXY} -n {cluster.namespace}",),
+        transient=not seen,  # the program may not have opened its port yet
+    )
+
+
+def _refuses(cluster: Cluster, pod: Pod) -> bool:
+    """Le pod refuse-t-il une connexion de plus ?"""
     try:
         with cluster.forward(pod.name, PORT) as connection:
             is_postgres(connection)
     except ForwardRefused as refused:
-        return str(refused) if "refused" in str(refused) else None
+        return "refused" in str(refused)
     except NotPostgres:
-        return None
-    return None
+        return False
+    return False
 
 
 def _one_client_only(cluster: Cluster, seen: str) -> Diagnostic:

@@ -1,0 +1,45 @@
+# Deux commandes suffisent, mise en place comprise : make demo, make test.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock programs demo test fast lint clean
+
+help: ## ces lignes
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: .venv/.ready ## l’environnement Python, d’après requirements.lock
+
+.venv/.ready: requirements.lock pyproject.toml
+	@echo "→ environnement Python dans .venv (≈ 40 s la première fois)" >&2
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "✘ Il faut Python 3.11 ou plus récent : make PYTHON=python3.12 …" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "✘ Il manque le module venv : apt-get install -y python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: setup ## refait requirements.lock d’après pyproject.toml
+	@$(BIN)/uv export --quiet --no-header --no-emit-project --upgrade --output-file requirements.lock >/dev/null
+
+# Where no container engine answers, the private one needs a few Debian programs; root may install them.
+programs: setup
+	@$(BIN)/python -m cluster install
+
+demo: programs ## l’histoire entière, jouée sur un petit SSPCloud local
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cahier demo
+
+test: lint programs ## tous les tests, sur un vrai cluster
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist worksteal
+
+fast: lint ## les tests qui n’ont pas besoin de cluster
+	@$(BIN)/python -m pytest -m "not cluster"
+
+lint: setup ## style et types, aussi pour Windows
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+	@$(BIN)/mypy --platform win32 checks labs
+
+clean: ## retire le cluster local et l’environnement
+	@-test -x $(BIN)/cahier && $(BIN)/cahier cluster supprimer
+	@rm -rf .venv

@@ -1,0 +1,221 @@
+"""The catalogue: what a release is made of, and that it works as the platform's does."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pg8000.native
+import pytest
+
+from checks.errors import CahierError, UsageError
+from checks.kubernetes_api import Api, Refused
+from checks.local_cluster import catalogue
+from checks.stage import Person
+
+NAME = "postgresql-cnpg-951239"
+
+
+def manifests(opened: bool = False) -> dict[str, Any]:
+    made = catalogue._manifests("user-alice", NAME, opened, "user-alice", "defaultdb")
+    return {f"{item['kind']}/{item['metadata']['name']}": item for item in made}
+
+
+def test_names_are_the_platform_s() -> None:
+    assert list(manifests()) == [
+        f"Secret/{NAME}",
+        f"Secret/{NAME}-user",
+        f"Secret/{NAME}-superuser",
+        f"ConfigMap/{NAME}-initdb",
+        f"Service/{NAME}-rw",
+        f"NetworkPolicy/{NAME}",
+        f"Pod/{NAME}-1",
+    ]
+    assert f"NetworkPolicy/{NAME}" not in manifests(opened=True)
+
+
+def test_labels_are_the_platform_s() -> None:
+    for item in manifests().values():
+        assert item["metadata"]["labels"].items() >= catalogue._labels(NAME).items()
+    assert manifests()[f"Pod/{NAME}-1"]["metadata"]["labels"] == {
+        "cnpg.io/cluster": NAME,
+        "cnpg.io/instanceName": f"{NAME}-1",
+        "cnpg.io/podRole": "instance",
+        "cnpg.io/instanceRole": "primary",
+        "app.kubernetes.io/name": "postgresql",
+        "app.kubernetes.io/instance": NAME,
+        "app.kubernetes.io/component": "database",
+        "app.kubernetes.io/managed-by": "cloudnative-pg",
+    }
+
+
+def test_service_and_policy_select_the_pod() -> None:
+    made = manifests()
+    labels = made[f"Pod/{NAME}-1"]["metadata"]["labels"]
+    assert made[f"Service/{NAME}-rw"]["spec"]["selector"].items() <= labels.items()
+    assert catalogue._selects(made[f"NetworkPolicy/{NAME}"], labels)
+
+
+def test_the_superuser_has_the_same_password_as_on_the_platform() -> None:
+    made = manifests()
+    user, superuser = made[f"Secret/{NAME}"]["stringData"], made[f"Secret/{NAME}-superuser"]["stringData"]
+    assert (user["username"], superuser["username"]) == ("user-alice", "postgres")
+    assert user["password"] == superuser["password"] != manifests()[f"Secret/{NAME}"]["stringData"]["password"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "selects"),
+    [
+        ({}, True),
+        ({"matchLabels": {"cnpg.io/cluster": NAME}}, True),
+        ({"matchLabels": {"cnpg.io/cluster": "postgresql-cnpg"}}, False),  # the real chart's mistake
+        ({"matchExpressions": [{"key": "cnpg.io/podRole", "operator": "Exists"}]}, True),
+        ({"matchExpressions": [{"key": "cnpg.io/podRole", "operator": "NotIn", "values": ["instance"]}]}, False),
+        ({"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}, True),
+        ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["mon-api"]}]}, False),
+    ],
+)
+def test_which_policies_select_the_pod(selector: dict[str, Any], selects: bool) -> None:
+    labels = manifests()[f"Pod/{NAME}-1"]["metadata"]["labels"]
+    assert catalogue._selects({"spec": {"podSelector": selector}}, labels) is selects
+
+
+@pytest.mark.parametrize("name", ["Ma-Base", "1base", "base_", "base-", "b" * 51])
+def test_impossible_names_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="nom possible"):
+        catalogue.launch_postgresql(None, "user-alice", name)  # type: ignore[arg-type]
+
+
+# -- on the cluster -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def person(new_person: Callable[..., Person]) -> Person:
+    return new_person("cat")
+
+
+@pytest.fixture(scope="module")
+def api(person: Person) -> Api:
+    return Api(str(person.kubeconfig))
+
+
+@pytest.fixture(scope="module")
+def release(api: Api, person: Person) -> catalogue.Release:
+    return catalogue.launch_postgresql(api, person.namespace)
+
+
+def password(api: Api, release: catalogue.Release) -> str:
+    secret = api.request("GET", f"/api/v1/namespaces/{release.namespace}/secrets/{release.name}")
+    return base64.b64decode(secret["data"]["password"]).decode()
+
+
+def query(api: Api, release: catalogue.Release, user: str, word: str, sql: str, database: str = "defaultdb") -> Any:
+    with api.forward(release.namespace, release.pod, 5432) as tunnel:
+        connection = pg8000.native.Connection(user, password=word, database=database, sock=tunnel, ssl_context=False)
+        try:
+            return connection.run(sql)
+        finally:
+            connection.close()
+
+
+@pytest.mark.cluster
+def test_it_is_ready_under_a_default_name(release: catalogue.Release, person: Person) -> None:
+    assert re.fullmatch(r"postgresql-cnpg-\d{6}", release.name)
+    assert release.ready
+    assert release.policies == [release.name]
+    assert release.host == f"{release.name}-rw.{person.namespace}.svc.cluster.local"
+
+
+@pytest.mark.cluster
+def test_its_user_owns_its_database_and_nothing_more(api: Api, release: catalogue.Release) -> None:
+    word, user = password(api, release), release.namespace
+    owner = "select pg_get_userbyid(datdba) from pg_database where datname = 'defaultdb'"
+    assert query(api, release, user, word, owner) == [[user]]
+    mine = "select rolsuper, rolcreaterole, rolcreatedb from pg_roles where rolname = current_user"
+    assert query(api, release, user, word, mine) == [[False, False, False]]
+    assert query(api, release, user, word, "create table essai (n int); select 1") is not None
+    assert query(api, release, "postgres", word, mine)[0][0] is True
+
+
+@pytest.mark.cluster
+def test_a_wrong_password_is_refused_through_a_forward(api: Api, release: catalogue.Release) -> None:
+    with pytest.raises(pg8000.native.DatabaseError, match="28P01"):
+        query(api, release, release.namespace, "faux", "select 1")
+
+
+@pytest.mark.cluster
+def test_passwords_are_scram(api: Api, release: catalogue.Release) -> None:
+    rules = query(
+        api, release, "postgres", password(api, release),
+        "select distinct auth_method from pg_hba_file_rules where type <> 'local'", "postgres",
+    )  # fmt: skip
+    assert rules == [["scram-sha-256"]]
+
+
+@pytest.mark.cluster
+def test_the_same_name_again_changes_nothing(api: Api, release: catalogue.Release) -> None:
+    with pytest.raises(UsageError, match="existe déjà"):
+        catalogue.launch_postgresql(api, release.namespace, release.name)
+    assert [one.ready for one in catalogue.releases(api, release.namespace)] == [True]
+
+
+@pytest.mark.cluster
+def test_stopping_removes_all_of_it_and_nothing_else(new_person: Callable[..., Person]) -> None:
+    person = new_person("stop")
+    api, namespace = Api(str(person.kubeconfig)), person.namespace
+    kept = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b-initdb"}, "data": {}}
+    api.request("POST", f"/api/v1/namespaces/{namespace}/configmaps", kept)
+    with pytest.raises(UsageError, match="existe déjà"):
+        catalogue.launch_postgresql(api, namespace, "b")
+    before = everything(api, namespace)
+    first = catalogue.launch_postgresql(api, namespace, "une-base", opened=True)
+    assert first.policies == []
+    catalogue.stop(api, namespace, "une-base")
+    assert everything(api, namespace) == before
+    with pytest.raises(UsageError, match="Aucun service"):
+        catalogue.stop(api, namespace, "une-base")
+    with pytest.raises(UsageError):
+        catalogue.stop(api, namespace, "b")
+    assert everything(api, namespace) == before
+
+
+def everything(api: Api, namespace: str) -> set[str]:
+    paths = [
+        catalogue._collection(namespace, kind) for kind in ("Pod", "Service", "Secret", "ConfigMap", "NetworkPolicy")
+    ]
+    return {f"{path}/{item['metadata']['name']}" for path in paths for item in api.request("GET", path)["items"]}
+
+
+@pytest.mark.cluster
+def test_over_the_quota_nothing_is_left(admin: Api, new_person: Callable[..., Person]) -> None:
+    person = new_person("quota")
+    api, namespace = Api(str(person.kubeconfig)), person.namespace
+    quota = {"spec": {"hard": {"pods": "0"}}}
+    path = f"/api/v1/namespaces/{namespace}/resourcequotas/onyxia-quota"
+    admin.request("PATCH", path, quota, content_type="application/merge-patch+json")
+    before = everything(api, namespace)
+    with pytest.raises(CahierError, match="quota"):
+        catalogue.launch_postgresql(api, namespace)
+    assert everything(api, namespace) == before
+
+
+@pytest.mark.cluster
+def test_a_colleague_cannot_launch_here(new_person: Callable[..., Person], person: Person) -> None:
+    api = Api(str(new_person("autre").kubeconfig))
+    with pytest.raises(Refused) as caught:
+        catalogue.launch_postgresql(api, person.namespace)
+    assert caught.value.status == 403
+
+
+@pytest.mark.cluster
+def test_the_list_reads_well_piped(release: catalogue.Release, person: Person) -> None:
+    done = subprocess.run(
+        ["cahier", "catalogue", "lister", "--kubeconfig", str(person.kubeconfig)],
+        capture_output=True, text=True, check=True, encoding="utf-8",
+    )  # fmt: skip
+    assert release.name in done.stdout
+    assert "prêt" in done.stdout
+    assert "\x1b" not in done.stdout

@@ -1,0 +1,161 @@
+"""The commands around a lab, as a learner types them: output, exit code, files left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from checks.lab import all_labs, find_lab
+from checks.stage import Person, Stage
+
+COMMANDS = ("lister", "commencer", "verifier", "indice", "solution", "rattraper", "nettoyer", "catalogue", "cluster")
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Progress and hints of the test's own; where the cluster is stays as it is."""
+    state = tmp_path / "etat"
+    monkeypatch.setenv("CAHIER_ETAT", str(state))
+    return state
+
+
+def cahier(*arguments: str, who: Person | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = dict(who.environment) if who else {**os.environ, "KUBECONFIG": os.devnull + "/none"}
+    return subprocess.run(
+        ["cahier", *arguments],
+        env={**environment, "CAHIER_ETAT": os.environ["CAHIER_ETAT"], "COLUMNS": "80"},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "demo"])
+def test_each_command_explains_itself_in_french(command: str) -> None:
+    done = cahier(command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
+
+
+def test_help_names_every_command() -> None:
+    done = cahier("--help")
+    for command in (*COMMANDS, "demo"):
+        assert command in done.stdout
+
+
+def test_list_shows_every_lab_without_any_cluster() -> None:
+    done = cahier("lister")
+    assert done.returncode == 0, done.stderr
+    for lab in all_labs():
+        assert lab.short_name in done.stdout
+
+
+def test_alone_it_says_where_one_is_and_the_next_step() -> None:
+    done = cahier()
+    assert done.returncode == 0, done.stderr
+    assert "Étape suivante" in done.stdout
+    assert "cahier commencer tp1" in done.stdout
+
+
+def test_begin_copies_the_starter_and_never_overwrites(tmp_path: Path) -> None:
+    assert cahier("commencer", "tp5", cwd=tmp_path).returncode == 0
+    copy = tmp_path / "tp5_proxy_socat" / "proxy.yaml"
+    assert copy.read_text(encoding="utf-8") == find_lab("tp5").files("depart")["proxy.yaml"]
+    copy.write_text("# mon travail\n", encoding="utf-8")
+    refused = cahier("commencer", "tp5", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--ecraser" in refused.stderr
+    assert copy.read_text(encoding="utf-8") == "# mon travail\n"
+    assert cahier("commencer", "tp5", "--ecraser", cwd=tmp_path).returncode == 0
+    assert copy.read_text(encoding="utf-8") != "# mon travail\n"
+
+
+def test_solution_carries_the_learners_own_names() -> None:
+    done = cahier("solution", "tp5", "--namespace", "user-zoe", "--collegue", "user-paul", "--base", "ma-base")
+    assert done.returncode == 0, done.stderr
+    assert "ma-base-rw.user-paul.svc.cluster.local" in done.stdout
+    assert "user-alice" not in done.stdout
+
+
+@pytest.mark.cluster
+def test_hints_grow_and_follow_the_state(new_person: Callable[..., Person]) -> None:
+    learner, colleague = new_person(), new_person("c")
+    said = [cahier("indice", "tp5", "--collegue", colleague.namespace, who=learner).stdout for _ in range(4)]
+    assert "Indice 1/3" in said[0]
+    assert "Indice 2/3" in said[1]
+    assert "Indice 3/3" in said[2]
+    assert "--aide" in said[3]
+    subprocess.run(
+        ["kubectl", "run", "pg-proxy", "--image=alpine/socat:inconnu"], env=dict(learner.environment), check=True
+    )
+    now = cahier("indice", "tp5", "--collegue", colleague.namespace, who=learner).stdout
+    assert "Indice 1/" in now
+    assert now.splitlines()[0] != said[0].splitlines()[0]
+
+
+@pytest.mark.cluster
+def test_clean_removes_what_the_lab_made_and_nothing_else(new_person: Callable[..., Person]) -> None:
+    learner = new_person()
+    stage = Stage(find_lab("tp5"), learner, new_person("c"))
+    stage.apply(stage.lab.files("solution"))
+    environment = dict(learner.environment)
+    subprocess.run(["kubectl", "create", "configmap", "la-mienne"], env=environment, check=True)
+    done = cahier("nettoyer", "tp5", who=learner)
+    assert done.returncode == 0, done.stderr
+    assert "pod/pg-proxy" in done.stdout
+    left = subprocess.run(
+        ["kubectl", "get", "pods,configmaps", "-o", "name"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "pg-proxy" not in left.stdout
+    assert "configmap/la-mienne" in left.stdout
+    assert "Rien à retirer" in cahier("nettoyer", "tp5", who=learner).stdout
+
+
+@pytest.mark.cluster
+def test_follow_checks_again_at_a_change_and_ends_when_all_is_right(
+    new_person: Callable[..., Person], free_port: int
+) -> None:
+    learner = new_person()
+    lab = find_lab("tp2")
+    stage = Stage(lab, learner, local_port=free_port)
+    command = ["cahier", "verifier", "tp2", "--suivre", "--delai", "30s", "--port", str(free_port)]
+    following = subprocess.Popen(
+        command, env=dict(learner.environment), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        time.sleep(3)
+        assert following.poll() is None, "it waits for a change"
+        stage.apply(lab.files("solution"))
+        stage.run(lab.about.solution.commands)
+        output, _ = following.communicate(timeout=90)
+        assert following.returncode == 0, output
+        assert "bravo" in output
+    finally:
+        following.kill()
+        stage.close()
+
+
+@pytest.mark.cluster
+def test_follow_ends_cleanly_on_ctrl_c(new_person: Callable[..., Person]) -> None:
+    learner = new_person()
+    following = subprocess.Popen(
+        ["cahier", "verifier", "tp2", "--suivre"],
+        env=dict(learner.environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(4)
+    following.send_signal(signal.SIGINT)
+    _, error = following.communicate(timeout=20)
+    assert following.returncode == 130
+    assert "Traceback" not in error
