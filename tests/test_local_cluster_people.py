@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import stat
 import sys
 import time
@@ -148,7 +147,7 @@ def test_ensure_people_is_fast_the_second_time(admin: Api, admin_kubeconfig: Pat
     before = {name: people.kubeconfig_path(name).read_text() for name in (*people.LEARNERS, people.TEACHER)}
     begun = time.monotonic()
     people.ensure_people(admin, admin_kubeconfig)
-    assert time.monotonic() - begun < (10 if os.environ.get("CI") else 5)
+    assert time.monotonic() - begun < 10  # 0.15 s on an idle machine
     assert before == {name: people.kubeconfig_path(name).read_text() for name in before}
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from checks.facts import Cluster, Container, Pod
 from checks.verdict import Diagnostic
 
-_STARTING_SECONDS = 10  # a readiness probe that still fails after that is not a slow start
+_STARTING_SECONDS = 20  # a readiness probe that still fails after that is not a slow start
 _PULLING = ("ContainerCreating", "PodInitializing")
 _IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
