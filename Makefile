@@ -15,6 +15,7 @@ setup: .venv/.ready ## l’environnement Python, d’après requirements.lock
 	@echo "→ environnement Python dans .venv (≈ 40 s la première fois)" >&2
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "✘ Il faut Python 3.11 ou plus récent : make PYTHON=python3.12 …" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "✘ Il manque le module venv : apt-get install -y python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -24,7 +25,7 @@ lock: setup ## refait requirements.lock d’après pyproject.toml
 
 # Where no container engine answers, the private one needs a few Debian programs; root may install them.
 programs: setup
-	@$(BIN)/python -m cluster install
+	@$(BIN)/python -c 'import sys; from checks.local_cluster import engine; sys.exit(not engine.answering())' || $(BIN)/python -m cluster install
 
 demo: programs ## l’histoire entière, jouée sur un petit SSPCloud local
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cahier demo

@@ -84,7 +84,8 @@ class Stage:
         default = self.lab.about.port
         if self.local_port is None or default is None:
             return command
-        return re.sub(rf"(?<![\d:]){default}(?=:\d|\b(?!:))", str(self.local_port), command)
+        # The local port of LOCAL:REMOTE, or a word by itself; not the port of an object (`--port=5432`).
+        return re.sub(rf"(?<![\d:=]){default}(?=:\w|\b(?!:))", str(self.local_port), command)
 
     def close(self) -> None:
         """End every terminal still open."""

@@ -1,0 +1,663 @@
+"""Les vérifications du TP 3 : une base du catalogue, un tunnel vers elle, et personne d’autre que son propriétaire."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from socket import socket
+from typing import Any
+
+from checks.diagnosis.pods import not_ready
+from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens, reaches
+from checks.errors import Unverifiable
+from checks.exchange.postgres import NotPostgres, PostgresServer, identify
+from checks.facts import Access, Cluster, ForwardRefused, Pod
+from checks.verdict import Diagnostic
+from checks.verification import verification
+
+PORT = 5432
+_OWNERS = "full_control_namespace"  # made by the platform in each namespace
+_STRANGER = "cahier-inconnu"
+# Groups that hold people whom the owner does not know, and how a sentence about them begins.
+_EVERYBODY = {
+    "system:authenticated": "N’importe quel utilisateur du cluster",
+    "system:unauthenticated": "N’importe qui, même sans identité,",
+    "system:serviceaccounts": "N’importe quel pod du cluster",
+}
+_STARTING = ("57P03", "53300")  # https://www.postgresql.org/docs/current/errcodes-appendix.html
+_OTHER_DATABASE = ("3D000", "42501")  # the account was accepted; that database does not exist or is closed to it
+
+
+# -- the databases of the catalogue -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Database:
+    """A release of the catalogue. `pod` is its primary, None when the release has no server pod at all."""
+
+    release: str
+    pod: Pod | None
+    preparing: bool = False
+
+
+def _release(labels: Mapping[str, str]) -> str:
+    """Release that these labels, or a Service's selector, belong to; "" when they are not a database's."""
+    if labels.get("cnpg.io/cluster"):
+        return labels["cnpg.io/cluster"]
+    read_only = labels.get("app.kubernetes.io/component") in ("read", "metrics")
+    if labels.get("app.kubernetes.io/name") == "postgresql" and not read_only:
+        return labels.get("app.kubernetes.io/instance", "")
+    return ""
+
+
+def _primary(pods: Sequence[Pod]) -> Pod | None:
+    """The pod that takes writes: said by a label with CloudNativePG, the only one with the older chart."""
+    servers = [
+        pod for pod in pods if "cnpg.io/cluster" not in pod.labels or pod.labels.get("cnpg.io/podRole") == "instance"
+    ]
+    leading = [pod for pod in servers if "primary" in (pod.labels.get("cnpg.io/instanceRole"), pod.labels.get("role"))]
+    return next(iter(leading or servers), None)
+
+
+def databases(cluster: Cluster) -> Sequence[Database]:
+    """The namespace's databases, those that are ready first, then by name."""
+    pods: dict[str, list[Pod]] = {}
+    for pod in cluster.pods():
+        pods.setdefault(_release(pod.labels), []).append(pod)
+    for service in cluster.objects("Service"):  # a release whose pod is gone still has its Service
+        pods.setdefault(_release(service["spec"].get("selector") or {}), [])
+    pods.pop("", None)
+    found = [Database(release, _primary(some), preparing=bool(some)) for release, some in sorted(pods.items())]
+    return sorted(found, key=lambda database: not _is_ready(database))
+
+
+def _is_ready(database: Database) -> bool:
+    return database.pod is not None and database.pod.ready and not database.pod.deleting
+
+
+def ready_pods(cluster: Cluster) -> Sequence[tuple[Database, Pod]]:
+    """The databases whose pod is ready. Raises Unverifiable when there is none left."""
+    found = [(one, one.pod) for one in databases(cluster) if one.pod is not None and _is_ready(one)]
+    if not found:
+        raise Unverifiable("Le pod de la base a cessé d’être prêt pendant la vérification.", "Relancez la commande.")
+    return found
+
+
+def _launch(cluster: Cluster, release: str = "") -> str:
+    named = f" --nom {release}" if release else ""
+    return f"cahier catalogue lancer postgresql --namespace {cluster.namespace}{named}"
+
+
+def _relaunch(cluster: Cluster, release: str) -> tuple[str, ...]:
+    return (f"cahier catalogue arreter {release} --namespace {cluster.namespace}", _launch(cluster, release))
+
+
+_RELAUNCH = (
+    "Sur le SSPCloud, relancez-la depuis « Mes services » ; sur le cluster local, arrêtez-la puis relancez-la "
+    "(ses données sont alors perdues)."
+)
+
+
+@verification(points=1)
+def une_base_du_catalogue_existe(cluster: Cluster) -> Diagnostic | None:
+    """Une base PostgreSQL du catalogue existe dans votre namespace.
+
+    Elle est reconnue à ses étiquettes (labels), quel que soit son nom.
+    """
+    if databases(cluster):
+        return None
+    others = [pod.name for pod in cluster.pods() if any("postgres" in box.image for box in pod.containers)]
+    seen = f" Le pod {others[0]} utilise une image PostgreSQL, mais ne vient pas du catalogue." if others else ""
+    return Diagnostic(
+        finding=f"Aucune base PostgreSQL du catalogue dans le namespace {cluster.namespace}.{seen}",
+        cause="Une base du catalogue se reconnaît aux étiquettes que la plateforme pose sur son pod et son Service. "
+        "Elle n’a pas été lancée, l’a été dans un autre namespace, ou a été supprimée.",
+        fix="Lancez-la : sur le SSPCloud, « Catalogue de services », « Databases », PostgreSQL ; sur le cluster "
+        "local, cahier catalogue lancer postgresql",
+        commands=(_launch(cluster),),
+        look=(f"kubectl get pods -n {cluster.namespace} --show-labels",),
+    )
+
+
+@verification(points=1, after=une_base_du_catalogue_existe)
+def la_base_est_prete(cluster: Cluster) -> Diagnostic | None:
+    """Le pod de la base est prêt."""
+    first = databases(cluster)[0]
+    if first.pod is not None:
+        return not_ready(cluster, first.pod, _RELAUNCH, _relaunch(cluster, first.release))
+    return Diagnostic(
+        finding=f"La base {first.release} n’a plus de pod dans le namespace {cluster.namespace} : "
+        "il reste son Service, mais aucun serveur derrière lui."
+        if not first.preparing
+        else f"La base {first.release} se prépare : son pod serveur n’existe pas encore.",
+        cause="Un Service n’est qu’un nom et une adresse. La base a été mise en pause, ou son pod a été supprimé "
+        "sans que rien ne le recrée."
+        if not first.preparing
+        else "Un premier pod crée les fichiers de la base, puis cède la place au pod qui la sert.",
+        fix=_RELAUNCH,
+        commands=_relaunch(cluster, first.release),
+        look=(f"kubectl get pods,services -n {cluster.namespace}",),
+        transient=first.preparing,
+    )
+
+
+# -- the Service --------------------------------------------------------------------------------------------------
+
+
+def _leading_to(cluster: Cluster, pod: Pod) -> set[str]:
+    """Services that the cluster worked out to send their clients to PostgreSQL's port of `pod`."""
+    return {
+        slice_["metadata"].get("labels", {}).get("kubernetes.io/service-name", "")
+        for slice_ in cluster.objects("EndpointSlice")
+        if any(port.get("port") == PORT for port in slice_.get("ports") or ())
+        and any(_is_endpoint(endpoint, pod) for endpoint in slice_.get("endpoints") or ())
+    }
+
+
+def _is_endpoint(endpoint: Mapping[str, Any], pod: Pod) -> bool:
+    """Whether it is `pod` and takes clients: an absent `ready` means yes."""
+    is_pod = (endpoint.get("targetRef") or {}).get("uid") == pod.uid or pod.ip in endpoint.get("addresses", ())
+    return is_pod and (endpoint.get("conditions") or {}).get("ready") is not False
+
+
+def _astray(service: Mapping[str, Any], pod: Pod) -> str:
+    """Why a Service, as it is written, does not lead to PostgreSQL in `pod`; "" when it does."""
+    name, spec = service["metadata"]["name"], service["spec"]
+    wanted = (spec.get("selector") or {}).items()
+    missing = [f"{key}={value}" for key, value in wanted if pod.labels.get(key) != value]
+    if missing:
+        return f"le Service {name} cherche un pod étiqueté {', '.join(missing)}, ce que {pod.name} n’est pas."
+    ports = [port.get("targetPort", port["port"]) for port in spec.get("ports") or ()]
+    named = {
+        port.get("name"): port["containerPort"]
+        for box in pod.raw.get("spec", {}).get("containers", ())
+        for port in box.get("ports") or ()
+    }
+    if all(named.get(port, port) != PORT for port in ports):
+        return f"le Service {name} mène au port {', '.join(map(str, ports))} de {pod.name}, pas à {PORT}."
+    return ""
+
+
+@verification(points=1, after=la_base_est_prete)
+def un_service_mene_a_la_base(cluster: Cluster) -> Diagnostic | None:
+    """Un Service mène au pod de la base.
+
+    Demandé au cluster lui-même : ses EndpointSlices disent à quels pods chaque Service envoie ses clients.
+    """
+    ready = ready_pods(cluster)
+    settling = ""
+    for _, pod in ready:
+        leading = _leading_to(cluster, pod)
+        for service in cluster.objects("Service"):
+            # The cluster takes a moment to follow a change: both what is written and what was worked out must hold.
+            if not _astray(service, pod):
+                if service["metadata"]["name"] in leading:
+                    return None
+                if service["spec"].get("selector"):
+                    settling = str(service["metadata"]["name"])
+    look = (
+        f"kubectl get endpointslices -n {cluster.namespace}",
+        f"kubectl get services -n {cluster.namespace} -o wide",
+    )
+    cause = (
+        "L’adresse d’un pod change quand il redémarre ; le Service donne aux autres pods un nom qui reste. "
+        "Votre tunnel, lui, n’en a pas besoin s’il vise le pod."
+    )
+    if settling:
+        return Diagnostic(
+            finding=f"Le cluster n’a pas encore relié le Service {settling} au pod de la base.",
+            cause=cause,
+            fix="Attendez quelques secondes, puis recommencez.",
+            look=look,
+            transient=True,
+        )
+    database, pod = ready[0]
+    name = f"{database.release}-rw" if "cnpg.io/cluster" in pod.labels else database.release
+    named = [item for item in cluster.objects("Service") if item["metadata"]["name"] == name]
+    seen = _astray(named[0], pod) if named else f"le Service {name} n’existe pas."
+    return Diagnostic(
+        finding=f"Dans le namespace {cluster.namespace}, aucun Service ne mène au pod {pod.name} : "
+        + (seen or f"le Service {name} n’a pas de sélecteur."),
+        cause=cause,
+        fix="Recréez le Service devant le pod. (Sur le SSPCloud, la plateforme le rétablit souvent d’elle-même.)",
+        commands=(
+            f"kubectl delete service {name} -n {cluster.namespace} --ignore-not-found",
+            f"kubectl expose pod/{pod.name} --name={name} --port={PORT} -n {cluster.namespace}",
+        ),
+        look=look,
+    )
+
+
+# -- the server and the tunnel ------------------------------------------------------------------------------------
+
+
+def _server_in(cluster: Cluster, pod: Pod) -> PostgresServer:
+    """The server inside the pod, through a tunnel of ours. Raises NotPostgres or ForwardRefused."""
+    with cluster.forward(pod.name, PORT) as connection:
+        return identify(connection)
+
+
+@verification(points=1, after=la_base_est_prete)
+def postgresql_repond_dans_le_pod(cluster: Cluster) -> Diagnostic | None:
+    """Dans ce pod, c’est bien un serveur PostgreSQL qui répond.
+
+    Une vraie ouverture de dialogue, par un tunnel à nous, sans mot de passe.
+    """
+    ready = ready_pods(cluster)
+    said = ""
+    for _, pod in ready:
+        try:
+            _server_in(cluster, pod)
+        except (NotPostgres, ForwardRefused) as silence:
+            said = said or str(silence)
+        else:
+            return None
+    database, pod = ready[0]
+    return Diagnostic(
+        finding=f"Le pod {pod.name} est prêt, mais PostgreSQL n’y répond pas sur le port {PORT} ({said}).",
+        cause="« Prêt » veut dire que la sonde du conteneur réussit, pas que votre client sera servi.",
+        fix=f"Lisez le journal du pod. {_RELAUNCH}",
+        commands=_relaunch(cluster, database.release),
+        look=(f"kubectl logs {pod.name} -n {cluster.namespace}",),
+        transient=True,  # the server may still be opening its files
+    )
+
+
+def tunnel(cluster: Cluster) -> Tunnel:
+    """The expected tunnel: localhost to any of the namespace's databases."""
+    return Tunnel(
+        local_port=cluster.local_port(PORT),
+        pods=tuple(pod for _, pod in ready_pods(cluster)),
+        port=PORT,
+        speak=identify,
+        service="la base",
+    )
+
+
+@verification(points=1, after=la_base_est_prete)
+def un_tunnel_ecoute_sur_votre_poste(cluster: Cluster) -> Diagnostic | None:
+    """Sur votre poste, un tunnel écoute sur localhost:5432."""
+    return nobody_listens(cluster, tunnel(cluster))
+
+
+@verification(points=2, after=(un_tunnel_ecoute_sur_votre_poste, postgresql_repond_dans_le_pod))
+def le_tunnel_mene_a_la_base(cluster: Cluster) -> Diagnostic | None:
+    """Ce tunnel mène au pod de votre base.
+
+    Des connexions ouvertes sur localhost sont retrouvées dans la table des connexions du pod.
+    """
+    return leads_elsewhere(cluster, tunnel(cluster))
+
+
+def reached(cluster: Cluster) -> tuple[Database, Pod] | None:
+    """The database that answers on localhost, told by its fingerprint. Raises NotPostgres, OSError, Unverifiable."""
+    local_port = cluster.local_port(PORT)
+    with cluster.machine.connect(local_port) as connection:
+        connection.settimeout(8)
+        answering = identify(connection)
+    for database, pod in ready_pods(cluster):
+        if answering.fingerprint is None:
+            # A server without SCRAM has no fingerprint: its pod's own table of connections tells as much.
+            if reaches(cluster, local_port, pod, PORT):
+                return database, pod
+            continue
+        try:
+            inside = _server_in(cluster, pod)
+        except (NotPostgres, ForwardRefused):
+            continue
+        if inside.fingerprint == answering.fingerprint:
+            return database, pod
+    return None
+
+
+@verification(points=2, after=le_tunnel_mene_a_la_base)
+def le_serveur_est_celui_du_pod(cluster: Cluster) -> Diagnostic | None:
+    """Le serveur qui répond sur localhost:5432 est celui qui tourne dans ce pod.
+
+    Deux serveurs PostgreSQL se distinguent sans mot de passe : l’empreinte lue par localhost doit être celle qui est
+    lue dans le pod.
+    """
+    port = cluster.local_port(PORT)
+    pods = ", ".join(pod.name for _, pod in ready_pods(cluster))
+    try:
+        if reached(cluster):
+            return None
+        finding = f"Le serveur atteint par localhost:{port} n’est pas celui du pod {pods}."
+        cause = "Deux serveurs PostgreSQL répondent : l’un sur votre port, l’autre dans le pod. Vos données iraient au "
+        cause += "premier."
+    except (NotPostgres, OSError) as silence:
+        finding = f"Sur localhost:{port}, PostgreSQL ne répond pas jusqu’au bout : {silence}."
+        cause = "Le tunnel a été coupé en cours d’échange."
+    return Diagnostic(
+        finding=finding,
+        cause=cause,
+        fix="Fermez ce qui écoute sur ce port et rouvrez le tunnel vers le pod de votre base, dans un second terminal.",
+        commands=(tunnel(cluster).command,),
+        look=("ps aux | grep port-forward", "ss -ltnp   (Windows : netstat -ano)"),
+    )
+
+
+# -- the account --------------------------------------------------------------------------------------------------
+
+
+@verification(points=2, after=le_serveur_est_celui_du_pod)
+def le_compte_du_secret_ouvre_une_session(cluster: Cluster) -> Diagnostic | None:
+    """Le compte rangé dans le Secret de la base ouvre une session à travers le tunnel.
+
+    Le mot de passe est lu dans le Secret le temps de se connecter ; il n’est ni gardé, ni montré.
+    """
+    try:
+        found = reached(cluster)
+    except (NotPostgres, OSError) as silence:
+        raise Unverifiable(f"Le tunnel a été coupé : {silence}.", "Rouvrez-le, puis recommencez.") from None
+    if found is None:
+        raise Unverifiable("La base a changé pendant la vérification.", "Relancez la commande.")
+    database, pod = found
+    name = database.release
+    look = (f"kubectl describe secret {name} -n {cluster.namespace}",)
+    values = cluster.secret_values(name)
+    user, password = _account(values or {}, pod)
+    if values is None or not user or not password:
+        lacking = " ou ".join(key for key, value in (("username", user), ("password", password)) if not value)
+        return Diagnostic(
+            finding=f"Le Secret {name} n’existe pas dans le namespace {cluster.namespace}."
+            if values is None
+            else f"Le Secret {name} ne contient pas de clé {lacking}.",
+            cause="La plateforme y range l’utilisateur et le mot de passe de la base : sans lui, plus personne ne peut "
+            "les relire, et le pod ne redémarrera pas.",
+            fix="Rétablissez-le à partir de sa copie, si elle existe ; sinon relancez la base.",
+            commands=_restored(cluster, name),
+            look=(f"kubectl get secrets -n {cluster.namespace}", *look),
+        )
+    names = (values.get("database"), values.get("dbname"), "defaultdb", user, "postgres")
+    for candidate in dict.fromkeys(one for one in names if one):
+        try:
+            with cluster.machine.connect(cluster.local_port(PORT)) as connection:
+                connection.settimeout(8)
+                code, message = _refusal(connection, user, password, candidate)
+        except OSError as cut:
+            raise Unverifiable(f"Le tunnel a été coupé : {cut}.", "Rouvrez-le, puis recommencez.") from None
+        if code not in _OTHER_DATABASE:
+            break
+    if not code:
+        return None
+    if code in _OTHER_DATABASE:
+        raise Unverifiable(
+            f"Le compte {user} est reconnu, mais aucune des bases essayées ne l’admet : {message}",
+            "Ajoutez au Secret une clé « database » avec le nom de la vôtre.",
+        )
+    if code in _STARTING:
+        return Diagnostic(
+            finding=f"La base {name} n’accepte pas de session pour l’instant : {message}",
+            cause="Elle démarre, s’arrête, ou toutes ses places sont prises par d’autres sessions.",
+            fix="Fermez vos sessions ouvertes, puis recommencez.",
+            look=(f"kubectl logs {pod.name} -n {cluster.namespace}",),
+            transient=True,
+        )
+    return Diagnostic(
+        finding=f"La base {name} refuse le compte {user} avec le mot de passe rangé dans le Secret {name} : {message}",
+        cause="Le Secret n’est qu’une copie : changer le mot de passe dans la base ne le change pas dans le Secret, ni "
+        "l’inverse. Les services qui lisent le Secret ne se connectent plus.",
+        fix="Mettez les deux d’accord : donnez à ce compte, dans la base, le mot de passe du Secret.",
+        commands=(_aligned(cluster, name, pod, user),),
+        look=look,
+    )
+
+
+def _account(values: Mapping[str, str], pod: Pod) -> tuple[str, str]:
+    """User and password of a release's Secret; the older chart writes the user in the pod only."""
+    given = {
+        variable["name"]: variable.get("value", "")
+        for box in pod.raw.get("spec", {}).get("containers", ())
+        for variable in box.get("env") or ()
+    }
+    user = values.get("username") or given.get("POSTGRES_USER") or given.get("POSTGRESQL_USERNAME") or ""
+    return user, values.get("password") or values.get("postgres-password") or ""
+
+
+def _refusal(connection: socket, user: str, password: str, database: str) -> tuple[str, str]:
+    """PostgreSQL's error code and message, both "" when the session opens. Raises OSError when it is cut."""
+    from pg8000 import native  # slow to load, needed here only
+
+    try:
+        session = native.Connection(user, sock=connection, database=database, password=password)
+        session.run("select 1")
+        session.close()
+    except native.DatabaseError as error:
+        said = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+        return str(said.get("C", "?")), str(said.get("M", error))
+    except native.InterfaceError as error:
+        raise OSError(str(error)) from None
+    return "", ""
+
+
+def _aligned(cluster: Cluster, name: str, pod: Pod, user: str) -> str:
+    """The command that gives the role the Secret's password, without showing it."""
+    sql = f'ALTER ROLE "{user}"' + " PASSWORD $mdp${{.data.password | base64decode}}$mdp$;"
+    return (
+        f"kubectl get secret {name} -n {cluster.namespace} -o go-template='{sql}' | "
+        f"kubectl exec -i {pod.name} -n {cluster.namespace} -- psql -q -U postgres"
+    )
+
+
+def _restored(cluster: Cluster, name: str) -> tuple[str, ...]:
+    """Commands that make the Secret again, from the copy that the platform keeps where there is one."""
+    copy = f"{name}-user"
+    if all(item["metadata"]["name"] != copy for item in cluster.objects("Secret")):
+        return _relaunch(cluster, name)
+    template = (
+        '{"apiVersion":"v1","kind":"Secret","metadata":{"name":"NAME","labels":{"app.kubernetes.io/instance":"NAME"}},'
+        '"data":{"username":"{{.data.username}}","password":"{{.data.password}}","database":"ZGVmYXVsdGRi"}}'
+    ).replace("NAME", name)
+    return (
+        f"kubectl get secret {copy} -n {cluster.namespace} -o go-template='{template}' | "
+        f"kubectl apply -n {cluster.namespace} -f -",
+    )
+
+
+# -- nobody but the owner -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is not the owner. `said` begins a French sentence about them."""
+
+    user: str
+    said: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A right that somebody else has; `what` ends the sentence « … peut »."""
+
+    person: Person
+    what: str
+    access: Access
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The binding that gives a right, read in the API server's own answer."""
+
+    binding_kind: str
+    binding: str
+    role_kind: str
+    role: str
+    subject_kind: str
+    subject: str
+
+
+_GRANT = re.compile(
+    r'(?P<binding_kind>(?:Cluster)?RoleBinding) "(?P<binding>[^"/]+)(?:/[^"]+)?" of '
+    r'(?P<role_kind>(?:Cluster)?Role) "(?P<role>[^"]+)" to (?P<subject_kind>\w+) "(?P<subject>[^"]+)"'
+)
+
+
+def people(cluster: Cluster) -> Iterator[Person]:
+    """Everybody of whom it is asked: anybody at all, the colleague, and whoever a RoleBinding names."""
+    yield Person(_STRANGER, "N’importe quel utilisateur du cluster", tuple(_EVERYBODY))
+    known = {cluster.user, *_EVERYBODY, f"system:serviceaccounts:{cluster.namespace}"}
+    if cluster.has_colleague:
+        colleague = cluster.colleague.user
+        known.add(colleague)
+        yield Person(colleague, f"Votre collègue ({colleague})")
+    bindings = cluster.objects("RoleBinding")
+    owners = [
+        (subject["kind"], subject["name"])
+        for binding in bindings
+        if binding["metadata"]["name"] == _OWNERS
+        for subject in binding.get("subjects") or ()
+    ]
+    if ("User", cluster.user) not in owners:  # a ServiceAccount of ours, or a group's namespace
+        known |= {name for _, name in owners}
+    for binding in bindings:
+        for subject in binding.get("subjects") or ():
+            kind, name = subject["kind"], subject["name"]
+            said = f"L’utilisateur {name}"
+            if kind == "ServiceAccount":
+                home = subject.get("namespace") or cluster.namespace
+                if home == cluster.namespace:
+                    continue  # a pod of the owner's
+                said = f"Le compte de service {name} du namespace {home}"
+                name = f"system:serviceaccount:{home}:{name}"
+            if name in known:
+                continue
+            known.add(name)
+            if kind == "Group":
+                yield Person(_STRANGER, f"Tout membre du groupe {name}", (name,))
+            else:
+                yield Person(name, said)
+
+
+def _leaks(cluster: Cluster, questions: Sequence[tuple[str, str, str, str]]) -> Iterator[Leak]:
+    """Who may do any of `questions`: verb, resource, name, and what it is in French."""
+    for person in people(cluster):
+        for verb, resource, name, what in questions:
+            access = cluster.may_other(person.user, verb, resource, name=name, groups=person.groups)
+            if access.allowed:
+                yield Leak(person, what, access)
+                break
+
+
+def _only_the_owner(cluster: Cluster, questions: Sequence[tuple[str, str, str, str]], cause: str) -> Diagnostic | None:
+    """None when nobody else may do any of `questions`; else the first leak that the owner can close."""
+    elsewhere = ""
+    for leak in _leaks(cluster, questions):
+        found = _GRANT.search(leak.access.reason)
+        grant = Grant(**found.groupdict()) if found else None
+        if grant is not None and grant.binding_kind == "RoleBinding":
+            return _leaking(cluster, leak, grant, cause)
+        by = f" (ClusterRoleBinding « {grant.binding} »)" if grant else ""
+        elsewhere = elsewhere or f"{leak.person.said} peut {leak.what}{by}"
+    if elsewhere:
+        raise Unverifiable(
+            f"{elsewhere}, par un droit donné à l’échelle du cluster : vous ne pouvez pas le retirer.",
+            "Signalez-le à l’équipe qui administre le cluster.",
+        )
+    return None
+
+
+_ROLE = {"Role": "le Role", "ClusterRole": "le ClusterRole"}
+_SUBJECT = {"User": "à l’utilisateur", "Group": "au groupe", "ServiceAccount": "au compte de service"}
+
+
+def _leaking(cluster: Cluster, leak: Leak, grant: Grant, cause: str) -> Diagnostic:
+    place = cluster.namespace
+    command, alone = _withdrawn(cluster, grant)
+    who = _EVERYBODY.get(grant.subject, leak.person.said)
+    to = f"{_SUBJECT.get(grant.subject_kind, 'à')} {grant.subject.partition('/')[0]}"
+    return Diagnostic(
+        finding=f"{who} peut {leak.what} (namespace {place}). La RoleBinding « {grant.binding} » lui "
+        f"donne {_ROLE[grant.role_kind]} « {grant.role} » : elle est adressée {to}.",
+        cause=cause,
+        fix=("Supprimez cette RoleBinding." if alone else "Retirez ce seul sujet de la RoleBinding, gardez les autres.")
+        + " Si vous partagez exprès (c’est le sujet du TP 6), vérifiez le TP 3 avant ou après ce partage.",
+        commands=(command,),
+        look=(f"kubectl describe rolebinding {grant.binding} -n {place}",),
+    )
+
+
+def _withdrawn(cluster: Cluster, grant: Grant) -> tuple[str, bool]:
+    """The command that takes away this grant and no other, and whether the binding gives to nobody else."""
+    binding = next((one for one in cluster.objects("RoleBinding") if one["metadata"]["name"] == grant.binding), {})
+    subjects = binding.get("subjects") or ()
+    named = [
+        index
+        for index, subject in enumerate(subjects)
+        if subject["kind"] == grant.subject_kind
+        and grant.subject in (subject["name"], f"{subject['name']}/{subject.get('namespace', '')}")
+    ]
+    if not named or len(subjects) == len(named):
+        return f"kubectl delete rolebinding {grant.binding} -n {cluster.namespace} --ignore-not-found", True
+    changes: list[dict[str, str]] = []
+    for index in reversed(named):
+        path = f"/subjects/{index}"
+        changes += [
+            {"op": "test", "path": f"{path}/name", "value": subjects[index]["name"]},
+            {"op": "remove", "path": path},
+        ]
+    patch = shlex.quote(json.dumps(changes))
+    return f"kubectl patch rolebinding {grant.binding} -n {cluster.namespace} --type=json -p {patch}", False
+
+
+def _pods_of(cluster: Cluster) -> Sequence[str]:
+    """Names of the databases' pods; for a database without one, the name that the catalogue would give it."""
+    return [one.pod.name if one.pod else f"{one.release}-1" for one in databases(cluster)]
+
+
+def _verbs(cluster: Cluster) -> Sequence[str]:
+    """Before Kubernetes 1.35, `get` alone opens a tunnel or a shell through a WebSocket."""
+    return ("create",) if cluster.server_version >= (1, 35) else ("create", "get")
+
+
+@verification(points=2, after=une_base_du_catalogue_existe)
+def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Diagnostic | None:
+    """Personne d’autre que vous ne peut ouvrir un tunnel vers la base.
+
+    Demandé au cluster pour un inconnu, pour votre collègue et pour toute personne que vos RoleBindings nomment.
+    """
+    return _only_the_owner(
+        cluster,
+        [
+            (verb, "pods/portforward", pod, f"ouvrir un tunnel vers le pod {pod}")
+            for pod in _pods_of(cluster)
+            for verb in _verbs(cluster)
+        ],
+        cause="Un tunnel entre dans le pod par sa propre boucle locale : aucune NetworkPolicy ne l’arrête. Seuls les "
+        "droits du namespace le réservent à son propriétaire.",
+    )
+
+
+@verification(points=1, after=personne_d_autre_n_ouvre_de_tunnel)
+def personne_d_autre_ne_lit_le_mot_de_passe(cluster: Cluster) -> Diagnostic | None:
+    """Personne d’autre que vous ne peut lire le mot de passe de la base."""
+    releases = [one.release for one in databases(cluster)]
+    ours = tuple(start for release in releases for start in (f"{release}-", f"sh.helm.release.v1.{release}."))
+    names = {str(item["metadata"]["name"]) for item in cluster.objects("Secret")}
+    secrets = sorted({*releases, *(name for name in names if name.startswith(ours))})
+    return _only_the_owner(
+        cluster,
+        [
+            *(("get", "secrets", name, f"lire le Secret {name}") for name in secrets),
+            *((verb, "secrets", "", "lire tous les Secrets") for verb in ("list", "watch")),
+        ],
+        cause="Un Secret n’est pas chiffré pour qui a le droit de le lire : base64 n’est qu’une écriture.",
+    )
+
+
+@verification(points=1, after=personne_d_autre_ne_lit_le_mot_de_passe)
+def personne_d_autre_n_entre_dans_le_pod(cluster: Cluster) -> Diagnostic | None:
+    """Personne d’autre que vous ne peut exécuter de commande dans le pod de la base."""
+    return _only_the_owner(
+        cluster,
+        [
+            (verb, "pods/exec", pod, f"exécuter des commandes dans le pod {pod}")
+            for pod in _pods_of(cluster)
+            for verb in _verbs(cluster)
+        ],
+        cause="Dans le conteneur, psql ouvre une session d’administrateur sans mot de passe.",
+    )
