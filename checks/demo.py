@@ -124,8 +124,12 @@ def _leave_clean(stage: Stage, colleague: Person) -> None:
 def _stops(lab: Lab) -> Sequence[str]:
     """Commands that end the catalogue's releases a lab starts."""
     started = " ".join(
-        (*lab.about.setup.commands, *lab.about.setup.colleague_commands, *lab.about.start.commands)
-        + lab.about.solution.commands
+        (
+            *lab.about.setup.commands,
+            *lab.about.setup.colleague_commands,
+            *lab.about.start.commands,
+            *lab.about.solution.commands,
+        )
     )
     database = lab.about.story.database
     return (f"cahier catalogue arreter {database} || true",) if f"--nom {database}" in started else ()

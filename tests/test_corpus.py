@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from checks.kubernetes_api import Api
 from checks.lab import Case, Lab, all_labs
+from checks.local_cluster.people import remove_person
 from checks.stage import Person, Stage
 
 pytestmark = pytest.mark.cluster
@@ -59,7 +61,8 @@ def classroom(new_person: Callable[..., Person]) -> Classroom:
 
 
 @pytest.fixture
-def close_after() -> Iterator[Callable[[Stage], Stage]]:
+def close_after(admin: Api, classroom: Classroom) -> Iterator[Callable[[Stage], Stage]]:
+    """Ends a stage's terminals, and makes room: a class of pods would fill the node."""
     stages: list[Stage] = []
 
     def keep(stage: Stage) -> Stage:
@@ -69,6 +72,10 @@ def close_after() -> Iterator[Callable[[Stage], Stage]]:
     yield keep
     for stage in stages:
         stage.close()
+        people = [stage.learner, *([stage.colleague] if stage.colleague else [])]
+        for person in people:
+            if person not in classroom.colleagues.values():
+                remove_person(admin, person.namespace.removeprefix("user-"))
 
 
 def verify(stage: Stage, delay: str = "30s") -> dict[str, Any]:
