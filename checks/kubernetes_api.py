@@ -201,10 +201,12 @@ class Api:
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
         try:
             process = self._stream(websocket_call, path, query)
-            process.run_forever(timeout=seconds)
-            output = str(process.read_stdout(timeout=1) or "")
-            error = process.read_channel(3)
-            process.close()
+            try:
+                process.run_forever(timeout=seconds)
+                output = str(process.read_stdout(timeout=1) or "")
+                error = process.read_channel(3)
+            finally:
+                process.sock.shutdown()  # `close` leaves the socket open when the server has said goodbye first
         except (ApiException, WebSocketException, OSError, urllib3.exceptions.HTTPError) as trouble:
             raise Unverifiable(
                 f"La commande n’a pas pu être exécutée dans le pod {pod} ({_reason(trouble)})."
@@ -233,6 +235,7 @@ class Api:
             for thread in threading.enumerate():
                 if thread.name == f"Kubernetes port forward proxy: {port}":
                     thread.join(1)
+            tunnel.websocket.shutdown()
             if refused:  # the pod's own answer tells more than the cut that follows it
                 raise ForwardRefused(refused)
 

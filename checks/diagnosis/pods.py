@@ -124,7 +124,7 @@ def _container(
             commands=commands,
             look=look,
         )
-    if container.waiting_reason == "CreateContainerConfigError":
+    if container.waiting_reason == "CreateContainerConfigError" and "failed to sync" not in container.waiting_message:
         return Diagnostic(
             finding=f"Le conteneur « {container.name} » du pod {pod.name} attend une configuration absente : "
             f"{container.waiting_message}",
@@ -143,7 +143,7 @@ def _container(
             commands=commands,
             look=(f"kubectl logs {pod.name} -n {pod.namespace}",),
         )
-    if container.waiting_reason in (*_PULLING, ""):
+    if container.waiting_reason in (*_PULLING, "CreateContainerConfigError", ""):
         return None
     return Diagnostic(
         finding=f"Le conteneur « {container.name} » du pod {pod.name} ne démarre pas : {container.waiting_reason} "

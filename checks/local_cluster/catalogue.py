@@ -359,7 +359,8 @@ def _wait_ready(api: Api, namespace: str, name: str) -> None:
         if _condition(pod, "Ready").get("status") == "True":
             return
         reason, detail = _waiting(pod)
-        if reason in _STUCK:
+        # "failed to sync": a busy kubelet has not read the Secret yet, and tries again
+        if reason in _STUCK and "failed to sync" not in detail:
             raise _not_ready(api, path, name, reason, detail)
         if time.monotonic() > deadline:
             scheduled = _condition(pod, "PodScheduled")

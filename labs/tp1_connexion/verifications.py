@@ -123,7 +123,7 @@ def change_namespace(namespace: str) -> tuple[str, ...]:
 
 @verification(points=1)
 def kubectl_est_installe(cluster: Cluster) -> Diagnostic | None:
-    """kubectl est installé sur ce poste.
+    """Le programme kubectl est installé sur ce poste.
 
     Le programme est cherché dans le PATH et lancé : « kubectl version --client ».
     """
