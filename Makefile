@@ -31,7 +31,7 @@ demo: programs ## l’histoire entière, jouée sur un petit SSPCloud local
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cahier demo
 
 test: lint programs ## tous les tests, sur un vrai cluster
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist worksteal
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal
 
 fast: lint ## les tests qui n’ont pas besoin de cluster
 	@$(BIN)/python -m pytest -m "not cluster"
