@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import logging
 import re
 import ssl
 import threading
@@ -28,6 +29,24 @@ setdefaulttimeout(20)  # of every stream: the library's own default is to wait f
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _OWNER_BINDING = "full_control_namespace"  # made by Onyxia in each personal namespace
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+_FORWARD_THREAD = "Kubernetes port forward proxy"  # the library's own name for it
+
+
+def _silence_cut_tunnels() -> None:
+    """A tunnel that the server cuts is told by the check that uses it, not by a traceback of its thread."""
+    otherwise = threading.excepthook
+
+    def hook(problem: threading.ExceptHookArgs) -> None:
+        if problem.thread is not None and problem.thread.name.startswith(_FORWARD_THREAD):
+            logging.getLogger(__name__).debug("tunnel cut: %s", problem.exc_value)
+        else:
+            otherwise(problem)
+
+    threading.excepthook = hook
+
+
+_silence_cut_tunnels()
 
 _PATHS = {
     "Pod": "/api/v1/namespaces/{}/pods",
@@ -233,7 +252,7 @@ class Api:
             refused = tunnel.error(port)
             end.close()
             for thread in threading.enumerate():
-                if thread.name == f"Kubernetes port forward proxy: {port}":
+                if thread.name == f"{_FORWARD_THREAD}: {port}":
                     thread.join(1)
             tunnel.websocket.shutdown()
             if refused:  # the pod's own answer tells more than the cut that follows it
