@@ -30,23 +30,21 @@ def run(
     """Verdict of `lab`, and the full diagnostic of each check that failed, by its id.
 
     A failure whose diagnostic is transient is asked again, on facts made fresh by `refresh`,
-    until `seconds` have passed.
+    until `seconds` have passed; all are asked again with it: what passed a moment ago may no longer hold.
     """
     deadline = time.monotonic() + seconds
     user = _user(cluster)  # asked first: the verdict names the learner even if the cluster falls silent half-way
-    settled: dict[str, CheckResult] = {}
     while True:
-        results, findings = _round(lab.checks, cluster, settled, on_check)
+        results, findings = _round(lab.checks, cluster, on_check)
         waiting = any(diagnostic.transient for diagnostic in findings.values())
         if not waiting or time.monotonic() + _PAUSE >= deadline:
             return _verdict(lab, cluster, user, results), findings
-        settled = {result.id: result for result in results if result.status is Status.PASSED}
         time.sleep(_PAUSE)
         refresh()
 
 
 def _round(
-    checks: Sequence[Check], cluster: Cluster, settled: Mapping[str, CheckResult], on_check: OnProgress
+    checks: Sequence[Check], cluster: Cluster, on_check: OnProgress
 ) -> tuple[list[CheckResult], dict[str, Diagnostic]]:
     results: dict[str, CheckResult] = {}
     findings: dict[str, Diagnostic] = {}
@@ -60,8 +58,6 @@ def _round(
                 finding=f"Dépend de : « {blocking[0].title} »",
                 cause="Réglez d’abord ce point.",
             )
-        elif check.id in settled:
-            results[check.id] = settled[check.id]
         elif lost:  # each question would wait for the same silence
             results[check.id] = _result(check, Status.SKIPPED, finding=lost, cause="Le cluster n’est plus interrogé.")
         else:
