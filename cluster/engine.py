@@ -19,6 +19,7 @@ _FIRST_PROCESS = paths.SOURCES / "engine" / "first-process.sh"
 _CGROUPS = Path("/sys/fs/cgroup")
 _PATIENCE = 60.0
 _GIBIBYTE = 1024**3
+_SOCKET_PATH_BYTES = 107
 _WATCHERS_NEEDED = 60
 _WATCHERS_THAT_SUFFICE = 512
 
@@ -30,6 +31,7 @@ def is_up() -> bool:
 
 def start(runc_wrapper: Path) -> None:
     """Starts the engine; what an earlier one left goes first, its images stay."""
+    _require_short_path()
     end()
     require_working_kernel()
     try:
@@ -54,7 +56,7 @@ def _launch_or_leave_nothing(runc_wrapper: Path) -> None:
 
 def _launch(runc_wrapper: Path) -> None:
     state, network = paths.state(), paths.network()
-    for folder in ("data", "exec", "client"):
+    for folder in ("data", "client"):
         (state / folder).mkdir(parents=True, exist_ok=True)
     (state / "daemon.json").write_text("{}\n")  # instead of /etc/docker/daemon.json
     # a copy: a newer build of the programs must not take it from under dockerd
@@ -183,7 +185,7 @@ def end() -> None:
     if Path("/sys/class/net", outer).exists():
         processes.output(["ip", "link", "delete", outer])
     _until(_remove_groups)
-    for name in ("first-process", "docker.pid", "docker.sock", "exec", "etc", "etc.work"):
+    for name in ("first-process", "docker.pid", "docker.sock", "etc", "etc.work"):
         _remove(paths.state() / name)
 
 
@@ -262,6 +264,16 @@ def _require_watches() -> None:
             f"sont prises ; un cluster en demande jusqu'à {_WATCHERS_NEEDED}.",
             "Arrêtez l'autre cluster qui tourne sur cette machine, ou relevez la limite, puis "
             "recommencez :\n  sysctl fs.inotify.max_user_instances=512",
+        )
+
+
+def _require_short_path() -> None:
+    """A Unix socket's path has 107 bytes at most: sun_path of unix(7)."""
+    path = docker.socket_path()
+    if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
+        raise EngineProblem(
+            f"Le chemin {path} est trop long pour une socket Unix ({_SOCKET_PATH_BYTES} octets au plus).",
+            "Désignez un dossier au chemin plus court avec XDG_STATE_HOME, puis recommencez.",
         )
 
 

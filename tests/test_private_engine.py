@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,14 +37,15 @@ def cluster(*words: str, state: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[Path]:
+def state() -> Iterator[Path]:
     from cluster import private_engine
 
     reason = private_engine.unsupported()
     if reason is not None:
         pytest.skip(f"NO PRIVATE ENGINE HERE: {reason}")
-    yield tmp_path
-    cluster("down", state=tmp_path)
+    with tempfile.TemporaryDirectory(prefix="cahier-") as short:  # the engine's socket lies in it
+        yield Path(short)
+        cluster("down", state=Path(short))
 
 
 def fingerprint(state: Path) -> dict[str, str]:
@@ -52,9 +54,9 @@ def fingerprint(state: Path) -> dict[str, str]:
 
 
 def dockerd(state: Path) -> psutil.Process:
-    for process in psutil.process_iter():
-        command = process.cmdline()
-        if command and Path(command[0]).name == "dockerd" and any(str(state) in word for word in command):
+    written = (state / "cahier-kubernetes" / "engine" / "first-process").read_text()
+    for process in psutil.Process(int(written.split()[0])).children():
+        if process.name() == "dockerd":
             return process
     raise AssertionError("dockerd does not run")
 
@@ -78,6 +80,13 @@ def test_the_machine_is_left_as_it_was_also_after_a_kill(state: Path) -> None:
     assert fingerprint(state) == before
     assert cluster("down", state=state).returncode == 0, "twice is harmless"
     assert fingerprint(state) == before
+
+
+def test_a_state_folder_too_deep_for_a_socket_is_told_before_anything_starts(tmp_path: Path) -> None:
+    done = cluster("up", state=tmp_path / ("profond" * 16))
+    assert done.returncode == 1
+    assert "trop long" in done.stderr
+    assert "XDG_STATE_HOME" in done.stderr
 
 
 def test_nothing_inside_reaches_beyond_the_engine(state: Path) -> None:

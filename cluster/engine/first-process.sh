@@ -15,7 +15,13 @@ echo "$NAME" >/proc/sys/kernel/hostname
 
 # Nothing of the machine's own /run: with a Docker daemon there, ours would
 # take its containerd for the one to use.
-case $STATE in /run/*) ;; *) mount -t tmpfs -o mode=755 tmpfs /run ;; esac
+exec {state}<"$STATE"                         # still reached once /run is covered, where it lies there
+mount -t tmpfs -o mode=755 tmpfs /run
+# A Unix socket's path has 107 letters at most: dockerd knows the state folder under a short name.
+mkdir /run/state
+mount --no-canonicalize --bind "/proc/self/fd/$state" /run/state
+exec {state}<&-
+STATE=/run/state
 # /etc is the machine's to read, ours to write (dockerd puts a key there).
 mkdir -p "$STATE/etc" "$STATE/etc.work"
 mount -t overlay -o "lowerdir=/etc,upperdir=$STATE/etc,workdir=$STATE/etc.work" overlay /etc
@@ -70,7 +76,7 @@ RULES
 # Debian's containerd and shim, not the node's newer ones.
 export PATH=$TOOLS/usr/bin:$TOOLS/usr/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 rm -f "$STATE/docker.pid" "$STATE/docker.sock"
-dockerd --config-file "$STATE/daemon.json" --data-root "$STATE/data" --exec-root "$STATE/exec" \
+dockerd --config-file "$STATE/daemon.json" --data-root "$STATE/data" --exec-root /run/docker \
   --pidfile "$STATE/docker.pid" --host "unix://$STATE/docker.sock" --group root \
   --add-runtime nores="$STATE/runc-nores" --default-runtime nores \
   --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/$NAME" --storage-driver overlay2 \
