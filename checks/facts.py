@@ -143,6 +143,21 @@ class Machine(Protocol):
         """The kubectl of the PATH, None when there is none."""
 
 
+class Probe(Protocol):
+    """A pod of ours that tries paths for real."""
+
+    @property
+    def ip(self) -> str:
+        """Address of the pod."""
+
+    def connect(self, target: str) -> AbstractContextManager[socket]:
+        """A connection to one of its targets; a path that is closed shows as a connection cut without a word.
+        Raises ForwardRefused."""
+
+    def said(self, target: str) -> str:
+        """What its last attempt at `target` ended with, in socat's words; "" when it went well."""
+
+
 class Cluster(Protocol):
     """What a check may ask of the cluster, as the learner, with the learner's own rights.
 
@@ -226,6 +241,24 @@ class Cluster(Protocol):
 
     def forward(self, pod: str, port: int) -> AbstractContextManager[socket]:
         """Our own tunnel to a port of a pod, as a connected socket. Raises ForwardRefused."""
+
+    def probe(self, targets: Sequence[str]) -> AbstractContextManager[Probe]:
+        """A pod of ours in the learner's namespace that leads to each of `targets` (`host:port`), for as long as
+        the context lasts. Raises Unverifiable when it does not start, or in a snapshot."""
+
+    @property
+    def enforces_policies(self) -> bool:
+        """Whether a real experiment shows that this cluster enforces NetworkPolicy. Raises Unverifiable."""
+
+    def as_owner(self, owner: str, at: str = "") -> Cluster | None:
+        """The same cluster as the owner of namespace `owner` sees it, looking at namespace `at` (their own when
+        empty); None where their access is not at hand: it is on the local cluster only."""
+
+    def outsiders(self) -> Sequence[str]:
+        """Namespaces of people who are neither the learner nor the colleague, and whose access is at hand."""
+
+    def delete_pod(self, name: str) -> None:
+        """Break something on purpose: delete a pod of the learner's namespace at once."""
 
 
 class ForwardRefused(Exception):

@@ -23,6 +23,8 @@ from websocket import WebSocketException, setdefaulttimeout
 from checks import kubeconfig
 from checks.errors import AccessError, CahierError, ClusterLost, Unverifiable, UsageError
 from checks.facts import Access, Colleague, Container, Credentials, Event, ForwardRefused, Machine, Pod
+from checks.local_cluster.places import LEARNERS, people_folder
+from checks.probes import LABEL, Probe, enforces_policies, probe
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
 setdefaulttimeout(20)  # of every stream: the library's own default is to wait for ever
@@ -410,7 +412,7 @@ class LiveCluster:
 
     def pods(self, labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
         """Pods of the learner's namespace that carry all `labels`, sorted by name."""
-        found = [_pod(raw) for raw in self.objects("Pod")]
+        found = [_pod(raw) for raw in self.objects("Pod") if LABEL not in (raw["metadata"].get("labels") or {})]
         wanted = (labels or {}).items()
         return sorted((pod for pod in found if wanted <= pod.labels.items()), key=lambda pod: pod.name)
 
@@ -479,6 +481,37 @@ class LiveCluster:
     def forward(self, pod: str, port: int) -> contextlib.AbstractContextManager[Any]:
         """Our own tunnel to a port of a pod."""
         return self.api.forward(self.namespace, pod, port)
+
+    def probe(self, targets: Sequence[str]) -> contextlib.AbstractContextManager[Probe]:
+        """A pod of ours in the namespace, that leads to each of `targets`."""
+        return probe(self.api, self.namespace, targets)
+
+    @cached_property
+    def enforces_policies(self) -> bool:
+        """Whether this cluster enforces NetworkPolicy: tried once, as the answer does not change in a run."""
+        return enforces_policies(self.api, self.namespace)
+
+    def as_owner(self, owner: str, at: str = "") -> LiveCluster | None:
+        """The cluster as the owner of a namespace sees it: with the access that the local cluster keeps for them."""
+        path = people_folder() / f"{owner.removeprefix('user-')}.kubeconfig"
+        if not path.is_file() or kubeconfig.read(str(path)).server != self.credentials.server:
+            return None
+        return LiveCluster(self.machine, kubeconfig_path=str(path), namespace=at or owner)
+
+    def outsiders(self) -> Sequence[str]:
+        """Namespaces of the local cluster's other people."""
+        pair = {self.namespace, self._colleague}
+        found = {path.stem for path in people_folder().glob("*.kubeconfig")}
+        first = [name for name in LEARNERS if name in found]  # the others may be of a class, or of a test
+        names = [f"user-{name}" for name in (*first, *sorted(found - {*LEARNERS, "prof"}))]
+        return [name for name in names if name not in pair and self.as_owner(name) is not None]
+
+    def delete_pod(self, name: str) -> None:
+        """Delete a pod at once; one that is gone already is what was wanted."""
+        with contextlib.suppress(Refused):
+            path = f"{_PATHS['Pod'].format(self.namespace)}/{name}"
+            self.api.request("DELETE", path, {"gracePeriodSeconds": 0})
+        self.refresh()
 
 
 def _attributes(verb: str, resource: str, group: str, name: str, namespace: str) -> dict[str, str]:

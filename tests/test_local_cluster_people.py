@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from checks.errors import AccessError, UsageError
 from checks.kubernetes_api import Api, Refused
 from checks.local_cluster import people
-from checks.local_cluster.places import admin_kubeconfig, write_private
+from checks.local_cluster.places import LEARNERS, admin_kubeconfig, write_private
 from checks.stage import Person
 
 NOW = datetime.now(UTC)
@@ -144,7 +144,7 @@ def test_a_colleague_s_namespace_is_closed(new_person: Callable[..., Person]) ->
 @pytest.mark.cluster
 def test_ensure_people_is_fast_the_second_time(admin: Api, admin_kubeconfig: Path, state: Path) -> None:
     people.ensure_people(admin, admin_kubeconfig)
-    before = {name: people.kubeconfig_path(name).read_text() for name in (*people.LEARNERS, people.TEACHER)}
+    before = {name: people.kubeconfig_path(name).read_text() for name in (*LEARNERS, people.TEACHER)}
     begun = time.monotonic()
     people.ensure_people(admin, admin_kubeconfig)
     assert time.monotonic() - begun < 10  # 0.15 s on an idle machine

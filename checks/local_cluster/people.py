@@ -23,12 +23,11 @@ from cryptography.x509.oid import NameOID
 
 from checks import kubeconfig
 from checks.errors import AccessError, CahierError, UsageError
-from checks.local_cluster.places import admin_kubeconfig, people_folder, write_private
+from checks.local_cluster.places import LEARNERS, admin_kubeconfig, people_folder, write_private
 
 if TYPE_CHECKING:
     from checks.kubernetes_api import Api
 
-LEARNERS = ("alice", "bob", "chloe")
 TEACHER = "prof"
 ADMIN = "admin"
 TEACHER_ROLE = "cahier-enseignant"

@@ -10,6 +10,7 @@ from pathlib import Path
 from checks import state
 
 CLUSTER_NAME = "cahier"
+LEARNERS = ("alice", "bob", "chloe")
 
 
 def folder() -> Path:

@@ -2,103 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from socket import socket
 from typing import Any
 
-from checks.diagnosis.pods import not_ready
+from checks.diagnosis.databases import (
+    PORT,
+    RELAUNCH,
+    Database,
+    databases,
+    no_database,
+    not_serving,
+    ready_pods,
+    relaunch,
+    server_in,
+)
+from checks.diagnosis.rights import only_the_owner, opening_verbs
 from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens, reaches
 from checks.errors import Unverifiable
-from checks.exchange.postgres import NotPostgres, PostgresServer, identify
-from checks.facts import Access, Cluster, ForwardRefused, Pod
+from checks.exchange.postgres import NotPostgres, identify
+from checks.facts import Cluster, ForwardRefused, Pod
 from checks.verdict import Diagnostic
 from checks.verification import verification
 
-PORT = 5432
-_OWNERS = "full_control_namespace"  # made by the platform in each namespace
-_STRANGER = "cahier-inconnu"
-# Groups that hold people whom the owner does not know, and how a sentence about them begins.
-_EVERYBODY = {
-    "system:authenticated": "N’importe quel utilisateur du cluster",
-    "system:unauthenticated": "N’importe qui, même sans identité,",
-    "system:serviceaccounts": "N’importe quel pod du cluster",
-}
 _STARTING = ("57P03", "53300")  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _OTHER_DATABASE = ("3D000", "42501")  # the account was accepted; that database does not exist or is closed to it
 
 
-# -- the databases of the catalogue -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Database:
-    """A release of the catalogue. `pod` is its primary, None when the release has no server pod at all."""
-
-    release: str
-    pod: Pod | None
-    preparing: bool = False
-
-
-def _release(labels: Mapping[str, str]) -> str:
-    """Release that these labels, or a Service's selector, belong to; "" when they are not a database's."""
-    if labels.get("cnpg.io/cluster"):
-        return labels["cnpg.io/cluster"]
-    read_only = labels.get("app.kubernetes.io/component") in ("read", "metrics")
-    if labels.get("app.kubernetes.io/name") == "postgresql" and not read_only:
-        return labels.get("app.kubernetes.io/instance", "")
-    return ""
-
-
-def _primary(pods: Sequence[Pod]) -> Pod | None:
-    """The pod that takes writes: said by a label with CloudNativePG, the only one with the older chart."""
-    servers = [
-        pod for pod in pods if "cnpg.io/cluster" not in pod.labels or pod.labels.get("cnpg.io/podRole") == "instance"
-    ]
-    leading = [pod for pod in servers if "primary" in (pod.labels.get("cnpg.io/instanceRole"), pod.labels.get("role"))]
-    return next(iter(leading or servers), None)
-
-
-def databases(cluster: Cluster) -> Sequence[Database]:
-    """The namespace's databases, those that are ready first, then by name."""
-    pods: dict[str, list[Pod]] = {}
-    for pod in cluster.pods():
-        pods.setdefault(_release(pod.labels), []).append(pod)
-    for service in cluster.objects("Service"):  # a release whose pod is gone still has its Service
-        pods.setdefault(_release(service["spec"].get("selector") or {}), [])
-    pods.pop("", None)
-    found = [Database(release, _primary(some), preparing=bool(some)) for release, some in sorted(pods.items())]
-    return sorted(found, key=lambda database: not _is_ready(database))
-
-
-def _is_ready(database: Database) -> bool:
-    return database.pod is not None and database.pod.ready and not database.pod.deleting
-
-
-def ready_pods(cluster: Cluster) -> Sequence[tuple[Database, Pod]]:
-    """The databases whose pod is ready. Raises Unverifiable when there is none left."""
-    found = [(one, one.pod) for one in databases(cluster) if one.pod is not None and _is_ready(one)]
-    if not found:
-        raise Unverifiable("Le pod de la base a cessé d’être prêt pendant la vérification.", "Relancez la commande.")
-    return found
-
-
-def _launch(cluster: Cluster, release: str = "") -> str:
-    named = f" --nom {release}" if release else ""
-    return f"cahier catalogue lancer postgresql --namespace {cluster.namespace}{named}"
-
-
-def _relaunch(cluster: Cluster, release: str) -> tuple[str, ...]:
-    return (f"cahier catalogue arreter {release} --namespace {cluster.namespace}", _launch(cluster, release))
-
-
-_RELAUNCH = (
-    "Sur le SSPCloud, relancez-la depuis « Mes services » ; sur le cluster local, arrêtez-la puis relancez-la "
-    "(ses données sont alors perdues)."
-)
+# -- the database --------------------------------------------------------------------------------------------------
 
 
 @verification(points=1)
@@ -107,41 +38,13 @@ def une_base_du_catalogue_existe(cluster: Cluster) -> Diagnostic | None:
 
     Elle est reconnue à ses étiquettes (labels), quel que soit son nom.
     """
-    if databases(cluster):
-        return None
-    others = [pod.name for pod in cluster.pods() if any("postgres" in box.image for box in pod.containers)]
-    seen = f" Le pod {others[0]} utilise une image PostgreSQL, mais ne vient pas du catalogue." if others else ""
-    return Diagnostic(
-        finding=f"Aucune base PostgreSQL du catalogue dans le namespace {cluster.namespace}.{seen}",
-        cause="Une base du catalogue se reconnaît aux étiquettes que la plateforme pose sur son pod et son Service. "
-        "Elle n’a pas été lancée, l’a été dans un autre namespace, ou a été supprimée.",
-        fix="Lancez-la : sur le SSPCloud, « Catalogue de services », « Databases », PostgreSQL ; sur le cluster "
-        "local, cahier catalogue lancer postgresql",
-        commands=(_launch(cluster),),
-        look=(f"kubectl get pods -n {cluster.namespace} --show-labels",),
-    )
+    return no_database(cluster)
 
 
 @verification(points=1, after=une_base_du_catalogue_existe)
 def la_base_est_prete(cluster: Cluster) -> Diagnostic | None:
     """Le pod de la base est prêt."""
-    first = databases(cluster)[0]
-    if first.pod is not None:
-        return not_ready(cluster, first.pod, _RELAUNCH, _relaunch(cluster, first.release))
-    return Diagnostic(
-        finding=f"La base {first.release} n’a plus de pod dans le namespace {cluster.namespace} : "
-        "il reste son Service, mais aucun serveur derrière lui."
-        if not first.preparing
-        else f"La base {first.release} se prépare : son pod serveur n’existe pas encore.",
-        cause="Un Service n’est qu’un nom et une adresse. La base a été mise en pause, ou son pod a été supprimé "
-        "sans que rien ne le recrée."
-        if not first.preparing
-        else "Un premier pod crée les fichiers de la base, puis cède la place au pod qui la sert.",
-        fix=_RELAUNCH,
-        commands=_relaunch(cluster, first.release),
-        look=(f"kubectl get pods,services -n {cluster.namespace}",),
-        transient=first.preparing,
-    )
+    return not_serving(cluster)
 
 
 # -- the Service --------------------------------------------------------------------------------------------------
@@ -234,12 +137,6 @@ def un_service_mene_a_la_base(cluster: Cluster) -> Diagnostic | None:
 # -- the server and the tunnel ------------------------------------------------------------------------------------
 
 
-def _server_in(cluster: Cluster, pod: Pod) -> PostgresServer:
-    """The server inside the pod, through a tunnel of ours. Raises NotPostgres or ForwardRefused."""
-    with cluster.forward(pod.name, PORT) as connection:
-        return identify(connection)
-
-
 @verification(points=1, after=la_base_est_prete)
 def postgresql_repond_dans_le_pod(cluster: Cluster) -> Diagnostic | None:
     """Dans ce pod, c’est bien un serveur PostgreSQL qui répond.
@@ -250,7 +147,7 @@ def postgresql_repond_dans_le_pod(cluster: Cluster) -> Diagnostic | None:
     said = ""
     for _, pod in ready:
         try:
-            _server_in(cluster, pod)
+            server_in(cluster, pod)
         except (NotPostgres, ForwardRefused) as silence:
             said = said or str(silence)
         else:
@@ -259,8 +156,8 @@ def postgresql_repond_dans_le_pod(cluster: Cluster) -> Diagnostic | None:
     return Diagnostic(
         finding=f"Le pod {pod.name} est prêt, mais PostgreSQL n’y répond pas sur le port {PORT} ({said}).",
         cause="« Prêt » veut dire que la sonde du conteneur réussit, pas que votre client sera servi.",
-        fix=f"Lisez le journal du pod. {_RELAUNCH}",
-        commands=_relaunch(cluster, database.release),
+        fix=f"Lisez le journal du pod. {RELAUNCH}",
+        commands=relaunch(cluster, database.release),
         look=(f"kubectl logs {pod.name} -n {cluster.namespace}",),
         transient=True,  # the server may still be opening its files
     )
@@ -305,7 +202,7 @@ def reached(cluster: Cluster) -> tuple[Database, Pod] | None:
                 return database, pod
             continue
         try:
-            inside = _server_in(cluster, pod)
+            inside = server_in(cluster, pod)
         except (NotPostgres, ForwardRefused):
             continue
         if inside.fingerprint == answering.fingerprint:
@@ -447,7 +344,7 @@ def _restored(cluster: Cluster, name: str) -> tuple[str, ...]:
     """Commands that make the Secret again, from the copy that the platform keeps where there is one."""
     copy = f"{name}-user"
     if all(item["metadata"]["name"] != copy for item in cluster.objects("Secret")):
-        return _relaunch(cluster, name)
+        return relaunch(cluster, name)
     template = (
         '{"apiVersion":"v1","kind":"Secret","metadata":{"name":"NAME","labels":{"app.kubernetes.io/instance":"NAME"}},'
         '"data":{"username":"{{.data.username}}","password":"{{.data.password}}","database":"ZGVmYXVsdGRi"}}'
@@ -461,157 +358,9 @@ def _restored(cluster: Cluster, name: str) -> tuple[str, ...]:
 # -- nobody but the owner -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Person:
-    """Somebody who is not the owner. `said` begins a French sentence about them."""
-
-    user: str
-    said: str
-    groups: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Leak:
-    """A right that somebody else has; `what` ends the sentence « … peut »."""
-
-    person: Person
-    what: str
-    access: Access
-
-
-@dataclass(frozen=True)
-class Grant:
-    """The binding that gives a right, read in the API server's own answer."""
-
-    binding_kind: str
-    binding: str
-    role_kind: str
-    role: str
-    subject_kind: str
-    subject: str
-
-
-_GRANT = re.compile(
-    r'(?P<binding_kind>(?:Cluster)?RoleBinding) "(?P<binding>[^"/]+)(?:/[^"]+)?" of '
-    r'(?P<role_kind>(?:Cluster)?Role) "(?P<role>[^"]+)" to (?P<subject_kind>\w+) "(?P<subject>[^"]+)"'
-)
-
-
-def people(cluster: Cluster) -> Iterator[Person]:
-    """Everybody of whom it is asked: anybody at all, the colleague, and whoever a RoleBinding names."""
-    yield Person(_STRANGER, "N’importe quel utilisateur du cluster", tuple(_EVERYBODY))
-    known = {cluster.user, *_EVERYBODY, f"system:serviceaccounts:{cluster.namespace}"}
-    if cluster.has_colleague:
-        colleague = cluster.colleague.user
-        known.add(colleague)
-        yield Person(colleague, f"Votre collègue ({colleague})")
-    bindings = cluster.objects("RoleBinding")
-    owners = [
-        (subject["kind"], subject["name"])
-        for binding in bindings
-        if binding["metadata"]["name"] == _OWNERS
-        for subject in binding.get("subjects") or ()
-    ]
-    if ("User", cluster.user) not in owners:  # a ServiceAccount of ours, or a group's namespace
-        known |= {name for _, name in owners}
-    for binding in bindings:
-        for subject in binding.get("subjects") or ():
-            kind, name = subject["kind"], subject["name"]
-            said = f"L’utilisateur {name}"
-            if kind == "ServiceAccount":
-                home = subject.get("namespace") or cluster.namespace
-                if home == cluster.namespace:
-                    continue  # a pod of the owner's
-                said = f"Le compte de service {name} du namespace {home}"
-                name = f"system:serviceaccount:{home}:{name}"
-            if name in known:
-                continue
-            known.add(name)
-            if kind == "Group":
-                yield Person(_STRANGER, f"Tout membre du groupe {name}", (name,))
-            else:
-                yield Person(name, said)
-
-
-def _leaks(cluster: Cluster, questions: Sequence[tuple[str, str, str, str]]) -> Iterator[Leak]:
-    """Who may do any of `questions`: verb, resource, name, and what it is in French."""
-    for person in people(cluster):
-        for verb, resource, name, what in questions:
-            access = cluster.may_other(person.user, verb, resource, name=name, groups=person.groups)
-            if access.allowed:
-                yield Leak(person, what, access)
-                break
-
-
-def _only_the_owner(cluster: Cluster, questions: Sequence[tuple[str, str, str, str]], cause: str) -> Diagnostic | None:
-    """None when nobody else may do any of `questions`; else the first leak that the owner can close."""
-    elsewhere = ""
-    for leak in _leaks(cluster, questions):
-        found = _GRANT.search(leak.access.reason)
-        grant = Grant(**found.groupdict()) if found else None
-        if grant is not None and grant.binding_kind == "RoleBinding":
-            return _leaking(cluster, leak, grant, cause)
-        by = f" (ClusterRoleBinding « {grant.binding} »)" if grant else ""
-        elsewhere = elsewhere or f"{leak.person.said} peut {leak.what}{by}"
-    if elsewhere:
-        raise Unverifiable(
-            f"{elsewhere}, par un droit donné à l’échelle du cluster : vous ne pouvez pas le retirer.",
-            "Signalez-le à l’équipe qui administre le cluster.",
-        )
-    return None
-
-
-_ROLE = {"Role": "le Role", "ClusterRole": "le ClusterRole"}
-_SUBJECT = {"User": "à l’utilisateur", "Group": "au groupe", "ServiceAccount": "au compte de service"}
-
-
-def _leaking(cluster: Cluster, leak: Leak, grant: Grant, cause: str) -> Diagnostic:
-    place = cluster.namespace
-    command, alone = _withdrawn(cluster, grant)
-    who = _EVERYBODY.get(grant.subject, leak.person.said)
-    to = f"{_SUBJECT.get(grant.subject_kind, 'à')} {grant.subject.partition('/')[0]}"
-    return Diagnostic(
-        finding=f"{who} peut {leak.what} (namespace {place}). La RoleBinding « {grant.binding} » lui "
-        f"donne {_ROLE[grant.role_kind]} « {grant.role} » : elle est adressée {to}.",
-        cause=cause,
-        fix=("Supprimez cette RoleBinding." if alone else "Retirez ce seul sujet de la RoleBinding, gardez les autres.")
-        + " Si vous partagez exprès (c’est le sujet du TP 6), vérifiez le TP 3 avant ou après ce partage.",
-        commands=(command,),
-        look=(f"kubectl describe rolebinding {grant.binding} -n {place}",),
-    )
-
-
-def _withdrawn(cluster: Cluster, grant: Grant) -> tuple[str, bool]:
-    """The command that takes away this grant and no other, and whether the binding gives to nobody else."""
-    binding = next((one for one in cluster.objects("RoleBinding") if one["metadata"]["name"] == grant.binding), {})
-    subjects = binding.get("subjects") or ()
-    named = [
-        index
-        for index, subject in enumerate(subjects)
-        if subject["kind"] == grant.subject_kind
-        and grant.subject in (subject["name"], f"{subject['name']}/{subject.get('namespace', '')}")
-    ]
-    if not named or len(subjects) == len(named):
-        return f"kubectl delete rolebinding {grant.binding} -n {cluster.namespace} --ignore-not-found", True
-    changes: list[dict[str, str]] = []
-    for index in reversed(named):
-        path = f"/subjects/{index}"
-        changes += [
-            {"op": "test", "path": f"{path}/name", "value": subjects[index]["name"]},
-            {"op": "remove", "path": path},
-        ]
-    patch = shlex.quote(json.dumps(changes))
-    return f"kubectl patch rolebinding {grant.binding} -n {cluster.namespace} --type=json -p {patch}", False
-
-
 def _pods_of(cluster: Cluster) -> Sequence[str]:
     """Names of the databases' pods; for a database without one, the name that the catalogue would give it."""
     return [one.pod.name if one.pod else f"{one.release}-1" for one in databases(cluster)]
-
-
-def _verbs(cluster: Cluster) -> Sequence[str]:
-    """Before Kubernetes 1.35, `get` alone opens a tunnel or a shell through a WebSocket."""
-    return ("create",) if cluster.server_version >= (1, 35) else ("create", "get")
 
 
 @verification(points=2, after=une_base_du_catalogue_existe)
@@ -620,12 +369,12 @@ def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Diagnostic | None:
 
     Demandé au cluster pour un inconnu, pour votre collègue et pour toute personne que vos RoleBindings nomment.
     """
-    return _only_the_owner(
+    return only_the_owner(
         cluster,
         [
             (verb, "pods/portforward", pod, f"ouvrir un tunnel vers le pod {pod}")
             for pod in _pods_of(cluster)
-            for verb in _verbs(cluster)
+            for verb in opening_verbs(cluster)
         ],
         cause="Un tunnel entre dans le pod par sa propre boucle locale : aucune NetworkPolicy ne l’arrête. Seuls les "
         "droits du namespace le réservent à son propriétaire.",
@@ -639,7 +388,7 @@ def personne_d_autre_ne_lit_le_mot_de_passe(cluster: Cluster) -> Diagnostic | No
     ours = tuple(start for release in releases for start in (f"{release}-", f"sh.helm.release.v1.{release}."))
     names = {str(item["metadata"]["name"]) for item in cluster.objects("Secret")}
     secrets = sorted({*releases, *(name for name in names if name.startswith(ours))})
-    return _only_the_owner(
+    return only_the_owner(
         cluster,
         [
             *(("get", "secrets", name, f"lire le Secret {name}") for name in secrets),
@@ -652,12 +401,12 @@ def personne_d_autre_ne_lit_le_mot_de_passe(cluster: Cluster) -> Diagnostic | No
 @verification(points=1, after=personne_d_autre_ne_lit_le_mot_de_passe)
 def personne_d_autre_n_entre_dans_le_pod(cluster: Cluster) -> Diagnostic | None:
     """Personne d’autre que vous ne peut exécuter de commande dans le pod de la base."""
-    return _only_the_owner(
+    return only_the_owner(
         cluster,
         [
             (verb, "pods/exec", pod, f"exécuter des commandes dans le pod {pod}")
             for pod in _pods_of(cluster)
-            for verb in _verbs(cluster)
+            for verb in opening_verbs(cluster)
         ],
         cause="Dans le conteneur, psql ouvre une session d’administrateur sans mot de passe.",
     )

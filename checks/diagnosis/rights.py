@@ -1,0 +1,173 @@
+"""Who else has a right in the learner's namespace, which binding gives it, and how to take it away.
+
+Asked of the API server itself (LocalSubjectAccessReview), never read off the roles.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from checks.errors import Unverifiable
+from checks.facts import Access, Cluster
+from checks.verdict import Diagnostic
+
+_OWNERS = "full_control_namespace"  # made by the platform in each namespace
+_STRANGER = "cahier-inconnu"
+# Groups that hold people whom the owner does not know, and how a sentence about them begins.
+_EVERYBODY = {
+    "system:authenticated": "N’importe quel utilisateur du cluster",
+    "system:unauthenticated": "N’importe qui, même sans identité,",
+    "system:serviceaccounts": "N’importe quel pod du cluster",
+}
+
+
+def opening_verbs(cluster: Cluster) -> Sequence[str]:
+    """Before Kubernetes 1.35, `get` alone opens a tunnel or a shell through a WebSocket."""
+    return ("create",) if cluster.server_version >= (1, 35) else ("create", "get")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is not the owner. `said` begins a French sentence about them."""
+
+    user: str
+    said: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A right that somebody else has; `what` ends the sentence « … peut »."""
+
+    person: Person
+    what: str
+    access: Access
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The binding that gives a right, read in the API server's own answer."""
+
+    binding_kind: str
+    binding: str
+    role_kind: str
+    role: str
+    subject_kind: str
+    subject: str
+
+
+_GRANT = re.compile(
+    r'(?P<binding_kind>(?:Cluster)?RoleBinding) "(?P<binding>[^"/]+)(?:/[^"]+)?" of '
+    r'(?P<role_kind>(?:Cluster)?Role) "(?P<role>[^"]+)" to (?P<subject_kind>\w+) "(?P<subject>[^"]+)"'
+)
+
+
+def people(cluster: Cluster) -> Iterator[Person]:
+    """Everybody of whom it is asked: anybody at all, the colleague, and whoever a RoleBinding names."""
+    yield Person(_STRANGER, "N’importe quel utilisateur du cluster", tuple(_EVERYBODY))
+    known = {cluster.user, *_EVERYBODY, f"system:serviceaccounts:{cluster.namespace}"}
+    if cluster.has_colleague:
+        colleague = cluster.colleague.user
+        known.add(colleague)
+        yield Person(colleague, f"Votre collègue ({colleague})")
+    bindings = cluster.objects("RoleBinding")
+    owners = [
+        (subject["kind"], subject["name"])
+        for binding in bindings
+        if binding["metadata"]["name"] == _OWNERS
+        for subject in binding.get("subjects") or ()
+    ]
+    if ("User", cluster.user) not in owners:  # a ServiceAccount of ours, or a group's namespace
+        known |= {name for _, name in owners}
+    for binding in bindings:
+        for subject in binding.get("subjects") or ():
+            kind, name = subject["kind"], subject["name"]
+            said = f"L’utilisateur {name}"
+            if kind == "ServiceAccount":
+                home = subject.get("namespace") or cluster.namespace
+                if home == cluster.namespace:
+                    continue  # a pod of the owner's
+                said = f"Le compte de service {name} du namespace {home}"
+                name = f"system:serviceaccount:{home}:{name}"
+            if name in known:
+                continue
+            known.add(name)
+            if kind == "Group":
+                yield Person(_STRANGER, f"Tout membre du groupe {name}", (name,))
+            else:
+                yield Person(name, said)
+
+
+def _leaks(cluster: Cluster, questions: Sequence[tuple[str, str, str, str]]) -> Iterator[Leak]:
+    """Who may do any of `questions`: verb, resource, name, and what it is in French."""
+    for person in people(cluster):
+        for verb, resource, name, what in questions:
+            access = cluster.may_other(person.user, verb, resource, name=name, groups=person.groups)
+            if access.allowed:
+                yield Leak(person, what, access)
+                break
+
+
+def only_the_owner(cluster: Cluster, questions: Sequence[tuple[str, str, str, str]], cause: str) -> Diagnostic | None:
+    """None when nobody else may do any of `questions`; else the first leak that the owner can close."""
+    elsewhere = ""
+    for leak in _leaks(cluster, questions):
+        found = _GRANT.search(leak.access.reason)
+        grant = Grant(**found.groupdict()) if found else None
+        if grant is not None and grant.binding_kind == "RoleBinding":
+            return _leaking(cluster, leak, grant, cause)
+        by = f" (ClusterRoleBinding « {grant.binding} »)" if grant else ""
+        elsewhere = elsewhere or f"{leak.person.said} peut {leak.what}{by}"
+    if elsewhere:
+        raise Unverifiable(
+            f"{elsewhere}, par un droit donné à l’échelle du cluster : vous ne pouvez pas le retirer.",
+            "Signalez-le à l’équipe qui administre le cluster.",
+        )
+    return None
+
+
+_ROLE = {"Role": "le Role", "ClusterRole": "le ClusterRole"}
+_SUBJECT = {"User": "à l’utilisateur", "Group": "au groupe", "ServiceAccount": "au compte de service"}
+
+
+def _leaking(cluster: Cluster, leak: Leak, grant: Grant, cause: str) -> Diagnostic:
+    place = cluster.namespace
+    command, alone = _withdrawn(cluster, grant)
+    who = _EVERYBODY.get(grant.subject, leak.person.said)
+    to = f"{_SUBJECT.get(grant.subject_kind, 'à')} {grant.subject.partition('/')[0]}"
+    return Diagnostic(
+        finding=f"{who} peut {leak.what} (namespace {place}). La RoleBinding « {grant.binding} » lui "
+        f"donne {_ROLE[grant.role_kind]} « {grant.role} » : elle est adressée {to}.",
+        cause=cause,
+        fix=("Supprimez cette RoleBinding." if alone else "Retirez ce seul sujet de la RoleBinding, gardez les autres.")
+        + " Si vous partagez exprès (c’est le sujet du TP 6), vérifiez le TP 3 avant ou après ce partage.",
+        commands=(command,),
+        look=(f"kubectl describe rolebinding {grant.binding} -n {place}",),
+    )
+
+
+def _withdrawn(cluster: Cluster, grant: Grant) -> tuple[str, bool]:
+    """The command that takes away this grant and no other, and whether the binding gives to nobody else."""
+    binding = next((one for one in cluster.objects("RoleBinding") if one["metadata"]["name"] == grant.binding), {})
+    subjects = binding.get("subjects") or ()
+    named = [
+        index
+        for index, subject in enumerate(subjects)
+        if subject["kind"] == grant.subject_kind
+        and grant.subject in (subject["name"], f"{subject['name']}/{subject.get('namespace', '')}")
+    ]
+    if not named or len(subjects) == len(named):
+        return f"kubectl delete rolebinding {grant.binding} -n {cluster.namespace} --ignore-not-found", True
+    changes: list[dict[str, str]] = []
+    for index in reversed(named):
+        path = f"/subjects/{index}"
+        changes += [
+            {"op": "test", "path": f"{path}/name", "value": subjects[index]["name"]},
+            {"op": "remove", "path": path},
+        ]
+    patch = shlex.quote(json.dumps(changes))
+    return f"kubectl patch rolebinding {grant.binding} -n {cluster.namespace} --type=json -p {patch}", False

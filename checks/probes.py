@@ -1,0 +1,226 @@
+"""Pods of ours that try a path for real, from where the traffic would come; removed on every exit path.
+
+Every probe is labelled, ends by itself after two minutes should we be killed, and is then swept by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from socket import socket
+from typing import TYPE_CHECKING, Any
+
+from checks.errors import Unverifiable
+from checks.facts import ForwardRefused
+
+if TYPE_CHECKING:
+    from checks.kubernetes_api import Api
+
+LABEL = "cahier-kubernetes/sonde"
+_IMAGE = "alpine/socat:1.7.4.4"  # the one that the labs use: often on the node already
+_LIFE = 120  # seconds
+_START = 45.0  # seconds: an image to pull
+_CONNECT = 3  # seconds before a path counts as closed
+_FIRST_PORT = 6001
+_ECHO = "PIPE"
+_WORD = b"cahier"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A running pod of ours, with a way to each of its targets."""
+
+    api: Api
+    namespace: str
+    name: str
+    ip: str
+    ports: Mapping[str, int]
+
+    @contextlib.contextmanager
+    def connect(self, target: str) -> Iterator[socket]:
+        """A connection to `target` as this pod makes it. Raises ForwardRefused.
+
+        A target out of reach shows as a connection that closes without a word, three seconds later at most.
+        """
+        with self.api.forward(self.namespace, self.name, self.ports[target]) as end:
+            yield end
+
+    def said(self, target: str) -> str:
+        """What the attempt at `target` ended with, in socat's words."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{self.name}/log"
+        return self.api.text(path, {"container": f"p{self.ports[target]}", "tailLines": "3"})
+
+
+@contextlib.contextmanager
+def probe(api: Api, namespace: str, targets: Sequence[str], labels: Mapping[str, str] | None = None) -> Iterator[Probe]:
+    """A pod in `namespace` that leads to each of `targets` (`host:port`). Raises Unverifiable."""
+    _sweep(api, namespace)
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    name = f"cahier-sonde-{uuid.uuid4().hex[:8]}"
+    ports = {target: _FIRST_PORT + index for index, target in enumerate(dict.fromkeys(targets))}
+    with _removed(api, f"{pods}/{name}"):
+        _make(api, pods, _pod(name, ports, labels or {}))
+        yield Probe(api, namespace, name, _started(api, f"{pods}/{name}"), ports)
+
+
+def enforces_policies(api: Api, namespace: str) -> bool:
+    """Whether this cluster enforces NetworkPolicy at all: the control of every experiment about policies.
+
+    Two echo servers of ours, the one closed by a policy, the other opened by one; a client tries both.
+    Raises Unverifiable when even the open one is out of reach.
+    """
+    run = uuid.uuid4().hex[:8]
+    policies = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
+    roles = {"closed": {"cahier-kubernetes/role": f"closed-{run}"}, "open": {"cahier-kubernetes/role": f"open-{run}"}}
+    rules: Mapping[str, Mapping[str, object]] = {
+        "closed": {"policyTypes": ["Ingress"], "ingress": []},
+        "open": {"policyTypes": ["Ingress"], "ingress": [{}]},
+        "client": {"policyTypes": ["Egress"], "egress": [{}]},
+    }
+    roles["client"] = {"cahier-kubernetes/role": f"client-{run}"}
+    with contextlib.ExitStack() as stack:
+        for role, rule in rules.items():
+            name = f"cahier-sonde-{role}-{run}"
+            stack.enter_context(_removed(api, f"{policies}/{name}"))
+            _make(api, policies, _policy(name, roles[role], rule))
+        with ThreadPoolExecutor(2) as pool:
+            entered = [
+                pool.submit(stack.enter_context, probe(api, namespace, [_ECHO], roles[role]))
+                for role in ("open", "closed")
+            ]
+            opened, closed = (each.result() for each in entered)
+        ways = [f"{server.ip}:{server.ports[_ECHO]}" for server in (opened, closed)]
+        client = stack.enter_context(probe(api, namespace, ways, roles["client"]))
+        with ThreadPoolExecutor(2) as pool:
+            reached, leaked = pool.map(lambda way: _echoes(client, way), ways)
+    if not reached:
+        raise Unverifiable(
+            "L’expérience témoin n’a pas abouti : deux pods d’ici ne se joignent pas, même sans interdiction.",
+            "Relancez la commande ; si cela dure, le réseau des pods du cluster a un problème.",
+        )
+    return not leaked
+
+
+def _echoes(client: Probe, target: str) -> bool:
+    """Whether an echo comes back. A refusal is fast, and asked again: the server may be opening its port."""
+    deadline = time.monotonic() + 1.5
+    while True:
+        with contextlib.suppress(ForwardRefused, OSError), client.connect(target) as connection:
+            connection.sendall(_WORD)
+            if connection.recv(len(_WORD)) == _WORD:
+                return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+
+
+def _pod(name: str, ports: Mapping[str, int], labels: Mapping[str, str]) -> dict[str, Any]:
+    containers = [
+        {
+            "name": f"p{port}",
+            "image": _IMAGE,
+            "imagePullPolicy": "IfNotPresent",
+            "args": [
+                f"TCP-LISTEN:{port},fork,reuseaddr",
+                target if target == _ECHO else f"TCP:{target},connect-timeout={_CONNECT}",
+            ],
+            "resources": {
+                "requests": {"cpu": "5m", "memory": "8Mi"},
+                "limits": {"cpu": "200m", "memory": "32Mi"},
+            },
+        }
+        for target, port in ports.items()
+    ]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {**labels, LABEL: "oui"}},
+        "spec": {
+            "activeDeadlineSeconds": _LIFE,
+            "terminationGracePeriodSeconds": 0,
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "containers": containers,
+        },
+    }
+
+
+def _policy(name: str, selected: Mapping[str, str], rule: Mapping[str, object]) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "labels": {LABEL: "oui"}},
+        "spec": {"podSelector": {"matchLabels": dict(selected)}, **rule},
+    }
+
+
+def _make(api: Api, path: str, body: Mapping[str, Any]) -> None:
+    from checks.kubernetes_api import Refused
+
+    try:
+        api.request("POST", path, body)
+    except Refused as refusal:
+        raise Unverifiable(
+            f"Une sonde n’a pas pu être placée : {refusal.message}",
+            "Libérez de la place si un quota est atteint : kubectl describe quota ; sinon vérifiez vos droits : "
+            "cahier verifier tp1",
+        ) from refusal
+
+
+def _started(api: Api, path: str) -> str:
+    """IP of the probe once its containers run."""
+    deadline = time.monotonic() + _START
+    status: Mapping[str, Any] = {}
+    while time.monotonic() < deadline:
+        status = api.request("GET", path).get("status") or {}
+        states = status.get("containerStatuses") or []
+        if states and all(item.get("ready") for item in states) and status.get("podIP"):
+            return str(status["podIP"])
+        if status.get("phase") == "Failed":
+            break
+        time.sleep(0.15)
+    waiting = [(item.get("state") or {}).get("waiting") or {} for item in status.get("containerStatuses") or []]
+    reasons = sorted({str(one["reason"]) for one in waiting if one.get("reason")}) or [str(status.get("phase"))]
+    raise Unverifiable(
+        f"Une sonde n’a pas démarré ({', '.join(reasons)}) : son image est {_IMAGE}.",
+        "Relancez la commande dans un instant ; si cela dure, ce cluster ne peut pas télécharger cette image.",
+    )
+
+
+@contextlib.contextmanager
+def _removed(api: Api, path: str) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        _delete(api, path)
+
+
+def _delete(api: Api, path: str) -> None:
+    from checks.errors import AccessError
+
+    with contextlib.suppress(AccessError):
+        api.request("DELETE", path, {"gracePeriodSeconds": 0})
+
+
+def _sweep(api: Api, namespace: str) -> None:
+    """What a killed run has left behind."""
+    from checks.errors import AccessError
+
+    old = datetime.now(UTC) - timedelta(seconds=_LIFE + 30)
+    for listed in (
+        f"/api/v1/namespaces/{namespace}/pods",
+        f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
+    ):
+        try:
+            left = api.request("GET", listed, query={"labelSelector": LABEL}).get("items") or []
+        except AccessError:
+            continue
+        for item in left:
+            if datetime.fromisoformat(item["metadata"]["creationTimestamp"]) < old:
+                _delete(api, f"{listed}/{item['metadata']['name']}")
