@@ -216,9 +216,16 @@ class Api:
         )
         return open_stream(self._settings, method, url, headers=headers, _preload_content=False)
 
-    def execute(self, namespace: str, pod: str, command: Sequence[str], seconds: float = 10) -> str:
-        """Standard output of a command in a pod. Raises Unverifiable when it cannot run there."""
+    def execute(
+        self, namespace: str, pod: str, command: Sequence[str], seconds: float = 10, container: str = ""
+    ) -> str:
+        """Standard output of a command in a pod; `container` is needed where the pod has several.
+
+        Raises Unverifiable when it cannot run there.
+        """
         query = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true")]
+        if container:
+            query.append(("container", container))
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
         try:
             process = self._stream(websocket_call, path, query)
@@ -434,8 +441,12 @@ class LiveCluster:
 
     def logs(self, pod: str, lines: int = 20) -> str:
         """Last lines of a pod's log; "" when there is none."""
+        query = {"tailLines": str(lines), "container": self._main_container(pod)}
         try:
-            return self.api.text(f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log", {"tailLines": str(lines)})
+            return self.api.text(
+                f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log",
+                {key: value for key, value in query.items() if value},
+            )
         except Refused:
             return ""
 
@@ -476,7 +487,15 @@ class LiveCluster:
 
     def execute(self, pod: str, command: Sequence[str]) -> str:
         """Standard output of a command run in the pod."""
-        return self.api.execute(self.namespace, pod, command)
+        return self.api.execute(self.namespace, pod, command, container=self._main_container(pod))
+
+    def _main_container(self, pod: str) -> str:
+        """The container that kubectl would choose: the annotated one, else the first. "" for an unknown pod."""
+        found = self.pod(pod)
+        if found is None:
+            return ""
+        chosen = (found.raw["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
+        return str(chosen or found.containers[0].name)
 
     def forward(self, pod: str, port: int) -> contextlib.AbstractContextManager[Any]:
         """Our own tunnel to a port of a pod."""

@@ -31,6 +31,8 @@ def main() -> None:
         show(error)
         raise SystemExit(error.exit_code) from None
     except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # `cahier cluster` alone: its help is the answer
+            raise SystemExit(EXIT_USAGE) from None
         show(_usage(error))
         raise SystemExit(EXIT_USAGE) from None
     except typer.Abort:

@@ -9,8 +9,12 @@ import typer
 
 from checks import __version__
 from checks.cli import catalogue, cluster, labs, play, verify
+from checks.cli.french import Group
 
 app = typer.Typer(
+    cls=Group,
+    subcommand_metavar="COMMANDE …",
+    options_metavar="[OPTIONS]",
     name="cahier",
     help="Travaux pratiques Kubernetes pour le SSPCloud : suivez un TP, vérifiez votre travail sur un vrai cluster.",
     no_args_is_help=False,

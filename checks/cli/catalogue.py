@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from checks.cli.french import Command, Group
 from checks.cli.options import Kubeconfig, Namespace
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from checks.local_cluster.catalogue import Release
 
 app = typer.Typer(
+    cls=Group,
+    subcommand_metavar="COMMANDE …",
+    options_metavar="[OPTIONS]",
     help="Le catalogue de services : lancer une base comme le ferait le formulaire du SSPCloud.",
     no_args_is_help=True,
 )
@@ -20,7 +24,7 @@ app = typer.Typer(
 _SERVICES = ("postgresql",)
 
 
-@app.command("lancer")
+@app.command("lancer", cls=Command)
 def launch(
     service: Annotated[str, typer.Argument(metavar="SERVICE", help="Le service à lancer : postgresql.")],
     name: Annotated[
@@ -37,7 +41,10 @@ def launch(
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Lancer un service dans votre namespace et attendre qu’il soit prêt."""
+    """Lancer un service dans votre namespace et attendre qu’il soit prêt.
+
+    Exemples : cahier catalogue lancer postgresql · cahier catalogue lancer postgresql --nom ma-base --ouvert
+    """
     from checks.errors import UsageError
     from checks.local_cluster import catalogue
     from checks.local_cluster.progress import TerminalProgress
@@ -72,7 +79,7 @@ def _show_notes(release: Release, user: str, database: str, port: int) -> None:
     console.print(f"Pod : {release.pod}. Pour l’arrêter : [bold]cahier catalogue arreter {release.name}[/]")
 
 
-@app.command("lister")
+@app.command("lister", cls=Command)
 def list_releases(namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
     """Lister vos services du catalogue."""
     from rich.console import Console
@@ -96,7 +103,7 @@ def list_releases(namespace: Namespace = None, kubeconfig: Kubeconfig = None) ->
     console.print(table)
 
 
-@app.command("arreter")
+@app.command("arreter", cls=Command)
 def stop(
     name: Annotated[str, typer.Argument(metavar="NOM", help="Le nom du service (cahier catalogue lister).")],
     namespace: Namespace = None,

@@ -7,13 +7,18 @@ from typing import Annotated
 
 import typer
 
+from checks.cli.french import Command, Group
+
 app = typer.Typer(
+    cls=Group,
+    subcommand_metavar="COMMANDE …",
+    options_metavar="[OPTIONS]",
     help="Le petit SSPCloud local : un cluster kind nommé « cahier », avec alice, bob, chloe et un enseignant.",
     no_args_is_help=True,
 )
 
 
-@app.command("creer")
+@app.command("creer", cls=Command)
 def create(
     image: Annotated[
         str | None,
@@ -39,7 +44,7 @@ def create(
     typer.echo("  export KUBECONFIG=$(cahier cluster kubeconfig alice)")
 
 
-@app.command("etat")
+@app.command("etat", cls=Command)
 def show() -> None:
     """Montrer le cluster : moteur, version, nœuds, habitants, âge."""
     from checks.local_cluster import kind, people
@@ -58,7 +63,7 @@ def show() -> None:
         typer.echo(f"{title:<14} {value}")
 
 
-@app.command("kubeconfig")
+@app.command("kubeconfig", cls=Command)
 def print_kubeconfig(
     who: Annotated[str, typer.Argument(metavar="QUI", help="alice, bob, chloe, prof ou admin.")],
 ) -> None:
@@ -68,7 +73,7 @@ def print_kubeconfig(
     typer.echo(str(people.usable_kubeconfig(who)))
 
 
-@app.command("supprimer")
+@app.command("supprimer", cls=Command)
 def delete() -> None:
     """Supprimer le cluster, ses kubeconfigs et le moteur privé, même inachevés."""
     from checks.local_cluster import kind

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from checks.cli.french import Command
 from checks.cli.options import Colleague, ColleagueUser, Kubeconfig, LabName, Namespace, Port, connect
 from checks.errors import AccessError, CahierError, UsageError
 
@@ -21,10 +22,10 @@ _MARKS = {"passed": "✔ terminé", "failed": "✎ en cours", "unverified": "? �
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("lister", rich_help_panel="Choisir")(list_labs)
-    app.command("commencer", rich_help_panel="Choisir")(begin)
-    app.command("indice", rich_help_panel="Pendant un TP")(hint)
-    app.command("solution", rich_help_panel="Pendant un TP")(solution)
+    app.command("lister", cls=Command, rich_help_panel="Choisir")(list_labs)
+    app.command("commencer", cls=Command, rich_help_panel="Choisir")(begin)
+    app.command("indice", cls=Command, rich_help_panel="Pendant un TP")(hint)
+    app.command("solution", cls=Command, rich_help_panel="Pendant un TP")(solution)
 
 
 def where_am_i() -> None:
@@ -106,7 +107,12 @@ def begin(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--ecraser", help="Remplacer vos fichiers par ceux du départ.")] = False,
 ) -> None:
-    """Commencer un TP : copier ses fichiers de départ et dire par où commencer."""
+    """Commencer un TP : copier ses fichiers de départ et dire par où commencer.
+
+    Vos fichiers ne sont jamais remplacés sans --ecraser.
+
+    Exemples : cahier commencer tp2 · cahier commencer tp5 --dossier ~/tp
+    """
     from rich.console import Console
     from rich.markdown import Markdown
 
@@ -152,7 +158,12 @@ def hint(
     port: Port = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Donner un indice sur la première erreur ; chaque appel en dit un peu plus."""
+    """Donner un indice sur la première erreur ; chaque appel en dit un peu plus.
+
+    L’indice dépend de ce que le cluster montre à cet instant, pas de votre fichier.
+
+    Exemples : cahier indice tp2 · cahier indice tp5 --collegue user-alice
+    """
     from rich.console import Console
 
     from checks import state
@@ -198,7 +209,10 @@ def solution(
     apply: Annotated[bool, typer.Option("--appliquer", help="Appliquer la solution dans votre namespace.")] = False,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Montrer la solution d’un TP, avec vos noms ; --appliquer la met en place."""
+    """Montrer la solution d’un TP, avec vos noms ; --appliquer la met en place.
+
+    Exemples : cahier solution tp2 · cahier solution tp5 --collegue user-alice --base postgresql-cnpg-951239 --appliquer
+    """
     from rich.console import Console
     from rich.syntax import Syntax
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from checks.cli.french import Command
 from checks.cli.options import Colleague, Kubeconfig, LabName, Namespace
 
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("rattraper", rich_help_panel="Pendant un TP")(catch_up)
-    app.command("nettoyer", rich_help_panel="Pendant un TP")(clean)
-    app.command("demo", rich_help_panel="Petit SSPCloud local")(demo)
+    app.command("rattraper", cls=Command, rich_help_panel="Pendant un TP")(catch_up)
+    app.command("nettoyer", cls=Command, rich_help_panel="Pendant un TP")(clean)
+    app.command("demo", cls=Command, rich_help_panel="Petit SSPCloud local")(demo)
 
 
 def apply_solution(
@@ -34,7 +35,10 @@ def apply_solution(
 def catch_up(
     name: LabName, namespace: Namespace = None, colleague: Colleague = None, kubeconfig: Kubeconfig = None
 ) -> None:
-    """Vous amener au début d’un TP : ce que les TP précédents auraient laissé."""
+    """Vous amener au début d’un TP : ce que les TP précédents auraient laissé.
+
+    Exemples : cahier rattraper tp3 · cahier rattraper tp6 --collegue user-bob
+    """
     from checks.actions import catch_up as act
     from checks.lab import find_lab
 
@@ -46,7 +50,12 @@ def clean(
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Retirer de votre namespace ce qu’un TP y a fait, et rien d’autre."""
+    """Retirer de votre namespace ce qu’un TP y a fait, et rien d’autre.
+
+    Seuls partent les objets que nomment les fichiers du TP ; les bases du catalogue restent.
+
+    Exemples : cahier nettoyer tp5 · cahier nettoyer
+    """
     from checks.actions import clean as act
     from checks.lab import all_labs, find_lab
 
@@ -54,7 +63,11 @@ def clean(
 
 
 def demo() -> None:
-    """Toute l’histoire, jouée par alice et bob sur le petit SSPCloud local (créé s’il n’existe pas)."""
+    """Toute l’histoire, jouée par alice et bob sur le petit SSPCloud local (créé s’il n’existe pas).
+
+    Chaque TP est joué inachevé, puis réussi : le verdict de l’un et de l’autre est montré. Le code de sortie est 0
+    quand tous les verdicts sont ceux que l’on attend.
+    """
     from checks.demo import play
 
     raise typer.Exit(play())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from checks.cli.french import Command
 from checks.cli.options import Colleague, ColleagueUser, Kubeconfig, LabName, Namespace, Port, connect
 from checks.errors import UsageError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("verifier", rich_help_panel="Pendant un TP")(verify)
+    app.command("verifier", cls=Command, rich_help_panel="Pendant un TP")(verify)
 
 
 def verify(

@@ -1,0 +1,53 @@
+"""Typer's own words of a help page, in French."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+_HELP = "Montrer cette aide."
+_WORDS = {
+    "ARGUMENTS_PANEL_TITLE": "Arguments",
+    "OPTIONS_PANEL_TITLE": "Options",
+    "COMMANDS_PANEL_TITLE": "Commandes",
+    "DEFAULT_STRING": "[par défaut : {}]",
+    "REQUIRED_LONG_STRING": "[obligatoire]",
+}
+_COMPLETION = {
+    "install_completion": "Installer la complétion pour votre shell.",
+    "show_completion": "Afficher la complétion, pour l’installer vous-même.",
+}
+
+
+def _translate(command: TyperCommand | TyperGroup, context: typer.Context) -> None:
+    """Only when a page is shown: the module that holds the words is slow to load."""
+    from typer import rich_utils
+
+    for name, words in _WORDS.items():
+        setattr(rich_utils, name, words)
+    option = command.get_help_option(context)
+    if option is not None:
+        option.help = _HELP
+    for parameter in command.params:
+        if parameter.name in _COMPLETION and hasattr(parameter, "help"):
+            parameter.help = _COMPLETION[parameter.name]
+
+
+class Command(TyperCommand):
+    """A command whose help is French throughout."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help page."""
+        _translate(self, ctx)
+        super().format_help(ctx, formatter)
+
+
+class Group(TyperGroup):
+    """A family of commands whose help is French throughout."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help page."""
+        _translate(self, ctx)
+        super().format_help(ctx, formatter)
