@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 from rich.console import Console
 
 from checks import kubeconfig as configuration
+from checks.diagnosis.databases import databases
 from checks.errors import CahierError, UsageError
+from checks.kubernetes_api import LiveCluster
 from checks.lab import Lab, find_lab
-from checks.stage import rename
+from checks.machine import LocalMachine
+from checks.stage import Person, Stage, rename
 
+_LAUNCH = "cahier catalogue lancer"
 _console = Console(highlight=False, soft_wrap=True)
 
 
@@ -29,29 +34,59 @@ def apply_files(
 
 
 def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague: str | None) -> None:
-    """Bring the learner to the start of `lab`: the solutions of the labs it builds on, and its own setup."""
+    """Bring the learner to the start of `lab`: the solutions of the labs it builds on, and its own setup.
+
+    A database that is there already is kept; tunnels, which live in a terminal of the learner's, are told, not opened.
+    Raises CahierError.
+    """
     own = namespace or configuration.read(kubeconfig).namespace
-    for earlier in (find_lab(name) for name in lab.about.prerequisites):
-        if earlier.about.colleague == "required" and not colleague:
-            raise UsageError(
-                f"Le TP {earlier.short_name} se fait à deux : il manque le namespace de votre collègue.",
-                "Ajoutez par exemple --collegue user-bob",
-            )
-        for file in apply_files(earlier, "solution", kubeconfig, own, colleague, None):
-            _console.print(f"[green]✔[/] {earlier.short_name} : {file} appliqué dans {own}")
-        _tell(
-            earlier, "Pour finir ce TP précédent, à vous de lancer :", earlier.about.solution.commands, own, colleague
-        )
-    _tell(lab, "Avant de commencer, lancez :", lab.about.setup.commands, own, colleague)
-    _tell(lab, "Votre collègue doit avoir lancé :", lab.about.setup.colleague_commands, own, colleague)
+    cluster = LiveCluster(LocalMachine(), kubeconfig_path=kubeconfig, namespace=own)
+    database = next((one.release for one in databases(cluster)), "")
+    with _terminal(kubeconfig, own) as me:
+        for earlier in (find_lab(name) for name in lab.about.prerequisites):
+            if earlier.about.colleague == "required" and not colleague:
+                raise UsageError(
+                    f"Le TP {earlier.short_name} se fait à deux : il manque le namespace de votre collègue.",
+                    "Ajoutez par exemple --collegue user-bob",
+                )
+            for file in apply_files(earlier, "solution", kubeconfig, own, colleague, database or None):
+                _console.print(f"[green]✔[/] {earlier.short_name} : {file} appliqué dans {own}")
+            database = _replay(earlier, earlier.about.solution.commands, me, colleague, database)
+        _replay(lab, lab.about.setup.commands, me, colleague, database)
+    for command in lab.about.setup.colleague_commands:
+        _console.print("[bold]Votre collègue doit avoir lancé :[/]")
+        _console.print("  " + rename(command, lab.about.story, own, colleague, None))
     _console.print(f"\nVous êtes au début de {lab.short_name} : [bold]cahier commencer {lab.short_name}[/]")
 
 
-def _tell(lab: Lab, words: str, commands: Sequence[str], namespace: str, colleague: str | None) -> None:
-    if commands:
-        _console.print(f"[bold]{words}[/]")
+@contextlib.contextmanager
+def _terminal(kubeconfig: str | None, namespace: str) -> Iterator[Person]:
+    """The learner in a terminal of ours: their own access, with a context that carries `namespace`."""
+    found = configuration.merged(configuration.paths(kubeconfig))
+    for entry in found["contexts"]:
+        if entry["name"] == found["current-context"]:
+            entry["context"] = {**entry.get("context", {}), "namespace": namespace}
+    with tempfile.TemporaryDirectory(prefix="cahier-") as folder:
+        file = Path(folder) / "kubeconfig"
+        if found["contexts"]:  # none in a pod, where kubectl is its ServiceAccount
+            file.touch(mode=0o600)
+            file.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", **found}), encoding="utf-8")
+        yield Person(namespace, file)
+
+
+def _replay(lab: Lab, commands: Sequence[str], me: Person, colleague: str | None, database: str) -> str:
+    """Run `commands` as the learner, with the `database` that is there already; the one there is in the end, or ""."""
     for command in commands:
-        _console.print("  " + rename(command, lab.about.story, namespace, colleague, None))
+        text = rename(command, lab.about.story, me.namespace, colleague, database or None)
+        if command.rstrip().endswith(" &"):
+            _console.print(f"  À ouvrir dans un second terminal si vous en avez besoin : {text.rstrip(' &')}")
+        elif _LAUNCH in command and database:
+            _console.print(f"[green]✔[/] la base {database} est déjà là : elle est gardée")
+        else:
+            _console.print(f"[dim]$[/] {text}")
+            Stage(lab, me).run([text])
+            database = database or (lab.about.story.database if _LAUNCH in command else "")
+    return database
 
 
 def clean(labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *, quiet: bool = False) -> None:

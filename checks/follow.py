@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from checks.errors import CahierError
 from checks.kubernetes_api import LiveCluster
 from checks.lab import Lab
+from checks.probes import LABEL
 
-_WATCHED = ("Pod", "Service", "NetworkPolicy", "Role", "RoleBinding", "Deployment")
+_WATCHED = ("Pod", "Service", "ConfigMap", "NetworkPolicy", "Role", "RoleBinding", "Deployment")
 _GATHER = 0.2  # seconds in which several changes count as one
 _LOCAL_PAUSE = 0.4  # seconds between two looks at the local port: nothing on the machine announces a change
 _RECONNECT = 1.0  # seconds before a lost watch is opened again
@@ -40,9 +42,16 @@ def changes(cluster: LiveCluster, lab: Lab) -> Iterator[None]:
 def _watch(cluster: LiveCluster, kind: str, changed: threading.Event, stop: threading.Event) -> None:
     while not stop.is_set():
         with contextlib.suppress(CahierError):
-            for _ in cluster.watch(kind):
-                changed.set()
+            for event in cluster.watch(kind):
+                if not _is_ours(event):
+                    changed.set()
         stop.wait(_RECONNECT)
+
+
+def _is_ours(event: Mapping[str, Any]) -> bool:
+    """Whether it is about a probe: what a check does itself must not call for another one."""
+    metadata = event["object"].get("metadata") or {}
+    return LABEL in (metadata.get("labels") or {})
 
 
 def _local(cluster: LiveCluster, port: int, changed: threading.Event, stop: threading.Event) -> None:

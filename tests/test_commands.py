@@ -121,6 +121,39 @@ def test_clean_removes_what_the_lab_made_and_nothing_else(new_person: Callable[.
 
 
 @pytest.mark.cluster
+def test_a_late_learner_is_brought_to_the_start_of_a_lab(new_person: Callable[..., Person], tmp_path: Path) -> None:
+    learner = new_person()
+    done = cahier("rattraper", "tp5", who=learner, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Vous êtes au début de tp5" in done.stdout
+    assert "--ouvert" in done.stdout, "what the colleague must have done is told"
+    found = subprocess.run(
+        ["kubectl", "get", "pods", "-o", "name"],
+        env=dict(learner.environment),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "postgresql-cnpg-951239-1" in found
+    again = cahier("rattraper", "tp5", who=learner, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "est gardée" in again.stdout
+
+
+@pytest.mark.cluster
+def test_a_file_that_is_not_yaml_is_told_with_its_line(new_person: Callable[..., Person], tmp_path: Path) -> None:
+    learner, colleague = new_person(), new_person("c")
+    assert cahier("commencer", "tp5", cwd=tmp_path).returncode == 0
+    manifest = tmp_path / "tp5_proxy_socat" / "proxy.yaml"
+    manifest.write_text("apiVersion: v1\nkind: Pod\n\tmetadata:\n", encoding="utf-8")
+    for folder in (tmp_path, manifest.parent):
+        done = cahier("verifier", "tp5", "--collegue", colleague.namespace, who=learner, cwd=folder)
+        assert done.returncode == 1
+        assert "proxy.yaml, ligne 3" in done.stderr
+        assert "YAML" in done.stderr
+
+
+@pytest.mark.cluster
 def test_follow_checks_again_at_a_change_and_ends_when_all_is_right(
     new_person: Callable[..., Person], free_port: int
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ def main() -> None:
             with contextlib.suppress(ValueError, OSError):
                 stream.reconfigure(encoding="utf-8", errors="replace")
     code: object = 0
+    signal.signal(signal.SIGTERM, _interrupt)  # as Ctrl-C does: what was begun is taken away
     try:
         code = app(standalone_mode=False)  # errors are ours to say: Typer's own are in English
     except CahierError as error:
@@ -48,6 +50,10 @@ def main() -> None:
     if code == 130:
         print("\nInterrompu.", file=sys.stderr)
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _reader_left() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from checks.cli.french import Command
 from checks.cli.options import Colleague, ColleagueUser, Kubeconfig, LabName, Namespace, Port, connect
-from checks.errors import UsageError
+from checks.errors import CahierError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +50,9 @@ def verify(
     """
     from rich.console import Console
 
+    from checks.cli import show as show_error
     from checks.lab import find_lab
+    from checks.manifests import unreadable
 
     lab = find_lab(name)
     seconds = parse_duration(delay)
@@ -58,6 +61,8 @@ def verify(
     cluster = connect(kubeconfig, namespace, colleague, colleague_user, port)
     if lab.about.colleague == "required":
         _ = cluster.colleague
+    for problem in unreadable(lab, Path.cwd()):
+        show_error(CahierError(problem.message, problem.remedy))
     console = Console(highlight=False)
     verdict = check_once(console, lab, cluster, seconds, with_help=with_help, as_json=as_json)
     if follow and verdict.exit_code:
