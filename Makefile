@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock programs demo test fast lint clean
+.PHONY: help setup lock programs demo test findings fast lint clean
 
 help: ## ces lignes
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ demo: programs ## l’histoire entière, jouée sur un petit SSPCloud local
 
 test: lint programs ## tous les tests, sur un vrai cluster
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal
+
+findings: programs ## écrit de nouveau les constats du corpus, à relire avec git diff
+	@CAHIER_CONSTATS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal tests/test_corpus.py -k mistake
 
 fast: lint ## les tests qui n’ont pas besoin de cluster
 	@$(BIN)/python -m pytest -m "not cluster"

@@ -157,7 +157,9 @@ def _firewall(base: Path) -> dict[str, archives.Entry]:
     extensions = next(base.glob("usr/lib/*/xtables"))
     # libxt_statistic needs libm, which neither program does
     linked = [*programs, "/" + str((extensions / "libxt_statistic.so").relative_to(base))]
-    found: dict[str, archives.Entry] = {name: base / name.lstrip("/") for name in programs}
+    # without the names of protocols nft lists them as numbers: kube-proxy, which reads its table again once
+    # an hour, does not recognise its own elements then and deletes them all
+    found: dict[str, archives.Entry] = {name: base / name.lstrip("/") for name in (*programs, "/etc/protocols")}
     for name in _libraries(base, linked):
         found[name] = _inside(base, name)
     for name in ("iptables", "ip6tables"):

@@ -4,6 +4,7 @@ mistakes are caught for their own reason, and printed remedies repair."""
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from checks.kubernetes_api import Api
 from checks.lab import Case, Lab, all_labs
 from checks.local_cluster.people import remove_person
 from checks.stage import Person, Stage
+from tests import findings
 
 pytestmark = pytest.mark.cluster
 
@@ -154,6 +156,13 @@ def test_mistake_is_caught_and_its_remedy_repairs(
     assert first == case.fails, statuses(verdict)
     for words in case.finding:
         assert stage.translate(words) in finding
+    lesson = next(check for check in verdict["checks"] if check["id"] == first)
+    for command in lesson["fix_commands"]:
+        assert command not in finding + lesson["cause"], "without --aide the solution is not given away"
+    text, kept = findings.written(stage, lesson), findings.path(stage, name)
+    if "CAHIER_CONSTATS" in os.environ:
+        kept.write_text(text, encoding="utf-8")
+    assert text == kept.read_text(encoding="utf-8"), "another lesson than the one reviewed: make findings"
     if case.no_remedy:
         return
     for _ in range(4):  # a repair may uncover the next mistake

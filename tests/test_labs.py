@@ -16,7 +16,7 @@ each_lab = pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)
 
 ALLOWED = re.compile(
     r"lab\.toml|enonce\.md|verifications\.py|(depart|solution)/[\w-]+\.yaml"
-    r"|(erreurs|variantes)/[\w-]+/(case\.toml|[\w-]+\.yaml)"
+    r"|(erreurs|variantes)/[\w-]+/(case\.toml|[\w-]+\.yaml)|erreurs/[\w-]+/constat\.md"
 )
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from checks.diagnosis.dns import require_dns
 from checks.diagnosis.pods import not_ready
 from checks.diagnosis.sockets import established
 from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens
@@ -182,6 +183,7 @@ def la_base_repond_a_travers_le_proxy(cluster: Cluster) -> Diagnostic | None:
         target = next((str(item) for item in targets(proxy(cluster))), "sa cible")
         name = target.rpartition(":")[0]
         if re.search(r"not known|no address|Temporary failure|does not resolve|getaddrinfo", said):
+            require_dns(cluster)
             finding = f"Le proxy ne trouve pas « {name} » : ce nom n’existe pas dans le DNS du cluster."
             cause = "socat ne résout le nom qu’à l’arrivée d’un client : le pod reste « Running » malgré l’erreur."
         elif "refused" in said:

@@ -1,0 +1,56 @@
+"""The lesson that each mistake of the corpus gets, kept beside it as `constat.md`: under review, and true.
+
+A cluster's own words vary from one run to the next (addresses, hashes, restarts): an ellipsis stands for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from checks.stage import Stage
+
+NAME = "constat.md"
+_VARYING = (
+    (r"\b10\.\d+\.\d+\.\d+\b", "10.…"),
+    (r"\b(mon-api|[a-z-]+)-[0-9a-f]{8,10}-[a-z0-9]{5}\b", r"\1-…"),  # a Deployment's pod
+    (r"\bcahier-sonde-[0-9a-z-]+", "cahier-sonde-…"),
+    (r"\b(ErrImagePull|ImagePullBackOff)\b", "ImagePullBackOff"),
+    (r"\bprocessus \d+", "processus …"),
+    (r"\bkill \d+", "kill …"),
+    (r"\b\d+ redémarrage", "… redémarrage"),
+    (r"\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?", "…"),
+    (r"socat\[\d+\]", "socat[…]"),
+    (r"\bin \d+(\.\d+)?s\b", "in … s"),
+)
+
+
+def written(stage: Stage, check: Mapping[str, Any]) -> str:
+    """The Markdown of one failed check, in the names of the lab's story."""
+    lines = [f"# {check['title']}", "", f"**Constat.** {check['finding']}", "", f"**Pourquoi.** {check['cause']}", ""]
+    lines += [f"**Remède.** {check['fix']}", ""]
+    if check["fix_commands"]:
+        lines += ["```console", *(f"$ {command}" for command in check["fix_commands"]), "```", ""]
+    return _in_the_story(stage, "\n".join(lines))
+
+
+def path(stage: Stage, mistake: str) -> Path:
+    """Where it is kept."""
+    return stage.lab.folder / "erreurs" / mistake / NAME
+
+
+def _in_the_story(stage: Stage, text: str) -> str:
+    story = stage.lab.about.story
+    names = {stage.learner.namespace: story.namespace}
+    if stage.colleague:
+        names[stage.colleague.namespace] = story.colleague
+    for real, told in names.items():
+        text = text.replace(real, told).replace(real.replace("user-", "oidc-", 1), told.replace("user-", "oidc-", 1))
+        text = text.replace(f"cahier-{real.removeprefix('user-')}", f"cahier-{told.removeprefix('user-')}")
+    if stage.local_port and stage.lab.about.port:
+        text = re.sub(rf"\b{stage.local_port}\b", str(stage.lab.about.port), text)
+    for pattern, replacement in _VARYING:
+        text = re.sub(pattern, replacement, text)
+    return text
