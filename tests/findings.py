@@ -23,6 +23,7 @@ _VARYING = (
     (r"\b\d+ redémarrage", "… redémarrage"),
     (r"\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?", "…"),
     (r"socat\[\d+\]", "socat[…]"),
+    (r"\b[1-6]\d{4}\b", "…"),  # a local port that was free
     (r"\bin \d+(\.\d+)?s\b", "in … s"),
 )
 

@@ -182,6 +182,11 @@ def la_base_repond_a_travers_le_proxy(cluster: Cluster) -> Diagnostic | None:
         said = _socat_says(cluster)
         target = next((str(item) for item in targets(proxy(cluster))), "sa cible")
         name = target.rpartition(":")[0]
+        fix = (
+            "Vérifiez le nom et le port avec votre collègue (kubectl get svc, dans son namespace), corrigez proxy.yaml "
+            "et refaites le pod."
+        )
+        commands = again(cluster)
         if re.search(r"not known|no address|Temporary failure|does not resolve|getaddrinfo", said):
             require_dns(cluster)
             finding = f"Le proxy ne trouve pas « {name} » : ce nom n’existe pas dans le DNS du cluster."
@@ -195,15 +200,16 @@ def la_base_repond_a_travers_le_proxy(cluster: Cluster) -> Diagnostic | None:
                 "Une NetworkPolicy du namespace de votre collègue écarte votre namespace (l’option « only allow access "
                 "from the same namespace » du catalogue), ou son pod est arrêté."
             )
+            fix = "Vous n’y pouvez rien d’ici : demandez à votre collègue d’ouvrir sa base à votre namespace (TP 4)."
+            commands = ()
         else:
             finding = f"À travers le proxy, « {target} » ne répond pas comme PostgreSQL ({silence})."
             cause = "Le proxy relaie vers un autre programme, ou vers un port qui n’est pas celui de la base."
         return Diagnostic(
             finding=finding,
             cause=cause,
-            fix="Vérifiez le nom et le port avec votre collègue (kubectl get svc, dans son namespace), corrigez "
-            "proxy.yaml et refaites le pod.",
-            commands=again(cluster),
+            fix=fix,
+            commands=commands,
             look=(f"kubectl logs {PROXY} -n {cluster.namespace}",),
         )
     place = _place_reached(cluster) if not list(targets(proxy(cluster))) else ""
