@@ -1,0 +1,56 @@
+"""The meaning of NetworkPolicies where something is not known: a guess would be unfair."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from checks.diagnosis.policies import Peer, decide
+from checks.facts import Pod
+
+BASE = Pod(
+    name="base-1",
+    namespace="user-alice",
+    uid="",
+    labels={"app": "base"},
+    phase="Running",
+    ready=True,
+    deleting=False,
+    ip="10.0.0.1",
+    containers=(),
+    created=datetime.now(UTC),
+)
+STRANGER = Peer("user-bob")
+
+
+def policy(*peers: dict[str, Any]) -> dict[str, Any]:
+    return {"metadata": {"name": "regle"}, "spec": {"podSelector": {}, "ingress": [{"from": list(peers)}]}}
+
+
+@pytest.mark.parametrize(
+    ("peer", "allowed"),
+    [
+        ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "user-bob"}}}, True),
+        ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "user-zoe"}}}, False),
+        ({"namespaceSelector": {"matchLabels": {"equipe": "ensai"}}}, None),
+        ({"namespaceSelector": {"matchLabels": {"equipe": "x"}}, "podSelector": {"matchLabels": {"a": "b"}}}, False),
+        ({"namespaceSelector": {}}, True),
+        ({"podSelector": {}}, False),
+        ({"ipBlock": {"cidr": "0.0.0.0/0"}}, True),
+        ({"ipBlock": {"cidr": "10.0.0.0/8"}}, None),
+        ({"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}, None),
+    ],
+)
+def test_what_is_not_known_is_not_guessed(peer: dict[str, Any], allowed: bool | None) -> None:
+    assert decide([policy(peer)], BASE, STRANGER, 5432).allowed is allowed
+
+
+def test_the_policy_that_decides_is_named() -> None:
+    everybody = policy({"namespaceSelector": {}})
+    closed = {"metadata": {"name": "fermee"}, "spec": {"podSelector": {}}}
+    assert decide([closed], BASE, STRANGER, 5432).selecting == ("fermee",)
+    assert decide([closed, everybody], BASE, STRANGER, 5432).by == "regle"
+    elsewhere = {"metadata": {"name": "ailleurs"}, "spec": {"podSelector": {"matchLabels": {"app": "autre"}}}}
+    assert decide([elsewhere], BASE, STRANGER, 5432).allowed, "a policy that selects nothing closes nothing"
