@@ -308,6 +308,7 @@ class Doorman:
         self._target = (address.hostname or "", address.port or 443)
         self._left = packets
         self._stop = threading.Event()
+        self._cuts = 0
         self._door = socket.create_server(("127.0.0.1", 0))
         self._threads = [threading.Thread(target=self._welcome, daemon=True)]
         self.asked = threading.Event()
@@ -325,6 +326,10 @@ class Doorman:
             thread.join(5)
         self._door.close()
 
+    def cut(self) -> None:
+        """Cut every connection there is; new ones are welcome."""
+        self._cuts += 1
+
     def _welcome(self) -> None:
         while not self._stop.is_set():
             with contextlib.suppress(TimeoutError):
@@ -338,7 +343,8 @@ class Doorman:
         with client, socket.create_connection(self._target, 5) as server, selectors.DefaultSelector() as both:
             both.register(client, selectors.EVENT_READ, server)
             both.register(server, selectors.EVENT_READ, client)
-            while not self._stop.is_set():
+            cuts = self._cuts
+            while not self._stop.is_set() and cuts == self._cuts:
                 for ready, _events in both.select(0.1):
                     source = ready.fileobj
                     assert isinstance(source, socket.socket)
@@ -409,6 +415,34 @@ def test_ctrl_c_ends_at_once(
     assert time.monotonic() - began < 5
     assert answer.code == 130
     assert "Interrompu." in answer.err
+
+
+@pytest.mark.cluster
+def test_following_survives_a_lost_connection(
+    terminal: Terminal,
+    changed: Callable[..., Path],
+    doorman: Callable[[int], Doorman],
+    person: Person,
+    free_port: int,
+) -> None:
+    door = doorman(10**6)
+    arguments = ("verifier", "tp2", "--suivre", "--port", str(free_port))
+    following = terminal.start(*arguments, kubeconfig=changed(_through(door)))
+    stage = Stage(find_lab("tp2"), person, local_port=free_port)
+    try:
+        assert following.stdout is not None
+        for line in following.stdout:
+            if "à corriger" in line:
+                break
+        door.cut()
+        stage.apply(stage.lab.files("solution"))
+        stage.run(stage.lab.about.solution.commands)
+        answer = terminal.finish(following)
+        assert answer.code == 0, answer
+        assert "bravo" in answer.out
+    finally:
+        following.kill()
+        stage.close()
 
 
 # -- a place that is not ours -------------------------------------------------------------------------------------
