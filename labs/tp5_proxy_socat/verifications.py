@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 
+from checks.diagnosis.databases import ready_pods, server_in
 from checks.diagnosis.dns import require_dns
 from checks.diagnosis.pods import not_ready
+from checks.diagnosis.relays import Target, targets
 from checks.diagnosis.sockets import established
 from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens
 from checks.errors import Unverifiable
@@ -20,37 +20,6 @@ from checks.verification import verification
 PROXY = "pg-proxy"
 PORT = 5432
 _APPLY = "Corrigez proxy.yaml, supprimez l’ancien pod, puis appliquez de nouveau le manifeste."
-
-
-@dataclass(frozen=True)
-class Target:
-    """Adresse vers laquelle socat relaie, telle que le manifeste l’écrit."""
-
-    host: str
-    port: str
-
-    def namespace(self, own: str) -> str | None:
-        """Namespace dans lequel ce nom se résout ; None pour une adresse IP ou un nom extérieur."""
-        if re.fullmatch(r"[\d.]+|\[?[0-9a-fA-F:]+\]?", self.host):
-            return None
-        words = self.host.rstrip(".").split(".")
-        if len(words) == 1:
-            return own
-        return words[1] if len(words) == 2 or words[2] == "svc" else None
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-
-_ADDRESS = re.compile(r"\b(?:tcp[46]?|tcp[46]?-connect):([^\s,:\"']+|\[[^]]+]):(\w+)", re.IGNORECASE)
-
-
-def targets(pod: Pod) -> Iterator[Target]:
-    """Les adresses « TCP:hôte:port » des arguments, quelle que soit leur orthographe."""
-    for container in pod.containers:
-        for word in (*container.command, *container.args):
-            for found in _ADDRESS.finditer(word):
-                yield Target(found[1], found[2])
 
 
 def proxy(cluster: Cluster) -> Pod:
@@ -110,7 +79,7 @@ def le_proxy_vise_la_base_du_collegue(cluster: Cluster) -> Diagnostic | None:
     Le nom est lu dans les arguments du pod : « base », « base.namespace » et la forme complète sont admis.
     """
     colleague = cluster.colleague
-    found = list(targets(proxy(cluster)))
+    found = list(targets(cluster, proxy(cluster)))
     look = (f"kubectl get pod {PROXY} -n {cluster.namespace} -o jsonpath='{{.spec.containers[*].args}}'",)
     for target in found:
         namespace = target.namespace(cluster.namespace)
@@ -180,7 +149,7 @@ def la_base_repond_a_travers_le_proxy(cluster: Cluster) -> Diagnostic | None:
         server_behind(cluster)
     except (NotPostgres, ForwardRefused) as silence:
         said = _socat_says(cluster)
-        target = next((str(item) for item in targets(proxy(cluster))), "sa cible")
+        target = next((str(item) for item in targets(cluster, proxy(cluster))), "sa cible")
         name = target.rpartition(":")[0]
         fix = (
             "Vérifiez le nom et le port avec votre collègue (kubectl get svc, dans son namespace), corrigez proxy.yaml "
@@ -212,17 +181,7 @@ def la_base_repond_a_travers_le_proxy(cluster: Cluster) -> Diagnostic | None:
             commands=commands,
             look=(f"kubectl logs {PROXY} -n {cluster.namespace}",),
         )
-    place = _place_reached(cluster) if not list(targets(proxy(cluster))) else ""
-    if place and place != cluster.colleague.namespace:
-        return Diagnostic(
-            finding=f"Le proxy mène à un serveur PostgreSQL du namespace « {place} », "
-            f"pas de « {cluster.colleague.namespace} ».",
-            cause="Le DNS du cluster, interrogé sur l’adresse que le proxy a jointe, donne ce namespace.",
-            fix=f"Visez le Service du namespace {cluster.colleague.namespace}.",
-            commands=again(cluster),
-            look=(f"kubectl describe pod {PROXY} -n {cluster.namespace}",),
-        )
-    return None
+    return _another_owner(cluster)
 
 
 @verification(points=1, after=le_proxy_existe)
@@ -335,6 +294,39 @@ def _place_reached(cluster: Cluster) -> str:
             if found:
                 return found[1]
     return ""
+
+
+def _another_owner(cluster: Cluster) -> Diagnostic | None:
+    """None quand le serveur atteint est celui du collègue.
+
+    Là où l’accès du collègue est à portée de main, son propre serveur est comparé ; ailleurs, une adresse que les
+    arguments ne disent pas est demandée au DNS inverse du cluster.
+    """
+    colleague = cluster.colleague.namespace
+    theirs = cluster.as_owner(colleague)
+    look = (f"kubectl describe pod {PROXY} -n {cluster.namespace}",)
+    fix = f"Visez le Service du namespace {colleague}."
+    if theirs is not None:
+        with contextlib.suppress(Unverifiable, NotPostgres, ForwardRefused):
+            if server_behind(cluster) in [server_in(theirs, pod) for _, pod in ready_pods(theirs)]:
+                return None
+            return Diagnostic(
+                finding=f"Le serveur PostgreSQL atteint à travers le proxy n’est aucun de ceux de {colleague}.",
+                cause="Deux serveurs se distinguent par leur empreinte, lue ici dans le pod de votre collègue.",
+                fix=fix,
+                commands=again(cluster),
+                look=look,
+            )
+    place = "" if list(targets(cluster, proxy(cluster))) else _place_reached(cluster)
+    if place in ("", colleague):
+        return None
+    return Diagnostic(
+        finding=f"Le proxy mène à un serveur PostgreSQL du namespace « {place} », pas de « {colleague} ».",
+        cause="Le DNS du cluster, interrogé sur l’adresse que le proxy a jointe, donne ce namespace.",
+        fix=fix,
+        commands=again(cluster),
+        look=look,
+    )
 
 
 def _listening(pod: Pod) -> set[int]:
