@@ -225,7 +225,7 @@ class Cluster(Protocol):
         """Last lines of a pod's log; "" when there is none."""
 
     def may(self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = "") -> Access:
-        """Whether the learner may. `resource` may carry a subresource: "pods/portforward"."""
+        """Whether the learner may. `resource` may carry a group and a subresource: "deployments.apps/scale"."""
 
     def may_other(
         self,
@@ -244,6 +244,10 @@ class Cluster(Protocol):
 
     def forward(self, pod: str, port: int) -> AbstractContextManager[socket]:
         """Our own tunnel to a port of a pod, as a connected socket. Raises ForwardRefused."""
+
+    def kubectl_forward(self, pod: str, port: int) -> AbstractContextManager[socket]:
+        """The same through a real `kubectl port-forward`, which needs less of its user than our own tunnel: a right to
+        create is enough. Raises ForwardRefused with what kubectl said, and Unverifiable where there is no kubectl."""
 
     def probe(self, targets: Sequence[str], labels: Mapping[str, str] | None = None) -> AbstractContextManager[Probe]:
         """A pod of ours in the learner's namespace that leads to each of `targets` (`host:port`), for as long as

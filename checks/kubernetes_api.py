@@ -23,6 +23,7 @@ from websocket import WebSocketException, setdefaulttimeout
 from checks import kubeconfig
 from checks.errors import AccessError, CahierError, ClusterLost, Unverifiable, UsageError
 from checks.facts import Access, Colleague, Container, Credentials, Event, ForwardRefused, Machine, Pod
+from checks.kubectl import forwarding
 from checks.local_cluster.places import LEARNERS, people_folder
 from checks.probes import LABEL, Probe, enforces_policies, probe
 
@@ -501,6 +502,21 @@ class LiveCluster:
         """Our own tunnel to a port of a pod."""
         return self.api.forward(self.namespace, pod, port)
 
+    @contextlib.contextmanager
+    def kubectl_forward(self, pod: str, port: int) -> Iterator[Any]:
+        """A socket through a `kubectl port-forward` of this identity, ended with the context."""
+        found = self.machine.kubectl()
+        if found is None:
+            raise Unverifiable("kubectl n’est pas installé sur ce poste.", "Installez-le, puis recommencez.")
+        with forwarding(found.path, self.credentials.source, self.namespace, pod, port) as local:
+            try:
+                connection = self.machine.connect(local)
+            except OSError as cut:
+                raise ForwardRefused(str(cut)) from None
+            with connection:
+                connection.settimeout(8)
+                yield connection
+
     def probe(
         self, targets: Sequence[str], labels: Mapping[str, str] | None = None
     ) -> contextlib.AbstractContextManager[Probe]:
@@ -537,9 +553,10 @@ class LiveCluster:
 
 def _attributes(verb: str, resource: str, group: str, name: str, namespace: str) -> dict[str, str]:
     kind, _, subresource = resource.partition("/")
+    kind, _, dotted = kind.partition(".")
     filled = {
         "verb": verb,
-        "group": group,
+        "group": group or dotted,
         "resource": kind,
         "subresource": subresource,
         "name": name,

@@ -91,6 +91,8 @@ class LabFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     solution: State = State()
     path: tuple[Hop, ...] = ()
     hints: Mapping[str, tuple[str, ...]] = {}
+    proven_elsewhere: Mapping[str, str] = {}
+    """Checks that no state of a namespace can make fail first: what proves them instead."""
 
 
 @dataclass(frozen=True)
