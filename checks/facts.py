@@ -193,6 +193,9 @@ class Cluster(Protocol):
     def machine(self) -> Machine:
         """The machine this runs on. Raises Unverifiable in a snapshot."""
 
+    def user_of(self, namespace: str) -> str:
+        """The user whom RBAC knows as the owner of `namespace`, inferred from our own pair. Raises UsageError."""
+
     def local_port(self, default: int) -> int:
         """The local port of the lab: --port, else `default`."""
 
@@ -242,9 +245,10 @@ class Cluster(Protocol):
     def forward(self, pod: str, port: int) -> AbstractContextManager[socket]:
         """Our own tunnel to a port of a pod, as a connected socket. Raises ForwardRefused."""
 
-    def probe(self, targets: Sequence[str]) -> AbstractContextManager[Probe]:
+    def probe(self, targets: Sequence[str], labels: Mapping[str, str] | None = None) -> AbstractContextManager[Probe]:
         """A pod of ours in the learner's namespace that leads to each of `targets` (`host:port`), for as long as
-        the context lasts. Raises Unverifiable when it does not start, or in a snapshot."""
+        the context lasts; `labels` are those that a policy may ask of it. Raises Unverifiable when it does not
+        start, or in a snapshot."""
 
     @property
     def enforces_policies(self) -> bool:

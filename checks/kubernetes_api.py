@@ -351,9 +351,9 @@ class LiveCluster:
                 f"--collegue {self._colleague} désigne votre propre namespace.",
                 "Donnez celui d’une autre personne, par exemple --collegue user-bob",
             )
-        return Colleague(self._colleague, self._colleague_user or self._inferred_user(self._colleague))
+        return Colleague(self._colleague, self._colleague_user or self.user_of(self._colleague))
 
-    def _inferred_user(self, namespace: str) -> str:
+    def user_of(self, namespace: str) -> str:
         """Onyxia names a namespace `user-NAME` and the RBAC user `PREFIX NAME`; the prefix is ours."""
         mine = self.namespace.removeprefix("user-")
         owner = self.user if self.user.endswith(mine) else self._owner()
@@ -482,9 +482,11 @@ class LiveCluster:
         """Our own tunnel to a port of a pod."""
         return self.api.forward(self.namespace, pod, port)
 
-    def probe(self, targets: Sequence[str]) -> contextlib.AbstractContextManager[Probe]:
+    def probe(
+        self, targets: Sequence[str], labels: Mapping[str, str] | None = None
+    ) -> contextlib.AbstractContextManager[Probe]:
         """A pod of ours in the namespace, that leads to each of `targets`."""
-        return probe(self.api, self.namespace, targets)
+        return probe(self.api, self.namespace, targets, labels)
 
     @cached_property
     def enforces_policies(self) -> bool:

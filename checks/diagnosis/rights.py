@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from checks.errors import Unverifiable
@@ -102,9 +102,9 @@ def people(cluster: Cluster) -> Iterator[Person]:
                 yield Person(name, said)
 
 
-def _leaks(cluster: Cluster, questions: Sequence[tuple[str, str, str, str]]) -> Iterator[Leak]:
-    """Who may do any of `questions`: verb, resource, name, and what it is in French."""
-    for person in people(cluster):
+def _leaks(cluster: Cluster, questions: Sequence[tuple[str, str, str, str]], who: Iterable[Person]) -> Iterator[Leak]:
+    """Which of `who` may do any of `questions`: verb, resource, name, and what it is in French."""
+    for person in who:
         for verb, resource, name, what in questions:
             access = cluster.may_other(person.user, verb, resource, name=name, groups=person.groups)
             if access.allowed:
@@ -112,14 +112,27 @@ def _leaks(cluster: Cluster, questions: Sequence[tuple[str, str, str, str]]) -> 
                 break
 
 
-def only_the_owner(cluster: Cluster, questions: Sequence[tuple[str, str, str, str]], cause: str) -> Diagnostic | None:
-    """None when nobody else may do any of `questions`; else the first leak that the owner can close."""
+_SHARING = "Si vous partagez exprès (c’est le sujet du TP 6), vérifiez le TP 3 avant ou après ce partage."
+
+
+def only_the_owner(
+    cluster: Cluster,
+    questions: Sequence[tuple[str, str, str, str]],
+    cause: str,
+    *,
+    who: Iterable[Person] | None = None,
+    advice: str = _SHARING,
+) -> Diagnostic | None:
+    """None when none of `who` (all `people`) may do any of `questions`; else the first leak that the owner can close.
+
+    `advice` ends the remedy in words.
+    """
     elsewhere = ""
-    for leak in _leaks(cluster, questions):
+    for leak in _leaks(cluster, questions, people(cluster) if who is None else who):
         found = _GRANT.search(leak.access.reason)
         grant = Grant(**found.groupdict()) if found else None
         if grant is not None and grant.binding_kind == "RoleBinding":
-            return _leaking(cluster, leak, grant, cause)
+            return _leaking(cluster, leak, grant, cause, advice)
         by = f" (ClusterRoleBinding « {grant.binding} »)" if grant else ""
         elsewhere = elsewhere or f"{leak.person.said} peut {leak.what}{by}"
     if elsewhere:
@@ -134,7 +147,7 @@ _ROLE = {"Role": "le Role", "ClusterRole": "le ClusterRole"}
 _SUBJECT = {"User": "à l’utilisateur", "Group": "au groupe", "ServiceAccount": "au compte de service"}
 
 
-def _leaking(cluster: Cluster, leak: Leak, grant: Grant, cause: str) -> Diagnostic:
+def _leaking(cluster: Cluster, leak: Leak, grant: Grant, cause: str, advice: str) -> Diagnostic:
     place = cluster.namespace
     command, alone = _withdrawn(cluster, grant)
     who = _EVERYBODY.get(grant.subject, leak.person.said)
@@ -144,7 +157,7 @@ def _leaking(cluster: Cluster, leak: Leak, grant: Grant, cause: str) -> Diagnost
         f"donne {_ROLE[grant.role_kind]} « {grant.role} » : elle est adressée {to}.",
         cause=cause,
         fix=("Supprimez cette RoleBinding." if alone else "Retirez ce seul sujet de la RoleBinding, gardez les autres.")
-        + " Si vous partagez exprès (c’est le sujet du TP 6), vérifiez le TP 3 avant ou après ce partage.",
+        + f" {advice}",
         commands=(command,),
         look=(f"kubectl describe rolebinding {grant.binding} -n {place}",),
     )
