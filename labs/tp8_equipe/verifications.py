@@ -316,10 +316,11 @@ def lacking(cluster: Cluster, member: str, door: Door) -> str:
 def _really_opens(cluster: Cluster, member: str, door: Door) -> bool | None:
     """Whether the member's own tunnel reaches the base; None where it cannot be tried."""
     there = cluster.as_owner(member, cluster.namespace)
-    if there is None or cluster.server_version < (1, 35):  # before, our WebSocket asks for another verb than kubectl
+    user, pod = user_of(cluster, member), door.pod.name
+    # Our tunnel is a WebSocket, for which the API server asks for both verbs; kubectl makes do with `create`.
+    verbs = [cluster.may_other(user, verb, "pods/portforward", name=pod).allowed for verb in ("create", "get")]
+    if there is None or not all(verbs):
         return None
-    if _lacks(cluster, Person(user_of(cluster, member), ""), door.pod.name):
-        return None  # the right is a pod's account, which is not at hand
     with contextlib.suppress(NotPostgres, ForwardRefused, OSError), there.forward(door.pod.name, door.port) as end:
         return identify(end).fingerprint == fingerprint(cluster)
     return False
