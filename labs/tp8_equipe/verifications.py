@@ -74,10 +74,14 @@ def user_of(cluster: Cluster, namespace: str) -> str:
     return cluster.user_of(namespace)
 
 
-def people_at_hand(cluster: Cluster) -> Sequence[str]:
-    """Namespaces of the local cluster's other people; none elsewhere, where nobody's access is at hand."""
+def _people_at_hand(cluster: Cluster) -> Sequence[str]:
     colleague = cluster.colleague.namespace
     return [colleague, *cluster.outsiders()] if cluster.as_owner(colleague) is not None else []
+
+
+def people_at_hand(cluster: Cluster) -> Sequence[str]:
+    """Namespaces of the local cluster's other people; none elsewhere, where nobody's access is at hand."""
+    return once(cluster, _people_at_hand)
 
 
 def _wrong_word(cluster: Cluster, word: str) -> tuple[str, str] | None:
@@ -396,7 +400,7 @@ def _strangers(cluster: Cluster) -> Sequence[str]:
     names, and one who does not exist."""
     text = json.dumps([policy["spec"] for policy in cluster.objects("NetworkPolicy")])
     told = sorted(set(re.findall(r'"((?:user|projet)-[-a-z0-9]+)"', text)))
-    names = [*cluster.outsiders()[:3], *told, "user-cahier-inconnu"]
+    names = [*people_at_hand(cluster)[:4], *told, "user-cahier-inconnu"]
     team = {*named(cluster), cluster.namespace}
 
     def closed(name: str) -> bool:
@@ -540,7 +544,6 @@ def _closed_policy(cluster: Cluster, door: Door, existing: Mapping[str, Any] | N
     """A policy for the door: what `existing` admits, strangers left out, the members who come by the network put in."""
     strangers = [Peer(name, {}, {"onyxia_owner": name.removeprefix("user-")}) for name in survey(cluster).strangers]
     everyone = [Peer(one.namespace, labels, one.namespace_labels) for one in strangers for labels in _worn(cluster)]
-    policies = cluster.objects("NetworkPolicy")
     rules = []
     for rule in ((existing or {}).get("spec") or {}).get("ingress") or ():
         kept = [entry for entry in rule.get("from") or () if not _admits(entry, door, everyone)]
@@ -549,7 +552,7 @@ def _closed_policy(cluster: Cluster, door: Door, existing: Mapping[str, Any] | N
     by_network = [
         member
         for member in named(cluster)
-        if survey(cluster).tunnels[member] and decide(policies, door.pod, Peer(member), door.port).allowed is not False
+        if survey(cluster).tunnels[member] and _dressed(cluster, door, member)[1].allowed is not False
     ]
     sources: list[Mapping[str, Any]] = [{"podSelector": {}}]
     for member in by_network:
@@ -1140,9 +1143,9 @@ def _in_containers(cluster: Cluster) -> Iterator[Written]:
     for item in cluster.objects("Deployment"):
         yield from _in_template("deployment", item["metadata"]["name"], item["spec"]["template"], cluster.namespace)
     for pod in cluster.pods():
-        owned = pod.raw["metadata"].get("ownerReferences")
-        if not _of_release(pod.labels, release):
-            kind = "pod" if not owned else ""
+        owners = [owner["kind"] for owner in pod.raw["metadata"].get("ownerReferences") or ()]
+        if not _of_release(pod.labels, release) and "ReplicaSet" not in owners:  # a Deployment's own pods follow it
+            kind = "" if owners else "pod"
             yield from _in_template(kind, pod.name, pod.raw, cluster.namespace)
 
 
