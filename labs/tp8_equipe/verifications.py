@@ -1183,15 +1183,17 @@ def aucun_mot_de_passe_n_est_ecrit_en_clair(cluster: Cluster) -> Diagnostic | No
         for word in _candidates(written.text):
             if word not in seen and len(seen) < 300:
                 seen[word] = _opened_by(cluster, word)
-            for role in seen.get(word, ()):
+            opened = seen.get(word, ())
+            if opened:
+                accounts = " et ".join(f"« {role.name} »" for role in opened)
                 return Diagnostic(
-                    finding=f"Namespace {cluster.namespace} : {written.where}, contient en clair le mot de passe du "
-                    f"compte « {role.name} » de la base.",
+                    finding=f"Namespace {cluster.namespace} : {written.where}, contient en clair un mot de passe de la "
+                    f"base, celui de {accounts}.",
                     cause="Une ConfigMap, une variable ou un argument se lit avec le simple rôle « view », s’affiche "
                     "dans « kubectl describe » et finit dans git. Seul un Secret se protège à part.",
                     fix="Retirez-le de là ; lisez-le dans un Secret (valueFrom.secretKeyRef). Puis changez ce mot de "
                     "passe : ce qui a été écrit en clair a pu être lu.",
-                    commands=(*written.commands, *_changed(cluster, role)),
+                    commands=(*written.commands, *_changed(cluster, opened[0])),
                     look=(f"kubectl get configmaps,deployments,pods -n {cluster.namespace}",),
                 )
     return None
