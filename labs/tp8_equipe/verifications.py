@@ -1257,12 +1257,15 @@ def rien_ne_traine(cluster: Cluster) -> Diagnostic | None:
 
     Ce que le catalogue a créé n’est pas compté, ni les pods qu’un autre objet recrée.
     """
-    for kind, name, said, cause in _leftovers(cluster):
-        return Diagnostic(
-            finding=f"Dans le namespace {cluster.namespace}, {said}.",
-            cause=cause,
-            fix="Supprimez-le s’il ne sert plus ; sinon, corrigez ce qu’il cite.",
-            commands=(f"kubectl delete {kind} {name} -n {cluster.namespace} --ignore-not-found",),
-            look=(f"kubectl get {kind} -n {cluster.namespace}",),
-        )
-    return None
+    left = list(_leftovers(cluster))
+    if not left:
+        return None
+    return Diagnostic(
+        finding=f"Dans le namespace {cluster.namespace}, {' ; '.join(said for _, _, said, _ in left)}.",
+        cause=" ".join(dict.fromkeys(cause for _, _, _, cause in left)),
+        fix="Supprimez ce qui ne sert plus ; sinon, corrigez ce qu’il cite.",
+        commands=tuple(
+            f"kubectl delete {kind} {name} -n {cluster.namespace} --ignore-not-found" for kind, name, _, _ in left
+        ),
+        look=tuple(dict.fromkeys(f"kubectl get {kind} -n {cluster.namespace}" for kind, _, _, _ in left)),
+    )
