@@ -26,6 +26,7 @@ _IMAGE = "alpine/socat:1.7.4.4"  # the one that the labs use: often on the node 
 _LIFE = 120  # seconds
 _START = 45.0  # seconds: an image to pull
 _CONNECT = 3  # seconds before a path counts as closed
+_SETTLES = 3.0  # seconds: a policy takes effect on a new pod within one, on an idle machine
 _FIRST_PORT = 6001
 _ECHO = "PIPE"
 _WORD = b"cahier"
@@ -71,8 +72,9 @@ def probe(api: Api, namespace: str, targets: Sequence[str], labels: Mapping[str,
 def enforces_policies(api: Api, namespace: str) -> bool:
     """Whether this cluster enforces NetworkPolicy at all: the control of every experiment about policies.
 
-    Two echo servers of ours, the one closed by a policy, the other opened by one; a client tries both.
-    Raises Unverifiable when even the open one is out of reach.
+    Two echo servers of ours, the one closed by a policy, the other opened by one; a client tries both. Policies add
+    up: where one of the namespace's own opens every pod in it, the closed server proves nothing, and a client that
+    may not leave is tried instead. Raises Unverifiable when even the open server is out of reach.
     """
     run = uuid.uuid4().hex[:8]
     policies = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
@@ -81,8 +83,9 @@ def enforces_policies(api: Api, namespace: str) -> bool:
         "closed": {"policyTypes": ["Ingress"], "ingress": []},
         "open": {"policyTypes": ["Ingress"], "ingress": [{}]},
         "client": {"policyTypes": ["Egress"], "egress": [{}]},
+        "held": {"policyTypes": ["Egress"], "egress": []},
     }
-    roles["client"] = {"cahier-kubernetes/role": f"client-{run}"}
+    roles |= {role: {"cahier-kubernetes/role": f"{role}-{run}"} for role in ("client", "held")}
     with contextlib.ExitStack() as stack:
         for role, rule in rules.items():
             name = f"cahier-sonde-{role}-{run}"
@@ -98,6 +101,9 @@ def enforces_policies(api: Api, namespace: str) -> bool:
         client = stack.enter_context(probe(api, namespace, ways, roles["client"]))
         with ThreadPoolExecutor(2) as pool:
             reached, leaked = pool.map(lambda way: _echoes(client, way), ways)
+        if reached and leaked:
+            held = stack.enter_context(probe(api, namespace, ways[:1], roles["held"]))
+            leaked = _still_echoes(held, ways[0])
     if not reached:
         raise Unverifiable(
             "L’expérience témoin n’a pas abouti : deux pods d’ici ne se joignent pas, même sans interdiction.",
@@ -117,6 +123,16 @@ def _echoes(client: Probe, target: str) -> bool:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.2)
+
+
+def _still_echoes(client: Probe, target: str) -> bool:
+    """Whether an echo comes back even once the network has had the time to know this pod."""
+    deadline = time.monotonic() + _SETTLES
+    while _echoes(client, target):
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.2)
+    return False
 
 
 def _pod(name: str, ports: Mapping[str, int], labels: Mapping[str, str]) -> dict[str, Any]:

@@ -1,0 +1,211 @@
+"""Why a NetworkPolicy does not open a pod to somebody, or opens it to everybody: said of its own fields, in French.
+
+What is wrong is found by counterfactuals: a field is at fault when the policy, all its other fields being made to fit,
+still does not let the connection through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from checks.diagnosis.policies import NAMESPACE_NAME, Peer, decide, selects
+from checks.facts import Pod
+
+Policy = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What of a policy does not fit, and the rule of Kubernetes behind it; both are French sentences."""
+
+    said: str
+    cause: str
+
+
+@dataclass(frozen=True)
+class Near:
+    """A policy that almost opens the way, and what keeps it from doing so."""
+
+    policy: str
+    faults: Sequence[Fault]
+
+
+def name_of(policy: Policy) -> str:
+    """Name of a policy."""
+    return str(policy["metadata"]["name"])
+
+
+def nearest(policies: Sequence[Policy], pod: Pod, peer: Peer, port: int) -> Near | None:
+    """The policy with the fewest faults, for a connection from `peer` that none allows; None when there is none."""
+    found = [near for policy in policies for near in _nears(policy, pod, peer, port)]
+    return min(found, key=lambda near: len(near.faults), default=None)
+
+
+def selector_text(selector: Mapping[str, Any]) -> str:
+    """A label selector as kubectl writes it."""
+    words = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for one in selector.get("matchExpressions") or ():
+        key, operator, values = one["key"], one["operator"], ", ".join(one.get("values") or ())
+        words.append(
+            {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}.get(operator, f"!{key}")
+        )
+    return ",".join(words)
+
+
+def astray(policy: Policy, pod: Pod) -> Fault | None:
+    """None when the policy applies to `pod`; else what its podSelector asks that the pod does not carry."""
+    selector = policy["spec"].get("podSelector") or {}
+    if selects(selector, pod.labels):
+        return None
+    keys = [*(selector.get("matchLabels") or {}), *(one["key"] for one in selector.get("matchExpressions") or ())]
+    carried = ", ".join(f"{key}={pod.labels[key]}" for key in dict.fromkeys(keys) if key in pod.labels)
+    return Fault(
+        f"son podSelector choisit les pods étiquetés {selector_text(selector)}, et {pod.name} "
+        + (f"porte {carried}" if carried else f"ne porte pas {', '.join(dict.fromkeys(keys))}"),
+        "Une NetworkPolicy ne concerne que les pods de son namespace que son podSelector choisit ; si aucun ne "
+        "convient, elle est acceptée sans un mot, et n’a aucun effet.",
+    )
+
+
+def wide(policies: Sequence[Policy], name: str, pod: Pod, peer: Peer, port: int) -> str:
+    """How the policy `name` lets `peer` in: the end of a sentence that begins with its name."""
+    for policy in policies:
+        if name_of(policy) != name:
+            continue
+        for rule in policy["spec"].get("ingress") or ():
+            if decide([_with(policy, [rule])], pod, peer, port).allowed is False:
+                continue
+            if not rule.get("from"):
+                return "l’une de ses règles n’a pas de « from » (ou l’a vide) : elle admet toutes les provenances"
+            for entry in rule["from"]:
+                if decide([_with(policy, [{**rule, "from": [entry]}])], pod, peer, port).allowed is not False:
+                    return _wide_entry(entry, peer)
+    return "l’une de ses règles l’admet"
+
+
+def named_namespaces(policies: Sequence[Policy]) -> Iterator[str]:
+    """Every namespace that a rule of these policies names."""
+    for policy in policies:
+        for rule in policy["spec"].get("ingress") or ():
+            for entry in rule.get("from") or ():
+                selector = entry.get("namespaceSelector") or {}
+                yield from (v for k, v in (selector.get("matchLabels") or {}).items() if k == NAMESPACE_NAME)
+                for one in selector.get("matchExpressions") or ():
+                    if one["key"] == NAMESPACE_NAME and one["operator"] == "In":
+                        yield from one["values"]
+
+
+def any_pod_there(policies: Sequence[Policy]) -> Sequence[Policy]:
+    """The same, for somebody who labels their own pods as they like: a podSelector stops no other namespace."""
+
+    def entry_of(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"namespaceSelector": entry["namespaceSelector"]} if "namespaceSelector" in entry else entry
+
+    return [
+        _with(
+            policy,
+            [
+                {**rule, "from": [entry_of(entry) for entry in rule["from"]]} if rule.get("from") else rule
+                for rule in policy["spec"].get("ingress") or ()
+            ],
+        )
+        for policy in policies
+    ]
+
+
+def _with(policy: Policy, rules: Sequence[Mapping[str, Any]], **spec: object) -> Policy:
+    return {**policy, "spec": {**policy["spec"], "ingress": list(rules), **spec}}
+
+
+def _nears(policy: Policy, pod: Pod, peer: Peer, port: int) -> Iterator[Near]:
+    """One for each of its rules."""
+    spec, name = policy["spec"], name_of(policy)
+    outside = [] if (found := astray(policy, pod)) is None else [found]
+    if "Ingress" not in (spec.get("policyTypes") or ["Ingress"]):
+        outside.append(
+            Fault(
+                f"son champ policyTypes ne contient que {', '.join(spec['policyTypes'])}",
+                "Ingress gouverne ce qui entre dans les pods choisis, Egress ce qui en sort ; les règles d’un sens que "
+                "policyTypes ne cite pas sont ignorées.",
+            )
+        )
+    rules = spec.get("ingress") or ()
+    if not rules:
+        empty = "elle n’a aucune règle « ingress »" if "ingress" not in spec else "sa liste « ingress » est vide"
+        yield Near(name, [*outside, Fault(empty, "Une liste vide n’autorise personne : elle ne fait que fermer.")])
+    applied: dict[str, object] = {"podSelector": {}, "policyTypes": ["Ingress"]}
+    for rule in rules:
+        faults = list(outside)
+        if decide([_with(policy, [{**rule, "from": []}], **applied)], pod, peer, port).allowed is not True:
+            faults.append(_port_fault(rule["ports"], port))
+        if decide([_with(policy, [{**rule, "ports": []}], **applied)], pod, peer, port).allowed is not True:
+            faults.append(_peer_fault(rule["from"], pod, peer))
+        yield Near(name, faults)
+
+
+def _port_fault(ports: Sequence[Mapping[str, Any]], port: int) -> Fault:
+    opened = []
+    for entry in ports:
+        number = entry.get("port")
+        last = f" à {entry['endPort']}" if entry.get("endPort") else ""
+        opened.append(f"{entry.get('protocol') or 'TCP'} {'tous ports' if number is None else number}{last}")
+    return Fault(
+        f"elle ouvre {', '.join(opened)}, et la base écoute sur TCP {port}",
+        "« ports » désigne les ports du pod, avec leur protocole ; un port nommé doit l’être dans le pod. Tout autre "
+        "port reste fermé.",
+    )
+
+
+_LABELS = (
+    "Un namespaceSelector ne lit pas le nom d’un namespace mais ses étiquettes (labels). Le propriétaire d’un "
+    "namespace ne les choisit pas ; le cluster en pose une lui-même sur chacun, qui contient son nom."
+)
+
+
+def _peer_fault(entries: Sequence[Mapping[str, Any]], pod: Pod, peer: Peer) -> Fault:
+    """What keeps `peer` out of a rule's `from`: said of the entry that comes closest."""
+    found = [_entry_fault(entry, pod, peer) for entry in entries]
+    return min(found, key=lambda one: one[0])[1]
+
+
+def _entry_fault(entry: Mapping[str, Any], pod: Pod, peer: Peer) -> tuple[int, Fault]:
+    """The fault, after a number that says how far the entry is from letting `peer` in."""
+    if "ipBlock" in entry:
+        return 3, Fault(
+            f"elle admet les adresses {entry['ipBlock']['cidr']}, qui ne désignent pas les pods de {peer.namespace}",
+            "L’adresse d’un pod change à chaque redémarrage : entre pods, on choisit par étiquettes.",
+        )
+    chosen = selector_text(entry.get("podSelector") or {})
+    if "namespaceSelector" not in entry:
+        which = f"les pods étiquetés {chosen}" if chosen else "les pods"
+        return 2, Fault(
+            f"elle admet {which} de {pod.namespace}, votre propre namespace",
+            "Dans « from », un podSelector seul choisit parmi les pods du namespace de la policy, jamais d’un autre.",
+        )
+    namespaces = entry["namespaceSelector"] or {}
+    alone = {"ingress": [{"from": [{"namespaceSelector": namespaces}]}], "podSelector": {}}
+    if decide([{"metadata": {"name": ""}, "spec": alone}], pod, peer, 1).allowed is True:
+        return 0, Fault(
+            f"de {peer.namespace}, elle n’admet que les pods étiquetés {chosen}",
+            "Dans un même élément de « from » (un seul tiret), namespaceSelector et podSelector valent ensemble : ET. "
+            "Deux éléments (deux tirets) valent l’un ou l’autre : OU.",
+        )
+    wanted = (namespaces.get("matchLabels") or {}).get(NAMESPACE_NAME)
+    if wanted is not None and wanted != peer.namespace:
+        return 1, Fault(f"elle admet le namespace « {wanted} », pas « {peer.namespace} »", _LABELS)
+    return 1, Fault(
+        f"elle admet les namespaces étiquetés {selector_text(namespaces)}, ce que {peer.namespace} n’est pas", _LABELS
+    )
+
+
+def _wide_entry(entry: Mapping[str, Any], peer: Peer) -> str:
+    if "ipBlock" in entry:
+        return f"son ipBlock {entry['ipBlock']['cidr']} contient les adresses des pods de tous les namespaces"
+    text = selector_text(entry.get("namespaceSelector") or {})
+    if not text:
+        return "son namespaceSelector vide désigne tous les namespaces du cluster"
+    if peer.namespace in text:
+        return f"elle nomme aussi le namespace « {peer.namespace} »"
+    return f"son namespaceSelector ({text}) convient à d’autres namespaces que celui de votre collègue"
