@@ -12,11 +12,8 @@ import yaml
 from rich.console import Console
 
 from checks import kubeconfig as configuration
-from checks.diagnosis.databases import databases
 from checks.errors import CahierError, UsageError
-from checks.kubernetes_api import LiveCluster
 from checks.lab import Lab, find_lab
-from checks.machine import LocalMachine
 from checks.stage import Person, Stage, rename
 
 _LAUNCH = "cahier catalogue lancer"
@@ -39,6 +36,10 @@ def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague:
     A database that is there already is kept; tunnels, which live in a terminal of the learner's, are told, not opened.
     Raises CahierError.
     """
+    from checks.diagnosis.databases import databases
+    from checks.kubernetes_api import LiveCluster  # slow to load, needed here only
+    from checks.machine import LocalMachine
+
     own = namespace or configuration.read(kubeconfig).namespace
     cluster = LiveCluster(LocalMachine(), kubeconfig_path=kubeconfig, namespace=own)
     database = next((one.release for one in databases(cluster)), "")
