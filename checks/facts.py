@@ -147,6 +147,10 @@ class Probe(Protocol):
     """A pod of ours that tries paths for real."""
 
     @property
+    def name(self) -> str:
+        """Name of the pod: one container of the image of the labs, where nothing listens on a lab's port."""
+
+    @property
     def ip(self) -> str:
         """Address of the pod."""
 
@@ -267,6 +271,9 @@ class Cluster(Protocol):
 
     def delete_pod(self, name: str) -> None:
         """Break something on purpose: delete a pod of the learner's namespace at once."""
+
+    def refresh(self) -> None:
+        """Forget what was listed, to see what comes of something broken on purpose."""
 
 
 class ForwardRefused(Exception):

@@ -34,6 +34,7 @@ _OWNER_BINDING = "full_control_namespace"  # made by Onyxia in each personal nam
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 _FORWARD_THREAD = "Kubernetes port forward proxy"  # the library's own name for it
+_GOODBYE = 5.0  # seconds: websocket-client waits three for the other side's goodbye
 
 
 def _silence_cut_tunnels() -> None:
@@ -261,10 +262,8 @@ class Api:
         finally:
             refused = tunnel.error(port)
             end.close()
-            for thread in threading.enumerate():
-                if thread.name == f"{_FORWARD_THREAD}: {port}":
-                    thread.join(1)
-            tunnel.websocket.shutdown()
+            if _ended(tunnel):
+                tunnel.websocket.shutdown()
             if refused:  # the pod's own answer tells more than the cut that follows it
                 raise ForwardRefused(refused)
 
@@ -549,6 +548,16 @@ class LiveCluster:
             path = f"{_PATHS['Pod'].format(self.namespace)}/{name}"
             self.api.request("DELETE", path, {"gracePeriodSeconds": 0})
         self.refresh()
+
+
+def _ended(tunnel: Any) -> bool:
+    """Wait for the thread of this tunnel, and of no other. Its socket must not be closed under it: the thread would
+    read from the next connection that gets the same descriptor."""
+    for thread in threading.enumerate():
+        if getattr(getattr(thread, "_target", None), "__self__", None) is tunnel:
+            thread.join(_GOODBYE)
+            return not thread.is_alive()
+    return True
 
 
 def _attributes(verb: str, resource: str, group: str, name: str, namespace: str) -> dict[str, str]:
