@@ -24,7 +24,7 @@ _ADDITIVE = (
     "Un pod qu’aucune policy ne choisit accepte tout. Dès qu’une le choisit, il n’accepte plus que ce que l’une au "
     "moins autorise : les autorisations s’additionnent, et aucune policy n’en retire."
 )
-_REASONED = "lu dans vos policies, sans connexion : l’accès d’un autre namespace n’est pas à la portée de ce poste"
+_REASONED = "lu dans vos policies, sans connexion"
 
 
 # -- the database and its Service -----------------------------------------------------------------------------------
