@@ -133,8 +133,8 @@ def _nears(policy: Policy, pod: Pod, peer: Peer, port: int) -> Iterator[Near]:
         )
     rules = spec.get("ingress") or ()
     if not rules:
-        empty = "elle n’a aucune règle « ingress »" if "ingress" not in spec else "sa liste « ingress » est vide"
-        yield Near(name, [*outside, Fault(empty, "Une liste vide n’autorise personne : elle ne fait que fermer.")])
+        faults = [*outside, Fault("elle n’a aucune règle « ingress »", "Sans règle, une policy ne fait que fermer.")]
+        yield Near(name, faults)
     applied: dict[str, object] = {"podSelector": {}, "policyTypes": ["Ingress"]}
     for rule in rules:
         faults = list(outside)
