@@ -26,7 +26,7 @@ from checks.verification import verification
 
 PROXY = "pg-proxy"
 PORT = 5432
-_APPLY = "Corrigez proxy.yaml, puis appliquez-le de nouveau."
+_APPLY = "Appliquez ensuite de nouveau proxy.yaml."
 _RESTART_SECONDS = 30.0  # a container is restarted within one or two on an idle machine
 _REPLACE_SECONDS = 45.0  # a new pod may have to pull its image
 _REFUSED_SECONDS = 8.0  # a quota needs a moment to see that a pod has gone
@@ -295,17 +295,8 @@ def _given(resources: Mapping[str, Any], family: str, resource: str) -> str:
 
 
 def _lacking(cluster: Cluster, box: Mapping[str, Any], lacking: Sequence[str]) -> Diagnostic:
-    usual = {"requests.cpu": "10m", "requests.memory": "16Mi", "limits.cpu": "200m", "limits.memory": "64Mi"}
-    values = []
-    for family in ("requests", "limits"):
-        pairs = []
-        for name in (one for one in lacking if one.startswith(family)):
-            resource = name.partition(".")[2]
-            # A limit below what is requested would be refused.
-            asked = _given(box.get("resources") or {}, "requests", resource) if family == "limits" else ""
-            pairs.append(f"{resource}={asked or usual[name]}")
-        if pairs:
-            values.append(f"--{family}={','.join(pairs)}")
+    # All four are given: a limit alone might be below what is requested, and be refused.
+    values = "--requests=cpu=10m,memory=16Mi --limits=cpu=200m,memory=64Mi"
     return Diagnostic(
         finding=f"Le conteneur « {box['name']} » du Deployment {PROXY} n’indique pas {', '.join(lacking)} (resources).",
         cause="Sans demande, l’ordonnanceur ne lui réserve rien et le nœud l’arrête parmi les premiers quand la "
@@ -313,7 +304,7 @@ def _lacking(cluster: Cluster, box: Mapping[str, Any], lacking: Sequence[str]) -
         "pod : le relais ne reviendrait pas.",
         fix="Écrivez les quatre valeurs dans le manifeste (resources.requests et resources.limits, cpu et memory).",
         commands=(
-            f"kubectl set resources deployment {PROXY} -n {cluster.namespace} -c {box['name']} {' '.join(values)}",
+            f"kubectl set resources deployment {PROXY} -n {cluster.namespace} -c {box['name']} {values}",
             _rolled_out(cluster),
         ),
         look=(
@@ -337,19 +328,20 @@ def la_sonde_liveness_laisse_vivre_le_proxy(cluster: Cluster) -> Diagnostic | No
             probe = box.get("livenessProbe")
             if not probe:
                 continue
-            said = _played(cluster, pod, box, probe) if status.running else _killed(cluster, pod)
+            said = _played(cluster, pod, box, probe) if status.running else None
+            said = _killed(cluster, pod) if said is None else said
             if said:
                 return _deadly(cluster, pod, box, said)
     return None
 
 
-def _played(cluster: Cluster, pod: Pod, box: Mapping[str, Any], probe: Mapping[str, Any]) -> str:
-    """What a probe of the pod is answered when it is played now; "" when it succeeds, or cannot be played from here."""
+def _played(cluster: Cluster, pod: Pod, box: Mapping[str, Any], probe: Mapping[str, Any]) -> str | None:
+    """What a probe of the pod is answered when it is played now; "" when it succeeds, None when it cannot be played."""
     if "exec" in probe:
         return "" if _succeeds(cluster, pod.name, probe["exec"]["command"]) else "sa commande échoue"
     question = probe.get("tcpSocket") or probe.get("httpGet") or {"host": "elsewhere"}
     if question.get("host"):
-        return ""
+        return None
     port = _number(box, question["port"])
     closed = f"rien n’écoute sur le port {question['port']}"
     if "tcpSocket" in probe:
@@ -364,7 +356,7 @@ def _played(cluster: Cluster, pod: Pod, box: Mapping[str, Any], probe: Mapping[s
         except NotHttp as silence:
             return f"sur le port {port}, {silence}"
         return "" if 200 <= answer.status < 400 else f"sur le port {port}, réponse HTTP {answer.status}"
-    return ""
+    return None
 
 
 def _number(box: Mapping[str, Any], port: int | str) -> int:
@@ -446,7 +438,8 @@ def _creation_refused(cluster: Cluster, found: Relay) -> Diagnostic | None:
     refused = [one for one in conditions if one["type"] == "ReplicaFailure" and one["status"] == "True"]
     if not refused:
         return None
-    said = str(refused[0].get("message", "")).strip()
+    message = str(refused[0].get("message", "")).strip()
+    said = message.partition("is forbidden: ")[2] or message
     if "must specify" in said:
         cause = "Le quota du namespace compte cette ressource : chaque conteneur doit donc dire combien il en veut."
         fix = "Ajoutez au conteneur les valeurs demandées (resources.requests et resources.limits)."
@@ -652,9 +645,11 @@ def _selects_nothing(cluster: Cluster, service: Mapping[str, Any], pod: Pod) -> 
     if selector and not missing:
         return None
     labels = ", ".join(f"{key}={value}" for key, value in sorted(pod.labels.items()) if key != "pod-template-hash")
+    kept = ""
     if spec.get("type") == "ExternalName":
         finding = f"Le Service {PROXY} est de type ExternalName : il renvoie à « {spec['externalName']} »."
         cause = "Ce n’est qu’un autre nom, donné par le DNS : les clients ne passent pas par les pods du proxy."
+        kept = "Retirez type et externalName. "
     elif not selector:
         finding = f"Le Service {PROXY} n’a pas de sélecteur (spec.selector) : le cluster ne lui trouve aucun pod."
         cause = "Un Service choisit ses pods par leurs étiquettes ; sans sélecteur, rien ne suit les pods remplacés."
@@ -669,7 +664,7 @@ def _selects_nothing(cluster: Cluster, service: Mapping[str, Any], pod: Pod) -> 
     return Diagnostic(
         finding=finding,
         cause=cause,
-        fix=f"Recopiez dans spec.selector les étiquettes du modèle de pod (spec.template.metadata.labels). {_APPLY}",
+        fix=f"{kept}Recopiez dans spec.selector les étiquettes du modèle de pod (template.metadata.labels). {_APPLY}",
         commands=_exposed(cluster, pod, delete=True),
         look=(
             f"kubectl get endpointslices -n {cluster.namespace} -l kubernetes.io/service-name={PROXY}",
@@ -776,6 +771,7 @@ def _closed_port(cluster: Cluster, pod: Pod, port: int) -> Diagnostic:
         fix=f"Mettez d’accord spec.ports.targetPort et le port de TCP-LISTEN. {_APPLY}",
         commands=_exposed(cluster, pod, delete=True),
         look=(f"kubectl describe service {PROXY} -n {cluster.namespace}",),
+        transient=not seen,  # the container may be restarting
     )
 
 
@@ -853,9 +849,10 @@ def _blocked(cluster: Cluster, said: str) -> Diagnostic:
     port = next(iter(_serving(cluster).values()), PORT)
     closing = [decide(policies, pod, Peer(place), port) for pod in relay(cluster).pods]
     names = sorted({name for one in closing if one.allowed is False for name in one.selecting})
+    reason = said.strip().splitlines()[-1].rpartition(" E ")[2]  # without socat's date and process
     seen = f" Les pods du proxy sont isolés par la NetworkPolicy {', '.join(names)}." if names else ""
     return Diagnostic(
-        finding=f"Un pod de votre namespace n’atteint pas {PROXY}:{PORT} : {said.strip().splitlines()[-1]}.{seen}",
+        finding=f"Un pod de votre namespace n’atteint pas {PROXY}:{PORT} : {reason}.{seen}",
         cause="Une NetworkPolicy qui choisit un pod lui ferme tout ce qu’elle n’autorise pas, y compris vos propres "
         "clients."
         if names
@@ -1125,12 +1122,12 @@ def _not_replaced(cluster: Cluster, lost: Pod, unreached: str) -> Diagnostic:
         seen = f"ses pods sont revenus, mais les clients ne passent plus par le Service ({unreached or 'sans réponse'})"
         cause = "Le Service ne suit pas les pods remplacés."
     else:
-        seen = f"{_REPLACE_SECONDS:.0f} secondes plus tard, il n’est pas remplacé. {reason.finding}"
+        seen = f"aucun autre ne le remplace. {reason.finding}"
         cause = reason.cause
     return Diagnostic(
         finding=f"Le pod {lost.name} a été supprimé exprès ; {seen}",
         cause=f"{cause} Tant que l’ancien pod vivait, rien ne le montrait.",
-        fix=reason.fix if reason else _APPLY,
+        fix=reason.fix if reason else f"Comparez le sélecteur du Service et les étiquettes du modèle de pod. {_APPLY}",
         commands=again(cluster),
         look=(
             f"kubectl describe deployment {PROXY} -n {cluster.namespace}",
