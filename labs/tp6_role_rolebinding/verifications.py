@@ -186,7 +186,7 @@ def _only_a_tunnel(cluster: Cluster, questions: Sequence[_Question], cause: str)
     return Diagnostic(found.finding, found.cause, found.fix, commands, found.look)
 
 
-@verification(points=2, after=la_base_est_prete)
+@verification(points=2, after=votre_collegue_peut_ouvrir_le_tunnel)
 def votre_collegue_ne_lit_aucun_secret(cluster: Cluster) -> Diagnostic | None:
     """Votre collègue ne lit aucun de vos Secrets."""
     names = sorted(str(one["metadata"]["name"]) for one in cluster.objects("Secret"))
@@ -200,7 +200,7 @@ def votre_collegue_ne_lit_aucun_secret(cluster: Cluster) -> Diagnostic | None:
     )
 
 
-@verification(points=1, after=la_base_est_prete)
+@verification(points=1, after=votre_collegue_peut_ouvrir_le_tunnel)
 def votre_collegue_n_entre_pas_dans_les_pods(cluster: Cluster) -> Diagnostic | None:
     """Votre collègue n’exécute rien dans le pod de la base, et n’en lit pas le journal."""
     return _only_a_tunnel(
@@ -219,7 +219,7 @@ def votre_collegue_n_entre_pas_dans_les_pods(cluster: Cluster) -> Diagnostic | N
     )
 
 
-@verification(points=2, after=la_base_est_prete)
+@verification(points=2, after=votre_collegue_peut_ouvrir_le_tunnel)
 def votre_collegue_ne_change_rien(cluster: Cluster) -> Diagnostic | None:
     """Votre collègue ne crée, ne modifie et ne supprime rien chez vous."""
     made = {
@@ -280,7 +280,7 @@ def votre_collegue_n_atteint_que_la_base(cluster: Cluster) -> Diagnostic | None:
     )
 
 
-@verification(points=2, after=la_base_est_prete)
+@verification(points=2, after=votre_collegue_peut_ouvrir_le_tunnel)
 def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Diagnostic | None:
     """Personne d’autre n’a ce droit.
 
