@@ -320,8 +320,9 @@ def lacking(cluster: Cluster, member: str, door: Door) -> str:
 def _really_opens(cluster: Cluster, member: str, door: Door) -> bool | None:
     """Whether the member's own tunnel reaches the base; None where it cannot be tried."""
     there = cluster.as_owner(member, cluster.namespace)
-    if there is None:
-        return None
+    own = Person(user_of(cluster, member), "")
+    if there is None or _lacks(cluster, own, door.pod.name):
+        return None  # their access is not at hand, or the right is that of their pods
     try:
         with there.kubectl_forward(door.pod.name, door.port) as end:
             return identify(end).fingerprint == fingerprint(cluster)
