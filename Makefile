@@ -30,9 +30,9 @@ programs: setup
 demo: programs ## l’histoire entière, jouée sur un petit SSPCloud local
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cahier demo
 
-# A whole class plays on one small machine: a test that fails is played once more, by new people, and is told (R).
+# A whole class plays on one small machine: a test that fails is played again (twice at most), by new people, and is told (R).
 test: lint programs ## tous les tests, sur un vrai cluster
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal --reruns 1
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal --reruns 2
 
 findings: programs ## écrit de nouveau les constats du corpus, à relire avec git diff
 	@CAHIER_CONSTATS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal tests/test_corpus.py -k mistake
