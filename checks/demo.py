@@ -35,6 +35,7 @@ def play() -> int:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     admin = kind.create(TerminalProgress())
     api = Api(str(admin))
+    people.ensure_people(api, admin)  # chloe too: a team has three
     cast = _cast(api, admin)
     _console.print("\n[bold cyan]Cahier Kubernetes · la démonstration[/]")
     _console.print("alice et bob suivent les TP sur un vrai cluster : d’abord un travail inachevé, puis la solution.")

@@ -877,6 +877,7 @@ def _unanswered(cluster: Cluster, silence: str) -> Diagnostic:
     name = target.rpartition(":")[0] or target
     fix = f"Demandez à votre collègue le résultat de « kubectl get svc », corrigez le nom et le port. {_APPLY}"
     commands = again(cluster)
+    settling = False
     if re.search(r"not known|no address|Temporary failure|does not resolve|getaddrinfo", said):
         require_dns(cluster)
         finding = f"Le proxy ne trouve pas « {name} » : ce nom n’existe pas dans le DNS du cluster."
@@ -895,12 +896,14 @@ def _unanswered(cluster: Cluster, silence: str) -> Diagnostic:
     else:
         finding = f"À travers {PROXY}, « {target} » ne répond pas comme PostgreSQL ({silence})."
         cause = "Le relais mène à un autre programme, ou à un port qui n’est pas celui de la base."
+        settling = True  # or the network is still following a new pod or Service
     return Diagnostic(
         finding=finding,
         cause=cause,
         fix=fix,
         commands=commands,
         look=(f"kubectl logs deployment/{PROXY} -n {cluster.namespace}",),
+        transient=settling,
     )
 
 
