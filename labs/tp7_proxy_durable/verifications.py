@@ -1097,6 +1097,10 @@ def _lose_a_pod(cluster: Cluster) -> Diagnostic | None:
     target = _address(cluster)
     with cluster.probe([target]) as probe:
         expected = _answer(probe, target)
+        if expected is None:  # the Service may still be following what the check before has restarted
+            expected = next(
+                (found for _ in _watched(cluster, _REFUSED_SECONDS) if (found := _answer(probe, target))), None
+            )
         if expected is None:
             raise Unverifiable(f"{target} a cessé de répondre pendant la vérification.", "Relancez la commande.")
         cluster.delete_pod(lost.name)
