@@ -50,6 +50,7 @@ def _in_the_story(stage: Stage, text: str) -> str:
     for real, told in names.items():
         text = text.replace(real, told).replace(real.replace("user-", "oidc-", 1), told.replace("user-", "oidc-", 1))
         text = text.replace(f"cahier-{real.removeprefix('user-')}", f"cahier-{told.removeprefix('user-')}")
+        text = text.replace(real.upper(), told.upper())  # a name typed in capitals
     if stage.local_port and stage.lab.about.port:
         text = re.sub(rf"\b{stage.local_port}\b", str(stage.lab.about.port), text)
     for pattern, replacement in _VARYING:
