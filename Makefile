@@ -4,7 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock programs demo test findings fast lint clean
+.PHONY: help setup lock programs demo test findings fast lint site serve notebooks clean
+
+SITE ?= site
 
 help: ## ces lignes
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -18,6 +20,7 @@ setup: .venv/.ready ## l’environnement Python, d’après requirements.lock
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m bash_kernel.install --sys-prefix
 	@touch $@
 
 lock: setup ## refait requirements.lock d’après pyproject.toml
@@ -36,6 +39,20 @@ test: lint programs ## tous les tests, sur un vrai cluster
 
 findings: programs ## écrit de nouveau les constats du corpus, à relire avec git diff
 	@CAHIER_CONSTATS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal tests/test_corpus.py -k mistake
+
+site: setup docs/assets/mermaid.js notebooks ## le site, dans site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(SITE)
+
+serve: setup docs/assets/mermaid.js notebooks ## le site, servi sur http://127.0.0.1:8000 et refait à chaque changement
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --watch labs --watch checks
+
+# The diagrams' library, from a package: the site asks nothing of another host.
+docs/assets/mermaid.js: .venv/.ready
+	@$(BIN)/python -c 'import importlib.resources as r; print(r.files("mmdc") / "assets" / "mermaid.js")' | xargs -I{} cp {} $@.new
+	@mv $@.new $@
+
+notebooks: setup ## les carnets des TP, dans docs/notebooks/ ; les corrigés, dans dist/
+	@$(BIN)/python -m checks.render.notebook docs/notebooks dist/notebooks-corriges
 
 fast: lint ## les tests qui n’ont pas besoin de cluster
 	@$(BIN)/python -m pytest -m "not cluster"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import logging
 import re
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any, cast
 
 import urllib3
@@ -20,7 +22,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.stream.ws_client import portforward_call, websocket_call
 from websocket import WebSocketException, setdefaulttimeout
 
-from checks import kubeconfig
+from checks import kubeconfig, state
 from checks.errors import AccessError, CahierError, ClusterLost, Unverifiable, UsageError
 from checks.facts import Access, Colleague, Container, Credentials, Event, ForwardRefused, Machine, Pod
 from checks.kubectl import forwarding
@@ -105,6 +107,13 @@ class Api:
         if not settings.verify_ssl:  # the platform's own script asks for it
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._client: Any = client.ApiClient(settings)
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells this cluster from one made anew at the same address: a digest of server and authority."""
+        authority: str | None = getattr(self._settings, "ssl_ca_cert", None)
+        content = Path(authority).read_bytes() if authority else b""
+        return hashlib.sha256(self.credentials.server.encode() + content).hexdigest()[:16]
 
     def request(
         self,
@@ -524,8 +533,12 @@ class LiveCluster:
 
     @cached_property
     def enforces_policies(self) -> bool:
-        """Whether this cluster enforces NetworkPolicy: tried once, as the answer does not change in a run."""
-        return enforces_policies(self.api, self.namespace)
+        """Whether this cluster enforces NetworkPolicy: tried once, and not again in the minutes that follow a yes."""
+        if not state.enforcement_seen(self.api.identity):
+            if not enforces_policies(self.api, self.namespace):
+                return False
+            state.remember_enforcement(self.api.identity)
+        return True
 
     def as_owner(self, owner: str, at: str = "") -> LiveCluster | None:
         """The cluster as the owner of a namespace sees it: with the access that the local cluster keeps for them."""

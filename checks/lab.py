@@ -84,6 +84,8 @@ class LabFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     out_of_scope: tuple[str, ...] = ()
     prerequisites: tuple[str, ...] = ()
     colleague: Literal["required", "optional", "none"] = "none"
+    roles: str = ""
+    """Who does what, where the lab is done by two people."""
     port: int | None = None
     story: Story = Story()
     setup: State = State()

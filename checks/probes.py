@@ -25,7 +25,7 @@ LABEL = "cahier-kubernetes/sonde"
 _IMAGE = "alpine/socat:1.7.4.4"  # the one that the labs use: often on the node already
 _LIFE = 120  # seconds
 _START = 45.0  # seconds: an image to pull
-_CONNECT = 3  # seconds before a path counts as closed
+_CONNECT = 2  # seconds before a path counts as closed: its first packet is sent twice
 _SETTLES = 3.0  # seconds: a policy takes effect on a new pod within one, on an idle machine
 _FIRST_PORT = 6001
 _ECHO = "PIPE"
@@ -46,7 +46,7 @@ class Probe:
     def connect(self, target: str) -> Iterator[socket]:
         """A connection to `target` as this pod makes it. Raises ForwardRefused.
 
-        A target out of reach shows as a connection that closes without a word, three seconds later at most.
+        A target out of reach shows as a connection that closes without a word, two seconds later at most.
         """
         with self.api.forward(self.namespace, self.name, self.ports[target]) as end:
             yield end

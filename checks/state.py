@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import msgspec
 import platformdirs
 
 from checks.verdict import Status, Verdict
+
+_ENFORCEMENT_HOLDS = 300.0  # seconds
 
 
 def folder() -> Path:
@@ -29,9 +32,10 @@ class LabProgress(msgspec.Struct):
 
 
 class Memory(msgspec.Struct):
-    """Progress of every place (`SERVER NAMESPACE`), by lab."""
+    """Progress of every place (`SERVER NAMESPACE`), by lab; clusters seen to enforce policies, and when (epoch)."""
 
     places: dict[str, dict[str, LabProgress]] = {}
+    enforcing: dict[str, float] = {}
 
     def lab(self, place: str, name: str) -> LabProgress:
         """Progress of a lab, made when missing."""
@@ -67,4 +71,16 @@ def remember(place: str, verdict: Verdict) -> None:
     progress.points_max = verdict.points_max
     if verdict.status is Status.PASSED:
         progress.hints = {}
+    save(memory)
+
+
+def enforcement_seen(cluster: str) -> bool:
+    """Whether `cluster` was seen to enforce NetworkPolicies a moment ago: the control experiment takes seconds."""
+    return time.time() - load().enforcing.get(cluster, 0) < _ENFORCEMENT_HOLDS
+
+
+def remember_enforcement(cluster: str) -> None:
+    """Note that `cluster` enforces NetworkPolicies now. A cluster that does not is tried again each time."""
+    memory = load()
+    memory.enforcing = {cluster: time.time()}
     save(memory)

@@ -8,11 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from checks.kubernetes_api import Api
 from checks.stage import Person
@@ -67,6 +69,24 @@ def new_person(
     yield make
     for name in made:
         remove_person(admin, name)
+
+
+@pytest.fixture
+def cast(admin: Api, new_person: Callable[..., Person]) -> Iterator[Mapping[str, Person]]:
+    """New people who play alice, bob and chloe."""
+    from checks.local_cluster.people import remove_person
+
+    people = {name: new_person(name[0]) for name in ("alice", "bob", "chloe")}
+    yield people
+    for person in people.values():
+        remove_person(admin, person.namespace.removeprefix("user-"))
+
+
+@pytest.fixture
+def own_ports() -> Iterator[None]:
+    """The pages all forward to the same local ports: one page at a time on this machine."""
+    with FileLock(Path(tempfile.gettempdir()) / "cahier-pages.lock"):
+        yield
 
 
 @pytest.fixture

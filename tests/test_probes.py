@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -29,8 +30,26 @@ def left(cluster: LiveCluster) -> list[str]:
 
 
 def test_the_local_cluster_is_seen_to_enforce_policies(learner: LiveCluster) -> None:
-    assert learner.enforces_policies
+    assert probes.enforces_policies(learner.api, learner.namespace)
     assert left(learner) == []
+
+
+@pytest.mark.parametrize(("enforced", "tries"), [(True, 1), (False, 2)])
+def test_a_cluster_that_enforces_is_not_tried_again_at_once(
+    learner: LiveCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, enforced: bool, tries: int
+) -> None:
+    asked: list[str] = []
+
+    def control(api: Api, namespace: str) -> bool:
+        asked.append(namespace)
+        return enforced
+
+    monkeypatch.setenv("CAHIER_ETAT", str(tmp_path))
+    monkeypatch.setattr("checks.kubernetes_api.enforces_policies", control)
+    for _ in range(2):
+        again = LiveCluster(LocalMachine(), kubeconfig_path=learner.credentials.source)
+        assert again.enforces_policies is enforced
+    assert len(asked) == tries
 
 
 def test_a_probe_reaches_a_server_and_says_why_it_does_not(learner: LiveCluster) -> None:

@@ -1,0 +1,139 @@
+"""The site, built strictly and seen in a real browser: whole, quiet, self-contained, searchable, accessible."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+ROOT = Path(__file__).parent.parent
+PHONE = {"width": 360, "height": 740}
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """Debian's Chromium; root needs --no-sandbox."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        reason = "no Chromium on this machine: apt-get install -y chromium"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(f"BROWSER TESTS SKIPPED: {reason}")
+    return {"executable_path": chromium, "args": ["--no-sandbox"]}
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the site, built as `make site` builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        ["make", "--no-print-directory", "site", f"SITE={folder}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def address(site: Path) -> Iterator[str]:
+    """Where the site is served."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def paths(site: Path) -> list[str]:
+    """Every page, as its path on the site."""
+    return sorted(page.parent.relative_to(site).as_posix() + "/" for page in site.rglob("index.html"))
+
+
+def test_each_lab_has_its_page(paths: list[str]) -> None:
+    labs = [folder.parent.name for folder in (ROOT / "labs").glob("tp*/lab.toml")]
+    assert {f"labs/{lab}/enonce/" for lab in labs} <= set(paths)
+
+
+def test_each_page_loads_whole_and_asks_nothing_of_another_host(page: Page, address: str, paths: list[str]) -> None:
+    host = urlparse(address).netloc
+    troubles: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on(
+        "response", lambda answer: troubles.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None
+    )
+    page.on("requestfailed", lambda request: troubles.append(f"failed {request.url}"))
+    page.on("request", lambda request: troubles.append(request.url) if urlparse(request.url).netloc != host else None)
+    for path in paths:
+        page.goto(f"{address}/{path}", wait_until="networkidle")
+        assert troubles == [], path
+        diagrams = page.locator("pre.mermaid")
+        assert diagrams.count() == 0, f"{path}: a diagram is not drawn"
+
+
+def test_a_phone_needs_no_sideways_scroll(browser: Browser, address: str, paths: list[str]) -> None:
+    page = browser.new_page(viewport=PHONE)  # type: ignore[arg-type]
+    for path in paths:
+        page.goto(f"{address}/{path}", wait_until="networkidle")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= PHONE["width"], f"{path} is {width} px wide"
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_each_page_is_accessible(browser: Browser, address: str, paths: list[str], scheme: Any) -> None:
+    page = browser.new_page(color_scheme=scheme)
+    found: list[str] = []
+    for path in paths:
+        page.goto(f"{address}/{path}", wait_until="networkidle")
+        results = Axe().run(page)
+        found += [f"{path}: {rule['id']}: {rule['nodes'][0]['html'][:160]}" for rule in results.response["violations"]]
+    page.close()
+    assert found == []
+
+
+@pytest.mark.parametrize("words", ["port-forward", "rôle"])
+def test_search_finds(page: Page, address: str, words: str) -> None:
+    page.goto(address, wait_until="networkidle")
+    page.locator("label[for=__search]").first.click()
+    page.get_by_role("textbox", name=re.compile("Rech", re.IGNORECASE)).fill(words)
+    result = page.locator(".md-search-result__link").first
+    expect(result).to_be_visible()
+    expect(page.locator(".md-search-result__list mark").first).to_contain_text(re.compile(words[:4], re.IGNORECASE))
+
+
+def test_copy_gives_the_command_without_its_prompt(browser: Browser, address: str) -> None:
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(f"{address}/labs/tp5_proxy_socat/enonce/", wait_until="networkidle")
+    block = page.locator(".highlight", has_text="kubectl wait --for=condition=Ready").first
+    block.hover()
+    block.locator("button.md-clipboard, .md-code__button").first.click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.split("\n")[:2] == [
+        "kubectl apply -f proxy.yaml",
+        "kubectl wait --for=condition=Ready pod/pg-proxy --timeout=60s",
+    ]
+    assert "created" not in copied
+    context.close()
