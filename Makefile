@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock programs demo test findings fast lint site serve notebooks clean
+.PHONY: help setup lock programs test-programs demo test findings fast lint site serve notebooks clean
 
 SITE ?= site
 
@@ -30,11 +30,19 @@ lock: setup ## refait requirements.lock d’après pyproject.toml
 programs: setup
 	@$(BIN)/python -c 'import sys; from checks.local_cluster import engine; sys.exit(not engine.answering())' || $(BIN)/python -m cluster install
 
+# What the tests type and look at: a browser, a French grammar, PostgreSQL's client.
+TEST_PROGRAMS := chromium curl grammalecte-cli psql
+test-programs:
+	@missing=$$(for name in $(TEST_PROGRAMS); do command -v $$name >/dev/null || echo $${name/psql/postgresql-client}; done); \
+	test -z "$$missing" || { echo "→ programmes des tests :" $$missing >&2; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || \
+	echo "✘ Il manque, et les tests qui s’en servent seront sautés :" $$missing >&2
+
 demo: programs ## l’histoire entière, jouée sur un petit SSPCloud local
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cahier demo
 
 # A whole class plays on one small machine: a test that fails is played again (twice at most), by new people, and is told (R).
-test: lint programs ## tous les tests, sur un vrai cluster
+test: lint programs test-programs ## tous les tests, sur un vrai cluster
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal --reruns 2
 
 findings: programs ## écrit de nouveau les constats du corpus, à relire avec git diff
