@@ -27,8 +27,8 @@ _CONSOLE = re.compile(
 )
 _COMPLETED = re.compile(r"^<!-- fichiers: (?P<state>\w+) -->$", re.MULTILINE)
 _ADMONITION = re.compile(r'^(?:!!!|\?\?\?\+?) \w+ "(?P<title>[^"]*)"\n(?P<body>(?:    .*\n|\n(?=    ))*)', re.MULTILINE)
-_PAGE = re.compile(r"\(\.\./(\w+)/enonce\.md\)")
-_DOWNLOAD = re.compile(r"^.*\]\(\.\./\.\./notebooks/.*\n", re.MULTILINE)
+_PAGE = re.compile(r"\((?:\.\./)+(\w+)/enonce(?:\.md|/)\)")
+_DOWNLOAD = re.compile(r"^.*\]\((?:\.\./)+notebooks/.*\n", re.MULTILINE)
 _PASSWORD = re.compile(r"^Password\b.*:$", re.MULTILINE)
 
 
