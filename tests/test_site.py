@@ -6,7 +6,6 @@ import functools
 import os
 import re
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -37,21 +36,6 @@ def browser_type_launch_args() -> dict[str, Any]:
             pytest.fail(reason)
         pytest.skip(f"BROWSER TESTS SKIPPED: {reason}")
     return {"executable_path": chromium, "args": ["--no-sandbox"]}
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the site, built as `make site` builds it."""
-    folder = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        ["make", "--no-print-directory", "site", f"SITE={folder}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -142,7 +126,6 @@ def test_copy_gives_the_command_without_its_prompt(browser: Browser, address: st
     block.hover()
     block.locator("button.md-clipboard, .md-code__button").first.click()
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied.split() == (
-        "kubectl apply -f proxy.yaml kubectl wait --for=condition=Ready pod/pg-proxy --timeout=60s".split()
-    )
+    typed = ["kubectl apply -f proxy.yaml", "kubectl wait --for=condition=Ready pod/pg-proxy --timeout=60s"]
+    assert copied.split() == " ".join(typed).split()
     context.close()
