@@ -210,7 +210,7 @@ class Api:
         return Refused(f"Le cluster a répondu {status} : {said}", "", status)
 
     def everywhere(self, kind: str) -> Iterator[dict[str, Any]]:
-        """Objects of `kind` of all namespaces, page by page. Secrets and Namespaces: metadata only. Raises as `request`."""
+        """Objects of `kind` of all namespaces, page by page (Secret, Namespace: metadata only). Raises as `request`."""
         path = "/api/v1/namespaces" if kind == "Namespace" else _PATHS[kind].replace("/namespaces/{}", "")
         accept = _METADATA_ONLY if kind in ("Secret", "Namespace") else "application/json"
         query = {"limit": str(_PAGE)}

@@ -109,7 +109,14 @@ class LearnerView(LiveCluster):
     def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
         """Objects of the learner's namespace, out of the class's lists when they serve."""
         shared = self._inventory.objects(kind, self.namespace)
-        return super().objects(kind) if shared is None else shared
+        if shared is not None:
+            return shared
+        try:
+            return super().objects(kind)
+        except Refused:
+            if kind != "Secret":
+                raise
+            raise Unverifiable(_READ_ONLY.format("la liste des Secrets, que l’enseignant ne lit pas")) from None
 
     @property
     def user(self) -> str:
