@@ -220,7 +220,8 @@ def conclude(console: Console, grades: ClassGrades, folder: Path) -> None:
     count = {state: sum(each.state == state for each in grades.learners) for state in ("graded", "review", "absent")}
     console.print(
         f"{plural(len(grades.learners), 'personne')}, {len(grades.labs)} TP : "
-        f"{plural(count['graded'], 'entièrement notée')}, {count['review']} à revoir, {plural(count['absent'], 'absente')}."
+        f"{plural(count['graded'], 'entièrement notée')}, "
+        f"{count['review']} à revoir, {plural(count['absent'], 'absente')}."
     )
     names = {lab.name: lab.short_name for lab in grades.labs}
     for learner in grades.learners:

@@ -51,6 +51,7 @@ def grade_class(
     what the checker or the cluster had trouble with. Raises what interrupts it (KeyboardInterrupt), once the
     grades that had begun are kept.
     """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # marks are nobody else's
     store = Store(folder / WORK)
     store.sweep()
     if not resume:

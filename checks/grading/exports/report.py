@@ -12,6 +12,7 @@ from checks.grading.results import ClassGrades, LabGrade, LearnerGrades
 from checks.lab import Hop
 from checks.verdict import Status
 
+_EVERY_LAB = "Absents"
 _SAMPLES = 3  # findings shown for one mistake
 
 
@@ -89,7 +90,7 @@ def _mistakes(grades: ClassGrades) -> Sequence[Mistake]:
 
 def _nameless(finding: str, learner: LearnerGrades) -> str:
     """A finding without its person's names, so that the same mistake of two people reads the same."""
-    for name, words in ((learner.namespace, "NAMESPACE"), (learner.colleague, "COLLÈGUE")):
+    for name, words in ((learner.namespace, "‹namespace›"), (learner.colleague, "‹collègue›")):
         finding = finding.replace(name, words) if name else finding
     return finding
 
@@ -99,8 +100,10 @@ def _open(grades: ClassGrades) -> Sequence[Open]:
     found: dict[tuple[str, str], Open] = {}
     names = {lab.name: lab.short_name.upper() for lab in grades.labs}
     for learner in grades.learners:
-        for lab in learner.labs:
-            if lab.state != "graded":
-                reason = _nameless(lab.reason, learner)
-                found.setdefault((lab.lab, reason), Open(names[lab.lab], reason)).people.append(learner.name)
+        for lab in learner.labs[:1] if learner.state == "absent" else learner.labs:
+            if lab.state == "graded":
+                continue
+            name = _EVERY_LAB if learner.state == "absent" else names[lab.lab]
+            reason = _nameless(lab.reason, learner)
+            found.setdefault((name, reason), Open(name, reason)).people.append(learner.name)
     return sorted(found.values(), key=lambda each: (each.lab, -len(each.people), each.reason))

@@ -1,0 +1,97 @@
+"""A class graded for real, with the access of an administrator and of a teacher."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from checks.kubernetes_api import Api
+from checks.lab import find_lab
+from checks.local_cluster import people
+from checks.stage import Person, Stage
+
+
+@pytest.fixture(scope="module")
+def graded(new_person: Callable[..., Person], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A roster of three: one who has deployed the API, one with a mistake, one whose namespace does not exist."""
+    right, wrong, lab = new_person("n"), new_person("n"), find_lab("tp2")
+    stage = Stage(lab, right)
+    stage.apply(lab.files("solution"))
+    stage.run(lab.about.solution.commands[:1])
+    other = Stage(lab, wrong)
+    other.apply(lab.case_files("erreurs", "mauvaise_etiquette"))
+    roster = tmp_path_factory.mktemp("classe") / "classe.csv"
+    roster.write_text(
+        "identifiant;nom;prenom;email;namespace;collegue\n"
+        f"juste;Éluard;Zoé;zoe@exemple.fr;{right.namespace};{wrong.namespace}\n"
+        f"faux;Hôte;Noël;noel@exemple.fr;{wrong.namespace};{right.namespace}\n"
+        "absente;Nuit;Léa;lea@exemple.fr;user-n-existe-pas;\n",
+        encoding="utf-8",
+    )
+    return roster
+
+
+def _grade(roster: Path, folder: Path, kubeconfig: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *("cahier", "noter", str(roster), "--labs", "tp1,tp2"),
+            *("--sortie", str(folder), "--kubeconfig", str(kubeconfig), *options),
+        ],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+
+def _checks(folder: Path, index: int, lab: int) -> dict[str, str]:
+    grades = json.loads((folder / "notes.json").read_text(encoding="utf-8"))
+    return {check["id"]: check["status"] for check in grades["learners"][index]["labs"][lab]["checks"]}
+
+
+@pytest.mark.cluster
+def test_a_class_of_three(graded: Path, admin_kubeconfig: Path, tmp_path: Path) -> None:
+    done = _grade(graded, tmp_path, admin_kubeconfig)
+    assert done.returncode == 3, done
+    assert "ligne 4 : le namespace user-n-existe-pas n’existe pas" in done.stderr
+    assert "3 personnes, 2 TP" in done.stdout
+    grades = json.loads((tmp_path / "notes.json").read_text(encoding="utf-8"))
+    right, wrong, absent = grades["learners"]
+    assert [lab["state"] for lab in right["labs"]] == ["review", "review"]
+    assert (right["labs"][1]["points"], right["labs"][1]["points_open"]) == ("5", "5")
+    assert _checks(tmp_path, 0, 1) == {
+        "l_api_est_deployee": "passed",
+        "l_api_est_prete": "passed",
+        "l_api_repond_dans_son_pod": "passed",
+        "un_tunnel_ecoute_sur_votre_poste": "unverified",
+        "le_tunnel_mene_a_votre_api": "skipped",
+        "votre_api_repond_a_travers_le_tunnel": "skipped",
+    }
+    assert (wrong["labs"][1]["state"], wrong["labs"][1]["points"]) == ("graded", "0")
+    assert wrong["labs"][1]["checks"][0]["finding"].startswith("Aucun pod ne porte l’étiquette app=mon-api")
+    assert absent["state"] == "absent"
+    assert "failed" not in {*_checks(tmp_path, 0, 0).values(), *_checks(tmp_path, 1, 0).values()}
+    marks = (tmp_path / "notes-moodle.csv").read_text(encoding="utf-8").splitlines()
+    assert marks[1:] == ["juste,zoe@exemple.fr,,,", "faux,noel@exemple.fr,,0.00,", "absente,lea@exemple.fr,,,"]
+    before = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert _grade(graded, tmp_path, admin_kubeconfig, "--reprendre").returncode == 3
+    assert before == {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+@pytest.mark.cluster
+def test_the_smallest_rights_are_enough(graded: Path, admin: Api, admin_kubeconfig: Path, tmp_path: Path) -> None:
+    """Without the right to open a tunnel, what needs one is left to the teacher; nothing is in error."""
+    teacher = people.create_teacher(admin, admin_kubeconfig)
+    done = _grade(graded, tmp_path, teacher)
+    assert done.returncode == 3, done
+    assert _checks(tmp_path, 0, 1)["l_api_est_prete"] == "passed"
+    assert _checks(tmp_path, 0, 1)["l_api_repond_dans_son_pod"] == "unverified"
+    assert _checks(tmp_path, 1, 1)["l_api_est_deployee"] == "failed"
+    assert "error" not in {
+        status for index in (0, 1) for lab in (0, 1) for status in _checks(tmp_path, index, lab).values()
+    }
