@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from checks.kubernetes_api import Api
-from checks.lab import find_lab
+from checks.lab import Lab, all_labs, find_lab
 from checks.local_cluster import people
 from checks.stage import Person, Stage
 
@@ -35,10 +35,12 @@ def graded(new_person: Callable[..., Person], tmp_path_factory: pytest.TempPathF
     return roster
 
 
-def _grade(roster: Path, folder: Path, kubeconfig: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def _grade(
+    roster: Path, folder: Path, kubeconfig: Path, *options: str, labs: str = "tp1,tp2"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
-            *("cahier", "noter", str(roster), "--labs", "tp1,tp2"),
+            *("cahier", "noter", str(roster), "--labs", labs),
             *("--sortie", str(folder), "--kubeconfig", str(kubeconfig), *options),
         ],
         capture_output=True,
@@ -95,3 +97,48 @@ def test_the_smallest_rights_are_enough(graded: Path, admin: Api, admin_kubeconf
     assert "error" not in {
         status for index in (0, 1) for lab in (0, 1) for status in _checks(tmp_path, index, lab).values()
     }
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("who", ["prof", "admin"])
+@pytest.mark.parametrize("lab", list(all_labs()), ids=lambda lab: lab.short_name)
+def test_a_right_answer_is_never_wrong_from_afar(
+    lab: Lab,
+    who: str,
+    new_person: Callable[..., Person],
+    admin: Api,
+    admin_kubeconfig: Path,
+    tmp_path: Path,
+) -> None:
+    """What cannot be seen is left open; nothing of the learner's is touched; the checker has no trouble."""
+    learner, colleague = new_person("n"), new_person("n")
+    stage = Stage(lab, learner, colleague)
+    try:
+        stage.run(lab.about.setup.colleague_commands, colleague)
+        stage.run(lab.about.setup.commands)
+        stage.apply(lab.files("solution"))
+        stage.run([each for each in lab.about.solution.commands if not each.endswith("&")])
+        before = _pods(admin, learner.namespace)
+        roster = tmp_path / "classe.csv"
+        roster.write_text(
+            "identifiant,nom,prenom,email,namespace,collegue\n"
+            f"un,Un,Une,un@exemple.fr,{learner.namespace},{colleague.namespace}\n",
+            encoding="utf-8",
+        )
+        kubeconfig = admin_kubeconfig if who == "admin" else people.create_teacher(admin, admin_kubeconfig)
+        done = _grade(roster, tmp_path / "notes", kubeconfig, labs=lab.name)
+        assert done.returncode in (0, 3), done
+        grades = json.loads((tmp_path / "notes" / "notes.json").read_text(encoding="utf-8"))
+        found = grades["learners"][0]["labs"][0]
+        told = [(check["id"], check["status"], check["finding"]) for check in found["checks"]]
+        assert {"failed", "error"}.isdisjoint(_checks(tmp_path / "notes", 0, 0).values()), told
+        assert found["checks"], found
+        assert _pods(admin, learner.namespace) == before
+    finally:
+        stage.close()
+        for person in (learner, colleague):
+            people.remove_person(admin, person.namespace.removeprefix("user-"))
+
+
+def _pods(admin: Api, namespace: str) -> set[str]:
+    return {item["metadata"]["uid"] for item in admin.request("GET", f"/api/v1/namespaces/{namespace}/pods")["items"]}

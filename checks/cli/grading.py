@@ -127,19 +127,18 @@ def grade_live(
     from checks.grading.view import LiveVerifier
     from checks.kubernetes_api import Api
 
-    console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+    console, errors = (
+        Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True) for stderr in (False, True)
+    )
     verify = LiveVerifier(Api(kubeconfig), learners)
-    for learner in verify.absent:
-        errors.print(
-            f"? {roster.name}, ligne {learner.line} : le namespace {learner.namespace} n’existe pas ; "
-            f"{learner.identifier} sera sans note.",
-            style="yellow",
-        )
-    for learner in verify.alone:
-        errors.print(
-            f"? {roster.name}, ligne {learner.line} : le namespace du collègue, {learner.colleague}, n’existe pas.",
-            style="yellow",
-        )
+    for learner in learners:
+        where = f"? {roster.name}, ligne {learner.line} : le namespace"
+        if learner.namespace in verify.missing:
+            errors.print(
+                f"{where} {learner.namespace} n’existe pas ; {learner.identifier} sera sans note.", style="yellow"
+            )
+        if learner.colleague in verify.missing:
+            errors.print(f"{where} du collègue, {learner.colleague}, n’existe pas.", style="yellow")
     grades = with_progress(errors, learners, labs, verify, folder, resume=resume, workers=workers)
     try:
         write_all(folder, grades, {lab.name: lab.about.path for lab in labs})
@@ -194,7 +193,6 @@ def with_progress(
                 nonlocal count
                 count += 1
                 if kept:  # an estimate is made of what is really done now
-                    progress.update(task, completed=count)
                     progress.reset(task, total=len(learners) * len(labs), completed=count)
                 else:
                     progress.advance(task)

@@ -200,21 +200,18 @@ class LiveVerifier:
         self._inventory = Inventory(
             api, {name for each in learners for name in (each.namespace, each.colleague) if name}
         )
-        gone = self._inventory.missing()
-        self.absent: Sequence[Learner] = [learner for learner in learners if learner.namespace in gone]
-        """Learners whose namespace is not on the cluster."""
-        self.alone: Sequence[Learner] = [learner for learner in learners if learner.colleague in gone]
-        """Learners whose colleague's namespace is not on the cluster."""
+        self.missing = self._inventory.missing()
+        """Namespaces of learners and colleagues that are not on the cluster."""
 
     def __call__(self, learner: Learner, lab: Lab) -> Verdict:
         """The verdict of one lab. Raises CahierError."""
-        if learner in self.absent:
+        if learner.namespace in self.missing:
             raise NamespaceMissing(f"Le namespace {learner.namespace} n’existe pas sur ce cluster.")
         view = LearnerView(self._api, self._inventory, learner.namespace, learner.colleague or None)
         if lab.about.colleague == "required":
             if not learner.colleague:
                 raise Unverifiable("Ce TP se fait à deux, et la liste de classe ne donne pas de collègue.")
-            if learner in self.alone:
+            if learner.colleague in self.missing:
                 raise Unverifiable(f"Le namespace du collègue, {learner.colleague}, n’existe pas sur ce cluster.")
         verdict, _findings = run(lab, view, refresh=view.refresh, seconds=_SETTLES)
         return verdict
