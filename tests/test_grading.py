@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+from rich.console import Console
 from typer.testing import CliRunner
 
 from checks.cli.application import app
+from checks.cli.grading import with_progress
 from checks.errors import AccessError, Unverifiable, UsageError
 from checks.grading.exports import write_all
 from checks.grading.grade import NamespaceMissing, Verify, grade_class
@@ -218,7 +224,7 @@ def test_a_torn_or_foreign_file_is_graded_again(tmp_path: Path, whole: dict[str,
     (kept / "e0" / "tp2_port_forward.json").write_bytes(b'{"key": "')
     (kept / "e1" / "tp2_port_forward.json").write_bytes(b"")
     (kept / "e6" / "tp2_port_forward.json").write_bytes((kept / "e7" / "tp2_port_forward.json").read_bytes())
-    (kept / "e2" / ".tp2_port_forward.json-half").write_bytes(b"torn")
+    (kept / "e2" / ".x1.cahier-en-cours").write_bytes(b"torn")
     (tmp_path / "rapport.html").write_bytes(b"half")
     last = Interrupted(10_000)
     run(tmp_path, last, resume=True)
@@ -254,6 +260,38 @@ def test_a_lost_cluster_is_asked_again(tmp_path: Path, whole: dict[str, bytes]) 
     assert files(tmp_path) == whole
 
 
+SLOWLY = """
+import sys, time
+from pathlib import Path
+from tests.test_grading import mixed, run
+
+def slowly(who, lab):
+    time.sleep(0.03)
+    return mixed(who, lab)
+
+run(Path(sys.argv[1]), slowly, resume=sys.argv[2] == "resume")
+"""
+
+
+def test_killed_at_random_moments_then_resumed(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    """A kill, which nothing can catch, at a moment of the grading or of the writing, told by the files that are there."""
+    chance = random.Random(11)
+    seen = []
+    for turn, wanted in enumerate(sorted(chance.sample(range(1, len(CLASS) * len(LABS) + 12), 8))):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SLOWLY, str(tmp_path), "resume" if turn else "anew"],
+            cwd=Path(__file__).parents[1],
+            stderr=subprocess.DEVNULL,
+        )
+        while process.poll() is None and sum(path.is_file() for path in tmp_path.rglob("*")) < wanted:
+            time.sleep(0.002)
+        process.kill()
+        seen.append((process.wait(), sum(path.is_file() for path in tmp_path.rglob("*"))))
+    assert any(code < 0 and count for code, count in seen), seen  # one at least was killed at work
+    run(tmp_path, resume=True)
+    assert files(tmp_path) == whole
+
+
 # -- the commands -------------------------------------------------------------------------------------------------
 
 
@@ -278,12 +316,6 @@ def test_unknown_labs_and_a_bad_roster_are_told_before_anything_is_asked(tmp_pat
 
 
 def test_an_interruption_says_how_to_continue(tmp_path: Path) -> None:
-    import io
-
-    from rich.console import Console
-
-    from checks.cli.grading import with_progress
-
     said = io.StringIO()
     with pytest.raises(KeyboardInterrupt):
         with_progress(Console(file=said, width=200), CLASS, LABS, Interrupted(5), tmp_path, resume=False, workers=2)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,20 +38,16 @@ def graded(new_person: Callable[..., Person], tmp_path_factory: pytest.TempPathF
     return roster
 
 
+def _command(roster: Path, folder: Path, kubeconfig: Path, labs: str = "tp1,tp2") -> list[str]:
+    options = {"--labs": labs, "--sortie": str(folder), "--kubeconfig": str(kubeconfig)}
+    return ["cahier", "noter", str(roster), *(word for option in options.items() for word in option)]
+
+
 def _grade(
     roster: Path, folder: Path, kubeconfig: Path, *options: str, labs: str = "tp1,tp2"
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            *("cahier", "noter", str(roster), "--labs", labs),
-            *("--sortie", str(folder), "--kubeconfig", str(kubeconfig), *options),
-        ],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
+    command = [*_command(roster, folder, kubeconfig, labs), *options]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False)
 
 
 def _checks(folder: Path, index: int, lab: int) -> dict[str, str]:
@@ -80,9 +79,36 @@ def test_a_class_of_three(graded: Path, admin_kubeconfig: Path, tmp_path: Path) 
     assert "failed" not in {*_checks(tmp_path, 0, 0).values(), *_checks(tmp_path, 1, 0).values()}
     marks = (tmp_path / "notes-moodle.csv").read_text(encoding="utf-8").splitlines()
     assert marks[1:] == ["juste,zoe@exemple.fr,,,", "faux,noel@exemple.fr,,0.00,", "absente,lea@exemple.fr,,,"]
-    before = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    before = _files(tmp_path)
     assert _grade(graded, tmp_path, admin_kubeconfig, "--reprendre").returncode == 3
-    assert before == {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert _files(tmp_path) == before
+
+
+@pytest.mark.cluster
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT is POSIX")
+def test_ctrl_c_then_resume(graded: Path, admin_kubeconfig: Path, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    _grade(graded, whole, admin_kubeconfig)
+    process = subprocess.Popen(
+        [*_command(graded, cut, admin_kubeconfig), "--paralleles", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    while process.poll() is None and not list(cut.glob(".travail/*/*.json")):
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    _out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Déjà noté et gardé" in err
+    assert not (cut / "notes.json").exists()
+    assert _grade(graded, cut, admin_kubeconfig, "--reprendre").returncode == 3
+    assert _files(cut) == _files(whole)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.cluster

@@ -15,6 +15,7 @@ from checks.grading.results import (
     from_verdict,
     lab_info,
     of_learner,
+    sweep,
     without_verdict,
 )
 from checks.grading.roster import Learner
@@ -53,7 +54,7 @@ def grade_class(
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # marks are nobody else's
     store = Store(folder / WORK)
-    store.sweep()
+    sweep(folder)
     if not resume:
         store.clear()
     grades: dict[tuple[str, str], LabGrade] = {}

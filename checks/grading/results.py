@@ -17,6 +17,8 @@ from checks.grading.roster import Learner
 from checks.lab import Lab
 from checks.verdict import CheckResult, Status, Verdict
 
+_HALF_WRITTEN = ".cahier-en-cours"
+
 Points = Annotated[str, msgspec.Meta(pattern=r"^\d+(/\d+)?$")]
 """Exact points: an integer, or a fraction in lowest terms such as 7/2."""
 
@@ -210,11 +212,6 @@ class Store:
         for file in self._folder.glob("*/*.json"):
             file.unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        """Remove what a killed run was writing."""
-        for file in self._folder.glob("*/.*"):
-            file.unlink(missing_ok=True)
-
     def read(self, learner: Learner, lab: Lab) -> LabGrade | None:
         """The grade of that learner and lab as they are now, None when it has to be made."""
         try:
@@ -242,10 +239,16 @@ def _key(learner: Learner, lab: Lab) -> str:
     return hashlib.sha256(msgspec.json.encode(what)).hexdigest()
 
 
+def sweep(folder: Path) -> None:
+    """Remove what a killed run was writing below `folder`."""
+    for file in folder.rglob(f".*{_HALF_WRITTEN}"):
+        file.unlink(missing_ok=True)
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file at once or not at all, for its owner's eyes only; its folder is made when missing."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mkstemp: mode 0600
+    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=_HALF_WRITTEN)  # mkstemp: mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

@@ -35,7 +35,6 @@
     if (target && target.matches("details")) { target.open = true; target.scrollIntoView(); target.querySelector("summary").focus(); }
   };
   addEventListener("hashchange", reveal);
-  addEventListener("beforeprint", () => document.querySelectorAll("details.person").forEach(each => { each.open = true; }));
   search.addEventListener("input", show);
   state.addEventListener("change", show);
   document.getElementById("tools").hidden = false;
