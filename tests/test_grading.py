@@ -274,7 +274,7 @@ run(Path(sys.argv[1]), slowly, resume=sys.argv[2] == "resume")
 
 
 def test_killed_at_random_moments_then_resumed(tmp_path: Path, whole: dict[str, bytes]) -> None:
-    """A kill, which nothing can catch, at a moment of the grading or of the writing, told by the files that are there."""
+    """A kill, which nothing can catch, while grading or writing: the moment is a number of files."""
     chance = random.Random(11)
     seen = []
     for turn, wanted in enumerate(sorted(chance.sample(range(1, len(CLASS) * len(LABS) + 12), 8))):

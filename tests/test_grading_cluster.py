@@ -126,6 +126,20 @@ def test_the_smallest_rights_are_enough(graded: Path, admin: Api, admin_kubeconf
 
 
 @pytest.mark.cluster
+def test_rights_that_fall_short_are_told_and_make_no_zero(
+    graded: Path, new_person: Callable[..., Person], tmp_path: Path
+) -> None:
+    done = _grade(graded, tmp_path, new_person("n").kubeconfig)
+    assert done.returncode == 3, done
+    assert "Traceback" not in done.stderr
+    grades = json.loads((tmp_path / "notes.json").read_text(encoding="utf-8"))
+    for learner in grades["learners"]:
+        assert learner["state"] == "review"
+        assert {lab["points"] for lab in learner["labs"]} == {"0"}
+        assert "Vos droits ne suffisent pas pour lire le namespace" in learner["labs"][1]["reason"]
+
+
+@pytest.mark.cluster
 @pytest.mark.parametrize("who", ["prof", "admin"])
 @pytest.mark.parametrize("lab", list(all_labs()), ids=lambda lab: lab.short_name)
 def test_a_right_answer_is_never_wrong_from_afar(

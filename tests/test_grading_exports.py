@@ -176,7 +176,7 @@ def test_a_worksheet_keeps_its_scale_sign_and_separator() -> None:
         ("", "est vide"),
         ("Identifiant,Nom complet\n", "pas de colonne « Note »"),
         ("Identifiant,Note\nParticipant 1,\n", "devoir anonyme"),
-        ("Adresse de courriel,Note\nzoe@exemple.fr\n", "1 cellules au lieu de 2"),
+        ("Adresse de courriel,Note\nzoe@exemple.fr\n", "n’est pas celui de l’en-tête"),
         ("Adresse de courriel,Note,Note maximale\nzoe@exemple.fr,,Excellent\n", "n’est pas un nombre"),
         ('Adresse de courriel,Note\n"zoe@exemple.fr"x,\n', "guillemets"),
     ],

@@ -102,6 +102,12 @@ def test_a_roster_that_is_none(text: str, words: str) -> None:
     assert words in str(problems[0])
 
 
+def test_a_missing_column_does_not_hide_what_else_is_wrong() -> None:
+    learners, problems = parse_roster("identifiant,nom,prenom,email,namespace\na,b,c,d,user-a\na,b,c,d@e.fr,E\n")
+    assert learners == []
+    assert [problem.line for problem in problems] == [1, 2, 3, 3]
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

@@ -35,8 +35,11 @@ def register(app: typer.Typer) -> None:
 def rights() -> None:
     """Écrire le plus petit ClusterRole dont « noter » a besoin.
 
-    Il ne permet que de lire, et aucun Secret. Exemple, en administrateur du cluster :
+    Il ne permet que de lire, et aucun Secret. En administrateur du cluster, pour l’enseignant oidc-prof :
+
     cahier droits-enseignant | kubectl apply -f -
+
+    kubectl create clusterrolebinding cahier-enseignant --clusterrole=cahier-enseignant --user=oidc-prof
     """
     from checks.local_cluster.people import teacher_role
 

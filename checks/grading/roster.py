@@ -118,7 +118,7 @@ def parse_roster(text: str) -> tuple[Sequence[Learner], Sequence[Problem]]:
     twice = sorted({column for column in COLUMNS if columns.count(column) > 1})
     if twice:
         problems.append(Problem(line, f"{_listed('la colonne', 'les colonnes', twice)} figure deux fois."))
-    if missing or twice:
+    if missing == [*COLUMNS] or twice:
         return [], problems
     learners = []
     for line, cells in records:
@@ -126,23 +126,19 @@ def parse_roster(text: str) -> tuple[Sequence[Learner], Sequence[Problem]]:
             problems.append(
                 Problem(
                     line,
-                    f"{len(cells)} cellules au lieu de {len(columns)} : il y a un séparateur de trop ou de moins, ou "
-                    "un nom qui en contient doit être entre guillemets.",
+                    f"{len(cells)} {'cellules' if len(cells) > 1 else 'cellule'} au lieu de {len(columns)} : il y a un "
+                    "séparateur de trop ou de moins, ou un nom qui en contient doit être entre guillemets.",
                 )
             )
             continue
         row = {column: _clean(cell) for column, cell in zip(columns, cells, strict=True) if column in COLUMNS}
         problems += [Problem(line, message) for message in _row_problems(row)]
-        learners.append(
-            Learner(
-                row["identifiant"], row["nom"], row["prenom"], row["email"], row["namespace"], row["collegue"], line
-            )
-        )
+        learners.append(Learner(*(row.get(column, "") for column in COLUMNS), line=line))
     if not learners and not problems:
         problems.append(Problem(line, "il n’y a personne sous l’en-tête."))
     for name, of in _UNIQUE.items():
         problems += _duplicates(name, of, learners)
-    return learners, sorted(problems, key=lambda problem: problem.line)
+    return [] if missing else learners, sorted(problems, key=lambda problem: problem.line)
 
 
 def _records(text: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
@@ -162,10 +158,10 @@ def _records(text: str, problems: list[Problem]) -> Iterator[tuple[int, list[str
 
 
 def _row_problems(row: Mapping[str, str]) -> Iterator[str]:
-    for column in COLUMNS:
-        if not row[column] and column not in _MAY_BE_EMPTY:
+    for column, value in row.items():  # those that the roster has
+        if not value and column not in _MAY_BE_EMPTY:
             yield f"{column} est vide."
-    identifier, email, namespace, colleague = (row[name] for name in ("identifiant", "email", "namespace", "collegue"))
+    identifier, _last, _first, email, namespace, colleague = (row.get(column, "") for column in COLUMNS)
     if identifier and not _IDENTIFIER.fullmatch(identifier):
         yield (
             f"l’identifiant « {identifier} » ne convient pas : au plus 64 lettres sans accent, chiffres, « . », « _ », "

@@ -118,6 +118,14 @@ class LearnerView(LiveCluster):
                 raise
             raise Unverifiable(_READ_ONLY.format("la liste des Secrets, que l’enseignant ne lit pas")) from None
 
+    def _namespace_problem(self, refusal: Refused) -> Refused:
+        """The teacher's own rights fall short: it says nothing of the learner."""
+        return Refused(
+            f"Vos droits ne suffisent pas pour lire le namespace {self.namespace} : {refusal.message}",
+            "Faites-vous donner les droits que montre « cahier droits-enseignant », puis relancez avec --reprendre.",
+            refusal.status,
+        )
+
     @property
     def user(self) -> str:
         """The owner of the namespace, as its own binding names them. Raises Unverifiable."""

@@ -115,7 +115,8 @@ class _Sheet:
         for line, cells in self.rows:
             if len(cells) != len(header):
                 raise UsageError(
-                    f"{name}, ligne {line} : {len(cells)} cellules au lieu de {len(header)}. Rien n’y a été écrit.",
+                    f"{name}, ligne {line} : le nombre de cellules ({len(cells)}) n’est pas celui de l’en-tête "
+                    f"({len(header)}). Rien n’y a été écrit.",
                     _DOWNLOAD,
                 )
 
