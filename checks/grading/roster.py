@@ -133,7 +133,7 @@ def parse_roster(text: str) -> tuple[Sequence[Learner], Sequence[Problem]]:
             continue
         row = {column: _clean(cell) for column, cell in zip(columns, cells, strict=True) if column in COLUMNS}
         problems += [Problem(line, message) for message in _row_problems(row)]
-        learners.append(Learner(*(row.get(column, "") for column in COLUMNS), line=line))
+        learners.append(_learner(row, line))
     if not learners and not problems:
         problems.append(Problem(line, "il n’y a personne sous l’en-tête."))
     for name, of in _UNIQUE.items():
@@ -155,6 +155,11 @@ def _records(text: str, problems: list[Problem]) -> Iterator[tuple[int, list[str
             return
         if any(cell.strip() for cell in record):
             yield line, record
+
+
+def _learner(row: Mapping[str, str], line: int) -> Learner:
+    identifier, last, first, email, namespace, colleague = (row.get(column, "") for column in COLUMNS)
+    return Learner(identifier, last, first, email, namespace, colleague, line)
 
 
 def _row_problems(row: Mapping[str, str]) -> Iterator[str]:
