@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from checks import __version__
-from checks.cli import catalogue, cluster, labs, play, verify
+from checks.cli import catalogue, cluster, grading, labs, play, verify
 from checks.cli.french import Group
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.add_typer(catalogue.app, name="catalogue", rich_help_panel="Petit SSPCloud l
 labs.register(app)
 verify.register(app)
 play.register(app)
+grading.register(app)
 
 
 def _version(value: bool) -> None:
