@@ -34,7 +34,7 @@ def _translate(command: TyperCommand | TyperGroup, context: typer.Context) -> No
         if parameter.name in _COMPLETION and hasattr(parameter, "help"):
             parameter.help = _COMPLETION[parameter.name]
         if isinstance(parameter, TyperArgument) or getattr(parameter, "is_flag", False):
-            parameter.display_type_rich = _no_type  # type: ignore[method-assign]  # <str>, <bool>: for programmers
+            parameter.display_type_rich = _no_type  # type: ignore[attr-defined]  # <str>, <bool>
     if command.help:  # a paragraph of the docstring is one for the terminal, whatever lines it was written on
         command.help = "\n\n".join(" ".join(words.split()) for words in command.help.split("\n\n"))
 
