@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from checks.stage import Person
 from tests.terminal import Answer, Terminal, matches
 
 _CONSOLE = re.compile(r'console(?: title="(?P<terminal>[^"\n]*)")?[ \t]*\n')
+_LOOKS = re.compile(r"kubectl (?:get|describe|logs|wait) ")
+_LOOK_AGAIN_SECONDS = 20.0
 _PEOPLE = re.compile(r"\b(alice|bob|chloe)\b")
 
 
@@ -72,9 +75,12 @@ def _blocks(run: Play) -> Callable[[Document], Iterator[Region]]:
         source, title = example.parsed
         terminal = run.terminal(title or "")
         for command in commands(source):
-            answer = terminal.type(command)
+            trouble = _difference(command, terminal.type(command))
             run.commands_run += 1
-            trouble = _difference(command, answer)
+            again = time.monotonic() + _LOOK_AGAIN_SECONDS
+            while trouble and _LOOKS.search(command.typed) and time.monotonic() < again:
+                time.sleep(1)  # as a reader would: what was asked for takes a moment to be there
+                trouble = _difference(command, terminal.type(command))
             if trouble:
                 return f"line {example.line + 1 + command.line}: $ {command.typed}\n{trouble}"
         return None
