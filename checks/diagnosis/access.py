@@ -41,15 +41,19 @@ NEEDED = (
 )
 
 
+def within_skew(kubectl: KubectlVersion, server: tuple[int, int]) -> bool:
+    """Whether Kubernetes promises that this kubectl suits a `server` of that version: one minor version either way."""
+    return kubectl.major == server[0] and abs(kubectl.minor - server[1]) <= 1
+
+
 def unsuited_kubectl(kubectl: KubectlVersion, server: tuple[int, int]) -> Diagnostic | None:
     """What is wrong when this kubectl is too old for a `server` of that version; None when it suits.
 
-    Kubernetes promises one minor version either way; a kubectl further away still speaks the stable APIs of the labs,
-    so that only one that also lacks a command of theirs is refused.
+    A kubectl out of the skew still speaks the stable APIs of the labs: only one that also lacks a command of theirs
+    is refused.
     """
     version = (kubectl.major, kubectl.minor)
-    within = version[0] == server[0] and abs(version[1] - server[1]) <= 1
-    if within or version >= OLDEST_KUBECTL:
+    if within_skew(kubectl, server) or version >= OLDEST_KUBECTL:
         return None
     return Diagnostic(
         finding=f"Votre kubectl est en version {version[0]}.{version[1]}, le cluster en {server[0]}.{server[1]} : "
