@@ -26,7 +26,9 @@ def register(app: typer.Typer) -> None:
 def diagnose(
     with_policies: Annotated[
         bool,
-        typer.Option("--reseau", help="Essayer aussi si le cluster applique les NetworkPolicies (place quatre pods)."),
+        typer.Option(
+            "--reseau", help="Essayer aussi si le cluster applique les NetworkPolicies (place quelques pods)."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Écrire le diagnostic en JSON (schéma 1).")] = False,
     namespace: Namespace = None,

@@ -48,7 +48,7 @@ def configuration(explicit: str | None) -> Answer:
     if opened:
         return failed(
             f"{_listed(opened)} peut être lu par tous les comptes de ce poste.",
-            "Fermez ce fichier aux autres :",
+            "Fermez ce fichier aux autres (sous WSL2, copiez-le d’abord hors de /mnt/c) :",
             *(f"chmod 600 {shlex.quote(str(path))}" for path in opened),
             cause="Il contient votre jeton ou votre clé : qui le lit agit à votre place.",
         )

@@ -14,13 +14,13 @@ from checks import kubeconfig
 from checks.doctor import access, machine, network, tools
 from checks.doctor.lines import Answer, Diagnosis, Line, State, ask, depends_on, diagnosis, trouble, unverified
 from checks.doctor.waiting import QUESTION_SECONDS, begin, within
-from checks.errors import AccessError
+from checks.errors import AccessError, UsageError
 from checks.facts import Credentials
 from checks.kubernetes_api import LiveCluster
 from checks.local_cluster import engine
 from checks.machine import LocalMachine
 
-_PATIENCE = 20.0  # seconds from the beginning: programs of this machine that have not answered by then never will
+_PATIENCE = 21.0  # seconds from the beginning: a program of this machine that is silent for twenty is ended
 _BEHIND_THE_WAY = ("identity", "namespace", "rights", "quota", "policies", "skew")
 
 
@@ -69,7 +69,7 @@ class Examination:
     def _credentials(self) -> Credentials | None:
         try:
             return kubeconfig.read(self.kubeconfig_path)
-        except (AccessError, OSError):
+        except Exception:  # told by the lines that read it again
             return None
 
     def _local_cluster(self, credentials: Credentials | None) -> None:
@@ -88,7 +88,7 @@ class Examination:
 
     def _without_cluster(self) -> None:
         configuration = {line.id: line.status for line in list(self.lines) if line.id in ("kubeconfig", "context")}
-        first = "context" if configuration.get("context") is State.FAILED else "kubeconfig"
+        first = "kubeconfig" if configuration["context"] is State.SKIPPED else "context"
         self._ask("proxy", lambda: network.proxy(None))
         self._all(("lifetime", "dns", "tcp", "tls", "clock", *_BEHIND_THE_WAY), depends_on(first))
 
@@ -102,22 +102,14 @@ class Examination:
         except ValueError:
             self._all(("dns", "tcp", "tls", "clock", *_BEHIND_THE_WAY), depends_on("context"))
             return
-        blocked = ""
-        for identifier, question in (
-            ("dns", lambda: network.dns(road)),
-            ("tcp", lambda: network.tcp(road)),
-            ("tls", lambda: network.tls(cluster.api, road)),
-        ):
-            if blocked:
-                self._all((identifier,), depends_on(blocked))
-            elif self._ask(identifier, question) is State.FAILED:
-                blocked = identifier
-        if blocked in ("dns", "tcp"):
-            self._all(("clock", *_BEHIND_THE_WAY), depends_on(blocked))
-            return
+        for identifier, step in (("dns", network.dns), ("tcp", network.tcp)):
+            if self._ask(identifier, partial(step, road)) is State.FAILED:
+                behind = ("tcp", "tls", "clock") if identifier == "dns" else ("tls", "clock")
+                self._all((*behind, *_BEHIND_THE_WAY), depends_on(identifier))
+                return
         background.append(begin(partial(self._ask, "clock", lambda: network.clock(cluster.api))))
-        if blocked:
-            self._all(_BEHIND_THE_WAY, depends_on(blocked))
+        if self._ask("tls", lambda: network.tls(cluster.api, road)) is State.FAILED:
+            self._all(_BEHIND_THE_WAY, depends_on("tls"))
         else:
             self._inside(cluster, background)
 
@@ -133,6 +125,8 @@ class Examination:
                     seconds=QUESTION_SECONDS,
                 ),
             )
+        except UsageError:
+            raise
         except AccessError as error:
             self._all(("identity",), trouble(error))
         except TimeoutError:
@@ -143,6 +137,8 @@ class Examination:
                     "Lancez « kubectl auth whoami » : il attend peut-être une réponse de vous.",
                 ),
             )
+        except Exception as error:
+            self._all(("identity",), unverified(f"Votre configuration n’a pas pu être employée ({error})."))
         self._ask("proxy", lambda: network.proxy(None))
         others = [identifier for identifier in _BEHIND_THE_WAY if identifier != "identity"]
         self._all(("dns", "tcp", "tls", "clock", *others), depends_on("identity"))

@@ -140,7 +140,7 @@ def engines(found: Sequence[Engine | Trouble], needed: bool) -> Answer:
     working = [one for one in found if isinstance(one, Engine)]
     troubles = [one for one in found if isinstance(one, Trouble)]
     if working:
-        told = [f"{one.title} {one.version}".strip() + " répond" for one in working]
+        told = [f"{one.title[0].upper()}{one.title[1:]} {one.version}".strip() + " répond" for one in working]
         told += [one.message.rstrip(".") for one in troubles]
         return passed("".join(f"{words}. " for words in told).strip())
     if troubles:

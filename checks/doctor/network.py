@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from checks import proxies
-from checks.doctor.lines import Answer, failed, passed, skipped, unverified
+from checks.doctor.lines import Answer, depends_on, failed, passed, skipped, unverified
 from checks.doctor.machine import is_local
 from checks.doctor.waiting import QUESTION_SECONDS, within
 from checks.errors import Unverifiable
@@ -26,7 +26,7 @@ from checks.kubernetes_api import RENEW, Api
 _PORTS = {"https": 443, "http": 80}
 _CLOCK_TOLERANCE = timedelta(seconds=30)
 _VARIABLES = "HTTPS_PROXY, NO_PROXY"
-_EXPIRED, _NOT_YET, _WRONG_NAME = 10, 9, 62  # OpenSSL's X509_V_ERR_…
+_EXPIRED, _NOT_YET, _WRONG_NAMES = 10, 9, (62, 64)  # OpenSSL's X509_V_ERR_…: a name, an address
 _NETWORK = "Vérifiez le réseau : êtes-vous en ligne ? faut-il un VPN, ou un proxy (variable HTTPS_PROXY) ?"
 _LOCAL = "Le cluster local est arrêté, ou votre configuration vise un ancien cluster :"
 
@@ -42,6 +42,11 @@ class Way:
     proxy: str = ""
     local: bool = False
     """Whether the API server is on this machine."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether its steps can be told apart: no proxy, or one that is spoken to without encryption."""
+        return urlsplit(self.proxy).scheme in ("", "http")
 
     @property
     def named(self) -> str:
@@ -147,7 +152,7 @@ def dns(road: Way) -> Answer:
 
 def tcp(road: Way) -> Answer:
     """Whether a connection opens; through a proxy, whether it lets us through to the API server."""
-    if urlsplit(road.proxy).scheme not in ("", "http"):
+    if not road.plain:
         return unverified(f"Le chemin passe par {proxies.shown(road.proxy)} : il n’est pas examiné pas à pas.")
     began = time.monotonic()
     remedy, commands = _other_way(road)
@@ -197,6 +202,8 @@ def tls(api: Api, road: Way) -> Answer:
     """Whether the connection is encrypted, by a certificate that the configuration trusts."""
     if urlsplit(api.server).scheme != "https":
         return skipped(f"{api.server} n’est pas en https:// : rien n’est chiffré.")
+    if not road.plain:
+        return depends_on("tcp")
     context, name = api.tls()
     try:
         with _encrypted(road, context, name) as connection:
@@ -240,7 +247,7 @@ def _untrusted(api: Api, road: Way, name: str, error: ssl.SSLCertVerificationErr
             "Si cette heure est fausse, réglez-la (ligne « Heure »). Sinon, le certificat est à renouveler par ceux "
             "qui administrent le cluster ; s’il est local : cahier cluster supprimer, puis cahier cluster creer",
         )
-    if error.verify_code == _WRONG_NAME:
+    if error.verify_code in _WRONG_NAMES:
         return failed(
             f"Le certificat du serveur n’est pas au nom de « {name} » : votre configuration vise une autre adresse que "
             "celle du cluster.",
@@ -318,7 +325,7 @@ def _duration(span: timedelta) -> str:
 # -- NetworkPolicy ------------------------------------------------------------------------------------------------
 
 POLICIES_NOT_TRIED = skipped(
-    "Non essayé : il faut placer quatre pods un instant. Pour savoir si ce cluster applique les NetworkPolicies :",
+    "Non essayé : il faut placer quelques pods un instant. Pour savoir si ce cluster applique les NetworkPolicies :",
     "",
     "cahier diagnostiquer --reseau",
 )

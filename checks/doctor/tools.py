@@ -70,7 +70,7 @@ def kubectl(machine: Machine) -> Answer:
         )
     if (version.major, version.minor) < OLDEST_KUBECTL:
         return failed(
-            f"kubectl {version.major}.{version.minor} ({shown(version.path)}) : cette version est trop ancienne pour les TP.",
+            f"kubectl {version.major}.{version.minor} ({shown(version.path)}) est trop ancien pour les TP.",
             f"Installez-en un plus récent : {_INSTALL}",
             cause="Des commandes des TP, comme « kubectl auth whoami », n’existent qu’à partir de la version "
             f"{OLDEST_KUBECTL[0]}.{OLDEST_KUBECTL[1]}.",
