@@ -21,8 +21,10 @@ import jsonschema
 import psutil
 import pytest
 import yaml
+from kubernetes.config import incluster_config
 from typer.testing import CliRunner
 
+from checks import kubeconfig
 from checks.cli.application import app
 from checks.doctor import examination, machine, tools
 from checks.doctor.lines import Answer, Diagnosis, Line, State, ask, diagnosis, json_schema, passed
@@ -381,6 +383,29 @@ def test_a_service_account_is_told_so(terminal: Terminal, api: Pretender, own: P
     assert said.statuses("identity", "namespace", "rights") == ["passed"] * 3
     assert "ServiceAccount « vscode-python-1 »" in said.lines["identity"]["found"]
     assert "service VSCode" in said.lines["identity"]["found"]
+
+
+def test_inside_a_pod(terminal: Terminal, api: Pretender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = tmp_path / "serviceaccount"
+    account.mkdir()
+    (account / "token").write_text(_token(timedelta(minutes=5)))
+    (account / "namespace").write_text("user-alice")
+    (account / "ca.crt").write_bytes(api.authority)
+    monkeypatch.setattr(kubeconfig, "SERVICE_ACCOUNT", account)
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(account / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(account / "ca.crt"))
+    api.answers.user = "system:serviceaccount:user-alice:vscode-python-1"
+    said = terminal.diagnose(KUBERNETES_SERVICE_HOST="127.0.0.1", KUBERNETES_SERVICE_PORT=str(api.port))
+    assert said.statuses("kubeconfig", "context", "tls", "identity", "rights") == ["passed"] * 5, said.out
+    assert "celle de ce pod" in said.lines["kubeconfig"]["found"]
+    assert said.lines["lifetime"]["status"] == "passed", "the cluster renews it"
+
+
+def test_a_namespace_that_is_not_ours(terminal: Terminal, own: Path) -> None:
+    said = terminal.diagnose("--namespace", "user-bob", kubeconfig=own)
+    assert said.code == 1
+    assert said.statuses("identity", "namespace", "rights", "quota") == ["passed", "failed", "skipped", "skipped"]
+    assert "aucun droit dans le namespace « user-bob »" in said.lines["namespace"]["found"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from checks.doctor import access, machine, network, tools
 from checks.doctor.lines import Answer, Diagnosis, Line, State, ask, depends_on, diagnosis, trouble, unverified
 from checks.doctor.waiting import QUESTION_SECONDS, begin, within
 from checks.errors import AccessError, UsageError
-from checks.facts import Credentials
+from checks.facts import Credentials, KubectlVersion
 from checks.kubernetes_api import LiveCluster
 from checks.local_cluster import engine
 from checks.machine import LocalMachine
@@ -33,14 +33,16 @@ class Examination:
     with_policies: bool
     lines: list[Line] = field(default_factory=list)
     machine: LocalMachine = field(default_factory=LocalMachine)
+    _kubectl: Future[KubectlVersion | None] = field(default_factory=Future)
 
     def run(self) -> Diagnosis:
         """Ask everything. Raises UsageError for a namespace that cannot be one, and nothing else."""
         deadline = time.monotonic() + _PATIENCE
+        self._kubectl = begin(self.machine.kubectl)
         credentials = self._credentials()
         background: list[Future[Any]] = [
             begin(partial(self._ask, "python", tools.python)),
-            begin(partial(self._ask, "kubectl", lambda: tools.kubectl(self.machine))),
+            begin(partial(self._ask, "kubectl", lambda: tools.kubectl(self._kubectl.result()))),
             begin(partial(self._ask, "ports", lambda: machine.ports(self.machine))),
             begin(lambda: self._local_cluster(credentials)),
         ]
@@ -150,10 +152,10 @@ class Examination:
             self._all([one for one in _BEHIND_THE_WAY if one != "identity"], depends_on("identity"))
             return
         background.append(begin(lambda: self._skew(cluster)))
-        background.append(begin(lambda: self._bounded("quota", lambda: access.quota(cluster))))
         if self._bounded("namespace", lambda: access.namespace(cluster)) is State.FAILED:
-            self._all(("rights", "policies"), depends_on("namespace"))
+            self._all(("rights", "quota", "policies"), depends_on("namespace"))
             return
+        background.append(begin(lambda: self._bounded("quota", lambda: access.quota(cluster))))
         self._bounded("rights", lambda: access.rights(cluster))
         if not self.with_policies:
             self._all(("policies",), network.POLICIES_NOT_TRIED)
@@ -163,7 +165,7 @@ class Examination:
         self._ask("policies", lambda: network.policies(patient))
 
     def _skew(self, cluster: LiveCluster) -> None:
-        version = self.machine.kubectl()
+        version = self._kubectl.result()
         self._bounded("skew", lambda: tools.skew(version, cluster.server_version))
 
     def _bounded(self, identifier: str, question: Callable[[], Answer]) -> State:

@@ -12,7 +12,7 @@ from pathlib import Path
 from checks import __version__
 from checks.diagnosis.access import OLDEST_KUBECTL, within_skew
 from checks.doctor.lines import Answer, depends_on, failed, passed, shown
-from checks.facts import KubectlVersion, Machine
+from checks.facts import KubectlVersion
 
 _INSTALL = "https://kubernetes.io/fr/docs/tasks/tools/install-kubectl/"
 _DISTRIBUTION = "cahier-kubernetes"
@@ -51,8 +51,8 @@ def _installed(name: str) -> bool:
     return True
 
 
-def kubectl(machine: Machine) -> Answer:
-    """Whether there is a kubectl that runs."""
+def kubectl(version: KubectlVersion | None) -> Answer:
+    """Whether there is a kubectl, and `version`, what it says of itself, is recent enough."""
     path = shutil.which("kubectl")
     if path is None:
         return failed(
@@ -61,7 +61,6 @@ def kubectl(machine: Machine) -> Answer:
             "déjà là.",
             cause="Toutes les commandes des TP passent par lui.",
         )
-    version = machine.kubectl()
     if version is None:
         return failed(
             f"{path} ne s’exécute pas, ou ne dit pas sa version.",
