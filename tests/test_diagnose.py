@@ -275,7 +275,7 @@ def test_a_certificate_that_does_not_hold(terminal: Terminal, tmp_path: Path, ho
 
 @pytest.mark.parametrize(
     ("ahead", "status", "words"),
-    [(600, "failed", "retarde de 10 min"), (-7200, "failed", "avance de 2 h"), (3, "passed", "d’accord")],
+    [(600, "failed", "retarde de 10 min"), (-7500, "failed", "avance de 2 h"), (3, "passed", "d’accord")],
 )
 def test_the_clock(terminal: Terminal, api: Pretender, own: Path, ahead: int, status: str, words: str) -> None:
     api.answers.ahead = timedelta(seconds=ahead)
@@ -414,6 +414,9 @@ def test_a_namespace_that_is_not_ours(terminal: Terminal, own: Path) -> None:
         ({"pods": "3"}, {"pods": "10"}, "passed", "encore 7 pods"),
         ({"pods": "10"}, {"pods": "10"}, "failed", "pods : 10 sur 10"),
         ({"requests.memory": "1Gi"}, {"requests.memory": "1024Mi"}, "failed", "requests.memory : 1Gi sur 1024Mi"),
+        ({"services": "5"}, {"services": "5"}, "failed", "services : 5 sur 5"),
+        ({"services.nodeports": "0"}, {"services.nodeports": "0"}, "passed", "aucune limite au nombre de pods"),
+        ({"requests.nvidia.com/gpu": "1"}, {"requests.nvidia.com/gpu": "1"}, "passed", "aucune limite"),
         ({"requests.cpu": "500m"}, {"requests.cpu": "1"}, "passed", "doit y déclarer ses ressources"),
     ],
 )

@@ -22,6 +22,8 @@ from checks.facts import Cluster, Credentials
 from checks.kubernetes_api import RENEW, Refused
 
 _OPEN_TO_OTHERS = 0o004
+_STARTS_PODS = ("pods", "count/pods", "cpu", "memory")
+_USED_BY_LABS = ("services", "secrets", "configmaps", "persistentvolumeclaims", "storage", "ephemeral-storage")
 _AT_ONCE = 4  # access reviews asked at the same time
 
 
@@ -160,7 +162,7 @@ def quota(cluster: Cluster) -> Answer:
         for resource, (used, hard) in _uses(raw).items():
             rest = _amount(hard) - _amount(used)
             left[resource] = min(rest, left.get(resource, rest))
-            if rest <= 0:
+            if rest <= 0 and _matters(resource, _amount(hard)):
                 full[resource] = f"{resource} : {used} sur {hard} (quota « {name} »)"
     if full:
         return failed(
@@ -168,7 +170,7 @@ def quota(cluster: Cluster) -> Answer:
             "Retirez ce que les TP ont laissé (cahier nettoyer TP), arrêtez les services dont vous ne vous servez "
             "plus. Pour tout voir :",
             f"kubectl describe quota -n {cluster.namespace}",
-            cause="Rien de nouveau ne démarrera : ni pod, ni sonde du vérificateur.",
+            cause="Ce qui en demande davantage sera refusé, y compris les sondes du vérificateur.",
         )
     pods = next((left[resource] for resource in ("pods", "count/pods") if resource in left), None)
     room = f"encore {pods:f} pods" if pods is not None else "aucune limite au nombre de pods"
@@ -183,6 +185,12 @@ def _uses(raw: Mapping[str, Any]) -> Mapping[str, tuple[str, str]]:
     hard = status.get("hard") or (raw.get("spec") or {}).get("hard") or {}
     used = status.get("used") or {}
     return {resource: (str(used.get(resource, "0")), str(limit)) for resource, limit in hard.items()}
+
+
+def _matters(resource: str, hard: Decimal) -> bool:
+    """Whether the labs are stopped by the end of this resource: a quota of zero GPU or load balancers stops none."""
+    base = resource.removeprefix("requests.").removeprefix("limits.")
+    return base in _STARTS_PODS or (hard > 0 and base in _USED_BY_LABS)
 
 
 def _amount(quantity: str) -> Decimal:
