@@ -20,7 +20,7 @@ setup: .venv/.ready ## l’environnement Python, d’après requirements.lock
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m bash_kernel.install --sys-prefix
+	@$(BIN)/python -m bash_kernel.install --sys-prefix >/dev/null
 	@touch $@
 
 lock: setup ## refait requirements.lock d’après pyproject.toml

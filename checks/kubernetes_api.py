@@ -35,6 +35,7 @@ from checks.probes import LABEL, Probe, enforces_policies, probe
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
 setdefaulttimeout(20)  # of every stream: the library's own default is to wait for ever
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_PAGE = 500  # objects asked at once when a list spans all namespaces: what kubectl asks
 _OWNER_BINDING = "full_control_namespace"  # made by Onyxia in each personal namespace
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -283,6 +284,19 @@ class Api:
             )
         return Refused(f"Le cluster a répondu {status} : {said}", "", status)
 
+    def everywhere(self, kind: str) -> Iterator[dict[str, Any]]:
+        """Objects of `kind` of all namespaces, page by page (Secret, Namespace: metadata only). Raises as `request`."""
+        path = "/api/v1/namespaces" if kind == "Namespace" else _PATHS[kind].replace("/namespaces/{}", "")
+        accept = _METADATA_ONLY if kind in ("Secret", "Namespace") else "application/json"
+        query = {"limit": str(_PAGE)}
+        while True:
+            answer = self.request("GET", path, query=query, accept=accept)
+            yield from answer.get("items") or []
+            following = (answer.get("metadata") or {}).get("continue")
+            if not following:
+                return
+            query["continue"] = following
+
     # -- streams ---------------------------------------------------------------------------------------------
 
     def _stream(self, open_stream: Callable[..., Any], path: str, query: Sequence[tuple[str, str]]) -> Any:
@@ -394,18 +408,16 @@ class LiveCluster:
         colleague: str | None = None,
         colleague_user: str | None = None,
         port: int | None = None,
-        seconds: float | None = None,
+        api: Api | None = None,
     ) -> None:
-        """`seconds` bounds each request, as for `Api`."""
         for option, given in (("--namespace", namespace), ("--collegue", colleague)):
             if given and not _NAMESPACE.fullmatch(given):
                 raise UsageError(
                     f"« {given} » ne peut pas être le nom d’un namespace ({option}).",
                     "Un tel nom n’a que des minuscules sans accent, des chiffres et des tirets, par exemple user-alice",
                 )
-        self.api = Api(kubeconfig_path, seconds)
-        self.credentials = self.api.credentials
-        self.namespace = namespace or self.credentials.namespace
+        self.api = api or Api(kubeconfig_path)  # one that is given is shared: its connections serve a whole class
+        self.namespace = namespace or self.api.credentials.namespace
         self.machine = machine
         self._colleague = colleague
         self._colleague_user = colleague_user
@@ -418,9 +430,18 @@ class LiveCluster:
         self._lists.clear()
         self._answers.clear()
 
-    @cached_property
+    @property
+    def credentials(self) -> Credentials:
+        """How we got in."""
+        return self.api.credentials
+
+    @property
     def user(self) -> str:
         """Who the API server says we are."""
+        return self._identity
+
+    @cached_property
+    def _identity(self) -> str:
         return self.api.who_am_i()
 
     @cached_property

@@ -149,7 +149,7 @@ def _user(cluster: Cluster) -> str:
     """Who we are, "" where the cluster does not say: the checks told why."""
     try:
         return cluster.user
-    except AccessError:
+    except (AccessError, Unverifiable):
         return ""
 
 

@@ -89,6 +89,21 @@ def own_ports() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the site, built as `make site` builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        ["make", "--no-print-directory", "site", f"SITE={folder}"],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.fixture
 def free_port() -> int:
     """A local port that nobody holds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 _HELP = "Montrer cette aide."
 _WORDS = {
@@ -33,6 +33,14 @@ def _translate(command: TyperCommand | TyperGroup, context: typer.Context) -> No
     for parameter in command.params:
         if parameter.name in _COMPLETION and hasattr(parameter, "help"):
             parameter.help = _COMPLETION[parameter.name]
+        if isinstance(parameter, TyperArgument) or getattr(parameter, "is_flag", False):
+            parameter.display_type_rich = _no_type  # type: ignore[attr-defined]  # <str>, <bool>
+    if command.help:  # a paragraph of the docstring is one for the terminal, whatever lines it was written on
+        command.help = "\n\n".join(" ".join(words.split()) for words in command.help.split("\n\n"))
+
+
+def _no_type(**_context: object) -> None:
+    return None
 
 
 class Command(TyperCommand):

@@ -16,7 +16,7 @@ from checks.doctor.lines import Answer, Diagnosis, Line, State, ask, depends_on,
 from checks.doctor.waiting import QUESTION_SECONDS, begin, within
 from checks.errors import AccessError, UsageError
 from checks.facts import Credentials, KubectlVersion
-from checks.kubernetes_api import LiveCluster
+from checks.kubernetes_api import Api, LiveCluster
 from checks.local_cluster import engine
 from checks.machine import LocalMachine
 
@@ -121,10 +121,7 @@ class Examination:
             return within(
                 QUESTION_SECONDS,
                 lambda: LiveCluster(
-                    self.machine,
-                    kubeconfig_path=self.kubeconfig_path,
-                    namespace=self.namespace,
-                    seconds=QUESTION_SECONDS,
+                    self.machine, namespace=self.namespace, api=Api(self.kubeconfig_path, QUESTION_SECONDS)
                 ),
             )
         except UsageError:

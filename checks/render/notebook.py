@@ -26,21 +26,24 @@ _CONSOLE = re.compile(
     r'^(?P<indent> *)```console(?: title="(?P<terminal>[^"]*)")?\n(?P<source>.*?)^ *```$', re.MULTILINE | re.DOTALL
 )
 _COMPLETED = re.compile(r"^<!-- fichiers: (?P<state>\w+) -->$", re.MULTILINE)
-_ADMONITION = re.compile(r'^(?:!!!|\?\?\?\+?) \w+ "(?P<title>[^"]*)"\n(?P<body>(?:    .*\n|\n(?=    ))*)', re.MULTILINE)
-_PAGE = re.compile(r"\(\.\./(\w+)/enonce\.md\)")
-_DOWNLOAD = re.compile(r"^.*\]\(\.\./\.\./notebooks/.*\n", re.MULTILINE)
+_ADMONITION = re.compile(r'^!!! \w+ "(?P<title>[^"]*)"\n(?P<body>(?:    .*\n|\n(?=    ))*)', re.MULTILINE)
+_ANSWER = re.compile(r'^\?\?\? \w+ "(?P<title>[^"]*)"\n(?P<body>(?:    .*\n|\n(?=    ))*)', re.MULTILINE)
+_PAGE = re.compile(r"\((?:\.\./)+(\w+)/enonce(?:\.md|/)\)")
+_DOWNLOAD = re.compile(r"^.*\]\((?:\.\./)+notebooks/.*\n", re.MULTILINE)
 _PASSWORD = re.compile(r"^Password\b.*:$", re.MULTILINE)
 
 
 def notebook(lab: Lab, *, corrected: bool, translate: Callable[[str], str] = str) -> nbformat.NotebookNode:
     """The notebook of `lab`, without outputs; `translate` replaces the names of its story.
 
-    In the corrected one, a cell writes the solution's files where the reader would complete them.
+    In the corrected one, a cell writes the solution's files where the reader would complete them, and the answers
+    that the page folds away are there.
     """
     text = translate(lab.page.read_text(encoding="utf-8"))
     text = _SNIPPET.sub(lambda found: translate(_file(found["path"])), text)
     text = _EXECUTED.sub(lambda found: _printed(found["code"]), text)
     text = _COMPLETED.sub(lambda found: _written(lab, found["state"], translate) if corrected else "", text)
+    text = _ANSWER.sub(lambda found: _unindented(found["body"], "    ") + "\n" if corrected else "", text)
     text = _CONSOLE.sub(_Cells(), text)
     text = _ADMONITION.sub(_quoted, text)
     text = text.replace("```python\n", "```python .noeval\n")

@@ -1,4 +1,7 @@
-"""Parts of the site's pages that are derived from the labs: Markdown, evaluated when the site is built."""
+"""Parts of the site's pages that are derived from the labs: Markdown, evaluated when the site is built.
+
+Its links are those of the built site: the builder does not follow them, a test does.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,12 @@ def opening(name: str) -> str:
     lines = ['!!! abstract "Ce que vous saurez faire"']
     lines += [f"    - {_sentence(objective)}" for objective in about.objectives]
     needed = [find_lab(before) for before in about.prerequisites]
-    before = ", ".join(f"[{lab.short_name.upper()}](../{lab.name}/enonce.md)" for lab in needed)
+    before = ", ".join(f"[{_label(lab)}](../../{lab.name}/enonce/)" for lab in needed)
     company = _COMPANY[about.colleague] + (f" : {about.roles}." if about.roles else ".")
     lines += ["", f"    **Durée** : {about.duration_minutes} minutes. {company}"]
     lines += ["", f"    **Il faut avoir fait** : {before}."] if before else []
     notebook = f"{find_lab(name).name}.ipynb"
-    lines += ["", f"    **Aussi en carnet Jupyter**, pour le noyau Bash : [{notebook}](../../notebooks/{notebook})"]
+    lines += ["", f"    **Aussi en carnet Jupyter**, pour le noyau Bash : [{notebook}](../../../notebooks/{notebook})"]
     return "\n".join(lines)
 
 
@@ -39,7 +42,7 @@ def list_of_labs() -> str:
     """Table of the labs: title with a link from the site's root, what is learned, duration."""
     lines = ["| TP | on y apprend | durée |", "|---|---|---|"]
     for lab in all_labs():
-        link = f"[{lab.short_name.upper()} · {lab.about.title}](labs/{lab.name}/enonce.md)"
+        link = f"[{_label(lab)} · {lab.about.title}](labs/{lab.name}/enonce/)"
         pair = ", à deux" if lab.about.colleague == "required" else ""
         lines.append(f"| {link} | {lab.about.summary} | {lab.about.duration_minutes} min{pair} |")
     return "\n".join(lines)
@@ -51,7 +54,7 @@ def troubles() -> str:
 
 
 def _troubles(lab: Lab) -> Iterator[str]:
-    yield f"## {lab.short_name.upper()} · {lab.about.title}"
+    yield f"## {_label(lab)} · {lab.about.title}"
     yield ""
     mistakes = lab.cases("erreurs")
     for check in lab.checks:
@@ -66,6 +69,10 @@ def _troubles(lab: Lab) -> Iterator[str]:
             _title, _blank, *body = lesson.splitlines()
             yield from (f"    {line}".rstrip() for line in body)
             yield ""
+
+
+def _label(lab: Lab) -> str:
+    return f"TP {lab.short_name.removeprefix('tp')}"
 
 
 def _sentence(words: str) -> str:

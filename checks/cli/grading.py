@@ -1,0 +1,251 @@
+"""Commands of the teacher: `noter` grades a class, `droits-enseignant` prints the rights that it needs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from checks.cli.french import Command
+from checks.cli.options import Kubeconfig
+from checks.errors import EXIT_UNVERIFIED, CahierError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from checks.grading.exports.worksheet import Filled
+    from checks.grading.grade import Verify
+    from checks.grading.results import ClassGrades
+    from checks.grading.roster import Learner
+    from checks.lab import Lab
+
+_PANEL = "Pour l’enseignant"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("noter", cls=Command, rich_help_panel=_PANEL)(grade)
+    app.command("droits-enseignant", cls=Command, rich_help_panel=_PANEL)(rights)
+
+
+def rights() -> None:
+    """Écrire le plus petit ClusterRole dont « noter » a besoin.
+
+    Il ne permet que de lire, et aucun Secret. En administrateur du cluster, pour l’enseignant oidc-prof :
+
+    cahier droits-enseignant | kubectl apply -f -
+
+    kubectl create clusterrolebinding cahier-enseignant --clusterrole=cahier-enseignant --user=oidc-prof
+    """
+    from checks.local_cluster.people import teacher_role
+
+    sys.stdout.write(teacher_role())
+
+
+def grade(
+    roster: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CLASSE.csv",
+            help="La liste : identifiant, nom, prenom, email, namespace, collegue ; « , » ou « ; », en UTF-8.",
+        ),
+    ],
+    only: Annotated[
+        str | None, typer.Option("--labs", metavar="TP,TP", help="Les TP à noter, par exemple tp2,tp5 (sinon tous).")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--sortie", metavar="DOSSIER", help="Où écrire (par défaut : notes-CLASSE).")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--reprendre", help="Continuer une notation interrompue, sans rien noter deux fois.")
+    ] = False,
+    workers: Annotated[
+        int, typer.Option("--paralleles", metavar="N", min=1, max=64, help="Combien de TP sont regardés à la fois.")
+    ] = 8,
+    worksheet: Annotated[
+        Path | None,
+        typer.Option(
+            "--feuille-moodle",
+            metavar="FICHIER",
+            help="Votre feuille d’évaluation téléchargée de Moodle : sa colonne « Note » est remplie sur place.",
+        ),
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Noter une classe : une liste en entrée, un dossier en sortie.
+
+    Rien n’est écrit dans les namespaces. Ce qui n’a pas pu être vérifié n’est pas un zéro : ces TP restent sans note
+    et sont énumérés. Le dossier contient rapport.html, des notes pour Moodle et pour un tableur, et un retour par
+    personne.
+
+    Code de sortie : 0 tout est noté · 2 mauvaise utilisation · 3 il reste quelque chose à revoir.
+
+    Exemple : cahier noter classe.csv --labs tp2,tp5
+    """
+    from checks.grading.exports import worksheet as moodle_worksheet
+    from checks.grading.roster import read_roster
+
+    labs = chosen(only)
+    learners = read_roster(roster)
+    if worksheet is not None:
+        moodle_worksheet.check(worksheet)
+    folder = output or Path(f"notes-{roster.stem}")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} existe et n’est pas un dossier.", "Choisissez-en un autre avec --sortie.")
+    raise typer.Exit(grade_live(roster, learners, labs, folder, kubeconfig, worksheet, resume=resume, workers=workers))
+
+
+def chosen(names: str | None) -> Sequence[Lab]:
+    """The labs of `--labs`, in the workbook's order, each once; all of them when it is not given. Raises UsageError."""
+    from checks.lab import all_labs, find_lab
+
+    if names is None:
+        return all_labs()
+    wanted = {find_lab(name).name for name in names.replace(";", ",").split(",") if name.strip()}
+    if not wanted:
+        raise UsageError("--labs ne nomme aucun TP.", "Écrivez par exemple --labs tp2,tp5")
+    return [lab for lab in all_labs() if lab.name in wanted]
+
+
+def grade_live(
+    roster: Path,
+    learners: Sequence[Learner],
+    labs: Sequence[Lab],
+    folder: Path,
+    kubeconfig: str | None,
+    worksheet: Path | None,
+    *,
+    resume: bool,
+    workers: int,
+) -> int:
+    """Grade on the cluster, write everything, say what came of it; the exit code."""
+    from rich.console import Console
+
+    from checks.grading.exports import worksheet as moodle_worksheet
+    from checks.grading.exports import write_all
+    from checks.grading.view import LiveVerifier
+    from checks.kubernetes_api import Api
+
+    console, errors = (
+        Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True) for stderr in (False, True)
+    )
+    verify = LiveVerifier(Api(kubeconfig), learners)
+    for learner in learners:
+        where = f"? {roster.name}, ligne {learner.line} : le namespace"
+        if learner.namespace in verify.missing:
+            errors.print(
+                f"{where} {learner.namespace} n’existe pas ; {learner.identifier} sera sans note.", style="yellow"
+            )
+        if learner.colleague in verify.missing:
+            errors.print(f"{where} du collègue, {learner.colleague}, n’existe pas.", style="yellow")
+    grades = with_progress(errors, learners, labs, verify, folder, resume=resume, workers=workers)
+    try:
+        write_all(folder, grades, {lab.name: lab.about.path for lab in labs})
+        filled = moodle_worksheet.fill(worksheet, grades) if worksheet else None
+    except OSError as error:
+        raise CahierError(
+            f"Les notes n’ont pas pu être écrites dans {folder} : {error.strerror or error}.",
+            "Libérez de la place ou choisissez un autre dossier, puis relancez avec --reprendre.",
+        ) from error
+    conclude(console, grades, folder)
+    if filled is not None and worksheet is not None:
+        conclude_worksheet(console, filled, worksheet)
+    return 0 if all(learner.state == "graded" for learner in grades.learners) else EXIT_UNVERIFIED
+
+
+def with_progress(
+    console: Console,
+    learners: Sequence[Learner],
+    labs: Sequence[Lab],
+    verify: Verify,
+    folder: Path,
+    *,
+    resume: bool,
+    workers: int,
+) -> ClassGrades:
+    """Grade with a progress bar and an estimate of the time left; an interruption says how to continue."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from checks.grading.grade import grade_class
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("reste"),
+        TimeRemainingColumn(),
+    )
+    count = 0
+    try:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+            task = progress.add_task("Notation", total=len(learners) * len(labs))
+
+            def on_grade(learner: Learner, lab: Lab, kept: bool) -> None:
+                nonlocal count
+                count += 1
+                if kept:  # an estimate is made of what is really done now
+                    progress.reset(task, total=len(learners) * len(labs), completed=count)
+                else:
+                    progress.advance(task)
+
+            return grade_class(learners, labs, verify, folder, resume=resume, workers=workers, on_grade=on_grade)
+    except KeyboardInterrupt:
+        console.print(
+            f"\nDéjà noté et gardé dans {folder} : {count} sur {len(learners) * len(labs)}. "
+            "Pour continuer : la même commande avec --reprendre",
+        )
+        raise
+    except OSError as error:
+        raise CahierError(
+            f"Une note n’a pas pu être gardée dans {folder} : {error.strerror or error}.",
+            "Libérez de la place ou choisissez un autre dossier, puis relancez avec --reprendre.",
+        ) from error
+
+
+def conclude(console: Console, grades: ClassGrades, folder: Path) -> None:
+    """Say how many are graded, and what the teacher has to look at."""
+    from checks.grading.exports.pages import cell
+
+    count = {state: sum(each.state == state for each in grades.learners) for state in ("graded", "review", "absent")}
+    console.print(
+        f"{plural(len(grades.learners), 'personne')}, {len(grades.labs)} TP : "
+        f"{plural(count['graded'], 'entièrement notée')}, "
+        f"{count['review']} à revoir, {plural(count['absent'], 'absente')}."
+    )
+    names = {lab.name: lab.short_name for lab in grades.labs}
+    for learner in grades.learners:
+        if learner.state == "absent":
+            console.print(f"  – {learner.identifier} : absent, sans note. {learner.labs[0].reason}")
+        elif learner.state == "review":
+            still_open = ", ".join(
+                f"{names[lab.lab]} ({cell(lab).text} sur 20)" for lab in learner.labs if lab.state != "graded"
+            )
+            console.print(f"  ? {learner.identifier} : à revoir, sans note : {still_open}")
+    console.print(f"Rapport : {folder / 'rapport.html'}")
+
+
+def plural(count: int, words: str) -> str:
+    """`count` and the words, which take their s from two on; an adverb takes none."""
+    several = " ".join(word if word.endswith("ment") else f"{word}s" for word in words.split())
+    return f"{count} {several if count > 1 else words}"
+
+
+def conclude_worksheet(console: Console, filled: Filled, worksheet: Path) -> None:
+    """Say what came of the Moodle worksheet."""
+    console.print(f"Feuille Moodle {worksheet} : {plural(filled.marks, 'note posée')}.")
+    if filled.unknown:
+        console.print(f"  Pas dans la liste de classe, laissées telles quelles : {', '.join(filled.unknown)}")
+    if filled.left:
+        console.print(f"  Sans note dans la feuille : {', '.join(filled.left)}")

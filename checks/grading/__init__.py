@@ -1,0 +1,1 @@
+"""Grading a class: a roster in, a folder of marks out."""

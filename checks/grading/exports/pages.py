@@ -1,0 +1,127 @@
+"""What the HTML pages share: the templates, and each lab of a learner as the pages draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from checks.grading.exports.marks import bounds, mark, out_of, short
+from checks.grading.results import CheckGrade, LabGrade, LabInfo, LearnerGrades
+from checks.lab import Hop
+from checks.verdict import Status
+
+WORDS: Mapping[Status, tuple[str, str]] = {
+    Status.PASSED: ("✔", "juste"),
+    Status.FAILED: ("✘", "faux"),
+    Status.SKIPPED: ("·", "pas regardé"),
+    Status.UNVERIFIED: ("?", "non vérifiable d’ici"),
+    Status.ERROR: ("!", "problème du vérificateur"),
+}
+_WORST = (Status.FAILED, Status.ERROR, Status.UNVERIFIED, Status.SKIPPED)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One hop of the drawn path. `symbol` and `words` tell the link's state; `broken`: the path ends here."""
+
+    place: str
+    link: str
+    symbol: str
+    words: str
+    kind: str
+    broken: bool
+    reached: bool
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A lab (or the total) of a learner. `kind`: full, partial, none, review or absent; `order` sorts cells."""
+
+    kind: str
+    symbol: str
+    text: str
+    words: str
+    order: float
+
+
+@dataclass(frozen=True)
+class Told:
+    """A lab of a learner, ready to be drawn. `checks`: with the symbol and words of their state."""
+
+    short_name: str
+    title: str
+    grade: LabGrade
+    cell: Cell
+    path: Sequence[Step]
+    checks: Sequence[tuple[CheckGrade, str, str]]
+
+
+def page(name: str, **values: object) -> bytes:
+    """A template with its values, in UTF-8."""
+    return _environment().get_template(name).render(**values).encode()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("checks.grading"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["points"] = lambda points: short(Fraction(points))
+    return environment
+
+
+def cell(grade: LabGrade | LearnerGrades) -> Cell:
+    """How a grade is shown: a symbol, a text and words, so that colour is never alone."""
+    low, high = bounds(grade)
+    if grade.state == "absent":
+        return Cell("absent", "–", "absent", "absent, sans note", -2)
+    exact = out_of(grade)
+    if exact is None:
+        return Cell("review", "?", f"{short(low)} à {short(high)}", "à revoir, sans note, entre", -1)
+    kind, symbol, words = "partial", "◐", "en partie,"
+    if high == 20:
+        kind, symbol, words = "full", "✔", "réussi,"
+    elif not exact:
+        kind, symbol, words = "none", "✘", "rien de juste,"
+    return Cell(kind, symbol, mark(grade), words, round(float(exact), 6))
+
+
+def told(infos: Sequence[LabInfo], learner: LearnerGrades, paths: Mapping[str, Sequence[Hop]]) -> Sequence[Told]:
+    """Every lab of a learner."""
+    return [
+        Told(
+            info.short_name.upper(),
+            info.title,
+            grade,
+            cell(grade),
+            _steps(paths.get(grade.lab, ()), grade),
+            [(check, *WORDS[check.status]) for check in grade.checks],
+        )
+        for info, grade in zip(infos, learner.labs, strict=True)
+    ]
+
+
+def _steps(path: Sequence[Hop], grade: LabGrade) -> Sequence[Step]:
+    """The way from the learner's machine to the server, the first broken hop marked."""
+    if not grade.checks:
+        return ()
+    states = {check.id: check.status for check in grade.checks}
+    steps: list[Step] = []
+    broken = False
+    for hop in path:
+        status = next((each for each in _WORST if each in [states.get(one) for one in hop.checks]), Status.PASSED)
+        here = status is Status.FAILED and not broken
+        broken = broken or here
+        steps.append(
+            Step(hop.place, hop.link, *WORDS[status], str(status), here, not broken and status is Status.PASSED)
+        )
+    return steps

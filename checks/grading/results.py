@@ -1,0 +1,259 @@
+"""Marks as they are kept: exact points, one file per learner and lab, written at once or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from checks.grading.roster import Learner
+from checks.lab import Lab
+from checks.verdict import CheckResult, Status, Verdict
+
+_HALF_WRITTEN = ".cahier-en-cours"
+
+Points = Annotated[str, msgspec.Meta(pattern=r"^\d+(/\d+)?$")]
+"""Exact points: an integer, or a fraction in lowest terms such as 7/2."""
+
+State = Literal["graded", "review", "absent"]
+"""`graded`: every check is decided. `review`: some are not, the teacher has to look. `absent`: no such namespace."""
+
+
+class CheckGrade(msgspec.Struct, frozen=True, kw_only=True):
+    """One check of a lab. `decided` is false where neither right nor wrong could be told."""
+
+    id: str
+    title: str
+    status: Status
+    decided: bool
+    points: Points
+    points_max: Points
+    finding: str = ""
+    cause: str = ""
+    fix: str = ""
+
+
+class LabGrade(msgspec.Struct, frozen=True, kw_only=True):
+    """One lab of one learner. `points_open`: points that are still to be decided; `reason`: why, in French."""
+
+    lab: str
+    state: State
+    points: Points
+    points_open: Points
+    points_max: Points
+    reason: str = ""
+    checks: tuple[CheckGrade, ...] = ()
+
+
+class LearnerGrades(msgspec.Struct, frozen=True, kw_only=True):
+    """All labs of one learner."""
+
+    identifier: str
+    last_name: str
+    first_name: str
+    email: str
+    namespace: str
+    colleague: str
+    state: State
+    points: Points
+    points_open: Points
+    points_max: Points
+    labs: tuple[LabGrade, ...]
+
+    @property
+    def name(self) -> str:
+        """First name, then last name."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+class LabInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A lab of the class."""
+
+    name: str
+    short_name: str
+    title: str
+    points_max: Points
+
+
+class ClassGrades(msgspec.Struct, frozen=True, kw_only=True):
+    """`notes.json`: the whole class, in the order of the roster. Nothing in it depends on when it was graded."""
+
+    schema: Literal[1] = 1
+    labs: tuple[LabInfo, ...]
+    learners: tuple[LearnerGrades, ...]
+
+
+def exact(points: float) -> Fraction:
+    """The decimal number that a lab writes, exactly: 0.1 is a tenth."""
+    return Fraction(str(points))
+
+
+def to_json(grades: ClassGrades) -> bytes:
+    """`notes.json`."""
+    return msgspec.json.format(msgspec.json.encode(grades), indent=2) + b"\n"
+
+
+def json_schema() -> dict[str, object]:
+    """JSON Schema of `notes.json`."""
+    schema = msgspec.json.schema(ClassGrades)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "cahier noter : notes.json", **schema}
+
+
+def lab_info(lab: Lab) -> LabInfo:
+    """What the class needs to know of a lab."""
+    total = sum((exact(check.points) for check in lab.checks), Fraction())
+    return LabInfo(name=lab.name, short_name=lab.short_name, title=lab.about.title, points_max=str(total))
+
+
+def from_verdict(lab: Lab, verdict: Verdict) -> LabGrade:
+    """The grade that a verdict gives: what could not be verified stays open, it is no zero."""
+    closed = _decided(lab, verdict)
+    checks = tuple(_check(result, result.id in closed) for result in verdict.checks)
+    points, still_open, total = Fraction(), Fraction(), Fraction()
+    for check in checks:
+        points += Fraction(check.points)
+        total += Fraction(check.points_max)
+        still_open += 0 if check.decided else Fraction(check.points_max)
+    undecided = [check for check in checks if not check.decided]
+    return LabGrade(
+        lab=lab.name,
+        state="review" if undecided else "graded",
+        points=str(points),
+        points_open=str(still_open),
+        points_max=str(total),
+        reason=_reason(undecided),
+        checks=checks,
+    )
+
+
+def without_verdict(lab: Lab, reason: str, *, absent: bool = False) -> LabGrade:
+    """The grade of a lab that could not be looked at: all of its points stay open."""
+    total = lab_info(lab).points_max
+    state: State = "absent" if absent else "review"
+    return LabGrade(lab=lab.name, state=state, points="0", points_open=total, points_max=total, reason=reason)
+
+
+def of_learner(learner: Learner, labs: Sequence[LabGrade]) -> LearnerGrades:
+    """Sum of a learner's labs."""
+    states = {lab.state for lab in labs}
+    state: State = "absent" if states == {"absent"} else "graded" if states <= {"graded"} else "review"
+    return LearnerGrades(
+        identifier=learner.identifier,
+        last_name=learner.last_name,
+        first_name=learner.first_name,
+        email=learner.email,
+        namespace=learner.namespace,
+        colleague=learner.colleague,
+        state=state,
+        points=_sum([lab.points for lab in labs]),
+        points_open=_sum([lab.points_open for lab in labs]),
+        points_max=_sum([lab.points_max for lab in labs]),
+        labs=tuple(labs),
+    )
+
+
+def _sum(points: Sequence[Points]) -> Points:
+    return str(sum((Fraction(each) for each in points), Fraction()))
+
+
+def _decided(lab: Lab, verdict: Verdict) -> set[str]:
+    """Checks that are right or wrong for sure: what depends on a failed one is wrong, on an undecided one, open."""
+    before = {check.id: [each.id for each in check.after] for check in lab.checks}
+    wrong = {result.id for result in verdict.checks if result.status is Status.FAILED}
+    right = {result.id for result in verdict.checks if result.status is Status.PASSED}
+    for result in verdict.checks:  # in the lab's order: a check comes after those it depends on
+        if result.status is Status.SKIPPED and wrong.intersection(before.get(result.id, ())):
+            wrong.add(result.id)
+    return wrong | right
+
+
+def _check(result: CheckResult, decided: bool) -> CheckGrade:
+    return CheckGrade(
+        id=result.id,
+        title=result.title,
+        status=result.status,
+        decided=decided,
+        points=str(exact(result.points)),
+        points_max=str(exact(result.points_max)),
+        finding=result.finding,
+        cause=result.cause,
+        fix=result.fix,
+    )
+
+
+def _reason(undecided: Sequence[CheckGrade]) -> str:
+    told = [check for check in undecided if check.status is not Status.SKIPPED] or list(undecided)
+    return " · ".join(dict.fromkeys(check.finding for check in told if check.finding))
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """A grade on disk. `key` tells what was graded; `trouble`: the checker or the cluster failed, ask again."""
+
+    key: str
+    grade: LabGrade
+    trouble: bool
+
+
+class Store:
+    """The work in progress of a folder: one file per learner and lab."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def clear(self) -> None:
+        """Forget everything that was graded."""
+        for file in self._folder.glob("*/*.json"):
+            file.unlink(missing_ok=True)
+
+    def read(self, learner: Learner, lab: Lab) -> LabGrade | None:
+        """The grade of that learner and lab as they are now, None when it has to be made."""
+        try:
+            kept = msgspec.json.decode(self._path(learner, lab).read_bytes(), type=_Kept)
+        except (OSError, msgspec.DecodeError):
+            return None
+        return kept.grade if kept.key == _key(learner, lab) and not kept.trouble else None
+
+    def write(self, learner: Learner, lab: Lab, grade: LabGrade, *, trouble: bool = False) -> None:
+        """Keep a grade."""
+        trouble = trouble or any(check.status is Status.ERROR for check in grade.checks)
+        write_atomically(self._path(learner, lab), msgspec.json.encode(_Kept(_key(learner, lab), grade, trouble)))
+
+    def _path(self, learner: Learner, lab: Lab) -> Path:
+        return self._folder / learner.identifier / f"{lab.name}.json"
+
+
+def _key(learner: Learner, lab: Lab) -> str:
+    what = [
+        learner.namespace,
+        learner.colleague,
+        lab.name,
+        [[check.id, check.title, check.points] for check in lab.checks],
+    ]
+    return hashlib.sha256(msgspec.json.encode(what)).hexdigest()
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed run was writing below `folder`."""
+    for file in folder.rglob(f".*{_HALF_WRITTEN}"):
+        file.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file at once or not at all, for its owner's eyes only; its folder is made when missing."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=_HALF_WRITTEN)  # mkstemp: mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        Path(new).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(new).unlink()
+        raise

@@ -1,0 +1,225 @@
+"""A learner's namespace as a teacher may see it: read only, with the teacher's access, about the learner's rights.
+
+What only the learner's machine or identity can show raises Unverifiable: it is neither right nor wrong from here.
+Nothing is written to the namespace, no program is run in its pods, and no Secret value is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from socket import socket
+from typing import Any, NoReturn
+
+from checks.errors import Unverifiable
+from checks.facts import Access, Credentials, ForwardCommand, KubectlVersion, Listener
+from checks.grading.grade import NamespaceMissing
+from checks.grading.roster import Learner
+from checks.kubernetes_api import Api, LiveCluster, Refused
+from checks.lab import Lab
+from checks.probes import Probe
+from checks.runner import run
+from checks.verdict import Verdict
+
+_SETTLES = 5.0  # seconds for what is just starting
+_ON_THEIR_MACHINE = "Cela ne se voit que sur le poste de la personne, pas depuis celui de l’enseignant."
+_READ_ONLY = "La notation ne fait que lire : cela demanderait {}."
+
+
+class Elsewhere:
+    """The learner's machine, which is not this one: each question about it raises Unverifiable."""
+
+    def listeners(self, port: int) -> Sequence[Listener]:
+        """Raises Unverifiable."""
+        _not_here()
+
+    def forwards(self) -> Sequence[ForwardCommand]:
+        """Raises Unverifiable."""
+        _not_here()
+
+    def connect(self, port: int) -> socket:
+        """Raises Unverifiable."""
+        _not_here()
+
+    def kubectl(self) -> KubectlVersion | None:
+        """Raises Unverifiable."""
+        _not_here()
+
+
+def _not_here() -> NoReturn:
+    raise Unverifiable(_ON_THEIR_MACHINE, "Demandez à la personne de lancer « cahier verifier » devant vous.")
+
+
+class Inventory:
+    """Objects of a class, listed once per kind for all namespaces, where the teacher's rights reach that far."""
+
+    def __init__(self, api: Api, namespaces: Collection[str]) -> None:
+        self._api = api
+        self._wanted = frozenset(namespaces)
+        self._lists: dict[str, Mapping[str, list[dict[str, Any]]] | None] = {}
+        self._turn = threading.Lock()
+        self._turns: dict[str, threading.Lock] = {}
+
+    def missing(self) -> Collection[str]:
+        """Namespaces of the class that are not on the cluster; empty where the teacher may not list them."""
+        try:
+            found = {item["metadata"]["name"] for item in self._api.everywhere("Namespace")}
+        except Refused:
+            return frozenset()
+        return self._wanted - found
+
+    def objects(self, kind: str, namespace: str) -> Sequence[Mapping[str, Any]] | None:
+        """Objects of one namespace; None where they have to be asked of that namespace itself. Raises AccessError."""
+        if namespace not in self._wanted:
+            return None
+        with self._turn:
+            turn = self._turns.setdefault(kind, threading.Lock())
+        with turn:  # the others wait for the same list instead of asking for it too
+            if kind not in self._lists:
+                self._lists[kind] = self._list(kind)
+            found = self._lists[kind]
+        return None if found is None else found.get(namespace, [])
+
+    def _list(self, kind: str) -> Mapping[str, list[dict[str, Any]]] | None:
+        found: dict[str, list[dict[str, Any]]] = {}
+        try:
+            for item in self._api.everywhere(kind):
+                metadata = item["metadata"]
+                if metadata["namespace"] in self._wanted:
+                    metadata.pop("managedFields", None)  # half of an object's size, and no check reads it
+                    found.setdefault(metadata["namespace"], []).append(item)
+        except Refused:
+            return None
+        return found
+
+
+class LearnerView(LiveCluster):
+    """`facts.Cluster` of a learner, served with the teacher's access."""
+
+    def __init__(self, api: Api, inventory: Inventory, namespace: str, colleague: str | None) -> None:
+        super().__init__(Elsewhere(), api=api, namespace=namespace, colleague=colleague)
+        self._inventory = inventory
+
+    def refresh(self) -> None:
+        """Forget what was listed: from now on this namespace is asked by itself."""
+        self._inventory = Inventory(self.api, ())
+        super().refresh()
+
+    def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
+        """Objects of the learner's namespace, out of the class's lists when they serve."""
+        shared = self._inventory.objects(kind, self.namespace)
+        if shared is not None:
+            return shared
+        try:
+            return super().objects(kind)
+        except Refused:
+            if kind != "Secret":
+                raise
+            raise Unverifiable(_READ_ONLY.format("la liste des Secrets, que l’enseignant ne lit pas")) from None
+
+    def _namespace_problem(self, refusal: Refused) -> Refused:
+        """The teacher's own rights fall short: it says nothing of the learner."""
+        return Refused(
+            f"Vos droits ne suffisent pas pour lire le namespace {self.namespace} : {refusal.message}",
+            "Faites-vous donner les droits que montre « cahier droits-enseignant », puis relancez avec --reprendre.",
+            refusal.status,
+        )
+
+    @property
+    def user(self) -> str:
+        """The owner of the namespace, as its own binding names them. Raises Unverifiable."""
+        owner = self._owner()
+        if not owner:
+            raise Unverifiable(
+                f"Le namespace {self.namespace} ne dit pas quel utilisateur le possède (RoleBinding "
+                "full_control_namespace) : on ne peut pas demander ses droits.",
+            )
+        return owner
+
+    @property
+    def credentials(self) -> Credentials:
+        """Raises Unverifiable: the learner's configuration is not here, and ours says nothing of it."""
+        _not_here()
+
+    def may(self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = "") -> Access:
+        """Whether the learner may, asked of the API server about them. Raises Unverifiable."""
+        there = self._at(namespace) if namespace else self
+        return there.may_other(self.user, verb, resource, group=group, name=name)
+
+    def user_of(self, namespace: str) -> str:
+        """The owner of another namespace, as its own binding names them. Raises Unverifiable."""
+        return self._at(namespace).user
+
+    def _at(self, namespace: str) -> LearnerView:
+        return LearnerView(self.api, self._inventory, namespace, None)
+
+    def secret_values(self, name: str) -> Mapping[str, str] | None:
+        """Raises Unverifiable: grading never reads them."""
+        raise Unverifiable(_READ_ONLY.format("la valeur d’un Secret, que l’enseignant ne lit jamais"))
+
+    def execute(self, pod: str, command: Sequence[str]) -> str:
+        """Raises Unverifiable: nothing is run in a learner's pod."""
+        raise Unverifiable(_READ_ONLY.format("d’exécuter une commande dans un pod"))
+
+    @contextlib.contextmanager
+    def forward(self, pod: str, port: int) -> Iterator[Any]:
+        """A tunnel where the teacher may open one; the smallest role does not allow it. Raises Unverifiable."""
+        if not all(LiveCluster.may(self, verb, "pods/portforward").allowed for verb in ("create", "get")):
+            raise Unverifiable(_READ_ONLY.format("d’ouvrir un tunnel vers un pod"))
+        with super().forward(pod, port) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def kubectl_forward(self, pod: str, port: int) -> Iterator[Any]:
+        """Raises Unverifiable: the learner's own access is not here."""
+        yield _not_here()
+
+    def probe(
+        self, targets: Sequence[str], labels: Mapping[str, str] | None = None
+    ) -> contextlib.AbstractContextManager[Probe]:
+        """Raises Unverifiable: no pod of ours is placed in a learner's namespace."""
+        raise Unverifiable(_READ_ONLY.format("de placer une sonde dans le namespace"))
+
+    @property
+    def enforces_policies(self) -> bool:
+        """Raises Unverifiable: it takes an experiment."""
+        raise Unverifiable(_READ_ONLY.format("une expérience qui place des pods"))
+
+    def as_owner(self, owner: str, at: str = "") -> LiveCluster | None:
+        """Nobody's access is at hand."""
+        return None
+
+    def outsiders(self) -> Sequence[str]:
+        """Nobody's access is at hand."""
+        return ()
+
+    def delete_pod(self, name: str) -> None:
+        """Raises Unverifiable: nothing is broken in a learner's namespace."""
+        raise Unverifiable(_READ_ONLY.format("de supprimer un pod"))
+
+
+class LiveVerifier:
+    """Verdicts of a class on a real cluster, one connection pool and one set of lists for all."""
+
+    def __init__(self, api: Api, learners: Sequence[Learner]) -> None:
+        """Asks which namespaces exist. Raises AccessError."""
+        self._api = api
+        self._inventory = Inventory(
+            api, {name for each in learners for name in (each.namespace, each.colleague) if name}
+        )
+        self.missing = self._inventory.missing()
+        """Namespaces of learners and colleagues that are not on the cluster."""
+
+    def __call__(self, learner: Learner, lab: Lab) -> Verdict:
+        """The verdict of one lab. Raises CahierError."""
+        if learner.namespace in self.missing:
+            raise NamespaceMissing(f"Le namespace {learner.namespace} n’existe pas sur ce cluster.")
+        view = LearnerView(self._api, self._inventory, learner.namespace, learner.colleague or None)
+        if lab.about.colleague == "required":
+            if not learner.colleague:
+                raise Unverifiable("Ce TP se fait à deux, et la liste de classe ne donne pas de collègue.")
+            if learner.colleague in self.missing:
+                raise Unverifiable(f"Le namespace du collègue, {learner.colleague}, n’existe pas sur ce cluster.")
+        verdict, _findings = run(lab, view, refresh=view.refresh, seconds=_SETTLES)
+        return verdict
