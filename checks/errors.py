@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_EXAMINE = "Pour tout examiner : cahier diagnostiquer"
+
 EXIT_PASSED = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -33,7 +35,14 @@ class AccessError(CahierError):
 
 
 class ClusterLost(AccessError):
-    """The cluster answers nobody any more, or no longer knows who we are: asking again is of no use."""
+    """The cluster answers nobody any more, or no longer knows who we are: asking again is of no use.
+
+    `own_remedy` is the remedy of this very problem; `remedy` also names the command that examines everything.
+    """
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        self.own_remedy = remedy
+        super().__init__(message, f"{remedy}. {_EXAMINE}".removeprefix(". ").replace("..", "."))
 
 
 class Unverifiable(CahierError):

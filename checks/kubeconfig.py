@@ -60,10 +60,17 @@ def merged(files: Sequence[Path]) -> dict[str, Any]:
         for part in ("clusters", "contexts", "users"):
             known = {entry["name"] for entry in result[part]}
             entries = content.get(part) or []
-            if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            if not isinstance(entries, list) or not all(_is_entry(entry, part.removesuffix("s")) for entry in entries):
                 raise AccessError(f"La configuration {path} n’est pas un kubeconfig ({part}).", _COPY_SCRIPT)
             result[part] += [entry for entry in entries if "name" in entry and entry["name"] not in known]
     return result
+
+
+def _is_entry(entry: object, part: str) -> bool:
+    """Whether this is a name and what it names."""
+    if not isinstance(entry, dict) or not isinstance(entry.get(part) or {}, dict):
+        return False
+    return isinstance(entry.get("name", ""), str | int | float)
 
 
 def read(explicit: str | None = None) -> Credentials:

@@ -12,9 +12,12 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import urllib3
 from kubernetes import client, config
@@ -22,7 +25,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.stream.ws_client import portforward_call, websocket_call
 from websocket import WebSocketException, setdefaulttimeout
 
-from checks import kubeconfig, state
+from checks import kubeconfig, proxies, state
 from checks.errors import AccessError, CahierError, ClusterLost, Unverifiable, UsageError
 from checks.facts import Access, Colleague, Container, Credentials, Event, ForwardRefused, Machine, Pod
 from checks.kubectl import forwarding
@@ -88,9 +91,11 @@ class Refused(AccessError):
 class Api:
     """Requests to one API server with one identity: JSON in, JSON out, French errors."""
 
-    def __init__(self, kubeconfig_path: str | None = None) -> None:
+    def __init__(self, kubeconfig_path: str | None = None, seconds: float | None = None) -> None:
+        """`seconds` bounds each request; None: five to connect, twenty between two parts of the answer."""
         self.credentials: Credentials = kubeconfig.read(kubeconfig_path)
-        settings = client.Configuration()
+        self._timeout: float | tuple[float, float] = seconds or _TIMEOUT
+        settings: Any = client.Configuration()
         try:
             if self.credentials.kind == "serviceaccount":
                 config.load_incluster_config(client_configuration=settings)
@@ -104,10 +109,17 @@ class Api:
         except (config.ConfigException, TypeError, ValueError, OSError) as error:
             raise AccessError(f"La configuration Kubernetes est inutilisable : {error}", RENEW) from error
         settings.retries = False
+        _follow_proxy(settings)
         self._settings = settings
         if not settings.verify_ssl:  # the platform's own script asks for it
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self._client: Any = client.ApiClient(settings)
+        try:
+            self._client: Any = client.ApiClient(settings)
+        except (ImportError, ValueError, urllib3.exceptions.HTTPError) as error:
+            raise AccessError(
+                f"Le proxy {proxies.shown(settings.proxy or '')} ne peut pas être employé.",
+                "Donnez à HTTPS_PROXY une adresse de la forme http://proxy.exemple.fr:3128",
+            ) from error
 
     @cached_property
     def identity(self) -> str:
@@ -115,6 +127,60 @@ class Api:
         authority: str | None = getattr(self._settings, "ssl_ca_cert", None)
         content = Path(authority).read_bytes() if authority else b""
         return hashlib.sha256(self.credentials.server.encode() + content).hexdigest()[:16]
+
+    @property
+    def server(self) -> str:
+        """Address of the API server, without the last slash."""
+        return str(self._settings.host)
+
+    @property
+    def proxy(self) -> str:
+        """Address of the proxy that requests go through; "" when they go straight."""
+        proxy = str(self._settings.proxy or "")
+        return "" if not proxy or self.proxy_exclusion else proxy
+
+    @property
+    def proxy_exclusion(self) -> str:
+        """The rule of NO_PROXY that has requests go straight; "" when none does."""
+        return proxies.exclusion(self.server, self._settings.no_proxy or "")
+
+    def tls(self) -> tuple[ssl.SSLContext, str]:
+        """How connections are encrypted, and the name that the server's certificate must bear.
+
+        Raises AccessError when a certificate or a key of the configuration is unreadable.
+        """
+        settings = self._settings
+        try:
+            context = ssl.create_default_context(cafile=settings.ssl_ca_cert)
+            if settings.cert_file:
+                context.load_cert_chain(settings.cert_file, settings.key_file)
+        except OSError as error:  # ssl.SSLError is one
+            raise AccessError("Un certificat ou une clé de votre configuration est illisible.", RENEW) from error
+        if not settings.verify_ssl:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context, settings.tls_server_name or urlsplit(self.server).hostname or ""
+
+    def clock(self, seconds: float) -> datetime | None:
+        """What time it is for the API server, to the second; None when it does not say. Raises ClusterLost.
+
+        Asked without identity, and whatever its certificate: a wrong clock makes both be refused.
+        """
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        options: dict[str, Any] = {"cert_reqs": "CERT_NONE", "retries": False, "timeout": urllib3.Timeout(seconds)}
+        if self._settings.tls_server_name:
+            options["server_hostname"] = self._settings.tls_server_name
+        manager = urllib3.PoolManager(**options)
+        if self.proxy:
+            manager = urllib3.ProxyManager(self.proxy, proxy_headers=self._settings.proxy_headers, **options)
+        try:
+            said = manager.request("GET", f"{self.server}/version").headers.get("Date")
+        except urllib3.exceptions.HTTPError as error:
+            raise self.silent(error) from error
+        try:
+            return parsedate_to_datetime(said).astimezone(UTC) if said else None
+        except ValueError:
+            return None
 
     def request(
         self,
@@ -151,7 +217,7 @@ class Api:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            response = self._client.call_api(*request, _request_timeout=_TIMEOUT)
+            response = self._client.call_api(*request, _request_timeout=self._timeout)
             data: bytes = response.read()
         except (urllib3.exceptions.HTTPError, ApiException) as error:  # ApiException: TLS did not come about
             raise self.silent(error) from error
@@ -317,6 +383,17 @@ class Api:
         """Major and minor version of the API server."""
         answer = self.request("GET", "/version")
         return int(answer["major"]), int(re.sub(r"\D.*", "", answer["minor"]))
+
+
+def _follow_proxy(settings: Any) -> None:
+    """Choose and use the environment's proxy as kubectl does: never for this machine, with its name and password."""
+    if not settings.proxy:
+        return
+    if settings.proxy in getproxies().values() and proxies.is_loopback(settings.host):
+        settings.proxy = None
+        return
+    settings.proxy = proxies.complete(settings.proxy)
+    settings.proxy_headers = dict(proxies.credentials(settings.proxy)) or settings.proxy_headers
 
 
 class LiveCluster:

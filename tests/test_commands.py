@@ -14,7 +14,10 @@ import pytest
 from checks.lab import all_labs, find_lab
 from checks.stage import Person, Stage
 
-COMMANDS = ("lister", "commencer", "verifier", "indice", "solution", "rattraper", "nettoyer", "catalogue", "cluster")
+COMMANDS = (
+    *("lister", "commencer", "verifier", "indice", "solution", "rattraper", "nettoyer"),
+    *("diagnostiquer", "catalogue", "cluster"),
+)
 
 
 @pytest.fixture(autouse=True)

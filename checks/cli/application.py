@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from checks import __version__
-from checks.cli import catalogue, cluster, grading, labs, play, verify
+from checks.cli import catalogue, cluster, diagnose, grading, labs, play, verify
 from checks.cli.french import Group
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(cluster.app, name="cluster", rich_help_panel="Petit SSPCloud local
 app.add_typer(catalogue.app, name="catalogue", rich_help_panel="Petit SSPCloud local")
 labs.register(app)
 verify.register(app)
+diagnose.register(app)
 play.register(app)
 grading.register(app)
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,7 @@ class Engine:
     node_image: str | None = None
     networking: Mapping[str, object] = field(default_factory=dict)
     known_kind: Path | None = None
+    version: str = ""
 
     @property
     def title(self) -> str:
@@ -140,6 +142,15 @@ def answering() -> Sequence[Engine]:
     return [*engines, private] if private else engines
 
 
+def installed() -> Sequence[Engine | Trouble]:
+    """Every engine of this machine, asked at the same time: those that answer, and why the others do not."""
+    names = _candidates("")
+    with ThreadPoolExecutor(len(names)) as pool:
+        found = [one for one in pool.map(probe, names) if one is not None]
+    private = private_running()
+    return [*found, private] if private else found
+
+
 def probe(name: str) -> Engine | Trouble | None:
     """The engine `name` if it answers, why it does not, or None where it is not installed."""
     program = name.partition(".")[0]  # nerdctl.lima is a program of its own
@@ -166,7 +177,8 @@ def probe(name: str) -> Engine | Trouble | None:
     except OSError as error:
         return Trouble(f"{path} ne peut pas être exécuté ({error}).", _INSTALL_ENGINE)
     if done.returncode == 0 and done.stdout.strip():
-        return Engine(name, Path(path).name, {**os.environ, _CHOICE: name})
+        version = done.stdout.strip()
+        return Engine(name, Path(path).name, {**os.environ, _CHOICE: name}, version=version)
     return explain(name, done.stderr)
 
 

@@ -1,0 +1,1 @@
+"""`cahier diagnostiquer`: what is wrong with an installation or an access, one line for each subject."""

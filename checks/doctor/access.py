@@ -1,0 +1,197 @@
+"""The access: kubectl's configuration, then who the cluster says we are and what it lets us do."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from kubernetes.utils.quantity import parse_quantity
+
+from checks import kubeconfig
+from checks.diagnosis.access import NEEDED, RENEWED, ending_credentials, insufficient_rights
+from checks.diagnosis.identity import allowed_everywhere, foreign_namespace, service_account, shared_namespace
+from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble, unverified, wrong
+from checks.errors import AccessError, ClusterLost
+from checks.facts import Cluster, Credentials
+from checks.kubernetes_api import RENEW, Refused
+
+_OPEN_TO_OTHERS = 0o004
+_STARTS_PODS = ("pods", "count/pods", "cpu", "memory")
+_USED_BY_LABS = ("services", "secrets", "configmaps", "persistentvolumeclaims", "storage", "ephemeral-storage")
+_AT_ONCE = 4  # access reviews asked at the same time
+
+
+def configuration(explicit: str | None) -> Answer:
+    """Whether kubectl's configuration is found, readable, whole, and closed to others."""
+    files = kubeconfig.paths(explicit)
+    present = [path for path in files if path.is_file()]
+    absent = [path for path in files if not path.is_file()]
+    if not present:
+        if not explicit and kubeconfig.in_pod():
+            return passed(
+                "Aucun fichier : l’identité est celle de ce pod (ServiceAccount), comme dans un service VSCode."
+            )
+        return failed(
+            f"Aucune configuration Kubernetes : {_listed(absent)} n’existe pas."
+            + (" La variable KUBECONFIG désigne ce fichier." if os.environ.get("KUBECONFIG") and not explicit else ""),
+            RENEW,
+        )
+    try:
+        kubeconfig.merged(files)
+    except AccessError as error:
+        return trouble(error)
+    opened = [path for path in present if os.name != "nt" and path.stat().st_mode & _OPEN_TO_OTHERS]
+    if opened:
+        return failed(
+            f"{_listed(opened)} peut être lu par tous les comptes de ce poste.",
+            "Fermez ce fichier aux autres (sous WSL2, copiez-le d’abord hors de /mnt/c) :",
+            *(f"chmod 600 {shlex.quote(str(path))}" for path in opened),
+            cause="Il contient votre jeton ou votre clé : qui le lit agit à votre place.",
+        )
+    missing = f" Absent, donc ignoré : {_listed(absent)}." if absent else ""
+    return passed(f"{_listed(present)}.{missing}")
+
+
+def _listed(files: Sequence[Path]) -> str:
+    return ", ".join(map(shown, files))
+
+
+def context(explicit: str | None) -> Answer:
+    """Whether the configuration designates a context, and this one a cluster."""
+    try:
+        credentials = kubeconfig.read(explicit)
+    except AccessError as error:
+        return trouble(error)
+    name = f"« {credentials.context} »" if credentials.context else "celui du pod"
+    if not credentials.server:
+        return failed(f"Le contexte {name} ne désigne aucun cluster : il n’a pas d’adresse.", RENEW)
+    return passed(f"{name}, cluster {credentials.server}, namespace {credentials.namespace}.")
+
+
+def lifetime(credentials: Credentials, now: datetime) -> Answer:
+    """How long the credentials will last."""
+    if credentials.kind == "none":
+        return failed("Cette configuration ne contient aucun identifiant.", RENEW)
+    diagnostic = ending_credentials(credentials, now)
+    if diagnostic is not None:
+        return wrong(diagnostic)
+    if credentials.kind in RENEWED:
+        how = {
+            "exec": "par un programme que kubectl lance",
+            "oidc": "par un jeton de rafraîchissement",
+            "serviceaccount": "par le cluster, tant que ce pod existe",
+        }
+        return passed(f"Vos identifiants sont renouvelés {how[credentials.kind]}.")
+    what = "certificat" if credentials.kind == "certificate" else "jeton"
+    if credentials.expires is None:
+        return skipped(f"Votre {what} n’annonce pas sa fin.")
+    end = f"{credentials.expires.astimezone():%d/%m/%Y à %H:%M}"
+    return passed(f"Votre {what} vaut jusqu’au {end} (encore {_duration(credentials.expires - now)}).")
+
+
+def _duration(left: timedelta) -> str:
+    hours = left.total_seconds() / 3600
+    if hours >= 48:
+        return f"{hours / 24:.0f} jours"
+    return f"{hours:.0f} h" if hours >= 2 else f"{hours * 60:.0f} min"
+
+
+def identity(cluster: Cluster) -> Answer:
+    """Who the cluster says we are."""
+    try:
+        user = cluster.user
+    except ClusterLost as silence:
+        return trouble(silence)
+    except Refused as refusal:
+        if refusal.status == 404:
+            return unverified("Ce cluster est trop ancien pour dire qui vous êtes (avant Kubernetes 1.28).")
+        return trouble(refusal)
+    if not user:
+        return unverified("Le cluster répond, mais ne dit pas qui vous êtes.", RENEW)
+    account = service_account(user)
+    if account is None:
+        return passed(f"Le cluster vous connaît sous le nom « {user} ».")
+    return passed(
+        f"Vous êtes le ServiceAccount « {account.name} » du namespace « {account.namespace} » : un programme du "
+        "cluster, par exemple un service VSCode."
+    )
+
+
+def namespace(cluster: Cluster) -> Answer:
+    """Whether the namespace is ours."""
+    diagnostic = foreign_namespace(cluster)
+    if cluster.namespace == cluster.credentials.namespace:
+        diagnostic = shared_namespace(cluster) or diagnostic
+    if diagnostic is not None:
+        return wrong(diagnostic)
+    return passed(f"« {cluster.namespace} ».")
+
+
+def rights(cluster: Cluster) -> Answer:
+    """Whether our rights are enough for every lab."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # the answers are kept: what follows asks nothing more
+        list(pool.map(lambda right: cluster.may(right.verb, right.resource, group=right.group), NEEDED))
+    diagnostic = insufficient_rights(cluster)
+    if diagnostic is not None:
+        return wrong(diagnostic)
+    if allowed_everywhere(cluster):
+        return passed(
+            "Vous administrez tout le cluster : rien ne vous sera refusé, ce que les TP 6 et 8 veulent montrer."
+        )
+    return passed("Rôle « admin » : de quoi faire tous les TP.")
+
+
+def quota(cluster: Cluster) -> Answer:
+    """What the quotas of the namespace leave."""
+    try:
+        quotas = cluster.objects("ResourceQuota")
+    except Refused as refusal:
+        return unverified(refusal.message)
+    if not quotas:
+        return passed(f"Aucun quota dans « {cluster.namespace} ».")
+    left: dict[str, Decimal] = {}
+    full: dict[str, str] = {}
+    for raw in quotas:
+        name = raw["metadata"]["name"]
+        for resource, (used, hard) in _uses(raw).items():
+            rest = _amount(hard) - _amount(used)
+            left[resource] = min(rest, left.get(resource, rest))
+            if rest <= 0 and _matters(resource, _amount(hard)):
+                full[resource] = f"{resource} : {used} sur {hard} (quota « {name} »)"
+    if full:
+        return failed(
+            f"Un quota est atteint dans « {cluster.namespace} » : {' ; '.join(full.values())}.",
+            "Retirez ce que les TP ont laissé (cahier nettoyer TP), arrêtez les services dont vous ne vous servez "
+            "plus. Pour tout voir :",
+            f"kubectl describe quota -n {cluster.namespace}",
+            cause="Ce qui en demande davantage sera refusé, y compris les sondes du vérificateur.",
+        )
+    pods = next((left[resource] for resource in ("pods", "count/pods") if resource in left), None)
+    room = f"encore {pods:f} pods" if pods is not None else "aucune limite au nombre de pods"
+    demanding = any(resource.startswith(("requests.", "limits.")) or resource in ("cpu", "memory") for resource in left)
+    told = f"{', '.join(raw['metadata']['name'] for raw in quotas)} : {room}."
+    return passed(told + (" Chaque pod doit y déclarer ses ressources (TP 7)." if demanding else ""))
+
+
+def _uses(raw: Mapping[str, Any]) -> Mapping[str, tuple[str, str]]:
+    """Used and allowed quantity of each resource of a ResourceQuota."""
+    status = raw.get("status") or {}
+    hard = status.get("hard") or (raw.get("spec") or {}).get("hard") or {}
+    used = status.get("used") or {}
+    return {resource: (str(used.get(resource, "0")), str(limit)) for resource, limit in hard.items()}
+
+
+def _matters(resource: str, hard: Decimal) -> bool:
+    """Whether the labs are stopped by the end of this resource: a quota of zero GPU or load balancers stops none."""
+    base = resource.removeprefix("requests.").removeprefix("limits.")
+    return base in _STARTS_PODS or (hard > 0 and base in _USED_BY_LABS)
+
+
+def _amount(quantity: str) -> Decimal:
+    return Decimal(parse_quantity(quantity))  # type: ignore[no-untyped-call]  # the stubs leave its types out
