@@ -434,6 +434,12 @@ def test_quotas(
     assert (line["status"], words in line["found"]) == (status, True), line
 
 
+def test_a_quota_of_storage_asks_nothing_of_pods(terminal: Terminal, api: Pretender, own: Path) -> None:
+    status = {"used": {"pods": "3"}, "hard": {"pods": "10", "requests.storage": "50Gi"}}
+    api.answers.objects = {"resourcequotas": [{"metadata": {"name": "q"}, "status": status}]}
+    assert terminal.diagnose(kubeconfig=own).lines["quota"]["found"] == "q : encore 7 pods."
+
+
 # -- this machine -------------------------------------------------------------------------------------------------
 
 
