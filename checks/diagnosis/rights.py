@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from checks.errors import Unverifiable
-from checks.facts import Access, Cluster
+from checks.facts import OWNER_BINDING, Access, Cluster
 from checks.verdict import Diagnostic
 
-_OWNERS = "full_control_namespace"  # made by the platform in each namespace
 _STRANGER = "cahier-inconnu"
 # Groups that hold people whom the owner does not know, and how a sentence about them begins.
 _EVERYBODY = {
@@ -78,7 +77,7 @@ def people(cluster: Cluster) -> Iterator[Person]:
     owners = [
         (subject["kind"], subject["name"])
         for binding in bindings
-        if binding["metadata"]["name"] == _OWNERS
+        if binding["metadata"]["name"] == OWNER_BINDING
         for subject in binding.get("subjects") or ()
     ]
     if ("User", cluster.user) not in owners:  # a ServiceAccount of ours, or a group's namespace

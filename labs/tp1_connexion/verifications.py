@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from checks.errors import AccessError, Unverifiable
-from checks.facts import Access, Cluster
+from checks.facts import OWNER_BINDING, Access, Cluster
 from checks.verdict import Diagnostic
 from checks.verification import verification
 
 OLDEST_KUBECTL = (1, 28)  # « kubectl auth whoami », que les TP emploient, date de cette version
-OWNER_BINDING = "full_control_namespace"  # posé par Onyxia dans chaque namespace personnel ou de projet
 _NOWHERE = "cahier-namespace-temoin"  # un namespace que personne ne possède
 _SOON = timedelta(minutes=10)
 _SCRIPT = (

@@ -10,12 +10,11 @@ from checks.diagnosis.databases import PORT, no_database, not_serving, ready_pod
 from checks.diagnosis.rights import Person, only_the_owner, opening_verbs, people
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, identify
-from checks.facts import Cluster, ForwardRefused, Pod
+from checks.facts import OWNER_BINDING, Cluster, ForwardRefused, Pod
 from checks.verdict import Diagnostic
 from checks.verification import verification
 
 ROLE = "tunnel-vers-la-base"
-_OWNERS = "full_control_namespace"  # made by the platform in each namespace
 _ANOTHER_POD = "un-autre-pod"  # any name but the base's: a right without resourceNames covers it
 _NARROW = "Gardez deux règles : lire le pod de la base, et ouvrir un tunnel vers lui."
 _Question = tuple[str, str, str, str]
@@ -81,7 +80,7 @@ def votre_collegue_peut_ouvrir_le_tunnel(cluster: Cluster) -> Diagnostic | None:
 
 
 def _bindings(cluster: Cluster) -> Sequence[Mapping[str, Any]]:
-    return [one for one in cluster.objects("RoleBinding") if one["metadata"]["name"] != _OWNERS]
+    return [one for one in cluster.objects("RoleBinding") if one["metadata"]["name"] != OWNER_BINDING]
 
 
 def _names(binding: Mapping[str, Any], kind: str, name: str) -> bool:

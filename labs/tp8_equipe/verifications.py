@@ -11,11 +11,10 @@ import json
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
-from weakref import WeakKeyDictionary
+from typing import Any
 
 from checks.diagnosis.databases import (
     PORT,
@@ -37,19 +36,6 @@ from checks.verification import verification
 TEAM = "equipe"
 KEY = "membres"
 _NARROW = "L’équipe n’a besoin que d’un chemin vers la base : un tunnel, ou le réseau."
-_T = TypeVar("_T")
-_kept: WeakKeyDictionary[Cluster, tuple[object, dict[Callable[[Cluster], Any], Any]]] = WeakKeyDictionary()
-
-
-def once(cluster: Cluster, ask: Callable[[Cluster], _T]) -> _T:
-    """`ask(cluster)`, asked once for all the checks of a round: each round lists the pods anew."""
-    listed = cluster.objects("Pod")
-    if cluster not in _kept or _kept[cluster][0] is not listed:
-        _kept[cluster] = (listed, {})
-    answers = _kept[cluster][1]
-    if ask not in answers:
-        answers[ask] = ask(cluster)
-    return cast(_T, answers[ask])
 
 
 # -- the team ------------------------------------------------------------------------------------------------------
@@ -81,7 +67,7 @@ def _people_at_hand(cluster: Cluster) -> Sequence[str]:
 
 def people_at_hand(cluster: Cluster) -> Sequence[str]:
     """Namespaces of the local cluster's other people; none elsewhere, where nobody's access is at hand."""
-    return once(cluster, _people_at_hand)
+    return cluster.once(_people_at_hand)
 
 
 def _wrong_word(cluster: Cluster, word: str) -> tuple[str, str] | None:
@@ -209,7 +195,7 @@ def _shared_base(cluster: Cluster) -> tuple[Database, Pod]:
 
 def base(cluster: Cluster) -> tuple[Database, Pod]:
     """The shared base: of several, the one that most members reach. Raises Unverifiable."""
-    return once(cluster, _shared_base)
+    return cluster.once(_shared_base)
 
 
 def _fingerprint(cluster: Cluster) -> str:
@@ -230,7 +216,7 @@ def _fingerprint(cluster: Cluster) -> str:
 
 def fingerprint(cluster: Cluster) -> str:
     """What tells the base's server from any other. Raises Unverifiable."""
-    return once(cluster, _fingerprint)
+    return cluster.once(_fingerprint)
 
 
 def _of_release(labels: Mapping[str, str], release: str) -> bool:
@@ -271,7 +257,7 @@ def _doors(cluster: Cluster) -> Sequence[Door]:
 
 def doors(cluster: Cluster) -> Sequence[Door]:
     """The base, then every other pod of the namespace through which it answers. Raises Unverifiable."""
-    return once(cluster, _doors)
+    return cluster.once(_doors)
 
 
 # -- the tunnels ---------------------------------------------------------------------------------------------------
@@ -451,7 +437,7 @@ def _survey(cluster: Cluster) -> Survey:
 
 def survey(cluster: Cluster) -> Survey:
     """The ways in, tried once for all the checks of a round. Raises Unverifiable."""
-    return once(cluster, _survey)
+    return cluster.once(_survey)
 
 
 # -- each member gets in -------------------------------------------------------------------------------------------
@@ -941,7 +927,7 @@ def _roles(cluster: Cluster) -> Sequence[Role]:
 
 def roles(cluster: Cluster) -> Sequence[Role]:
     """The roles of the server, asked of itself. Raises Unverifiable where no command runs in its pod."""
-    return once(cluster, _roles)
+    return cluster.once(_roles)
 
 
 def _too_strong(cluster: Cluster, role: Role) -> tuple[str, str] | None:
