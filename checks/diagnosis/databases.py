@@ -121,7 +121,10 @@ def not_serving(cluster: Cluster) -> Diagnostic | None:
     )
 
 
-def server_in(cluster: Cluster, pod: Pod) -> PostgresServer:
-    """The server inside the pod, through a tunnel of ours. Raises NotPostgres or ForwardRefused."""
-    with cluster.forward(pod.name, PORT) as connection:
+def server_in(cluster: Cluster, pod: Pod, port: int = PORT) -> PostgresServer:
+    """The server inside the pod, or that it relays, through a tunnel of ours to its `port`.
+
+    Raises NotPostgres or ForwardRefused.
+    """
+    with cluster.forward(pod.name, port) as connection:
         return identify(connection)

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from checks.diagnosis.objects import named
 from checks.errors import Unverifiable
 from checks.facts import OWNER_BINDING, Access, Cluster
 from checks.verdict import Diagnostic
@@ -164,18 +165,18 @@ def _leaking(cluster: Cluster, leak: Leak, grant: Grant, cause: str, advice: str
 
 def _withdrawn(cluster: Cluster, grant: Grant) -> tuple[str, bool]:
     """The command that takes away this grant and no other, and whether the binding gives to nobody else."""
-    binding = next((one for one in cluster.objects("RoleBinding") if one["metadata"]["name"] == grant.binding), {})
+    binding = named(cluster, "RoleBinding", grant.binding) or {}
     subjects = binding.get("subjects") or ()
-    named = [
+    given = [
         index
         for index, subject in enumerate(subjects)
         if subject["kind"] == grant.subject_kind
         and grant.subject in (subject["name"], f"{subject['name']}/{subject.get('namespace', '')}")
     ]
-    if not named or len(subjects) == len(named):
+    if not given or len(subjects) == len(given):
         return f"kubectl delete rolebinding {grant.binding} -n {cluster.namespace} --ignore-not-found", True
     changes: list[dict[str, str]] = []
-    for index in reversed(named):
+    for index in reversed(given):
         path = f"/subjects/{index}"
         changes += [
             {"op": "test", "path": f"{path}/name", "value": subjects[index]["name"]},

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from checks.diagnosis.databases import PORT, no_database, not_serving, ready_pods, server_in
+from checks.diagnosis.objects import named
 from checks.diagnosis.rights import Person, only_the_owner, opening_verbs, people
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, identify
@@ -99,8 +100,7 @@ def _why_not(cluster: Cluster, pod: Pod, verb: str, resource: str) -> tuple[str,
         if reference["kind"] == "ClusterRole":
             found = f"la RoleBinding « {name} » lui donne le ClusterRole « {reference['name']} », qui n’y suffit pas"
             return f"{said} : {found}.", "Un ClusterRole tout fait ne contient pas forcément ce qu’il vous faut."
-        role = next((one for one in cluster.objects("Role") if one["metadata"]["name"] == reference["name"]), None)
-        if role is None:
+        if named(cluster, "Role", reference["name"]) is None:
             return (
                 f"La RoleBinding « {name} » désigne le Role « {reference['name']} », qui n’existe pas dans "
                 f"{cluster.namespace}.",
