@@ -25,7 +25,7 @@ def deadly(cluster: Cluster, pod: Pod) -> tuple[Mapping[str, Any], str] | None:
         probe = box.get("livenessProbe")
         if not probe:
             continue
-        said = played(cluster, pod, box, probe) if status.running else None
+        said = _played(cluster, pod, box, probe) if status.running else None
         said = _killed(cluster, pod) if said is None else said
         if said:
             return box, said
@@ -37,7 +37,7 @@ def patience(probe: Mapping[str, Any]) -> int:
     return int(probe.get("periodSeconds", 10)) * int(probe.get("failureThreshold", 3))
 
 
-def played(cluster: Cluster, pod: Pod, box: Mapping[str, Any], probe: Mapping[str, Any]) -> str | None:
+def _played(cluster: Cluster, pod: Pod, box: Mapping[str, Any], probe: Mapping[str, Any]) -> str | None:
     """What a probe of the pod is answered when it is played now; "" when it succeeds, None when it cannot be played."""
     if "exec" in probe:
         return "" if _succeeds(cluster, pod.name, probe["exec"]["command"]) else "sa commande échoue"

@@ -184,7 +184,7 @@ def stranger(cluster: Cluster, pod: Pod, port: int, reached: PostgresServer) -> 
     known = cluster.once(_servers_of_the_colleague)
     if known and reached.fingerprint is not None:
         return None if reached in known else Stranger("")
-    place = "" if any(targets(cluster, pod)) else place_reached(cluster, pod, port)
+    place = "" if any(targets(cluster, pod)) else _place_reached(cluster, pod, port)
     return None if place in ("", cluster.colleague.namespace) else Stranger(place)
 
 
@@ -197,7 +197,7 @@ def _servers_of_the_colleague(cluster: Cluster) -> Sequence[PostgresServer]:
     return []
 
 
-def place_reached(cluster: Cluster, pod: Pod, port: int) -> str:
+def _place_reached(cluster: Cluster, pod: Pod, port: int) -> str:
     """Namespace of the Service that a relaying pod joins for a client of its `port`, by the cluster's reverse DNS; ""
     when it does not tell."""
     with contextlib.suppress(Unverifiable, NotPostgres, ForwardRefused):

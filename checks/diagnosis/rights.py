@@ -38,6 +38,15 @@ class Person:
     said: str
     groups: tuple[str, ...] = ()
 
+    @property
+    def home(self) -> str:
+        """Namespace of a pod's account, or of a group of them; "" for a human."""
+        for name in (self.user, *(self.groups if len(self.groups) == 1 else ())):
+            found = re.match(r"system:serviceaccounts?:([^:]+)", name)
+            if found:
+                return found[1]
+        return ""
+
 
 @dataclass(frozen=True)
 class Leak:
@@ -100,6 +109,19 @@ def people(cluster: Cluster) -> Iterator[Person]:
                 yield Person(_STRANGER, f"Tout membre du groupe {name}", (name,))
             else:
                 yield Person(name, said)
+
+
+def lacks_tunnel(cluster: Cluster, person: Person, pod: str) -> str:
+    """What this person lacks for a tunnel to the pod, as the API server says; "" for nothing."""
+    if not cluster.may_other(person.user, "get", "pods", name=pod, groups=person.groups).allowed:
+        return f"ne peut pas lire le pod {pod}"
+    verbs = opening_verbs(cluster)
+    if any(
+        cluster.may_other(person.user, verb, "pods/portforward", name=pod, groups=person.groups).allowed
+        for verb in verbs
+    ):
+        return ""
+    return f"peut lire le pod {pod}, mais pas y ouvrir de tunnel"
 
 
 def _leaks(cluster: Cluster, questions: Sequence[tuple[str, str, str, str]], who: Iterable[Person]) -> Iterator[Leak]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from checks.diagnosis.databases import PORT, Database, no_database, not_serving, ready_pods, server_in
 from checks.diagnosis.openings import Policy, any_pod_there, astray, name_of, named_namespaces, nearest, wide
-from checks.diagnosis.policies import Decision, Peer, decide
+from checks.diagnosis.policies import NAMESPACE_NAME, Decision, Peer, decide
 from checks.diagnosis.reach import PROBE_LABELS, Attempt, Trial, Way, Ways, held_back, trial
 from checks.diagnosis.services import Address, addresses, no_service_leads
 from checks.errors import Unverifiable
@@ -468,7 +468,7 @@ def repaired(cluster: Cluster, subject: Subject, wrong: Sequence[str] = ()) -> S
             "policyTypes": ["Ingress"],
             "ingress": [
                 {
-                    "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": there}}}],
+                    "from": [{"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: there}}}],
                     "ports": [{"protocol": "TCP", "port": PORT}],
                 }
             ],
