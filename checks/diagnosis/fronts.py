@@ -13,8 +13,8 @@ from typing import Any
 
 from checks.diagnosis.deployments import Deployment, rolled_out
 from checks.diagnosis.objects import controller
-from checks.exchange.postgres import NotPostgres, is_postgres
-from checks.facts import Cluster, ForwardRefused, Pod
+from checks.diagnosis.relays import refuses
+from checks.facts import Cluster, Pod
 from checks.verdict import Diagnostic
 
 
@@ -182,16 +182,4 @@ def closed(cluster: Cluster, front: Front) -> tuple[Pod, int] | None:
     """The first pod of the Deployment where nothing listens on the port to which the Service sends its clients."""
     ours = {pod.uid: pod for pod in front.behind.pods}
     reached = [one for one in endpoints(cluster, front) if one.uid in ours]
-    return next(((ours[one.uid], one.port) for one in reached if not _accepts(cluster, one)), None)
-
-
-def _accepts(cluster: Cluster, endpoint: Endpoint) -> bool:
-    """Whether something listens there; what it says is another question."""
-    try:
-        with cluster.forward(endpoint.pod, endpoint.port) as connection:
-            is_postgres(connection)
-    except NotPostgres:
-        return True
-    except ForwardRefused as refused:
-        return "refused" not in str(refused)
-    return True
+    return next(((ours[one.uid], one.port) for one in reached if refuses(cluster, one.pod, one.port)), None)

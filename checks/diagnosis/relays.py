@@ -85,6 +85,18 @@ def listening_ports(pod: Pod) -> set[int]:
     return {int(found[1]) for one in listens(pod) if (found := re.search(r":(\d+)", one))}
 
 
+def refuses(cluster: Cluster, pod: str, port: int) -> bool:
+    """Whether the pod refuses a connection to that port: nothing listens there, or it takes no more clients."""
+    try:
+        with cluster.forward(pod, port) as connection:
+            is_postgres(connection)
+    except ForwardRefused as refused:
+        return "refused" in str(refused)
+    except NotPostgres:
+        return False
+    return False
+
+
 @dataclass(frozen=True)
 class Misplaced:
     """Why a target is not in the colleague's namespace, in French, and how to mend it there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from checks.diagnosis.databases import server_in
 from checks.diagnosis.pods import not_ready
-from checks.diagnosis.relays import Stranger, Target, listening_ports, misplaced, stranger, targets, unanswered
+from checks.diagnosis.relays import Stranger, Target, listening_ports, misplaced, refuses, stranger, targets, unanswered
 from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, identify, is_postgres
@@ -99,7 +99,7 @@ def le_proxy_ecoute_sur_5432(cluster: Cluster) -> Diagnostic | None:
     try:
         with cluster.forward(pod.name, PORT) as held:
             is_postgres(held)
-            alone = _refuses(cluster, pod)
+            alone = refuses(cluster, PROXY, PORT)
     except NotPostgres:
         return None  # it listens; what is behind is the next check's
     except ForwardRefused as refused:
@@ -200,18 +200,6 @@ def _nothing_listens(cluster: Cluster, pod: Pod) -> Diagnostic:
         look=(f"kubectl logs {PROXY} -n {cluster.namespace}",),
         transient=not seen,  # the program may not have opened its port yet
     )
-
-
-def _refuses(cluster: Cluster, pod: Pod) -> bool:
-    """Le pod refuse-t-il une connexion de plus ?"""
-    try:
-        with cluster.forward(pod.name, PORT) as connection:
-            is_postgres(connection)
-    except ForwardRefused as refused:
-        return "refused" in str(refused)
-    except NotPostgres:
-        return False
-    return False
 
 
 def _one_client_only(cluster: Cluster, seen: str) -> Diagnostic:
