@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from socket import socket
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+OWNER_BINDING = "full_control_namespace"
+"""The RoleBinding that the platform (Onyxia) makes in each namespace, for its owner."""
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -272,8 +277,12 @@ class Cluster(Protocol):
     def delete_pod(self, name: str) -> None:
         """Break something on purpose: delete a pod of the learner's namespace at once."""
 
+    def once(self, ask: Callable[[Cluster], _T]) -> _T:
+        """`ask(cluster)`, kept for all the checks until `refresh`; `ask` is a function of a module, its own key.
+        What it raises is not kept."""
+
     def refresh(self) -> None:
-        """Forget what was listed, to see what comes of something broken on purpose."""
+        """Forget what was listed and what was kept, to see what comes of something broken on purpose."""
 
 
 class ForwardRefused(Exception):

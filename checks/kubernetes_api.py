@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -27,7 +27,18 @@ from websocket import WebSocketException, setdefaulttimeout
 
 from checks import kubeconfig, proxies, state
 from checks.errors import AccessError, CahierError, ClusterLost, Unverifiable, UsageError
-from checks.facts import Access, Colleague, Container, Credentials, Event, ForwardRefused, Machine, Pod
+from checks.facts import (
+    OWNER_BINDING,
+    Access,
+    Cluster,
+    Colleague,
+    Container,
+    Credentials,
+    Event,
+    ForwardRefused,
+    Machine,
+    Pod,
+)
 from checks.kubectl import forwarding
 from checks.local_cluster.places import LEARNERS, people_folder
 from checks.probes import LABEL, Probe, enforces_policies, probe
@@ -36,11 +47,11 @@ _TIMEOUT = (5, 20)  # seconds: to connect, to read
 setdefaulttimeout(20)  # of every stream: the library's own default is to wait for ever
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PAGE = 500  # objects asked at once when a list spans all namespaces: what kubectl asks
-_OWNER_BINDING = "full_control_namespace"  # made by Onyxia in each personal namespace
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 _FORWARD_THREAD = "Kubernetes port forward proxy"  # the library's own name for it
 _GOODBYE = 5.0  # seconds: websocket-client waits three for the other side's goodbye
+_T = TypeVar("_T")
 
 
 def _silence_cut_tunnels() -> None:
@@ -424,11 +435,19 @@ class LiveCluster:
         self._port = port
         self._lists: dict[str, list[dict[str, Any]]] = {}
         self._answers: dict[tuple[object, ...], Access] = {}
+        self._kept: dict[object, Any] = {}
+
+    def once(self, ask: Callable[[Cluster], _T]) -> _T:
+        """`ask(cluster)`, kept until `refresh`."""
+        if ask not in self._kept:
+            self._kept[ask] = ask(self)
+        return cast(_T, self._kept[ask])
 
     def refresh(self) -> None:
-        """Forget what was listed: the next question asks the API server again."""
+        """Forget what was listed and kept: the next question asks the API server again."""
         self._lists.clear()
         self._answers.clear()
+        self._kept.clear()
 
     @property
     def credentials(self) -> Credentials:
@@ -482,7 +501,7 @@ class LiveCluster:
 
     def _owner(self) -> str:
         for binding in self.objects("RoleBinding"):
-            if binding["metadata"]["name"] == _OWNER_BINDING:
+            if binding["metadata"]["name"] == OWNER_BINDING:
                 for subject in binding.get("subjects") or []:
                     if subject.get("kind") == "User":
                         return str(subject["name"])

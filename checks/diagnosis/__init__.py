@@ -1,1 +1,1 @@
-"""What several labs need to explain: a pod that does not start, a tunnel that leads elsewhere."""
+"""What a lab needs to know and explain, a module for each subject: what stays in the lab are its own sentences."""

@@ -33,6 +33,11 @@ def _release(labels: Mapping[str, str]) -> str:
     return ""
 
 
+def of_release(labels: Mapping[str, str], release: str) -> bool:
+    """Whether what bears these labels belongs to the release, whatever it is."""
+    return release in (labels.get("cnpg.io/cluster"), labels.get("app.kubernetes.io/instance"))
+
+
 def _primary(pods: Sequence[Pod]) -> Pod | None:
     """The pod that takes writes: said by a label with CloudNativePG, the only one with the older chart."""
     servers = [
@@ -121,7 +126,26 @@ def not_serving(cluster: Cluster) -> Diagnostic | None:
     )
 
 
-def server_in(cluster: Cluster, pod: Pod) -> PostgresServer:
-    """The server inside the pod, through a tunnel of ours. Raises NotPostgres or ForwardRefused."""
-    with cluster.forward(pod.name, PORT) as connection:
+def server_in(cluster: Cluster, pod: Pod, port: int = PORT) -> PostgresServer:
+    """The server inside the pod, or that it relays, through a tunnel of ours to its `port`.
+
+    Raises NotPostgres or ForwardRefused.
+    """
+    with cluster.forward(pod.name, port) as connection:
         return identify(connection)
+
+
+_SECRETS = ("", "-user", "-superuser", "-app", "-ca", "-server", "-replication", "-pooler")
+
+
+def platform_secrets(cluster: Cluster, release: str) -> Sequence[str]:
+    """Names of the Secrets that the platform made for a database."""
+    names = {str(item["metadata"]["name"]) for item in cluster.objects("Secret")}
+    helm = {name for name in names if name.startswith(f"sh.helm.release.v1.{release}.")}
+    return sorted({release, *(names & {release + suffix for suffix in _SECRETS}), *helm})
+
+
+def platform_values(cluster: Cluster, release: str, key: str) -> Sequence[str]:
+    """Values of a key in the Secrets that the platform made for a database: read each time, never kept, never shown."""
+    found = [cluster.secret_values(release + suffix) or {} for suffix in ("", "-user", "-superuser", "-app")]
+    return list(dict.fromkeys(values[key] for values in found if values.get(key)))

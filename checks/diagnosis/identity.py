@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from checks.errors import AccessError
-from checks.facts import Access, Cluster
+from checks.facts import OWNER_BINDING, Access, Cluster
 from checks.verdict import Diagnostic
 
-OWNER_BINDING = "full_control_namespace"  # made by Onyxia in each namespace, personal or of a project
 _NOWHERE = "cahier-namespace-temoin"  # a namespace that nobody owns
 COPY_SCRIPT = (
     "Sur le SSPCloud : « Mon compte », « Connexion à Kubernetes », choisissez votre projet, copiez de nouveau le "

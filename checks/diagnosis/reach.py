@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from weakref import WeakKeyDictionary
 
 from checks.diagnosis.policies import Peer, decide
 from checks.errors import Unverifiable
@@ -69,20 +68,8 @@ class Ways:
     outsider: Sequence[Way]
 
 
-_trials: WeakKeyDictionary[Cluster, tuple[object, Trial]] = WeakKeyDictionary()
-
-
 def trial(cluster: Cluster, ways: Ways) -> Trial:
-    """The attempts, made once per round: a round lists the pods once, and the next one lists them again."""
-    facts = cluster.objects("Pod")
-    known = _trials.get(cluster)
-    if known is None or known[0] is not facts:
-        known = (facts, _try_all(cluster, ways))
-        _trials[cluster] = known
-    return known[1]
-
-
-def _try_all(cluster: Cluster, ways: Ways) -> Trial:
+    """The attempts, all made at the same time; they have ended when it returns."""
     colleague = cluster.as_owner(cluster.colleague.namespace)
     outsider = _outsider(cluster)
     with ThreadPoolExecutor(4) as pool:

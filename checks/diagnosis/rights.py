@@ -11,11 +11,11 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from checks.diagnosis.objects import named
 from checks.errors import Unverifiable
-from checks.facts import Access, Cluster
+from checks.facts import OWNER_BINDING, Access, Cluster
 from checks.verdict import Diagnostic
 
-_OWNERS = "full_control_namespace"  # made by the platform in each namespace
 _STRANGER = "cahier-inconnu"
 # Groups that hold people whom the owner does not know, and how a sentence about them begins.
 _EVERYBODY = {
@@ -37,6 +37,15 @@ class Person:
     user: str
     said: str
     groups: tuple[str, ...] = ()
+
+    @property
+    def home(self) -> str:
+        """Namespace of a pod's account, or of a group of them; "" for a human."""
+        for name in (self.user, *(self.groups if len(self.groups) == 1 else ())):
+            found = re.match(r"system:serviceaccounts?:([^:]+)", name)
+            if found:
+                return found[1]
+        return ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ def people(cluster: Cluster) -> Iterator[Person]:
     owners = [
         (subject["kind"], subject["name"])
         for binding in bindings
-        if binding["metadata"]["name"] == _OWNERS
+        if binding["metadata"]["name"] == OWNER_BINDING
         for subject in binding.get("subjects") or ()
     ]
     if ("User", cluster.user) not in owners:  # a ServiceAccount of ours, or a group's namespace
@@ -100,6 +109,19 @@ def people(cluster: Cluster) -> Iterator[Person]:
                 yield Person(_STRANGER, f"Tout membre du groupe {name}", (name,))
             else:
                 yield Person(name, said)
+
+
+def lacks_tunnel(cluster: Cluster, person: Person, pod: str) -> str:
+    """What this person lacks for a tunnel to the pod, as the API server says; "" for nothing."""
+    if not cluster.may_other(person.user, "get", "pods", name=pod, groups=person.groups).allowed:
+        return f"ne peut pas lire le pod {pod}"
+    verbs = opening_verbs(cluster)
+    if any(
+        cluster.may_other(person.user, verb, "pods/portforward", name=pod, groups=person.groups).allowed
+        for verb in verbs
+    ):
+        return ""
+    return f"peut lire le pod {pod}, mais pas y ouvrir de tunnel"
 
 
 def _leaks(cluster: Cluster, questions: Sequence[tuple[str, str, str, str]], who: Iterable[Person]) -> Iterator[Leak]:
@@ -165,18 +187,18 @@ def _leaking(cluster: Cluster, leak: Leak, grant: Grant, cause: str, advice: str
 
 def _withdrawn(cluster: Cluster, grant: Grant) -> tuple[str, bool]:
     """The command that takes away this grant and no other, and whether the binding gives to nobody else."""
-    binding = next((one for one in cluster.objects("RoleBinding") if one["metadata"]["name"] == grant.binding), {})
+    binding = named(cluster, "RoleBinding", grant.binding) or {}
     subjects = binding.get("subjects") or ()
-    named = [
+    given = [
         index
         for index, subject in enumerate(subjects)
         if subject["kind"] == grant.subject_kind
         and grant.subject in (subject["name"], f"{subject['name']}/{subject.get('namespace', '')}")
     ]
-    if not named or len(subjects) == len(named):
+    if not given or len(subjects) == len(given):
         return f"kubectl delete rolebinding {grant.binding} -n {cluster.namespace} --ignore-not-found", True
     changes: list[dict[str, str]] = []
-    for index in reversed(named):
+    for index in reversed(given):
         path = f"/subjects/{index}"
         changes += [
             {"op": "test", "path": f"{path}/name", "value": subjects[index]["name"]},

@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from checks import kubeconfig
 from checks.errors import AccessError, CahierError, UsageError
+from checks.facts import OWNER_BINDING
 from checks.local_cluster.places import LEARNERS, admin_kubeconfig, people_folder, write_private
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def _objects(name: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
         "metadata": {
-            "name": "full_control_namespace",
+            "name": OWNER_BINDING,
             "namespace": namespace,
             "labels": {"createdby": "onyxia"},
         },
@@ -179,7 +180,7 @@ def _objects(name: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
     }
     return [
         (f"/api/v1/namespaces/{namespace}", space),
-        (f"{_RBAC}/namespaces/{namespace}/rolebindings/full_control_namespace", binding),
+        (f"{_RBAC}/namespaces/{namespace}/rolebindings/{OWNER_BINDING}", binding),
         (f"/api/v1/namespaces/{namespace}/resourcequotas/onyxia-quota", quota),
     ]
 

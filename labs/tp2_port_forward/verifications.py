@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from checks.diagnosis.objects import maker
 from checks.diagnosis.pods import not_ready
 from checks.diagnosis.sockets import listening
 from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens
@@ -49,20 +50,8 @@ def again(cluster: Cluster, *pods: Pod) -> tuple[str, ...]:
 
 def _maker(cluster: Cluster, pod: Pod) -> str:
     """Ce qu’il faut supprimer pour que ce pod ne revienne pas : lui-même, ou l’objet qui le recrée."""
-    owner = _controller(pod.raw)
-    if owner is None:
-        return f"pod/{pod.name} --now"
-    for replica_set in cluster.objects("ReplicaSet"):
-        if owner == ("ReplicaSet", replica_set["metadata"]["name"]):
-            owner = _controller(replica_set) or owner
-    return f"{owner[0].lower()}/{owner[1]}"
-
-
-def _controller(item: Mapping[str, Any]) -> tuple[str, str] | None:
-    for owner in item["metadata"].get("ownerReferences") or ():
-        if owner.get("controller"):
-            return owner["kind"], owner["name"]
-    return None
+    kind, name = maker(cluster, pod)
+    return f"{kind}/{name} --now" if kind == "pod" else f"{kind}/{name}"
 
 
 @verification(points=1)

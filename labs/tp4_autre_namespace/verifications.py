@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from checks.diagnosis.databases import PORT, Database, no_database, not_serving, ready_pods, server_in
 from checks.diagnosis.openings import Policy, any_pod_there, astray, name_of, named_namespaces, nearest, wide
-from checks.diagnosis.policies import Decision, Peer, decide
+from checks.diagnosis.policies import NAMESPACE_NAME, Decision, Peer, decide
 from checks.diagnosis.reach import PROBE_LABELS, Attempt, Trial, Way, Ways, held_back, trial
 from checks.diagnosis.services import Address, addresses, no_service_leads
 from checks.errors import Unverifiable
@@ -111,13 +111,9 @@ def _widest(cluster: Cluster, pod: Pod, others: Sequence[Peer] = ()) -> Decision
     return min(decisions, key=lambda one: (True, None, False).index(one.allowed))
 
 
-def seen(cluster: Cluster) -> Seen:
-    """What the connections found about the database that the learner opens. Raises Unverifiable.
-
-    Everything is tried once per round, at the same time; with several databases, the best opened one counts.
-    """
+def _tried(cluster: Cluster) -> Trial:
     found = subjects(cluster)
-    tried = trial(
+    return trial(
         cluster,
         Ways(
             own=[Way(one.address.target, one.own.allowed) for one in found],
@@ -125,13 +121,21 @@ def seen(cluster: Cluster) -> Seen:
             outsider=[Way(one.address.target, one.stranger.allowed) for one in found],
         ),
     )
+
+
+def seen(cluster: Cluster) -> Seen:
+    """What the connections found about the database that the learner opens. Raises Unverifiable.
+
+    Everything is tried once per round, at the same time; with several databases, the best opened one counts.
+    """
+    tried = cluster.once(_tried)
     if not tried.enforced.result():
         raise Unverifiable(
             "Ce cluster n’applique pas les NetworkPolicies : dans l’expérience témoin, un pod fermé par une policy a "
             "laissé entrer un client. Ce que vaut la vôtre ne peut donc pas être prouvé ici.",
             "Refaites ce TP sur le cluster local (cahier cluster creer), dont le réseau les applique.",
         )
-    return max((_seen(one, tried) for one in found), key=lambda one: _score(cluster, one))
+    return max((_seen(one, tried) for one in subjects(cluster)), key=lambda one: _score(cluster, one))
 
 
 def _seen(subject: Subject, tried: Trial) -> Seen:
@@ -464,7 +468,7 @@ def repaired(cluster: Cluster, subject: Subject, wrong: Sequence[str] = ()) -> S
             "policyTypes": ["Ingress"],
             "ingress": [
                 {
-                    "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": there}}}],
+                    "from": [{"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: there}}}],
                     "ports": [{"protocol": "TCP", "port": PORT}],
                 }
             ],

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
-
-from checks.diagnosis.databases import ready_pods, server_in
-from checks.diagnosis.dns import require_dns
+from checks.diagnosis.databases import server_in
 from checks.diagnosis.pods import not_ready
-from checks.diagnosis.relays import Target, targets
-from checks.diagnosis.sockets import established
+from checks.diagnosis.relays import Stranger, Target, listening_ports, misplaced, refuses, stranger, targets, unanswered
 from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, identify, is_postgres
@@ -78,44 +73,16 @@ def le_proxy_vise_la_base_du_collegue(cluster: Cluster) -> Diagnostic | None:
 
     Le nom est lu dans les arguments du pod : « base », « base.namespace » et la forme complète sont admis.
     """
-    colleague = cluster.colleague
-    found = list(targets(cluster, proxy(cluster)))
     look = (f"kubectl get pod {PROXY} -n {cluster.namespace} -o jsonpath='{{.spec.containers[*].args}}'",)
-    for target in found:
-        namespace = target.namespace(cluster.namespace)
-        if namespace == colleague.namespace:
+    for target in targets(cluster, proxy(cluster)):
+        wrong = misplaced(cluster, target)
+        if wrong is None:
             return None
-        if namespace == cluster.namespace and "." not in target.host:
-            return Diagnostic(
-                finding=f"Le proxy vise « {target} », un nom court qui désigne un Service de votre propre "
-                f"namespace ({cluster.namespace}).",
-                cause="Un nom de Service sans namespace se résout dans le namespace du pod qui le demande.",
-                fix=f"Écrivez le namespace après le nom : {target.host}.{colleague.namespace}.svc.cluster.local",
-                commands=again(cluster, release(target)),
-                look=look,
-            )
-        if namespace is not None:
-            return Diagnostic(
-                finding=f"Le proxy vise « {target} », un Service du namespace « {namespace} », "
-                f"pas de « {colleague.namespace} ».",
-                cause="Le DNS du cluster lit NOM.NAMESPACE.svc.cluster.local : la deuxième partie est le namespace.",
-                fix=f"Remplacez-la par {colleague.namespace}.",
-                commands=again(cluster, release(target)),
-                look=look,
-            )
-        if re.fullmatch(r"[\d.]+", target.host):
-            return Diagnostic(
-                finding=f"Le proxy vise l’adresse « {target} » au lieu d’un nom de Service.",
-                cause="L’adresse d’un pod change à chaque redémarrage ; le nom du Service, lui, reste.",
-                fix="Utilisez le nom du Service que votre collègue vous a donné.",
-                commands=again(cluster),
-                look=look,
-            )
         return Diagnostic(
-            finding=f"Le proxy vise « {target.host} », qui n’est pas un nom de Service de ce cluster.",
-            cause="La forme complète est NOM.NAMESPACE.svc.cluster.local.",
-            fix="Corrigez le nom du Service.",
-            commands=again(cluster),
+            finding=wrong.finding,
+            cause=wrong.cause,
+            fix=wrong.fix,
+            commands=again(cluster, release(target) if target.namespace(cluster.namespace) else ""),
             look=look,
         )
     # Another tool than socat, or a script: what it really reaches is proven by the next checks.
@@ -132,7 +99,7 @@ def le_proxy_ecoute_sur_5432(cluster: Cluster) -> Diagnostic | None:
     try:
         with cluster.forward(pod.name, PORT) as held:
             is_postgres(held)
-            alone = _refuses(cluster, pod)
+            alone = refuses(cluster, PROXY, PORT)
     except NotPostgres:
         return None  # it listens; what is behind is the next check's
     except ForwardRefused as refused:
@@ -146,42 +113,20 @@ def le_proxy_ecoute_sur_5432(cluster: Cluster) -> Diagnostic | None:
 def la_base_repond_a_travers_le_proxy(cluster: Cluster) -> Diagnostic | None:
     """À travers le proxy, c’est bien un serveur PostgreSQL qui répond."""
     try:
-        server_behind(cluster)
+        reached = server_behind(cluster)
     except (NotPostgres, ForwardRefused) as silence:
-        said = _socat_says(cluster)
-        target = next((str(item) for item in targets(cluster, proxy(cluster))), "sa cible")
-        name = target.rpartition(":")[0]
-        fix = (
-            "Vérifiez le nom et le port avec votre collègue (kubectl get svc, dans son namespace), corrigez proxy.yaml "
-            "et refaites le pod."
-        )
-        commands = again(cluster)
-        if re.search(r"not known|no address|Temporary failure|does not resolve|getaddrinfo", said):
-            require_dns(cluster)
-            finding = f"Le proxy ne trouve pas « {name} » : ce nom n’existe pas dans le DNS du cluster."
-            cause = "socat ne résout le nom qu’à l’arrivée d’un client : le pod reste « Running » malgré l’erreur."
-        elif "refused" in said:
-            finding = f"« {target} » refuse la connexion : rien n’écoute sur ce port."
-            cause = "Un Service n’accepte que les ports qu’il déclare ; PostgreSQL est sur 5432."
-        elif re.search(r"timed out|No route", said) or "délai" in str(silence):
-            finding = f"« {target} » ne répond pas : la connexion reste sans réponse."
-            cause = (
-                "Une NetworkPolicy du namespace de votre collègue écarte votre namespace (l’option « only allow access "
-                "from the same namespace » du catalogue), ou son pod est arrêté."
-            )
-            fix = "Vous n’y pouvez rien d’ici : demandez à votre collègue d’ouvrir sa base à votre namespace (TP 4)."
-            commands = ()
-        else:
-            finding = f"À travers le proxy, « {target} » ne répond pas comme PostgreSQL ({silence})."
-            cause = "Le proxy relaie vers un autre programme, ou vers un port qui n’est pas celui de la base."
-        return Diagnostic(
-            finding=finding,
-            cause=cause,
-            fix=fix,
-            commands=commands,
+        return unanswered(
+            cluster,
+            [proxy(cluster)],
+            str(silence),
+            unresolved="socat ne résout le nom qu’à l’arrivée d’un client : le pod reste « Running » malgré l’erreur.",
+            fix="Vérifiez le nom et le port avec votre collègue (kubectl get svc, dans son namespace), corrigez "
+            "proxy.yaml et refaites le pod.",
+            commands=again(cluster),
             look=(f"kubectl logs {PROXY} -n {cluster.namespace}",),
         )
-    return _another_owner(cluster)
+    found = stranger(cluster, proxy(cluster), PORT, reached)
+    return _another_owner(cluster, found) if found else None
 
 
 @verification(points=1, after=le_proxy_existe)
@@ -241,12 +186,11 @@ def tunnel(cluster: Cluster) -> Tunnel:
 
 def server_behind(cluster: Cluster) -> PostgresServer:
     """Le serveur que le proxy atteint, demandé par un tunnel à nous. Lève NotPostgres ou ForwardRefused."""
-    with cluster.forward(PROXY, PORT) as connection:
-        return identify(connection)
+    return server_in(cluster, proxy(cluster), PORT)
 
 
 def _nothing_listens(cluster: Cluster, pod: Pod) -> Diagnostic:
-    listening = sorted(_listening(pod))
+    listening = sorted(listening_ports(pod))
     seen = f" Il écoute sur {', '.join(map(str, listening))}." if listening and PORT not in listening else ""
     return Diagnostic(
         finding=f"Dans le pod {PROXY}, rien n’écoute sur le port {PORT}.{seen}",
@@ -256,18 +200,6 @@ def _nothing_listens(cluster: Cluster, pod: Pod) -> Diagnostic:
         look=(f"kubectl logs {PROXY} -n {cluster.namespace}",),
         transient=not seen,  # the program may not have opened its port yet
     )
-
-
-def _refuses(cluster: Cluster, pod: Pod) -> bool:
-    """Le pod refuse-t-il une connexion de plus ?"""
-    try:
-        with cluster.forward(pod.name, PORT) as connection:
-            is_postgres(connection)
-    except ForwardRefused as refused:
-        return "refused" in str(refused)
-    except NotPostgres:
-        return False
-    return False
 
 
 def _one_client_only(cluster: Cluster, seen: str) -> Diagnostic:
@@ -281,59 +213,18 @@ def _one_client_only(cluster: Cluster, seen: str) -> Diagnostic:
     )
 
 
-def _place_reached(cluster: Cluster) -> str:
-    """Namespace du Service que le proxy joint, d’après le DNS inverse du cluster ; "" s’il ne le dit pas."""
-    with contextlib.suppress(Unverifiable, NotPostgres, ForwardRefused):
-        before = established(cluster, PROXY)
-        with cluster.forward(PROXY, PORT) as connection:
-            is_postgres(connection)
-            reached = [item.remote_address for item in established(cluster, PROXY) - before if not item.from_loopback]
-        for address in reached:
-            names = cluster.execute(PROXY, ["nslookup", address])
-            found = re.search(r"[\w-]+\.([\w-]+)\.svc\.", names)
-            if found:
-                return found[1]
-    return ""
-
-
-def _another_owner(cluster: Cluster) -> Diagnostic | None:
-    """None quand le serveur atteint est celui du collègue.
-
-    Là où l’accès du collègue est à portée de main, son propre serveur est comparé ; ailleurs, une adresse que les
-    arguments ne disent pas est demandée au DNS inverse du cluster.
-    """
+def _another_owner(cluster: Cluster, found: Stranger) -> Diagnostic:
     colleague = cluster.colleague.namespace
-    theirs = cluster.as_owner(colleague)
-    look = (f"kubectl describe pod {PROXY} -n {cluster.namespace}",)
-    fix = f"Visez le Service du namespace {colleague}."
-    if theirs is not None:
-        with contextlib.suppress(Unverifiable, NotPostgres, ForwardRefused):
-            if server_behind(cluster) in [server_in(theirs, pod) for _, pod in ready_pods(theirs)]:
-                return None
-            return Diagnostic(
-                finding=f"Le serveur PostgreSQL atteint à travers le proxy n’est aucun de ceux de {colleague}.",
-                cause="Deux serveurs se distinguent par leur empreinte, lue ici dans le pod de votre collègue.",
-                fix=fix,
-                commands=again(cluster),
-                look=look,
-            )
-    place = "" if list(targets(cluster, proxy(cluster))) else _place_reached(cluster)
-    if place in ("", colleague):
-        return None
+    if found.namespace:
+        finding = f"Le proxy mène à un serveur PostgreSQL du namespace « {found.namespace} », pas de « {colleague} »."
+        cause = "Le DNS du cluster, interrogé sur l’adresse que le proxy a jointe, donne ce namespace."
+    else:
+        finding = f"Le serveur PostgreSQL atteint à travers le proxy n’est aucun de ceux de {colleague}."
+        cause = "Deux serveurs se distinguent par leur empreinte, lue ici dans le pod de votre collègue."
     return Diagnostic(
-        finding=f"Le proxy mène à un serveur PostgreSQL du namespace « {place} », pas de « {colleague} ».",
-        cause="Le DNS du cluster, interrogé sur l’adresse que le proxy a jointe, donne ce namespace.",
-        fix=fix,
+        finding=finding,
+        cause=cause,
+        fix=f"Visez le Service du namespace {colleague}.",
         commands=again(cluster),
-        look=look,
+        look=(f"kubectl describe pod {PROXY} -n {cluster.namespace}",),
     )
-
-
-def _listening(pod: Pod) -> set[int]:
-    """Ports d’écoute écrits dans les arguments de socat."""
-    words = [word for box in pod.containers for word in (*box.command, *box.args)]
-    return {int(port) for word in words for port in re.findall(r"(?i)tcp[46]?-l(?:isten)?:(\d+)", word)}
-
-
-def _socat_says(cluster: Cluster) -> str:
-    return cluster.logs(PROXY, 5)

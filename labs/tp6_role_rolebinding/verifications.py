@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from checks.diagnosis.databases import PORT, no_database, not_serving, ready_pods, server_in
+from checks.diagnosis.objects import named
 from checks.diagnosis.rights import Person, only_the_owner, opening_verbs, people
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, identify
-from checks.facts import Cluster, ForwardRefused, Pod
+from checks.facts import OWNER_BINDING, Cluster, ForwardRefused, Pod
 from checks.verdict import Diagnostic
 from checks.verification import verification
 
 ROLE = "tunnel-vers-la-base"
-_OWNERS = "full_control_namespace"  # made by the platform in each namespace
 _ANOTHER_POD = "un-autre-pod"  # any name but the base's: a right without resourceNames covers it
 _NARROW = "Gardez deux règles : lire le pod de la base, et ouvrir un tunnel vers lui."
 _Question = tuple[str, str, str, str]
@@ -81,7 +81,7 @@ def votre_collegue_peut_ouvrir_le_tunnel(cluster: Cluster) -> Diagnostic | None:
 
 
 def _bindings(cluster: Cluster) -> Sequence[Mapping[str, Any]]:
-    return [one for one in cluster.objects("RoleBinding") if one["metadata"]["name"] != _OWNERS]
+    return [one for one in cluster.objects("RoleBinding") if one["metadata"]["name"] != OWNER_BINDING]
 
 
 def _names(binding: Mapping[str, Any], kind: str, name: str) -> bool:
@@ -100,8 +100,7 @@ def _why_not(cluster: Cluster, pod: Pod, verb: str, resource: str) -> tuple[str,
         if reference["kind"] == "ClusterRole":
             found = f"la RoleBinding « {name} » lui donne le ClusterRole « {reference['name']} », qui n’y suffit pas"
             return f"{said} : {found}.", "Un ClusterRole tout fait ne contient pas forcément ce qu’il vous faut."
-        role = next((one for one in cluster.objects("Role") if one["metadata"]["name"] == reference["name"]), None)
-        if role is None:
+        if named(cluster, "Role", reference["name"]) is None:
             return (
                 f"La RoleBinding « {name} » désigne le Role « {reference['name']} », qui n’existe pas dans "
                 f"{cluster.namespace}.",

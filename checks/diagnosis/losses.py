@@ -1,0 +1,130 @@
+"""What is broken on purpose, once, and watched until it has healed: a container's program, then a whole pod.
+
+These questions wait by themselves: what was broken must be seen to heal within the same question, for the runner asks
+a question anew from its beginning, and would break it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from checks.diagnosis.databases import server_in
+from checks.diagnosis.deployments import creation_refused, find
+from checks.errors import Unverifiable
+from checks.exchange.postgres import NotPostgres, PostgresServer, identify
+from checks.facts import Cluster, ForwardRefused, Pod, Probe
+
+_RESTART_SECONDS = 30.0  # a container is restarted within one or two on an idle machine
+_REPLACE_SECONDS = 45.0  # a new pod may have to pull its image
+_REFUSED_SECONDS = 8.0  # a quota needs a moment to see that a pod has gone
+_PAUSE = 0.3
+
+# Ends the program of the container, be it process 1 itself or a child of a shell that waits for it.
+_END = "kill -TERM 1; kill -TERM -1; sleep 1; kill -INT 1; sleep 1; kill -KILL -1"
+
+
+def _watched(cluster: Cluster, seconds: float) -> Iterator[float]:
+    """Look again at the cluster until `seconds` have passed; yields those that have."""
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        cluster.refresh()
+        yield passed
+        time.sleep(_PAUSE)
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A pod whose container did not come back. `port_held`: what it said of its port; "" for another reason."""
+
+    pod: Pod
+    port_held: str
+
+
+def restarted(cluster: Cluster, pod: Pod, port: int) -> Stopped | None:
+    """End the program of a relaying pod while a client is connected to `port`; None when it serves again.
+
+    A pod that finds its port held is deleted, so that nobody waits until the port is free. Raises Unverifiable when the
+    program cannot be ended, or is not restarted in time.
+    """
+    before = sum(box.restarts for box in pod.containers)
+    if not _end_while_used(cluster, pod, port):
+        raise Unverifiable(
+            f"Le programme du pod {pod.name} n’a pas pu être arrêté pour voir s’il reprend son port.",
+            "Il faut pouvoir y exécuter « sh » (kubectl exec).",
+        )
+    for _ in _watched(cluster, _RESTART_SECONDS):
+        now = cluster.pod(pod.name)
+        if now is None:
+            break
+        with contextlib.suppress(NotPostgres, ForwardRefused):
+            server_in(cluster, now, port)
+            return None
+        said = cluster.logs(pod.name, 3)
+        if re.search(r"(?i)address (already )?in use", said):
+            cluster.delete_pod(pod.name)
+            return Stopped(now, said.strip().splitlines()[-1])
+        if sum(box.restarts for box in now.containers) > before and any(box.waiting_reason for box in now.containers):
+            return Stopped(now, "")
+    raise Unverifiable(
+        f"Le conteneur du pod {pod.name} n’a pas redémarré en {_RESTART_SECONDS:.0f} secondes.",
+        "Le nœud est sans doute très occupé : relancez la commande dans un instant.",
+    )
+
+
+def _end_while_used(cluster: Cluster, pod: Pod, port: int) -> bool:
+    """End the pod's program while a client is connected; whether that client was cut."""
+    served = False
+    try:
+        with cluster.forward(pod.name, port) as client:
+            identify(client)
+            served = True
+            with contextlib.suppress(Unverifiable):  # the shell that kills is killed too
+                cluster.execute(pod.name, ["sh", "-c", _END])
+            return client.recv(1) == b""
+    except TimeoutError:
+        return False
+    except (NotPostgres, ForwardRefused, OSError):
+        return served
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A pod that was deleted and not replaced. `unreached`: what our client said of the Service; "" for nothing."""
+
+    lost: Pod
+    unreached: str
+
+
+def replaced(cluster: Cluster, name: str, target: str) -> Missing | None:
+    """Delete a pod of the Deployment `name`; None when another is ready, and the server behind `target` the same.
+
+    `target` (`host:port`) is the Service. Raises Unverifiable when nothing answered there before.
+    """
+    lost = max(find(cluster, name).pods, key=lambda pod: sum(box.restarts for box in pod.containers))
+    with cluster.probe([target]) as probe:
+        expected = _answer(probe, target)
+        if expected is None:  # the Service may still be following what the check before has restarted
+            expected = next(
+                (found for _ in _watched(cluster, _REFUSED_SECONDS) if (found := _answer(probe, target))), None
+            )
+        if expected is None:
+            raise Unverifiable(f"{target} a cessé de répondre pendant la vérification.", "Relancez la commande.")
+        cluster.delete_pod(lost.name)
+        for passed in _watched(cluster, _REPLACE_SECONDS):
+            now = find(cluster, name)
+            back = [pod for pod in now.pods if pod.ready and pod.uid != lost.uid]
+            if len(back) >= now.wanted and _answer(probe, target) == expected:
+                return None
+            if passed > _REFUSED_SECONDS and creation_refused(cluster, now):
+                break
+        return Missing(lost, probe.said(target))
+
+
+def _answer(probe: Probe, target: str) -> PostgresServer | None:
+    with contextlib.suppress(NotPostgres, ForwardRefused), probe.connect(target) as connection:
+        return identify(connection)
+    return None

@@ -1,0 +1,55 @@
+"""What a cluster keeps of the answers that a round of checks has already had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from checks.facts import Cluster
+from checks.kubernetes_api import LiveCluster
+from checks.machine import LocalMachine
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> LiveCluster:
+    named = {"name": "nowhere"}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{**named, "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{**named, "user": {"token": "none"}}],
+        "contexts": [{**named, "context": {"cluster": "nowhere", "user": "nowhere", "namespace": "user-alice"}}],
+        "current-context": "nowhere",
+    }
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return LiveCluster(LocalMachine(), kubeconfig_path=str(path))
+
+
+def test_an_answer_is_kept_until_refresh(cluster: LiveCluster) -> None:
+    asked: list[str] = []
+
+    def ask(one: Cluster) -> int:
+        asked.append(one.namespace)
+        return len(asked)
+
+    assert [cluster.once(ask), cluster.once(ask)] == [1, 1]
+    cluster.refresh()
+    assert cluster.once(ask) == 2
+    assert asked == ["user-alice", "user-alice"]
+
+
+def test_what_went_wrong_is_asked_again(cluster: LiveCluster) -> None:
+    answers = iter([ValueError("not yet"), "at last"])
+
+    def ask(_: Cluster) -> str:
+        answer = next(answers)
+        if isinstance(answer, ValueError):
+            raise answer
+        return str(answer)
+
+    with pytest.raises(ValueError, match="not yet"):
+        cluster.once(ask)
+    assert cluster.once(ask) == "at last"
