@@ -28,11 +28,13 @@ from checks.facts import Access, Colleague, Container, Credentials, Event, Forwa
 from checks.kubectl import forwarding
 from checks.local_cluster.places import LEARNERS, people_folder
 from checks.probes import LABEL, Probe, enforces_policies, probe
+from checks.receipts import is_receipts
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
 setdefaulttimeout(20)  # of every stream: the library's own default is to wait for ever
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PAGE = 500  # objects asked at once when a list spans all namespaces: what kubectl asks
+_LOG_BYTES = str(2**20)  # of a log at most, from the moment that is asked for
 _OWNER_BINDING = "full_control_namespace"  # made by Onyxia in each personal namespace
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -88,7 +90,8 @@ class Refused(AccessError):
 class Api:
     """Requests to one API server with one identity: JSON in, JSON out, French errors."""
 
-    def __init__(self, kubeconfig_path: str | None = None) -> None:
+    def __init__(self, kubeconfig_path: str | None = None, *, without_secrets: bool = False) -> None:
+        self._without_secrets = without_secrets  # a request about one is then a mistake of ours, never sent
         self.credentials: Credentials = kubeconfig.read(kubeconfig_path)
         settings = client.Configuration()
         try:
@@ -142,6 +145,8 @@ class Api:
         accept: str,
         content_type: str,
     ) -> bytes:
+        if self._without_secrets and "secrets" in path.split("/"):
+            raise AssertionError(f"a Secret would be read: {method} {path}")
         try:
             request = self._client.param_serialize(
                 method,
@@ -313,6 +318,10 @@ class Api:
         answer = self.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
         return str(answer["status"]["userInfo"].get("username", ""))
 
+    def namespace_uid(self, namespace: str) -> str:
+        """UID of a namespace: another one that takes its name has another. Raises as `request`."""
+        return str(self.request("GET", f"/api/v1/namespaces/{namespace}")["metadata"]["uid"])
+
     def version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
         answer = self.request("GET", "/version")
@@ -346,6 +355,7 @@ class LiveCluster:
         self._colleague_user = colleague_user
         self._port = port
         self._lists: dict[str, list[dict[str, Any]]] = {}
+        self._receipts: Mapping[str, Any] | None = None
         self._answers: dict[tuple[object, ...], Access] = {}
 
     def refresh(self) -> None:
@@ -395,7 +405,7 @@ class LiveCluster:
     def user_of(self, namespace: str) -> str:
         """Onyxia names a namespace `user-NAME` and the RBAC user `PREFIX NAME`; the prefix is ours."""
         mine = self.namespace.removeprefix("user-")
-        owner = self.user if self.user.endswith(mine) else self._owner()
+        owner = self.user if self.user.endswith(mine) else self.owner
         if not owner.endswith(mine):
             raise UsageError(
                 f"Le nom d’utilisateur de {namespace} ne se déduit pas du vôtre ({self.user} dans {self.namespace}).",
@@ -403,7 +413,9 @@ class LiveCluster:
             )
         return owner.removesuffix(mine) + namespace.removeprefix("user-")
 
-    def _owner(self) -> str:
+    @property
+    def owner(self) -> str:
+        """The user who owns the namespace, as its own binding names them; "" when it does not."""
         for binding in self.objects("RoleBinding"):
             if binding["metadata"]["name"] == _OWNER_BINDING:
                 for subject in binding.get("subjects") or []:
@@ -423,8 +435,22 @@ class LiveCluster:
                 answer = self.api.request("GET", _PATHS[kind].format(self.namespace), accept=accept)
             except Refused as refusal:
                 raise self._namespace_problem(refusal) from refusal
-            self._lists[kind] = answer.get("items") or []
+            found = answer.get("items") or []
+            if kind == "ConfigMap":
+                self._receipts = next((item for item in found if is_receipts(item)), None)
+                found = [item for item in found if not is_receipts(item)]
+            self._lists[kind] = found
         return self._lists[kind]
+
+    def receipts(self) -> Mapping[str, Any] | None:
+        """The ConfigMap of the receipts, which `objects` leaves out: it is no part of the learner’s work."""
+        self.objects("ConfigMap")
+        return self._receipts
+
+    @property
+    def namespace_uid(self) -> str:
+        """UID of the learner’s namespace."""
+        return self.api.namespace_uid(self.namespace)
 
     def secret_values(self, name: str) -> Mapping[str, str] | None:
         """Decoded values of a Secret, None when there is no such Secret; fetched each time, never kept."""
@@ -473,12 +499,17 @@ class LiveCluster:
 
     def logs(self, pod: str, lines: int = 20) -> str:
         """Last lines of a pod's log; "" when there is none."""
-        query = {"tailLines": str(lines), "container": self._main_container(pod)}
+        return self._log(pod, tailLines=str(lines))
+
+    def heard(self, pod: Pod, word: str, since: datetime) -> bool:
+        """Whether the log of a pod has kept `word` since then."""
+        return word in self._log(pod.name, sinceTime=since.isoformat(), limitBytes=_LOG_BYTES)
+
+    def _log(self, pod: str, **query: str) -> str:
+        container = self._main_container(pod)
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
         try:
-            return self.api.text(
-                f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log",
-                {key: value for key, value in query.items() if value},
-            )
+            return self.api.text(path, {**query, "container": container} if container else query)
         except Refused:
             return ""
 

@@ -133,7 +133,7 @@ def grade_live(
     console, errors = (
         Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True) for stderr in (False, True)
     )
-    verify = LiveVerifier(Api(kubeconfig), learners)
+    verify = LiveVerifier(Api(kubeconfig, without_secrets=True), learners)
     for learner in learners:
         where = f"? {roster.name}, ligne {learner.line} : le namespace"
         if learner.namespace in verify.missing:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from checks.kubernetes_api import LiveCluster
     from checks.lab import Lab
     from checks.verdict import Verdict
+    from checks.witness import WatchedCluster
 
 
 def register(app: typer.Typer) -> None:
@@ -39,12 +40,19 @@ def verify(
         str,
         typer.Option("--delai", metavar="DURÉE", help="Attente maximale de ce qui est en train de démarrer (30s, 2m)."),
     ] = "30s",
+    without_receipt: Annotated[
+        bool,
+        typer.Option("--sans-recu", help="Ne pas laisser de reçu dans votre namespace (pour la notation)."),
+    ] = False,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Vérifier un TP : ce qui marche, ce qui ne marche pas, pourquoi, et comment continuer.
 
     Code de sortie : 0 tout est juste · 1 une erreur au moins · 2 mauvaise utilisation · 3 rien de faux, mais
     quelque chose n’a pas pu être vérifié.
+
+    Ce que seul votre poste montre, comme un tunnel, est noté dans un reçu, la ConfigMap « cahier-recus » de votre
+    namespace : « cahier noter » peut ainsi en tenir compte. Il ne contient aucun secret ; --sans-recu l’évite.
 
     Exemples : cahier verifier tp2 · cahier verifier tp5 --collegue user-alice --aide
     """
@@ -64,30 +72,40 @@ def verify(
     for problem in unreadable(lab, Path.cwd()):
         show_error(CahierError(problem.message, problem.remedy))
     console = Console(highlight=False)
-    verdict = check_once(console, lab, cluster, seconds, with_help=with_help, as_json=as_json)
+    receipt = not without_receipt
+    verdict = check_once(console, lab, cluster, seconds, with_help=with_help, as_json=as_json, receipt=receipt)
     if follow and verdict.exit_code:
         from checks.follow import changes
 
         for _change in changes(cluster, lab):
             console.rule(style="dim")
             cluster.refresh()
-            verdict = check_once(console, lab, cluster, seconds, with_help=with_help)
+            verdict = check_once(console, lab, cluster, seconds, with_help=with_help, receipt=receipt)
             if not verdict.exit_code:
                 break
     raise typer.Exit(verdict.exit_code)
 
 
 def check_once(
-    console: Console, lab: Lab, cluster: LiveCluster, seconds: float, *, with_help: bool = False, as_json: bool = False
+    console: Console,
+    lab: Lab,
+    cluster: WatchedCluster,
+    seconds: float,
+    *,
+    with_help: bool = False,
+    as_json: bool = False,
+    receipt: bool = True,
 ) -> Verdict:
-    """Run the lab's checks once, show the verdict and remember it."""
+    """Run the lab's checks once, show the verdict and remember it, here and in a receipt in the namespace."""
     from rich.console import Console
 
     from checks import state
     from checks.render.terminal import show
     from checks.runner import run
     from checks.verdict import to_json
+    from checks.witness import leave_receipt
 
+    cluster.forget()
     progress = Console(stderr=True)
     with progress.status(f"Vérification de {lab.short_name}…") as status:
         verdict, diagnostics = run(
@@ -105,6 +123,9 @@ def check_once(
         if cluster.has_colleague:
             colleague = f" · collègue : {cluster.colleague.namespace} ({cluster.colleague.user})"
         show(console, lab, verdict, diagnostics, colleague=colleague, with_help=with_help)
+    trouble = leave_receipt(cluster, lab, verdict) if receipt else ""
+    if trouble:
+        progress.print(f"Aucun reçu n’a pu être laissé pour la notation : {trouble}", style="dim", markup=False)
     return verdict
 
 
