@@ -11,7 +11,7 @@ import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -24,10 +24,11 @@ from websocket import WebSocketException, setdefaulttimeout
 
 from checks import kubeconfig, state
 from checks.errors import AccessError, CahierError, ClusterLost, Unverifiable, UsageError
-from checks.facts import Access, Colleague, Container, Credentials, Event, ForwardRefused, Machine, Pod
+from checks.facts import Access, Colleague, Credentials, Event, ForwardRefused, Machine, Pod
 from checks.kubectl import forwarding
 from checks.local_cluster.places import LEARNERS, people_folder
-from checks.probes import LABEL, Probe, enforces_policies, probe
+from checks.objects import events_in, pods_in
+from checks.probes import Probe, enforces_policies, probe
 from checks.receipts import is_receipts
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
@@ -320,7 +321,14 @@ class Api:
 
     def namespace_uid(self, namespace: str) -> str:
         """UID of a namespace: another one that takes its name has another. Raises as `request`."""
-        return str(self.request("GET", f"/api/v1/namespaces/{namespace}")["metadata"]["uid"])
+        try:  # its people may get it, a teacher may list it
+            return str(self.request("GET", f"/api/v1/namespaces/{namespace}")["metadata"]["uid"])
+        except Refused:
+            query = {"fieldSelector": f"metadata.name={namespace}"}
+            found = self.request("GET", "/api/v1/namespaces", query=query, accept=_METADATA_ONLY).get("items")
+            if not found:
+                raise
+            return str(found[0]["metadata"]["uid"])
 
     def version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
@@ -477,9 +485,7 @@ class LiveCluster:
 
     def pods(self, labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
         """Pods of the learner's namespace that carry all `labels`, sorted by name."""
-        found = [_pod(raw) for raw in self.objects("Pod") if LABEL not in (raw["metadata"].get("labels") or {})]
-        wanted = (labels or {}).items()
-        return sorted((pod for pod in found if wanted <= pod.labels.items()), key=lambda pod: pod.name)
+        return pods_in(self.objects("Pod"), labels)
 
     def pod(self, name: str) -> Pod | None:
         """The pod of that name in the learner's namespace."""
@@ -487,15 +493,7 @@ class LiveCluster:
 
     def events(self, name: str) -> Sequence[Event]:
         """Events about the object `name`, newest last."""
-
-        def when(raw: Mapping[str, Any]) -> str:
-            return str(raw.get("lastTimestamp") or raw.get("eventTime") or raw["metadata"]["creationTimestamp"])
-
-        return [
-            Event(raw["involvedObject"]["kind"], name, raw.get("reason") or "", raw.get("message") or "")
-            for raw in sorted(self.objects("Event"), key=when)
-            if raw["involvedObject"].get("name") == name
-        ]
+        return events_in(self.objects("Event"), name)
 
     def logs(self, pod: str, lines: int = 20) -> str:
         """Last lines of a pod's log; "" when there is none."""
@@ -639,48 +637,6 @@ def _attributes(verb: str, resource: str, group: str, name: str, namespace: str)
         "namespace": namespace,
     }
     return {key: value for key, value in filled.items() if value}
-
-
-def _pod(raw: Mapping[str, Any]) -> Pod:
-    metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
-    states = {item["name"]: item for item in status.get("containerStatuses") or []}
-    conditions = {item["type"]: item for item in status.get("conditions") or []}
-    scheduled = conditions.get("PodScheduled", {})
-    return Pod(
-        name=metadata["name"],
-        namespace=metadata["namespace"],
-        uid=metadata["uid"],
-        labels=metadata.get("labels") or {},
-        phase=status.get("phase", ""),
-        ready=conditions.get("Ready", {}).get("status") == "True",
-        deleting="deletionTimestamp" in metadata,
-        ip=status.get("podIP", ""),
-        containers=tuple(_container(item, states.get(item["name"], {})) for item in spec["containers"]),
-        created=datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC),
-        unschedulable=scheduled.get("message", "") if scheduled.get("status") == "False" else "",
-        raw=raw,
-    )
-
-
-def _container(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
-    state = status.get("state") or {}
-    last = (status.get("lastState") or {}).get("terminated") or {}
-    ended = state.get("terminated") or last
-    waiting = state.get("waiting") or {}
-    return Container(
-        name=spec["name"],
-        image=spec["image"],
-        command=tuple(spec.get("command") or ()),
-        args=tuple(spec.get("args") or ()),
-        ports=tuple(port["containerPort"] for port in spec.get("ports") or ()),
-        ready=bool(status.get("ready")),
-        running="running" in state,
-        restarts=status.get("restartCount", 0),
-        waiting_reason=waiting.get("reason", ""),
-        waiting_message=waiting.get("message", ""),
-        terminated_reason=ended.get("reason", ""),
-        exit_code=ended.get("exitCode"),
-    )
 
 
 def _reason(error: BaseException) -> str:

@@ -16,8 +16,10 @@ from checks.errors import CahierError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from checks.facts import Cluster
     from checks.kubernetes_api import LiveCluster
     from checks.lab import Lab
+    from checks.runner import Findings
     from checks.verdict import Verdict
     from checks.witness import WatchedCluster
 
@@ -44,6 +46,10 @@ def verify(
         bool,
         typer.Option("--sans-recu", help="Ne pas laisser de reçu dans votre namespace (pour la notation)."),
     ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option("--depuis", metavar="FICHIER", help="Vérifier d’après un instantané (cahier instantane)."),
+    ] = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Vérifier un TP : ce qui marche, ce qui ne marche pas, pourquoi, et comment continuer.
@@ -66,6 +72,10 @@ def verify(
     seconds = parse_duration(delay)
     if follow and as_json:
         raise UsageError("--suivre et --json ne vont pas ensemble.", "Choisissez l’un des deux.")
+    if source is not None:
+        if follow:
+            raise UsageError("--suivre et --depuis ne vont pas ensemble.", "Un instantané ne change pas.")
+        raise typer.Exit(check_snapshot(source, lab, namespace, colleague, with_help=with_help, as_json=as_json))
     cluster = connect(kubeconfig, namespace, colleague, colleague_user, port)
     if lab.about.colleague == "required":
         _ = cluster.colleague
@@ -100,9 +110,7 @@ def check_once(
     from rich.console import Console
 
     from checks import state
-    from checks.render.terminal import show
     from checks.runner import run
-    from checks.verdict import to_json
     from checks.witness import leave_receipt
 
     cluster.forget()
@@ -116,17 +124,61 @@ def check_once(
             on_check=lambda check: status.update(check.title),
         )
     state.remember(place(cluster), verdict)
-    if as_json:
-        sys.stdout.write(to_json(verdict) + "\n")
-    else:
-        colleague = ""
-        if cluster.has_colleague:
-            colleague = f" · collègue : {cluster.colleague.namespace} ({cluster.colleague.user})"
-        show(console, lab, verdict, diagnostics, colleague=colleague, with_help=with_help)
+    tell(console, lab, cluster, verdict, diagnostics, with_help=with_help, as_json=as_json)
     trouble = leave_receipt(cluster, lab, verdict) if receipt else ""
     if trouble:
         progress.print(f"Aucun reçu n’a pu être laissé pour la notation : {trouble}", style="dim", markup=False)
     return verdict
+
+
+def check_snapshot(
+    file: Path, lab: Lab, namespace: str | None, colleague: str | None, *, with_help: bool, as_json: bool
+) -> int:
+    """Show the verdict of a snapshot; the exit code. Nothing is remembered. Raises UsageError."""
+    from rich.console import Console
+
+    from checks.runner import run
+    from checks.snapshot import SnapshotCluster, read
+
+    cluster = SnapshotCluster(read(file))
+    taken_with = cluster.colleague.namespace if cluster.has_colleague else ""
+    if namespace and namespace != cluster.namespace:
+        raise UsageError(f"{file} est l’instantané de {cluster.namespace}.", "Retirez --namespace.")
+    if colleague and colleague != taken_with:
+        with_whom = f"avec --collegue {taken_with}" if taken_with else "sans --collegue"
+        raise UsageError(f"{file} a été pris {with_whom}.", "Retirez --collegue, ou prenez un autre instantané.")
+    if lab.about.colleague == "required":
+        _ = cluster.colleague
+    console = Console(highlight=False)
+    if not as_json:
+        taken = f"{cluster.snapshot.taken.astimezone():%d/%m/%Y à %H:%M}"
+        console.print(f"Instantané de {cluster.namespace}, pris le {taken} : ce qui suit n’est pas en direct.")
+    verdict, diagnostics = run(lab, cluster, refresh=cluster.refresh, seconds=0)
+    tell(console, lab, cluster, verdict, diagnostics, with_help=with_help, as_json=as_json)
+    return verdict.exit_code
+
+
+def tell(
+    console: Console,
+    lab: Lab,
+    cluster: Cluster,
+    verdict: Verdict,
+    diagnostics: Findings,
+    *,
+    with_help: bool,
+    as_json: bool,
+) -> None:
+    """Show a verdict to a person, or to a program."""
+    from checks.render.terminal import show
+    from checks.verdict import to_json
+
+    if as_json:
+        sys.stdout.write(to_json(verdict) + "\n")
+        return
+    colleague = ""
+    if cluster.has_colleague:
+        colleague = f" · collègue : {cluster.colleague.namespace} ({cluster.colleague.user})"
+    show(console, lab, verdict, diagnostics, colleague=colleague, with_help=with_help)
 
 
 def place(cluster: LiveCluster) -> str:

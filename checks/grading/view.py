@@ -142,8 +142,13 @@ class LearnerView(LiveCluster):
         """A check that cannot be verified from here, as the learner's own receipt tells it. Raises AccessError."""
         return settled(result, lab, self.receipts(), self._place)
 
+    @property
+    def namespace_uid(self) -> str:
+        """UID of the learner's namespace, "" where the teacher may not read it."""
+        return self._uid()
+
     def _place(self) -> Place:
-        return Place(self.namespace, self._uid(), self.pods(), self.heard)
+        return Place(self.namespace, self.namespace_uid, self.pods(), self.heard)
 
     def _namespace_problem(self, refusal: Refused) -> Refused:
         """The teacher's own rights fall short: it says nothing of the learner."""
