@@ -7,7 +7,7 @@ events is noticed: docs/enseignants/guide.md tells what this can and cannot prov
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from checks.facts import Pod
+from checks.probes import LABEL as PROBE
 from checks.verdict import CheckResult, Status
 
 NAME = "cahier-recus"
@@ -25,6 +26,7 @@ _MARGIN = timedelta(minutes=1)  # between what the pod heard and the receipt tha
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What one run of a lab’s checks found. `pods`: name and UID of those that were looked into.
 
+    `policies`: every NetworkPolicy and its version, None where no check asked for them; pods do not change with them.
     `word` was sent through the learner’s tunnel; `heard_by` is the pod whose log kept it, "" when none did.
     """
 
@@ -34,6 +36,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     namespace_uid: str
     checks: Mapping[str, Status]
     pods: Mapping[str, str]
+    policies: Mapping[str, str] | None = None
     word: str = ""
     heard_by: str = ""
 
@@ -53,6 +56,7 @@ class Place:
     namespace: str
     uid: str
     pods: Sequence[Pod]
+    policies: Callable[[], Mapping[str, str]]
     heard: Heard
 
 
@@ -70,6 +74,12 @@ def is_receipts(item: Mapping[str, Any]) -> bool:
     """Whether a ConfigMap is ours: it is no part of the learner’s work."""
     metadata = item["metadata"]
     return metadata["name"] == NAME and LABEL in (metadata.get("labels") or {})
+
+
+def versions(policies: Iterable[Mapping[str, Any]]) -> Mapping[str, str]:
+    """Names and versions of NetworkPolicies: a version changes with what the policy says. Those of probes are ours."""
+    told = [item["metadata"] for item in policies if PROBE not in (item["metadata"].get("labels") or {})]
+    return {one["name"]: f"{one['uid']}/{one.get('generation', 0)}" for one in told}
 
 
 def manifest(receipt: Receipt) -> Mapping[str, Any]:
@@ -99,6 +109,7 @@ def holding(found: Mapping[str, Any] | None, lab: str, place: Place) -> tuple[Re
         raise Doubtful(f"c’est celui d’un autre TP ({receipt.lab})")
     _same_namespace(receipt, place)
     _same_pods(receipt, place, written)
+    _same_policies(receipt, place)
     return receipt, written
 
 
@@ -142,6 +153,15 @@ def _same_pods(receipt: Receipt, place: Place, written: datetime) -> None:
     if not place.heard(pod, receipt.word, written - _MARGIN):
         again = " ; son programme a redémarré depuis" if _restarted(pod, written) else ""
         raise Doubtful(f"le journal du pod {pod.name} ne garde pas trace de la connexion dont il parle{again}")
+
+
+def _same_policies(receipt: Receipt, place: Place) -> None:
+    if receipt.policies is None:
+        return
+    now = place.policies()
+    changed = sorted({name for name, _version in receipt.policies.items() ^ now.items()})
+    if changed:
+        raise Doubtful(f"des NetworkPolicies ont été ajoutées, modifiées ou supprimées depuis : {', '.join(changed)}")
 
 
 def _restarted(pod: Pod, since: datetime) -> bool:

@@ -25,7 +25,7 @@ from checks.facts import Access, Cluster, Colleague, Credentials, Event, Machine
 from checks.grading.results import write_atomically
 from checks.lab import Lab
 from checks.objects import events_in, pods_in
-from checks.receipts import Doubtful, Place, holding
+from checks.receipts import Doubtful, Place, holding, versions
 
 KINDS = (
     "Pod",
@@ -240,8 +240,12 @@ class SnapshotCluster:
             self.namespace,
             self.snapshot.namespace_uid,
             self.pods(),
+            self._policies,
             lambda pod, word, since: heard.get((pod.name, word), False),
         )
+
+    def _policies(self) -> Mapping[str, str]:
+        return versions(self.objects("NetworkPolicy"))
 
     # -- what no snapshot contains -----------------------------------------------------------------------------
 
@@ -390,7 +394,7 @@ class Recorder(SnapshotCluster):
 
         for lab in labs:
             with contextlib.suppress(Doubtful, Unverifiable):
-                place = Place(self.namespace, self.snapshot.namespace_uid, self.pods(), heard)
+                place = Place(self.namespace, self.snapshot.namespace_uid, self.pods(), self._policies, heard)
                 holding(self.snapshot.receipts, lab.name, place)
 
 

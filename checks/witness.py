@@ -15,7 +15,7 @@ from checks.facts import Pod
 from checks.kubernetes_api import LiveCluster
 from checks.lab import Lab
 from checks.machine import LocalMachine
-from checks.receipts import Doubtful, Place, Receipt, holding, manager, manifest
+from checks.receipts import Doubtful, Place, Receipt, holding, manager, manifest, versions
 from checks.verdict import Status, Verdict
 
 _HEARD_SECONDS = 1.0  # a log shows a line within a tenth of a second
@@ -45,16 +45,24 @@ class WatchedCluster(LiveCluster):
         super().__init__(WatchedMachine(), **options)
         self.touched: dict[str, Pod] = {}
         """By UID."""
+        self.asked: set[str] = set()
+        """Kinds of objects."""
 
     def forget(self) -> None:
         """Begin a new run."""
         self.touched.clear()
+        self.asked.clear()
         self.machine.connected.clear()
 
     def _touch(self, name: str) -> None:
         pod = self.pod(name)
         if pod is not None:
             self.touched[pod.uid] = pod
+
+    def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
+        """Objects of the learner's namespace, as the API gives them."""
+        self.asked.add(kind)
+        return super().objects(kind)
 
     def execute(self, pod: str, command: Sequence[str]) -> str:
         """Standard output of a command run in the pod."""
@@ -81,7 +89,10 @@ class WatchedCluster(LiveCluster):
     def place(self) -> Place:
         """What the API server says of the namespace now. Raises AccessError."""
         self.refresh()
-        return Place(self.namespace, self.namespace_uid, self.pods(), self.heard)
+        return Place(self.namespace, self.namespace_uid, self.pods(), self._policies, self.heard)
+
+    def _policies(self) -> Mapping[str, str]:
+        return versions(self.objects("NetworkPolicy"))
 
 
 def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
@@ -94,6 +105,7 @@ def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
     try:
         if not passed or not _is_own(cluster):
             return ""
+        by_policies = "NetworkPolicy" in cluster.asked
         place = cluster.place()
         if _proven(cluster, lab, place) > passed:
             return ""
@@ -105,6 +117,7 @@ def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
             namespace_uid=place.uid,
             checks={result.id: result.status for result in verdict.checks},
             pods={pod.name: pod.uid for pod in pods},
+            policies=place.policies() if by_policies else None,
             word=word,
             heard_by=_heard_by(cluster, lab, pods, word),
         )

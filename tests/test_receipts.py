@@ -61,7 +61,10 @@ def told(
     asked = CheckResult(
         id=check, title="Titre.", status=Status.UNVERIFIED, points=0, points_max=2, finding="Pas d’ici."
     )
-    place = Place("user-alice", uid, [now or pod()], lambda pod, word, since: heard and word == "abcd")
+    policies = {"ouverture": "u1/2"}
+    place = Place(
+        "user-alice", uid, [now or pod()], lambda: policies, lambda pod, word, since: heard and word == "abcd"
+    )
     return settled(asked, LAB, config_map, lambda: place)
 
 
@@ -69,6 +72,11 @@ def test_one_that_holds_counts() -> None:
     result = told(found())
     assert (result.status, result.points) == (Status.PASSED, 2)
     assert result.finding.startswith("D’après le reçu laissé par « cahier verifier » le 25/11/2026")
+
+
+def test_policies_that_have_not_changed() -> None:
+    same = msgspec.structs.replace(RECEIPT, policies={"ouverture": "u1/2"})
+    assert told(found(same)).status is Status.PASSED
 
 
 def test_none_leaves_it_open() -> None:
@@ -94,6 +102,8 @@ def test_none_leaves_it_open() -> None:
         (told(found(), heard=False), "ne garde pas trace de la connexion dont il parle."),
         (told(found(), heard=False, now=pod(started="2026-11-25T10:00:00Z")), "a redémarré depuis"),
         (told(found(msgspec.structs.replace(RECEIPT, heard_by="autre"))), "n’est pas de ceux qui ont été vérifiés"),
+        (told(found(msgspec.structs.replace(RECEIPT, policies={}))), "supprimées depuis : ouverture"),
+        (told(found(msgspec.structs.replace(RECEIPT, policies={"ouverture": "u1/1"}))), "depuis : ouverture"),
         (told(found(), check="autre"), "ne dit pas que c’était juste"),
     ],
 )

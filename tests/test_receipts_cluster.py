@@ -16,7 +16,7 @@ from checks import receipts
 from checks.grading.roster import Learner
 from checks.grading.view import LiveVerifier
 from checks.kubernetes_api import Api, Refused
-from checks.lab import Lab, find_lab
+from checks.lab import Lab, all_labs, find_lab
 from checks.local_cluster import people
 from checks.stage import Person, Stage
 from checks.verdict import Status, Verdict
@@ -49,13 +49,16 @@ class Classroom:
 
     def verify(self, *options: str) -> subprocess.CompletedProcess[str]:
         command = ["cahier", "verifier", self.stage.lab.short_name, "--json", "--port", str(self.stage.local_port)]
+        if self.stage.colleague:
+            command += ["--collegue", self.stage.colleague.namespace]
         environment = dict(self.stage.learner.environment)
         return subprocess.run(
             [*command, *options], env=environment, capture_output=True, text=True, encoding="utf-8", check=False
         )
 
     def grade(self, namespace: str = "") -> Verdict:
-        learner = Learner("un", "Un", "Une", "un@exemple.fr", namespace or self.namespace)
+        colleague = self.stage.colleague.namespace if self.stage.colleague else ""
+        learner = Learner("un", "Un", "Une", "un@exemple.fr", namespace or self.namespace, colleague)
         return LiveVerifier(self.teacher, [learner])(learner, self.stage.lab)
 
     def kubectl(self, *words: str, text: str = "", who: Person | None = None) -> str:
@@ -83,8 +86,11 @@ def classroom(
     stages = []
 
     def make(lab: Lab) -> Classroom:
-        stage = Stage(lab, new_person("r"), local_port=free_port)
+        colleague = new_person("r") if lab.about.colleague == "required" else None
+        stage = Stage(lab, new_person("r"), colleague, local_port=free_port)
         stages.append(stage)
+        if colleague:
+            stage.run(lab.about.setup.colleague_commands, colleague)
         stage.run(lab.about.setup.commands)
         stage.apply(lab.files("solution"))
         stage.run(lab.about.solution.commands)
@@ -93,12 +99,14 @@ def classroom(
     yield make
     for stage in stages:
         stage.close()
-        people.remove_person(admin, stage.learner.namespace.removeprefix("user-"))
+        for person in (stage.learner, stage.colleague):
+            if person:
+                people.remove_person(admin, person.namespace.removeprefix("user-"))
 
 
-@pytest.mark.parametrize("name", ["tp2", "tp3"])
-def test_what_the_learner_saw_counts(name: str, classroom: Callable[[Lab], Classroom]) -> None:
-    here = classroom(find_lab(name))
+@pytest.mark.parametrize("lab", list(all_labs()), ids=lambda lab: lab.short_name)
+def test_what_the_learner_saw_counts(lab: Lab, classroom: Callable[[Lab], Classroom]) -> None:
+    here = classroom(lab)
     before = here.grade()
     assert before.status is Status.UNVERIFIED
     done = here.verify()
@@ -111,7 +119,8 @@ def test_what_the_learner_saw_counts(name: str, classroom: Callable[[Lab], Class
     assert counted
     assert not [asked for asked in here.teacher.asked if "/secrets" in asked]
     written = json.loads(next(iter(here.receipt()["data"].values())))
-    assert written["heard_by"] in written["pods"], "the pod’s own log kept the word"
+    if lab.about.port_speaks:
+        assert written["heard_by"] in written["pods"], "the pod’s own log kept the word"
     written_to = [asked for asked in here.teacher.asked if not asked.startswith("GET ")]
     assert all(asked.startswith("POST ") and asked.endswith("accessreviews") for asked in written_to), written_to
 
@@ -185,6 +194,21 @@ def test_receipts_that_do_not_hold_are_told(
     here.kubectl("rollout", "status", "deployment/mon-api", "--timeout=90s")
     (told,) = _refusals(here.grade())
     assert "n’existe plus, ou a été remplacé depuis" in told
+
+
+def test_a_policy_added_since_is_told(classroom: Callable[[Lab], Classroom]) -> None:
+    """The pod is the same, but no longer closed: only an experiment would show it, and grading makes none."""
+    here = classroom(find_lab("tp4"))
+    assert here.verify().returncode == 0
+    assert here.grade().status is Status.PASSED
+    opened = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "grande-ouverte"},
+        "spec": {"podSelector": {}, "ingress": [{}]},
+    }
+    here.kubectl("apply", "-f", "-", text=json.dumps(opened))
+    assert any("supprimées depuis : grande-ouverte" in told for told in _refusals(here.grade()))
 
 
 def test_a_receipt_that_cannot_be_written_changes_no_verdict(classroom: Callable[[Lab], Classroom], admin: Api) -> None:

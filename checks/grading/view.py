@@ -21,7 +21,7 @@ from checks.grading.roster import Learner
 from checks.kubernetes_api import Api, LiveCluster, Refused
 from checks.lab import Lab
 from checks.probes import Probe
-from checks.receipts import Place, is_receipts, settled
+from checks.receipts import Place, is_receipts, settled, versions
 from checks.runner import run
 from checks.verdict import CheckResult, Verdict
 
@@ -148,7 +148,13 @@ class LearnerView(LiveCluster):
         return self._uid()
 
     def _place(self) -> Place:
-        return Place(self.namespace, self.namespace_uid, self.pods(), self.heard)
+        return Place(
+            self.namespace,
+            self.namespace_uid,
+            self.pods(),
+            lambda: versions(self.objects("NetworkPolicy")),
+            self.heard,
+        )
 
     def _namespace_problem(self, refusal: Refused) -> Refused:
         """The teacher's own rights fall short: it says nothing of the learner."""
