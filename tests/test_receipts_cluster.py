@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -237,3 +238,22 @@ def test_no_receipt_in_the_namespace_of_somebody_else(
     done = here.verify("--namespace", here.namespace, "--kubeconfig", str(admin_kubeconfig))
     assert done.returncode == 0, done
     assert here.kubectl("get", "configmaps", "-l", receipts.LABEL, "-o", "name") == ""
+
+
+def test_a_receipt_does_not_call_for_another_look(classroom: Callable[[Lab], Classroom], tmp_path: Path) -> None:
+    here = classroom(find_lab("tp2"))
+    here.stage.close()
+    command = ["cahier", "verifier", "tp2", "--suivre", "--delai", "0s", "--port", str(here.stage.local_port)]
+    with (tmp_path / "sortie").open("w+", encoding="utf-8") as said:
+        process = subprocess.Popen(command, env=dict(here.stage.learner.environment), stdout=said, stderr=said)
+        try:
+            deadline = time.monotonic() + 20
+            while here.kubectl("get", "configmaps", "-l", receipts.LABEL, "-o", "name") == "":
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            time.sleep(3)  # a watch tells of a change within a tenth of a second
+        finally:
+            process.terminate()
+            process.wait()
+        said.seek(0)
+        assert said.read().count("Joindre son API par un tunnel") == 1
