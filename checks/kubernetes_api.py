@@ -451,13 +451,13 @@ class LiveCluster:
         return self._lists[kind]
 
     def receipts(self) -> Mapping[str, Any] | None:
-        """The ConfigMap of the receipts, which `objects` leaves out: it is no part of the learner’s work."""
+        """The ConfigMap of the receipts, which `objects` leaves out: it is no part of the learner's work."""
         self.objects("ConfigMap")
         return self._receipts
 
     @property
     def namespace_uid(self) -> str:
-        """UID of the learner’s namespace."""
+        """UID of the learner's namespace."""
         return self.api.namespace_uid(self.namespace)
 
     def secret_values(self, name: str) -> Mapping[str, str] | None:

@@ -11,7 +11,7 @@ from checks.probes import LABEL
 
 
 def pods_in(items: Iterable[Mapping[str, Any]], labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
-    """Pods that carry all `labels`, sorted by name; probes of ours are none of the learner’s."""
+    """Pods that carry all `labels`, sorted by name; probes of ours are none of the learner's."""
     found = [_pod(raw) for raw in items if LABEL not in (raw["metadata"].get("labels") or {})]
     wanted = (labels or {}).items()
     return sorted((pod for pod in found if wanted <= pod.labels.items()), key=lambda pod: pod.name)

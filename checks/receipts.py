@@ -1,4 +1,4 @@
-"""Receipts: what a learner’s own `verifier` saw, left in their namespace, and whether it still holds.
+"""Receipts: what a learner's own `verifier` saw, left in their namespace, and whether it still holds.
 
 One ConfigMap, one key per lab. A receipt is no proof against somebody who wants to forge it: its author owns the
 namespace. What it says is tied to what the API server says, so that one which was copied, edited or overtaken by
@@ -24,10 +24,10 @@ _MARGIN = timedelta(minutes=1)  # between what the pod heard and the receipt tha
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run of a lab’s checks found. `pods`: name and UID of those that were looked into.
+    """What one run of a lab's checks found. `pods`: name and UID of those that were looked into.
 
     `policies`: every NetworkPolicy and its version, None where no check asked for them; pods do not change with them.
-    `word` was sent through the learner’s tunnel; `heard_by` is the pod whose log kept it, "" when none did.
+    `word` was sent through the learner's tunnel; `heard_by` is the pod whose log kept it, "" when none did.
     """
 
     schema: Literal[1] = 1
@@ -61,17 +61,17 @@ class Place:
 
 
 def key(lab: str) -> str:
-    """The ConfigMap’s key for a lab."""
+    """The ConfigMap's key for a lab."""
     return f"{lab}.json"
 
 
 def manager(lab: str) -> str:
-    """Field manager that owns a lab’s key: the API server notes when it wrote, and who else wrote there."""
+    """Field manager that owns a lab's key: the API server notes when it wrote, and who else wrote there."""
     return f"cahier-recu-{lab.partition('_')[0]}"
 
 
 def is_receipts(item: Mapping[str, Any]) -> bool:
-    """Whether a ConfigMap is ours: it is no part of the learner’s work."""
+    """Whether a ConfigMap is ours: it is no part of the learner's work."""
     metadata = item["metadata"]
     return metadata["name"] == NAME and LABEL in (metadata.get("labels") or {})
 
@@ -83,7 +83,7 @@ def versions(policies: Iterable[Mapping[str, Any]]) -> Mapping[str, str]:
 
 
 def manifest(receipt: Receipt) -> Mapping[str, Any]:
-    """The ConfigMap as `manager(receipt.lab)` applies it: other labs’ keys belong to their own managers."""
+    """The ConfigMap as `manager(receipt.lab)` applies it: other labs' keys belong to their own managers."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -93,7 +93,7 @@ def manifest(receipt: Receipt) -> Mapping[str, Any]:
 
 
 def holding(found: Mapping[str, Any] | None, lab: str, place: Place) -> tuple[Receipt, datetime] | None:
-    """The receipt of a lab and when it was written, by the API server’s clock; None where there is none.
+    """The receipt of a lab and when it was written, by the API server's clock; None where there is none.
 
     `found` is the ConfigMap with its managedFields. Raises Doubtful, and what `place.heard` raises.
     """

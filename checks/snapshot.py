@@ -1,6 +1,6 @@
 """A snapshot: what the checks asked of a namespace, kept in one file, so that they can be played again without it.
 
-It is recorded by asking every check of every lab, and answers those questions again. What takes the learner’s machine,
+It is recorded by asking every check of every lab, and answers those questions again. What takes the learner's machine,
 an identity or an experiment is not in it, neither is the value of any Secret.
 """
 
@@ -63,7 +63,7 @@ class Right(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Granted(msgspec.Struct, frozen=True):
-    """The API server’s answer to it."""
+    """The API server's answer to it."""
 
     asked: Right
     allowed: bool
@@ -71,7 +71,7 @@ class Granted(msgspec.Struct, frozen=True):
 
 
 class Log(msgspec.Struct, frozen=True):
-    """The last lines of a pod’s log, as many as were asked for."""
+    """The last lines of a pod's log, as many as were asked for."""
 
     pod: str
     lines: int
@@ -79,7 +79,7 @@ class Log(msgspec.Struct, frozen=True):
 
 
 class Word(msgspec.Struct, frozen=True):
-    """Whether a pod’s log had kept a word: what a receipt rests on."""
+    """Whether a pod's log had kept a word: what a receipt rests on."""
 
     pod: str
     word: str
@@ -109,7 +109,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
 
 
 def write(snapshot: Snapshot, path: Path) -> None:
-    """Write the file, gzip where its name ends with .gz, for its owner’s eyes only. Raises CahierError."""
+    """Write the file, gzip where its name ends with .gz, for its owner's eyes only. Raises CahierError."""
     data = msgspec.json.format(msgspec.json.encode(snapshot), indent=1)
     try:
         write_atomically(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
@@ -309,7 +309,7 @@ def _words(asked: Right) -> str:
 
 
 class Source(Cluster, Protocol):
-    """Where a snapshot is recorded: the learner’s own cluster, or their namespace as a teacher sees it."""
+    """Where a snapshot is recorded: the learner's own cluster, or their namespace as a teacher sees it."""
 
     @property
     def namespace_uid(self) -> str:

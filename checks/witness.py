@@ -1,4 +1,4 @@
-"""Leaves a receipt of the learner’s own run in their namespace: what it found, and what ties it to the place."""
+"""Leaves a receipt of the learner's own run in their namespace: what it found, and what ties it to the place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LINES = 50
 
 
 class WatchedMachine(LocalMachine):
-    """The learner’s machine, which notes the local ports that a check has connected to."""
+    """The learner's machine, which notes the local ports that a check has connected to."""
 
     def __init__(self) -> None:
         self.connected: set[int] = set()
@@ -37,7 +37,7 @@ class WatchedMachine(LocalMachine):
 
 
 class WatchedCluster(LiveCluster):
-    """The learner’s cluster, which notes the pods that a check has looked into or connected to."""
+    """The learner's cluster, which notes the pods that a check has looked into or connected to."""
 
     machine: WatchedMachine
 
@@ -98,8 +98,8 @@ class WatchedCluster(LiveCluster):
 def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
     """Write the receipt of a run that has just ended; why it could not be written, in French, "" when it was.
 
-    None is left in somebody else’s namespace, nor where nothing is right, nor in the place of one that holds and
-    tells more. Raises nothing that is the cluster’s trouble.
+    None is left in somebody else's namespace, nor where nothing is right, nor in the place of one that holds and
+    tells more. Raises nothing that is the cluster's trouble.
     """
     passed = {result.id for result in verdict.checks if result.status is Status.PASSED}
     try:
@@ -132,7 +132,7 @@ def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
 
 
 def _is_own(cluster: LiveCluster) -> bool:
-    """Whether the namespace is the learner’s: its own binding says so, or else their context."""
+    """Whether the namespace is the learner's: its own binding says so, or else their context."""
     if cluster.user.startswith(f"system:serviceaccount:{cluster.namespace}:"):
         return True
     with contextlib.suppress(AccessError):
@@ -166,7 +166,7 @@ def _maker(pod: Pod) -> str:
 
 
 def _heard_by(cluster: WatchedCluster, lab: Lab, pods: Sequence[Pod], word: str) -> str:
-    """Name of the pod whose log keeps a word that is said to it through the learner’s tunnel; "" when none does."""
+    """Name of the pod whose log keeps a word that is said to it through the learner's tunnel; "" when none does."""
     port = cluster.local_port(lab.about.port) if lab.about.port else 0
     if not lab.about.port_speaks or port not in cluster.machine.connected:
         return ""
@@ -192,7 +192,7 @@ def _say_http(connection: socket, word: str) -> None:
 
 
 def _say_postgresql(connection: socket, word: str) -> None:
-    """Ask to enter as somebody who does not exist: PostgreSQL’s log names whom it has refused."""
+    """Ask to enter as somebody who does not exist: PostgreSQL's log names whom it has refused."""
     from pg8000 import native  # slow to load, needed here only
 
     with contextlib.suppress(native.DatabaseError, native.InterfaceError):

@@ -121,7 +121,7 @@ def test_what_the_learner_saw_counts(lab: Lab, classroom: Callable[[Lab], Classr
     assert not [asked for asked in here.teacher.asked if "/secrets" in asked]
     written = json.loads(next(iter(here.receipt()["data"].values())))
     if lab.about.port_speaks:
-        assert written["heard_by"] in written["pods"], "the pod’s own log kept the word"
+        assert written["heard_by"] in written["pods"], "the pod's own log kept the word"
     written_to = [asked for asked in here.teacher.asked if not asked.startswith("GET ")]
     assert all(asked.startswith("POST ") and asked.endswith("accessreviews") for asked in written_to), written_to
 
@@ -142,7 +142,7 @@ def test_receipts_that_do_not_hold_are_told(
     here = classroom(find_lab("tp2"))
     lab = here.stage.lab
 
-    # Opted out, or somebody else’s namespace: none is left.
+    # Opted out, or somebody else's namespace: none is left.
     assert here.verify("--sans-recu").returncode == 0
     assert here.kubectl("get", "configmaps", "-l", receipts.LABEL, "-o", "name") == ""
     assert here.verify().returncode == 0
@@ -168,7 +168,7 @@ def test_receipts_that_do_not_hold_are_told(
     (told,) = _refusals(here.grade(other.learner.namespace))
     assert f"il vient d’un autre namespace, {here.namespace}" in told
 
-    # The names changed as well: the UIDs are another’s.
+    # The names changed as well: the UIDs are another's.
     renamed = json.dumps(copy).replace(here.namespace, other.learner.namespace)
     here.kubectl("apply", *by_us, "-f", "-", text=renamed, who=other.learner)
     (told,) = _refusals(here.grade(other.learner.namespace))
@@ -181,7 +181,7 @@ def test_receipts_that_do_not_hold_are_told(
     (told,) = _refusals(here.grade())
     assert "écrit ou modifié avec « kubectl-patch »" in told
 
-    # Forged with our own manager’s name, but the pod has heard nothing of it.
+    # Forged with our own manager's name, but the pod has heard nothing of it.
     word = msgspec.json.decode(text, type=receipts.Receipt).word
     forged = {**copy, "data": {receipts.key(lab.name): text.replace(word, "0" * 16)}}
     here.kubectl("apply", *by_us, "-f", "-", text=json.dumps(forged))
