@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -30,28 +30,29 @@ from checks.errors import AccessError, CahierError, ClusterLost, Unverifiable, U
 from checks.facts import (
     OWNER_BINDING,
     Access,
-    Cluster,
     Colleague,
-    Container,
     Credentials,
     Event,
     ForwardRefused,
     Machine,
     Pod,
 )
+from checks.kept import Kept
 from checks.kubectl import forwarding
 from checks.local_cluster.places import LEARNERS, people_folder
-from checks.probes import LABEL, Probe, enforces_policies, probe
+from checks.objects import events_in, pods_in
+from checks.probes import Probe, enforces_policies, probe
+from checks.receipts import is_receipts
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
 setdefaulttimeout(20)  # of every stream: the library's own default is to wait for ever
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PAGE = 500  # objects asked at once when a list spans all namespaces: what kubectl asks
+_LOG_BYTES = str(2**20)  # of a log at most, from the moment that is asked for
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 _FORWARD_THREAD = "Kubernetes port forward proxy"  # the library's own name for it
 _GOODBYE = 5.0  # seconds: websocket-client waits three for the other side's goodbye
-_T = TypeVar("_T")
 
 
 def _silence_cut_tunnels() -> None:
@@ -102,8 +103,11 @@ class Refused(AccessError):
 class Api:
     """Requests to one API server with one identity: JSON in, JSON out, French errors."""
 
-    def __init__(self, kubeconfig_path: str | None = None, seconds: float | None = None) -> None:
+    def __init__(
+        self, kubeconfig_path: str | None = None, seconds: float | None = None, *, without_secrets: bool = False
+    ) -> None:
         """`seconds` bounds each request; None: five to connect, twenty between two parts of the answer."""
+        self._without_secrets = without_secrets  # a request about one is then a mistake of ours, never sent
         self.credentials: Credentials = kubeconfig.read(kubeconfig_path)
         self._timeout: float | tuple[float, float] = seconds or _TIMEOUT
         settings: Any = client.Configuration()
@@ -219,6 +223,8 @@ class Api:
         accept: str,
         content_type: str,
     ) -> bytes:
+        if self._without_secrets and "secrets" in path.split("/"):
+            raise AssertionError(f"a Secret would be read: {method} {path}")
         try:
             request = self._client.param_serialize(
                 method,
@@ -390,6 +396,17 @@ class Api:
         answer = self.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
         return str(answer["status"]["userInfo"].get("username", ""))
 
+    def namespace_uid(self, namespace: str) -> str:
+        """UID of a namespace: another one that takes its name has another. Raises as `request`."""
+        try:  # its people may get it, a teacher may list it
+            return str(self.request("GET", f"/api/v1/namespaces/{namespace}")["metadata"]["uid"])
+        except Refused:
+            query = {"fieldSelector": f"metadata.name={namespace}"}
+            found = self.request("GET", "/api/v1/namespaces", query=query, accept=_METADATA_ONLY).get("items")
+            if not found:
+                raise
+            return str(found[0]["metadata"]["uid"])
+
     def version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
         answer = self.request("GET", "/version")
@@ -407,7 +424,7 @@ def _follow_proxy(settings: Any) -> None:
     settings.proxy_headers = dict(proxies.credentials(settings.proxy)) or settings.proxy_headers
 
 
-class LiveCluster:
+class LiveCluster(Kept):
     """`facts.Cluster` served by a real API server. Each kind is listed once until `refresh`."""
 
     def __init__(
@@ -433,21 +450,16 @@ class LiveCluster:
         self._colleague = colleague
         self._colleague_user = colleague_user
         self._port = port
+        super().__init__()
         self._lists: dict[str, list[dict[str, Any]]] = {}
+        self._receipts: Mapping[str, Any] | None = None
         self._answers: dict[tuple[object, ...], Access] = {}
-        self._kept: dict[object, Any] = {}
-
-    def once(self, ask: Callable[[Cluster], _T]) -> _T:
-        """`ask(cluster)`, kept until `refresh`."""
-        if ask not in self._kept:
-            self._kept[ask] = ask(self)
-        return cast(_T, self._kept[ask])
 
     def refresh(self) -> None:
         """Forget what was listed and kept: the next question asks the API server again."""
         self._lists.clear()
         self._answers.clear()
-        self._kept.clear()
+        self.forget()
 
     @property
     def credentials(self) -> Credentials:
@@ -491,7 +503,7 @@ class LiveCluster:
     def user_of(self, namespace: str) -> str:
         """Onyxia names a namespace `user-NAME` and the RBAC user `PREFIX NAME`; the prefix is ours."""
         mine = self.namespace.removeprefix("user-")
-        owner = self.user if self.user.endswith(mine) else self._owner()
+        owner = self.user if self.user.endswith(mine) else self.owner
         if not owner.endswith(mine):
             raise UsageError(
                 f"Le nom d’utilisateur de {namespace} ne se déduit pas du vôtre ({self.user} dans {self.namespace}).",
@@ -499,7 +511,9 @@ class LiveCluster:
             )
         return owner.removesuffix(mine) + namespace.removeprefix("user-")
 
-    def _owner(self) -> str:
+    @property
+    def owner(self) -> str:
+        """The user who owns the namespace, as its own binding names them; "" when it does not."""
         for binding in self.objects("RoleBinding"):
             if binding["metadata"]["name"] == OWNER_BINDING:
                 for subject in binding.get("subjects") or []:
@@ -519,8 +533,22 @@ class LiveCluster:
                 answer = self.api.request("GET", _PATHS[kind].format(self.namespace), accept=accept)
             except Refused as refusal:
                 raise self._namespace_problem(refusal) from refusal
-            self._lists[kind] = answer.get("items") or []
+            found = answer.get("items") or []
+            if kind == "ConfigMap":
+                self._receipts = next((item for item in found if is_receipts(item)), None)
+                found = [item for item in found if not is_receipts(item)]
+            self._lists[kind] = found
         return self._lists[kind]
+
+    def receipts(self) -> Mapping[str, Any] | None:
+        """The ConfigMap of the receipts, which `objects` leaves out: it is no part of the learner's work."""
+        self.objects("ConfigMap")
+        return self._receipts
+
+    @property
+    def namespace_uid(self) -> str:
+        """UID of the learner's namespace."""
+        return self.api.namespace_uid(self.namespace)
 
     def secret_values(self, name: str) -> Mapping[str, str] | None:
         """Decoded values of a Secret, None when there is no such Secret; fetched each time, never kept."""
@@ -547,9 +575,7 @@ class LiveCluster:
 
     def pods(self, labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
         """Pods of the learner's namespace that carry all `labels`, sorted by name."""
-        found = [_pod(raw) for raw in self.objects("Pod") if LABEL not in (raw["metadata"].get("labels") or {})]
-        wanted = (labels or {}).items()
-        return sorted((pod for pod in found if wanted <= pod.labels.items()), key=lambda pod: pod.name)
+        return pods_in(self.objects("Pod"), labels)
 
     def pod(self, name: str) -> Pod | None:
         """The pod of that name in the learner's namespace."""
@@ -557,24 +583,21 @@ class LiveCluster:
 
     def events(self, name: str) -> Sequence[Event]:
         """Events about the object `name`, newest last."""
-
-        def when(raw: Mapping[str, Any]) -> str:
-            return str(raw.get("lastTimestamp") or raw.get("eventTime") or raw["metadata"]["creationTimestamp"])
-
-        return [
-            Event(raw["involvedObject"]["kind"], name, raw.get("reason") or "", raw.get("message") or "")
-            for raw in sorted(self.objects("Event"), key=when)
-            if raw["involvedObject"].get("name") == name
-        ]
+        return events_in(self.objects("Event"), name)
 
     def logs(self, pod: str, lines: int = 20) -> str:
         """Last lines of a pod's log; "" when there is none."""
-        query = {"tailLines": str(lines), "container": self._main_container(pod)}
+        return self._log(pod, tailLines=str(lines))
+
+    def heard(self, pod: Pod, word: str, since: datetime) -> bool:
+        """Whether the log of a pod has kept `word` since then."""
+        return word in self._log(pod.name, sinceTime=since.isoformat(), limitBytes=_LOG_BYTES)
+
+    def _log(self, pod: str, **query: str) -> str:
+        container = self._main_container(pod)
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
         try:
-            return self.api.text(
-                f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log",
-                {key: value for key, value in query.items() if value},
-            )
+            return self.api.text(path, {**query, "container": container} if container else query)
         except Refused:
             return ""
 
@@ -704,48 +727,6 @@ def _attributes(verb: str, resource: str, group: str, name: str, namespace: str)
         "namespace": namespace,
     }
     return {key: value for key, value in filled.items() if value}
-
-
-def _pod(raw: Mapping[str, Any]) -> Pod:
-    metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
-    states = {item["name"]: item for item in status.get("containerStatuses") or []}
-    conditions = {item["type"]: item for item in status.get("conditions") or []}
-    scheduled = conditions.get("PodScheduled", {})
-    return Pod(
-        name=metadata["name"],
-        namespace=metadata["namespace"],
-        uid=metadata["uid"],
-        labels=metadata.get("labels") or {},
-        phase=status.get("phase", ""),
-        ready=conditions.get("Ready", {}).get("status") == "True",
-        deleting="deletionTimestamp" in metadata,
-        ip=status.get("podIP", ""),
-        containers=tuple(_container(item, states.get(item["name"], {})) for item in spec["containers"]),
-        created=datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC),
-        unschedulable=scheduled.get("message", "") if scheduled.get("status") == "False" else "",
-        raw=raw,
-    )
-
-
-def _container(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
-    state = status.get("state") or {}
-    last = (status.get("lastState") or {}).get("terminated") or {}
-    ended = state.get("terminated") or last
-    waiting = state.get("waiting") or {}
-    return Container(
-        name=spec["name"],
-        image=spec["image"],
-        command=tuple(spec.get("command") or ()),
-        args=tuple(spec.get("args") or ()),
-        ports=tuple(port["containerPort"] for port in spec.get("ports") or ()),
-        ready=bool(status.get("ready")),
-        running="running" in state,
-        restarts=status.get("restartCount", 0),
-        waiting_reason=waiting.get("reason", ""),
-        waiting_message=waiting.get("message", ""),
-        terminated_reason=ended.get("reason", ""),
-        exit_code=ended.get("exitCode"),
-    )
 
 
 def _reason(error: BaseException) -> str:

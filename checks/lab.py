@@ -87,6 +87,8 @@ class LabFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     roles: str = ""
     """Who does what, where the lab is done by two people."""
     port: int | None = None
+    port_speaks: Literal["", "http", "postgresql"] = ""
+    """What answers on the local port, where the log of the learner's own pod keeps a word said to it."""
     story: Story = Story()
     setup: State = State()
     start: State = State()

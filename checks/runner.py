@@ -17,6 +17,8 @@ _log = logging.getLogger(__name__)
 
 OnProgress = Callable[[Check], None]
 Findings = Mapping[str, Diagnostic]
+Settle = Callable[[CheckResult], CheckResult]
+"""A second look at a check that could not be verified here. May raise ClusterLost."""
 
 
 def run(
@@ -26,6 +28,7 @@ def run(
     refresh: Callable[[], None],
     seconds: float,
     on_check: OnProgress = lambda check: None,
+    settle: Settle = lambda result: result,
 ) -> tuple[Verdict, Findings]:
     """Verdict of `lab`, and the full diagnostic of each check that failed, by its id.
 
@@ -35,7 +38,7 @@ def run(
     deadline = time.monotonic() + seconds
     user = _user(cluster)  # asked first: the verdict names the learner even if the cluster falls silent half-way
     while True:
-        results, findings = _round(lab.checks, cluster, on_check)
+        results, findings = _round(lab.checks, cluster, on_check, settle)
         waiting = any(diagnostic.transient for diagnostic in findings.values())
         if not waiting or time.monotonic() + _PAUSE >= deadline:
             return _verdict(lab, cluster, user, results), findings
@@ -44,7 +47,7 @@ def run(
 
 
 def _round(
-    checks: Sequence[Check], cluster: Cluster, on_check: OnProgress
+    checks: Sequence[Check], cluster: Cluster, on_check: OnProgress, settle: Settle
 ) -> tuple[list[CheckResult], dict[str, Diagnostic]]:
     results: dict[str, CheckResult] = {}
     findings: dict[str, Diagnostic] = {}
@@ -63,7 +66,7 @@ def _round(
         else:
             on_check(check)
             try:
-                results[check.id], diagnostic = _ask(check, cluster)
+                results[check.id], diagnostic = _ask(check, cluster, settle)
             except ClusterLost as trouble:
                 results[check.id], diagnostic = _trouble(check, trouble), None
                 lost = trouble.message
@@ -72,7 +75,7 @@ def _round(
     return list(results.values()), findings
 
 
-def _ask(check: Check, cluster: Cluster) -> tuple[CheckResult, Diagnostic | None]:
+def _ask(check: Check, cluster: Cluster, settle: Settle) -> tuple[CheckResult, Diagnostic | None]:
     began = time.monotonic()
 
     def spent() -> int:
@@ -83,7 +86,8 @@ def _ask(check: Check, cluster: Cluster) -> tuple[CheckResult, Diagnostic | None
     except (UsageError, ClusterLost):
         raise
     except Unverifiable as reason:
-        return _result(check, Status.UNVERIFIED, finding=reason.message, fix=reason.remedy, duration_ms=spent()), None
+        unverified = _result(check, Status.UNVERIFIED, finding=reason.message, fix=reason.remedy, duration_ms=spent())
+        return settle(unverified), None
     except AccessError as trouble:
         return _trouble(check, trouble, spent()), None
     except Exception as error:

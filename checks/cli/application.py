@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from checks import __version__
-from checks.cli import catalogue, cluster, diagnose, grading, labs, play, verify
+from checks.cli import catalogue, cluster, diagnose, grading, labs, play, snapshot, verify
 from checks.cli.french import Group
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ verify.register(app)
 diagnose.register(app)
 play.register(app)
 grading.register(app)
+snapshot.register(app)
 
 
 def _version(value: bool) -> None:

@@ -74,6 +74,14 @@ def grade(
             help="Votre feuille d’évaluation téléchargée de Moodle : sa colonne « Note » est remplie sur place.",
         ),
     ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--depuis",
+            metavar="DOSSIER",
+            help="Noter d’après des instantanés (NAMESPACE.json ou NAMESPACE.json.gz), sans cluster.",
+        ),
+    ] = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Noter une classe : une liste en entrée, un dossier en sortie.
@@ -96,7 +104,46 @@ def grade(
     folder = output or Path(f"notes-{roster.stem}")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} existe et n’est pas un dossier.", "Choisissez-en un autre avec --sortie.")
-    raise typer.Exit(grade_live(roster, learners, labs, folder, kubeconfig, worksheet, resume=resume, workers=workers))
+    errors = _console(stderr=True)
+    verify = from_snapshots(errors, source, learners) if source else from_cluster(errors, roster, learners, kubeconfig)
+    raise typer.Exit(grade_and_write(verify, learners, labs, folder, worksheet, resume=resume, workers=workers))
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+
+
+def from_cluster(errors: Console, roster: Path, learners: Sequence[Learner], kubeconfig: str | None) -> Verify:
+    """Verdicts of the cluster as it is now; says whose namespace does not exist. Raises AccessError."""
+    from checks.grading.view import LiveVerifier
+    from checks.kubernetes_api import Api
+
+    verify = LiveVerifier(Api(kubeconfig, without_secrets=True), learners)
+    for learner in learners:
+        where = f"? {roster.name}, ligne {learner.line} : le namespace"
+        if learner.namespace in verify.missing:
+            errors.print(
+                f"{where} {learner.namespace} n’existe pas ; {learner.identifier} sera sans note.", style="yellow"
+            )
+        if learner.colleague in verify.missing:
+            errors.print(f"{where} du collègue, {learner.colleague}, n’existe pas.", style="yellow")
+    return verify
+
+
+def from_snapshots(errors: Console, folder: Path, learners: Sequence[Learner]) -> Verify:
+    """Verdicts of recorded namespaces; says whose is not there. Raises UsageError."""
+    from checks.grading.snapshots import SnapshotVerifier
+
+    verify = SnapshotVerifier(folder)
+    for learner in learners:
+        if verify.file(learner.namespace) is None:
+            errors.print(
+                f"? {folder} : aucun instantané de {learner.namespace} ; {learner.identifier} sera sans note.",
+                style="yellow",
+            )
+    return verify
 
 
 def chosen(names: str | None) -> Sequence[Lab]:
@@ -111,37 +158,21 @@ def chosen(names: str | None) -> Sequence[Lab]:
     return [lab for lab in all_labs() if lab.name in wanted]
 
 
-def grade_live(
-    roster: Path,
+def grade_and_write(
+    verify: Verify,
     learners: Sequence[Learner],
     labs: Sequence[Lab],
     folder: Path,
-    kubeconfig: str | None,
     worksheet: Path | None,
     *,
     resume: bool,
     workers: int,
 ) -> int:
-    """Grade on the cluster, write everything, say what came of it; the exit code."""
-    from rich.console import Console
-
+    """Grade, write everything, say what came of it; the exit code."""
     from checks.grading.exports import worksheet as moodle_worksheet
     from checks.grading.exports import write_all
-    from checks.grading.view import LiveVerifier
-    from checks.kubernetes_api import Api
 
-    console, errors = (
-        Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True) for stderr in (False, True)
-    )
-    verify = LiveVerifier(Api(kubeconfig), learners)
-    for learner in learners:
-        where = f"? {roster.name}, ligne {learner.line} : le namespace"
-        if learner.namespace in verify.missing:
-            errors.print(
-                f"{where} {learner.namespace} n’existe pas ; {learner.identifier} sera sans note.", style="yellow"
-            )
-        if learner.colleague in verify.missing:
-            errors.print(f"{where} du collègue, {learner.colleague}, n’existe pas.", style="yellow")
+    console, errors = _console(), _console(stderr=True)
     grades = with_progress(errors, learners, labs, verify, folder, resume=resume, workers=workers)
     try:
         write_all(folder, grades, {lab.name: lab.about.path for lab in labs})

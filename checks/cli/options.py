@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from checks.kubernetes_api import LiveCluster
+    from checks.witness import WatchedCluster
 
 LabName = Annotated[str, typer.Argument(metavar="TP", help="Le TP : tp5_proxy_socat, tp5 ou 5.")]
 Namespace = Annotated[
@@ -56,13 +56,11 @@ def connect(
     colleague: str | None = None,
     colleague_user: str | None = None,
     port: int | None = None,
-) -> LiveCluster:
+) -> WatchedCluster:
     """The cluster as kubectl would reach it. Imported late: the Kubernetes client is slow to load."""
-    from checks.kubernetes_api import LiveCluster
-    from checks.machine import LocalMachine
+    from checks.witness import WatchedCluster
 
-    return LiveCluster(
-        LocalMachine(),
+    return WatchedCluster(
         kubeconfig_path=kubeconfig,
         namespace=namespace,
         colleague=colleague,

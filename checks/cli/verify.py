@@ -16,9 +16,12 @@ from checks.errors import CahierError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from checks.facts import Cluster
     from checks.kubernetes_api import LiveCluster
     from checks.lab import Lab
+    from checks.runner import Findings
     from checks.verdict import Verdict
+    from checks.witness import WatchedCluster
 
 
 def register(app: typer.Typer) -> None:
@@ -39,12 +42,23 @@ def verify(
         str,
         typer.Option("--delai", metavar="DURÉE", help="Attente maximale de ce qui est en train de démarrer (30s, 2m)."),
     ] = "30s",
+    without_receipt: Annotated[
+        bool,
+        typer.Option("--sans-recu", help="Ne pas laisser de reçu dans votre namespace (pour la notation)."),
+    ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option("--depuis", metavar="FICHIER", help="Vérifier d’après un instantané (cahier instantane)."),
+    ] = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Vérifier un TP : ce qui marche, ce qui ne marche pas, pourquoi, et comment continuer.
 
     Code de sortie : 0 tout est juste · 1 une erreur au moins · 2 mauvaise utilisation · 3 rien de faux, mais
     quelque chose n’a pas pu être vérifié.
+
+    Ce que seul votre poste montre, comme un tunnel, est noté dans un reçu, la ConfigMap « cahier-recus » de votre
+    namespace : « cahier noter » peut ainsi en tenir compte. Il ne contient aucun secret ; --sans-recu l’évite.
 
     Exemples : cahier verifier tp2 · cahier verifier tp5 --collegue user-alice --aide
     """
@@ -58,36 +72,48 @@ def verify(
     seconds = parse_duration(delay)
     if follow and as_json:
         raise UsageError("--suivre et --json ne vont pas ensemble.", "Choisissez l’un des deux.")
+    if source is not None:
+        if follow:
+            raise UsageError("--suivre et --depuis ne vont pas ensemble.", "Un instantané ne change pas.")
+        raise typer.Exit(check_snapshot(source, lab, namespace, colleague, with_help=with_help, as_json=as_json))
     cluster = connect(kubeconfig, namespace, colleague, colleague_user, port)
     if lab.about.colleague == "required":
         _ = cluster.colleague
     for problem in unreadable(lab, Path.cwd()):
         show_error(CahierError(problem.message, problem.remedy))
     console = Console(highlight=False)
-    verdict = check_once(console, lab, cluster, seconds, with_help=with_help, as_json=as_json)
+    receipt = not without_receipt
+    verdict = check_once(console, lab, cluster, seconds, with_help=with_help, as_json=as_json, receipt=receipt)
     if follow and verdict.exit_code:
         from checks.follow import changes
 
         for _change in changes(cluster, lab):
             console.rule(style="dim")
             cluster.refresh()
-            verdict = check_once(console, lab, cluster, seconds, with_help=with_help)
+            verdict = check_once(console, lab, cluster, seconds, with_help=with_help, receipt=receipt)
             if not verdict.exit_code:
                 break
     raise typer.Exit(verdict.exit_code)
 
 
 def check_once(
-    console: Console, lab: Lab, cluster: LiveCluster, seconds: float, *, with_help: bool = False, as_json: bool = False
+    console: Console,
+    lab: Lab,
+    cluster: WatchedCluster,
+    seconds: float,
+    *,
+    with_help: bool = False,
+    as_json: bool = False,
+    receipt: bool = True,
 ) -> Verdict:
-    """Run the lab's checks once, show the verdict and remember it."""
+    """Run the lab's checks once, show the verdict and remember it, here and in a receipt in the namespace."""
     from rich.console import Console
 
     from checks import state
-    from checks.render.terminal import show
     from checks.runner import run
-    from checks.verdict import to_json
+    from checks.witness import leave_receipt
 
+    cluster.forget()
     progress = Console(stderr=True)
     with progress.status(f"Vérification de {lab.short_name}…") as status:
         verdict, diagnostics = run(
@@ -98,14 +124,61 @@ def check_once(
             on_check=lambda check: status.update(check.title),
         )
     state.remember(place(cluster), verdict)
+    tell(console, lab, cluster, verdict, diagnostics, with_help=with_help, as_json=as_json)
+    trouble = leave_receipt(cluster, lab, verdict) if receipt else ""
+    if trouble:
+        progress.print(f"Aucun reçu n’a pu être laissé pour la notation : {trouble}", style="dim", markup=False)
+    return verdict
+
+
+def check_snapshot(
+    file: Path, lab: Lab, namespace: str | None, colleague: str | None, *, with_help: bool, as_json: bool
+) -> int:
+    """Show the verdict of a snapshot; the exit code. Nothing is remembered. Raises UsageError."""
+    from rich.console import Console
+
+    from checks.runner import run
+    from checks.snapshot import SnapshotCluster, read
+
+    cluster = SnapshotCluster(read(file))
+    taken_with = cluster.colleague.namespace if cluster.has_colleague else ""
+    if namespace and namespace != cluster.namespace:
+        raise UsageError(f"{file} est l’instantané de {cluster.namespace}.", "Retirez --namespace.")
+    if colleague and colleague != taken_with:
+        with_whom = f"avec --collegue {taken_with}" if taken_with else "sans --collegue"
+        raise UsageError(f"{file} a été pris {with_whom}.", "Retirez --collegue, ou prenez un autre instantané.")
+    if lab.about.colleague == "required":
+        _ = cluster.colleague
+    console = Console(highlight=False)
+    if not as_json:
+        taken = f"{cluster.snapshot.taken.astimezone():%d/%m/%Y à %H:%M}"
+        console.print(f"Instantané de {cluster.namespace}, pris le {taken} : ce qui suit n’est pas en direct.")
+    verdict, diagnostics = run(lab, cluster, refresh=cluster.refresh, seconds=0)
+    tell(console, lab, cluster, verdict, diagnostics, with_help=with_help, as_json=as_json)
+    return verdict.exit_code
+
+
+def tell(
+    console: Console,
+    lab: Lab,
+    cluster: Cluster,
+    verdict: Verdict,
+    diagnostics: Findings,
+    *,
+    with_help: bool,
+    as_json: bool,
+) -> None:
+    """Show a verdict to a person, or to a program."""
+    from checks.render.terminal import show
+    from checks.verdict import to_json
+
     if as_json:
         sys.stdout.write(to_json(verdict) + "\n")
-    else:
-        colleague = ""
-        if cluster.has_colleague:
-            colleague = f" · collègue : {cluster.colleague.namespace} ({cluster.colleague.user})"
-        show(console, lab, verdict, diagnostics, colleague=colleague, with_help=with_help)
-    return verdict
+        return
+    colleague = ""
+    if cluster.has_colleague:
+        colleague = f" · collègue : {cluster.colleague.namespace} ({cluster.colleague.user})"
+    show(console, lab, verdict, diagnostics, colleague=colleague, with_help=with_help)
 
 
 def place(cluster: LiveCluster) -> str:

@@ -1,7 +1,8 @@
 """A learner's namespace as a teacher may see it: read only, with the teacher's access, about the learner's rights.
 
-What only the learner's machine or identity can show raises Unverifiable: it is neither right nor wrong from here.
-Nothing is written to the namespace, no program is run in its pods, and no Secret value is read.
+What only the learner's machine or identity can show raises Unverifiable: it is neither right nor wrong from here,
+unless a receipt that their own `verifier` left there tells it and still holds (checks/receipts.py).
+Nothing is written to the namespace, no program is run in its pods, and no Secret is asked for.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from socket import socket
 from typing import Any, NoReturn
 
@@ -19,8 +21,9 @@ from checks.grading.roster import Learner
 from checks.kubernetes_api import Api, LiveCluster, Refused
 from checks.lab import Lab
 from checks.probes import Probe
+from checks.receipts import Place, is_receipts, settled, versions
 from checks.runner import run
-from checks.verdict import Verdict
+from checks.verdict import CheckResult, Verdict
 
 _SETTLES = 5.0  # seconds for what is just starting
 _ON_THEIR_MACHINE = "Cela ne se voit que sur le poste de la personne, pas depuis celui de l’enseignant."
@@ -57,6 +60,7 @@ class Inventory:
     def __init__(self, api: Api, namespaces: Collection[str]) -> None:
         self._api = api
         self._wanted = frozenset(namespaces)
+        self._uids: dict[str, str] = {}
         self._lists: dict[str, Mapping[str, list[dict[str, Any]]] | None] = {}
         self._turn = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
@@ -64,10 +68,20 @@ class Inventory:
     def missing(self) -> Collection[str]:
         """Namespaces of the class that are not on the cluster; empty where the teacher may not list them."""
         try:
-            found = {item["metadata"]["name"] for item in self._api.everywhere("Namespace")}
+            found = {item["metadata"]["name"]: item["metadata"]["uid"] for item in self._api.everywhere("Namespace")}
         except Refused:
             return frozenset()
-        return self._wanted - found
+        self._uids = {name: uid for name, uid in found.items() if name in self._wanted}
+        return self._wanted - found.keys()
+
+    def uid(self, namespace: str) -> str:
+        """UID of a namespace, "" where the teacher may not read it."""
+        if namespace not in self._uids:
+            try:
+                self._uids[namespace] = self._api.namespace_uid(namespace)
+            except Refused:
+                return ""
+        return self._uids[namespace]
 
     def objects(self, kind: str, namespace: str) -> Sequence[Mapping[str, Any]] | None:
         """Objects of one namespace; None where they have to be asked of that namespace itself. Raises AccessError."""
@@ -87,7 +101,8 @@ class Inventory:
             for item in self._api.everywhere(kind):
                 metadata = item["metadata"]
                 if metadata["namespace"] in self._wanted:
-                    metadata.pop("managedFields", None)  # half of an object's size, and no check reads it
+                    if not is_receipts(item):
+                        metadata.pop("managedFields", None)  # half of an object's size, and no check reads it
                     found.setdefault(metadata["namespace"], []).append(item)
         except Refused:
             return None
@@ -100,6 +115,7 @@ class LearnerView(LiveCluster):
     def __init__(self, api: Api, inventory: Inventory, namespace: str, colleague: str | None) -> None:
         super().__init__(Elsewhere(), api=api, namespace=namespace, colleague=colleague)
         self._inventory = inventory
+        self._uid = partial(inventory.uid, namespace)  # it does not change: `refresh` keeps it
 
     def refresh(self) -> None:
         """Forget what was listed: from now on this namespace is asked by itself."""
@@ -107,16 +123,38 @@ class LearnerView(LiveCluster):
         super().refresh()
 
     def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
-        """Objects of the learner's namespace, out of the class's lists when they serve."""
+        """Objects of the learner's namespace, out of the class's lists when they serve. Raises Unverifiable."""
+        if kind == "Secret":
+            raise Unverifiable(_READ_ONLY.format("la liste des Secrets, que l’enseignant ne lit pas"))
         shared = self._inventory.objects(kind, self.namespace)
-        if shared is not None:
-            return shared
-        try:
+        if shared is None:
             return super().objects(kind)
-        except Refused:
-            if kind != "Secret":
-                raise
-            raise Unverifiable(_READ_ONLY.format("la liste des Secrets, que l’enseignant ne lit pas")) from None
+        return [item for item in shared if not is_receipts(item)] if kind == "ConfigMap" else shared
+
+    def receipts(self) -> Mapping[str, Any] | None:
+        """The ConfigMap of the receipts."""
+        shared = self._inventory.objects("ConfigMap", self.namespace)
+        if shared is None:
+            return super().receipts()
+        return next((item for item in shared if is_receipts(item)), None)
+
+    def settle(self, result: CheckResult, lab: str) -> CheckResult:
+        """A check that cannot be verified from here, as the learner's own receipt tells it. Raises AccessError."""
+        return settled(result, lab, self.receipts(), self._place)
+
+    @property
+    def namespace_uid(self) -> str:
+        """UID of the learner's namespace, "" where the teacher may not read it."""
+        return self._uid()
+
+    def _place(self) -> Place:
+        return Place(
+            self.namespace,
+            self.namespace_uid,
+            self.pods(),
+            lambda: versions(self.objects("NetworkPolicy")),
+            self.heard,
+        )
 
     def _namespace_problem(self, refusal: Refused) -> Refused:
         """The teacher's own rights fall short: it says nothing of the learner."""
@@ -129,7 +167,7 @@ class LearnerView(LiveCluster):
     @property
     def user(self) -> str:
         """The owner of the namespace, as its own binding names them. Raises Unverifiable."""
-        owner = self._owner()
+        owner = self.owner
         if not owner:
             raise Unverifiable(
                 f"Le namespace {self.namespace} ne dit pas quel utilisateur le possède (RoleBinding "
@@ -221,5 +259,7 @@ class LiveVerifier:
                 raise Unverifiable("Ce TP se fait à deux, et la liste de classe ne donne pas de collègue.")
             if learner.colleague in self.missing:
                 raise Unverifiable(f"Le namespace du collègue, {learner.colleague}, n’existe pas sur ce cluster.")
-        verdict, _findings = run(lab, view, refresh=view.refresh, seconds=_SETTLES)
+        verdict, _findings = run(
+            lab, view, refresh=view.refresh, seconds=_SETTLES, settle=lambda result: view.settle(result, lab.name)
+        )
         return verdict

@@ -1,0 +1,71 @@
+"""`cahier instantane`: what the checks need of a namespace, in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from checks.cli.french import Command
+from checks.cli.options import Colleague, ColleagueUser, Kubeconfig, Namespace, connect
+
+if TYPE_CHECKING:
+    from checks.snapshot import Source
+    from checks.witness import WatchedCluster
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("instantane", cls=Command, rich_help_panel="Pour l’enseignant")(snapshot)
+
+
+def snapshot(
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--sortie",
+            metavar="FICHIER",
+            help="Où écrire (par défaut : NAMESPACE.json) ; comprimé si le nom finit par .gz.",
+        ),
+    ] = None,
+    namespace: Namespace = None,
+    colleague: Colleague = None,
+    colleague_user: ColleagueUser = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Garder ce que les vérifications lisent d’un namespace, pour les rejouer plus tard sans le cluster.
+
+    Rien n’est modifié ni essayé. Aucune valeur de Secret n’y figure, ni celle d’une variable qui a le nom d’un mot de
+    passe ; ce que la personne a écrit ailleurs, dans une ConfigMap par exemple, y est : gardez ce fichier pour vous.
+
+    Le namespace d’une autre personne est lu avec les droits de l’enseignant, comme par « noter ».
+
+    Exemples : cahier instantane -o alice.json.gz · cahier instantane -n user-alice --collegue user-bob ·
+    cahier verifier tp2 --depuis user-alice.json · cahier noter classe.csv --depuis DOSSIER
+    """
+    from rich.console import Console
+
+    from checks.lab import all_labs
+    from checks.snapshot import record, write
+
+    source = _source(connect(kubeconfig, namespace, colleague, colleague_user), colleague)
+    with Console(stderr=True).status("Lecture du namespace…") as status:
+        taken = record(source, all_labs(), on_lab=lambda lab: status.update(f"Lecture pour {lab.short_name}…"))
+    file = output or Path(f"{taken.namespace}.json")
+    write(taken, file)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(f"✔ Instantané de {taken.namespace} : {file}", style="green")
+    if taken.colleague is None:
+        console.print("Sans --collegue, les TP qui se font à deux n’y sont pas.", style="yellow")
+
+
+def _source(cluster: WatchedCluster, colleague: str | None) -> Source:
+    """The learner's own cluster, or somebody else's namespace as a teacher sees it."""
+    from checks.grading.view import Inventory, LearnerView
+
+    owner = cluster.owner
+    if owner in ("", cluster.user) or cluster.user.startswith(f"system:serviceaccount:{cluster.namespace}:"):
+        return cluster
+    return LearnerView(cluster.api, Inventory(cluster.api, ()), cluster.namespace, colleague)

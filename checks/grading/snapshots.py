@@ -1,0 +1,53 @@
+"""A class graded from snapshots, one file each: the same marks as when they were recorded, without any cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from checks.errors import CahierError, Unverifiable, UsageError
+from checks.grading.roster import Learner
+from checks.lab import Lab
+from checks.receipts import settled
+from checks.runner import run
+from checks.snapshot import SnapshotCluster, read
+from checks.verdict import Verdict
+
+
+class SnapshotVerifier:
+    """Verdicts out of a folder of snapshots, named NAMESPACE.json or NAMESPACE.json.gz."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises UsageError."""
+        if not folder.is_dir():
+            raise UsageError(f"{folder} n’est pas un dossier.", "Donnez celui des instantanés : NAMESPACE.json[.gz]")
+        self._folder = folder
+
+    def file(self, namespace: str) -> Path | None:
+        """The snapshot of a namespace, None where there is none."""
+        names = (f"{namespace}.json", f"{namespace}.json.gz")
+        return next((self._folder / name for name in names if (self._folder / name).is_file()), None)
+
+    def __call__(self, learner: Learner, lab: Lab) -> Verdict:
+        """The verdict of one lab. Raises CahierError."""
+        file = self.file(learner.namespace)
+        if file is None:
+            raise CahierError(f"Aucun instantané de {learner.namespace} dans {self._folder}.")
+        cluster = SnapshotCluster(read(file))
+        if cluster.namespace != learner.namespace:
+            raise CahierError(f"{file.name} est l’instantané d’un autre namespace, {cluster.namespace}.")
+        if lab.about.colleague == "required":
+            if not learner.colleague:
+                raise Unverifiable("Ce TP se fait à deux, et la liste de classe ne donne pas de collègue.")
+            if cluster.colleague.namespace != learner.colleague:
+                raise Unverifiable(
+                    f"L’instantané a été pris avec un autre collègue, {cluster.colleague.namespace}, que celui de la "
+                    f"liste de classe, {learner.colleague}."
+                )
+        verdict, _findings = run(
+            lab,
+            cluster,
+            refresh=cluster.refresh,
+            seconds=0,
+            settle=lambda result: settled(result, lab.name, cluster.receipts(), cluster.place),
+        )
+        return verdict

@@ -1,0 +1,203 @@
+"""Receipts: what a learner's own `verifier` saw, left in their namespace, and whether it still holds.
+
+One ConfigMap, one key per lab. A receipt is no proof against somebody who wants to forge it: its author owns the
+namespace. What it says is tied to what the API server says, so that one which was copied, edited or overtaken by
+events is noticed: docs/enseignants/guide.md tells what this can and cannot prove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from checks.facts import Pod
+from checks.probes import LABEL as PROBE
+from checks.verdict import CheckResult, Status
+
+NAME = "cahier-recus"
+LABEL = "cahier-kubernetes/recus"
+_MARGIN = timedelta(minutes=1)  # between what the pod heard and the receipt that tells of it
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run of a lab's checks found. `pods`: name and UID of those that were looked into.
+
+    `policies`: every NetworkPolicy and its version, None where no check asked for them; pods do not change with them.
+    `word` was sent through the learner's tunnel; `heard_by` is the pod whose log kept it, "" when none did.
+    """
+
+    schema: Literal[1] = 1
+    lab: str
+    namespace: str
+    namespace_uid: str
+    checks: Mapping[str, Status]
+    pods: Mapping[str, str]
+    policies: Mapping[str, str] | None = None
+    word: str = ""
+    heard_by: str = ""
+
+
+class Doubtful(Exception):
+    """A receipt that does not hold; the message tells the teacher why, in French."""
+
+
+Heard = Callable[[Pod, str, datetime], bool]
+"""Whether the log of a pod has kept a word since then. May raise ClusterLost."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the API server says of a namespace today, which its receipts are held against."""
+
+    namespace: str
+    uid: str
+    pods: Sequence[Pod]
+    policies: Callable[[], Mapping[str, str]]
+    heard: Heard
+
+
+def key(lab: str) -> str:
+    """The ConfigMap's key for a lab."""
+    return f"{lab}.json"
+
+
+def manager(lab: str) -> str:
+    """Field manager that owns a lab's key: the API server notes when it wrote, and who else wrote there."""
+    return f"cahier-recu-{lab.partition('_')[0]}"
+
+
+def is_receipts(item: Mapping[str, Any]) -> bool:
+    """Whether a ConfigMap is ours: it is no part of the learner's work."""
+    metadata = item["metadata"]
+    return metadata["name"] == NAME and LABEL in (metadata.get("labels") or {})
+
+
+def versions(policies: Iterable[Mapping[str, Any]]) -> Mapping[str, str]:
+    """Names and versions of NetworkPolicies: a version changes with what the policy says. Those of probes are ours."""
+    told = [item["metadata"] for item in policies if PROBE not in (item["metadata"].get("labels") or {})]
+    return {one["name"]: f"{one['uid']}/{one.get('generation', 0)}" for one in told}
+
+
+def manifest(receipt: Receipt) -> Mapping[str, Any]:
+    """The ConfigMap as `manager(receipt.lab)` applies it: other labs' keys belong to their own managers."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": NAME, "namespace": receipt.namespace, "labels": {LABEL: "oui"}},
+        "data": {key(receipt.lab): msgspec.json.encode(receipt).decode()},
+    }
+
+
+def holding(found: Mapping[str, Any] | None, lab: str, place: Place) -> tuple[Receipt, datetime] | None:
+    """The receipt of a lab and when it was written, by the API server's clock; None where there is none.
+
+    `found` is the ConfigMap with its managedFields. Raises Doubtful, and what `place.heard` raises.
+    """
+    text = ((found or {}).get("data") or {}).get(key(lab))
+    if found is None or text is None:
+        return None
+    written = _written(found, lab)
+    try:
+        receipt = msgspec.json.decode(text, type=Receipt)
+    except msgspec.DecodeError as error:
+        raise Doubtful("il n’est pas lisible") from error
+    if receipt.lab != lab:
+        raise Doubtful(f"c’est celui d’un autre TP ({receipt.lab})")
+    _same_namespace(receipt, place)
+    _same_pods(receipt, place, written)
+    _same_policies(receipt, place)
+    return receipt, written
+
+
+def _written(found: Mapping[str, Any], lab: str) -> datetime:
+    """When our own command wrote the key. Raises Doubtful when somebody else did."""
+    entries = found["metadata"].get("managedFields") or ()
+    owners = [one for one in entries if f"f:{key(lab)}" in ((one.get("fieldsV1") or {}).get("f:data") or {})]
+    others = sorted({str(one.get("manager")) for one in owners if not _is_ours(one, lab)})
+    if others:
+        raise Doubtful(f"il a été écrit ou modifié avec « {', '.join(others)} », pas par « cahier verifier »")
+    if not owners or not owners[0].get("time"):
+        raise Doubtful("le cluster ne dit pas qui l’a écrit")
+    return datetime.fromisoformat(owners[0]["time"])
+
+
+def _is_ours(entry: Mapping[str, Any], lab: str) -> bool:
+    return entry.get("manager") == manager(lab) and entry.get("operation") == "Apply"
+
+
+def _same_namespace(receipt: Receipt, place: Place) -> None:
+    if not place.uid:
+        raise Doubtful(f"l’identifiant (UID) du namespace {place.namespace} n’a pas pu être lu")
+    if receipt.namespace != place.namespace:
+        raise Doubtful(f"il vient d’un autre namespace, {receipt.namespace}")
+    if receipt.namespace_uid != place.uid:
+        raise Doubtful("il vient d’un autre namespace de même nom, supprimé depuis ou d’un autre cluster")
+
+
+def _same_pods(receipt: Receipt, place: Place, written: datetime) -> None:
+    alive = {pod.uid: pod for pod in place.pods if not pod.deleting}
+    for name, uid in receipt.pods.items():
+        if uid not in alive:
+            raise Doubtful(f"le pod {name} dont il parle n’existe plus, ou a été remplacé depuis")
+        if alive[uid].created > written:
+            raise Doubtful(f"il est plus ancien que le pod {name} dont il parle")
+    if not receipt.heard_by:
+        return
+    pod = alive.get(receipt.pods.get(receipt.heard_by, ""))
+    if pod is None:
+        raise Doubtful(f"le pod {receipt.heard_by} dont il parle n’est pas de ceux qui ont été vérifiés")
+    if not place.heard(pod, receipt.word, written - _MARGIN):
+        again = " ; son programme a redémarré depuis" if _restarted(pod, written) else ""
+        raise Doubtful(f"le journal du pod {pod.name} ne garde pas trace de la connexion dont il parle{again}")
+
+
+def _same_policies(receipt: Receipt, place: Place) -> None:
+    if receipt.policies is None:
+        return
+    now = place.policies()
+    changed = sorted({name for name, _version in receipt.policies.items() ^ now.items()})
+    if changed:
+        raise Doubtful(f"des NetworkPolicies ont été ajoutées, modifiées ou supprimées depuis : {', '.join(changed)}")
+
+
+def _restarted(pod: Pod, since: datetime) -> bool:
+    """Whether a container began after `since`: the log before it is gone."""
+    states = [(one.get("state") or {}) for one in (pod.raw.get("status") or {}).get("containerStatuses") or ()]
+    begun = [state["running"]["startedAt"] for state in states if (state.get("running") or {}).get("startedAt")]
+    return any(datetime.fromisoformat(one) > since for one in begun)
+
+
+def settled(result: CheckResult, lab: str, found: Mapping[str, Any] | None, place: Callable[[], Place]) -> CheckResult:
+    """A check that could not be verified from afar, counted as passed where a receipt that holds says so.
+
+    One that does not hold leaves it open and tells why. `found`: the ConfigMap, None where there is none.
+    Raises ClusterLost.
+    """
+    if found is None:
+        return result
+    try:
+        held = holding(found, lab, place())
+    except Doubtful as doubt:
+        return msgspec.structs.replace(
+            result, finding=f"Un reçu existe, mais il n’est pas retenu : {doubt}.", cause=result.finding
+        )
+    if held is None:
+        return result
+    receipt, written = held
+    when = f"{written.astimezone():%d/%m/%Y à %H:%M}"
+    if receipt.checks.get(result.id) is not Status.PASSED:
+        return msgspec.structs.replace(
+            result, finding=f"Le reçu laissé le {when} ne dit pas que c’était juste.", cause=result.finding
+        )
+    return msgspec.structs.replace(
+        result,
+        status=Status.PASSED,
+        points=result.points_max,
+        finding=f"D’après le reçu laissé par « cahier verifier » le {when}.",
+        cause="",
+        fix="",
+    )

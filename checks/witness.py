@@ -1,0 +1,202 @@
+"""Leaves a receipt of the learner's own run in their namespace: what it found, and what ties it to the place."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from socket import socket
+from typing import Any
+
+from checks.errors import AccessError, CahierError, ClusterLost, UsageError
+from checks.exchange.http import NotHttp, get
+from checks.facts import Pod
+from checks.kubernetes_api import LiveCluster
+from checks.lab import Lab
+from checks.machine import LocalMachine
+from checks.receipts import Doubtful, Place, Receipt, holding, manager, manifest, versions
+from checks.verdict import Status, Verdict
+
+_HEARD_SECONDS = 1.0  # a log shows a line within a tenth of a second
+_PAUSE = 0.1
+_LINES = 50
+
+
+class WatchedMachine(LocalMachine):
+    """The learner's machine, which notes the local ports that a check has connected to."""
+
+    def __init__(self) -> None:
+        self.connected: set[int] = set()
+
+    def connect(self, port: int) -> socket:
+        """A connection to `port`. Raises OSError."""
+        connection = super().connect(port)
+        self.connected.add(port)
+        return connection
+
+
+class WatchedCluster(LiveCluster):
+    """The learner's cluster, which notes the pods that a check has looked into or connected to."""
+
+    machine: WatchedMachine
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(WatchedMachine(), **options)
+        self.touched: dict[str, Pod] = {}
+        """By UID."""
+        self.asked: set[str] = set()
+        """Kinds of objects."""
+
+    def forget(self) -> None:
+        """Begin a new run."""
+        self.touched.clear()
+        self.asked.clear()
+        self.machine.connected.clear()
+
+    def _touch(self, name: str) -> None:
+        pod = self.pod(name)
+        if pod is not None:
+            self.touched[pod.uid] = pod
+
+    def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
+        """Objects of the learner's namespace, as the API gives them."""
+        self.asked.add(kind)
+        return super().objects(kind)
+
+    def execute(self, pod: str, command: Sequence[str]) -> str:
+        """Standard output of a command run in the pod."""
+        self._touch(pod)
+        return super().execute(pod, command)
+
+    def forward(self, pod: str, port: int) -> contextlib.AbstractContextManager[Any]:
+        """Our own tunnel to a port of a pod."""
+        self._touch(pod)
+        return super().forward(pod, port)
+
+    @contextlib.contextmanager
+    def kubectl_forward(self, pod: str, port: int) -> Iterator[Any]:
+        """A socket through a `kubectl port-forward` of this identity."""
+        self._touch(pod)
+        with super().kubectl_forward(pod, port) as connection:
+            yield connection
+
+    def delete_pod(self, name: str) -> None:
+        """Delete a pod at once."""
+        self._touch(name)
+        super().delete_pod(name)
+
+    def place(self) -> Place:
+        """What the API server says of the namespace now. Raises AccessError."""
+        self.refresh()
+        return Place(self.namespace, self.namespace_uid, self.pods(), self._policies, self.heard)
+
+    def _policies(self) -> Mapping[str, str]:
+        return versions(self.objects("NetworkPolicy"))
+
+
+def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
+    """Write the receipt of a run that has just ended; why it could not be written, in French, "" when it was.
+
+    None is left in somebody else's namespace, nor where nothing is right, nor in the place of one that holds and
+    tells more. Raises nothing that is the cluster's trouble.
+    """
+    passed = {result.id for result in verdict.checks if result.status is Status.PASSED}
+    try:
+        if not passed or not _is_own(cluster):
+            return ""
+        by_policies = "NetworkPolicy" in cluster.asked
+        place = cluster.place()
+        if _proven(cluster, lab, place) > passed:
+            return ""
+        pods = _still_there(list(cluster.touched.values()), place.pods)
+        word = secrets.token_hex(8)
+        receipt = Receipt(
+            lab=lab.name,
+            namespace=cluster.namespace,
+            namespace_uid=place.uid,
+            checks={result.id: result.status for result in verdict.checks},
+            pods={pod.name: pod.uid for pod in pods},
+            policies=place.policies() if by_policies else None,
+            word=word,
+            heard_by=_heard_by(cluster, lab, pods, word),
+        )
+        path = f"/api/v1/namespaces/{cluster.namespace}/configmaps/{manifest(receipt)['metadata']['name']}"
+        query = {"fieldManager": manager(lab.name), "force": "true"}
+        cluster.api.request("PATCH", path, manifest(receipt), query=query, content_type="application/apply-patch+yaml")
+    except (ClusterLost, UsageError):  # the verdict has told it
+        return ""
+    except CahierError as trouble:
+        return trouble.message
+    return ""
+
+
+def _is_own(cluster: LiveCluster) -> bool:
+    """Whether the namespace is the learner's: its own binding says so, or else their context."""
+    if cluster.user.startswith(f"system:serviceaccount:{cluster.namespace}:"):
+        return True
+    with contextlib.suppress(AccessError):
+        owner = cluster.owner
+        if owner:
+            return cluster.user == owner
+    return cluster.namespace == cluster.credentials.namespace
+
+
+def _proven(cluster: WatchedCluster, lab: Lab, place: Place) -> set[str]:
+    """Checks that a receipt which still holds says are right."""
+    try:
+        found = holding(cluster.receipts(), lab.name, place)
+    except Doubtful:
+        return set()
+    return {name for name, status in found[0].checks.items() if status is Status.PASSED} if found else set()
+
+
+def _still_there(touched: Sequence[Pod], now: Sequence[Pod]) -> Sequence[Pod]:
+    """Those of the pods that are there now; in the place of one that is gone, those that its maker made since."""
+    alive = [pod for pod in now if not pod.deleting]
+    uids = {pod.uid for pod in touched}
+    kept = uids & {pod.uid for pod in alive}
+    makers = {maker for pod in touched if pod.uid not in kept if (maker := _maker(pod))}
+    return [pod for pod in alive if pod.uid in kept or _maker(pod) in makers]
+
+
+def _maker(pod: Pod) -> str:
+    owners: Sequence[Mapping[str, Any]] = pod.raw["metadata"].get("ownerReferences") or ()
+    return next((str(owner["uid"]) for owner in owners if owner.get("controller")), "")
+
+
+def _heard_by(cluster: WatchedCluster, lab: Lab, pods: Sequence[Pod], word: str) -> str:
+    """Name of the pod whose log keeps a word that is said to it through the learner's tunnel; "" when none does."""
+    port = cluster.local_port(lab.about.port) if lab.about.port else 0
+    if not lab.about.port_speaks or port not in cluster.machine.connected:
+        return ""
+    try:
+        with cluster.machine.connect(port) as connection:
+            connection.settimeout(8)
+            _SPEAK[lab.about.port_speaks](connection, word)
+    except OSError:
+        return ""
+    deadline = time.monotonic() + _HEARD_SECONDS
+    while True:
+        for pod in pods:
+            if word in cluster.logs(pod.name, _LINES):
+                return pod.name
+        if time.monotonic() > deadline:
+            return ""
+        time.sleep(_PAUSE)
+
+
+def _say_http(connection: socket, word: str) -> None:
+    with contextlib.suppress(NotHttp):
+        get(connection, f"/?cahier={word}")
+
+
+def _say_postgresql(connection: socket, word: str) -> None:
+    """Ask to enter as somebody who does not exist: PostgreSQL's log names whom it has refused."""
+    from pg8000 import native  # slow to load, needed here only
+
+    with contextlib.suppress(native.DatabaseError, native.InterfaceError):
+        native.Connection(f"cahier-{word}", sock=connection, database="postgres", password=word).close()
+
+
+_SPEAK = {"http": _say_http, "postgresql": _say_postgresql}

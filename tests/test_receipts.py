@@ -1,0 +1,113 @@
+"""When a receipt holds, told without a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from checks import receipts
+from checks.facts import Pod
+from checks.receipts import Place, Receipt, settled
+from checks.verdict import CheckResult, Status
+
+LAB = "tp2_port_forward"
+WRITTEN = datetime(2026, 11, 25, 9, 40, tzinfo=UTC)
+RECEIPT = Receipt(
+    lab=LAB,
+    namespace="user-alice",
+    namespace_uid="n1",
+    checks={"un_tunnel": Status.PASSED, "autre": Status.FAILED},
+    pods={"mon-api-1": "p1"},
+    word="abcd",
+    heard_by="mon-api-1",
+)
+
+
+def found(receipt: Receipt | str = RECEIPT, *managers: str, operation: str = "Apply") -> Mapping[str, Any]:
+    """The ConfigMap as the API server gives it, its key owned by `managers`."""
+    text = receipt if isinstance(receipt, str) else msgspec.json.encode(receipt).decode()
+    owned: Mapping[str, Any] = {"f:data": {f"f:{receipts.key(LAB)}": {}}}
+    return {
+        "metadata": {
+            "name": receipts.NAME,
+            "labels": {receipts.LABEL: "oui"},
+            "managedFields": [
+                {"manager": name, "operation": operation, "time": "2026-11-25T09:40:00Z", "fieldsV1": owned}
+                for name in managers or (receipts.manager(LAB),)
+            ],
+        },
+        "data": {receipts.key(LAB): text},
+    }
+
+
+def pod(uid: str = "p1", *, created: datetime = WRITTEN - timedelta(hours=1), started: str = "") -> Pod:
+    state = {"running": {"startedAt": started or "2026-11-25T08:40:00Z"}}
+    raw = {"status": {"containerStatuses": [{"state": state}]}}
+    return Pod("mon-api-1", "user-alice", uid, {}, "Running", True, False, "", (), created, raw=raw)
+
+
+def told(
+    config_map: Mapping[str, Any] | None,
+    *,
+    uid: str = "n1",
+    now: Pod | None = None,
+    heard: bool = True,
+    check: str = "un_tunnel",
+) -> CheckResult:
+    asked = CheckResult(
+        id=check, title="Titre.", status=Status.UNVERIFIED, points=0, points_max=2, finding="Pas d’ici."
+    )
+    policies = {"ouverture": "u1/2"}
+    place = Place(
+        "user-alice", uid, [now or pod()], lambda: policies, lambda pod, word, since: heard and word == "abcd"
+    )
+    return settled(asked, LAB, config_map, lambda: place)
+
+
+def test_one_that_holds_counts() -> None:
+    result = told(found())
+    assert (result.status, result.points) == (Status.PASSED, 2)
+    assert result.finding.startswith("D’après le reçu laissé par « cahier verifier » le 25/11/2026")
+
+
+def test_policies_that_have_not_changed() -> None:
+    same = msgspec.structs.replace(RECEIPT, policies={"ouverture": "u1/2"})
+    assert told(found(same)).status is Status.PASSED
+
+
+def test_none_leaves_it_open() -> None:
+    assert told(None).finding == "Pas d’ici."
+    other = found()
+    assert told({**other, "data": {}}).finding == "Pas d’ici."
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (told(found(), uid="n2"), "d’un autre namespace de même nom"),
+        (told(found(), uid=""), "n’a pas pu être lu"),
+        (told(found(msgspec.structs.replace(RECEIPT, namespace="user-bob"))), "d’un autre namespace, user-bob"),
+        (told(found(msgspec.structs.replace(RECEIPT, lab="tp3_base_de_donnees"))), "celui d’un autre TP"),
+        (told(found("{")), "n’est pas lisible"),
+        (told(found(RECEIPT, "kubectl-edit", operation="Update")), "« kubectl-edit »"),
+        (told(found(RECEIPT, receipts.manager(LAB), operation="Update")), "pas par « cahier verifier »"),
+        (told(found(RECEIPT, receipts.manager(LAB), "curl")), "« curl »"),
+        (told({**found(), "metadata": {"name": receipts.NAME}}), "ne dit pas qui l’a écrit"),
+        (told(found(), now=pod("p2")), "a été remplacé depuis"),
+        (told(found(), now=pod(created=WRITTEN + timedelta(seconds=5))), "plus ancien que le pod mon-api-1"),
+        (told(found(), heard=False), "ne garde pas trace de la connexion dont il parle."),
+        (told(found(), heard=False, now=pod(started="2026-11-25T10:00:00Z")), "a redémarré depuis"),
+        (told(found(msgspec.structs.replace(RECEIPT, heard_by="autre"))), "n’est pas de ceux qui ont été vérifiés"),
+        (told(found(msgspec.structs.replace(RECEIPT, policies={}))), "supprimées depuis : ouverture"),
+        (told(found(msgspec.structs.replace(RECEIPT, policies={"ouverture": "u1/1"}))), "depuis : ouverture"),
+        (told(found(), check="autre"), "ne dit pas que c’était juste"),
+    ],
+)
+def test_one_that_does_not_hold_is_told(result: CheckResult, words: str) -> None:
+    assert result.status is Status.UNVERIFIED
+    assert words in result.finding
+    assert result.cause == "Pas d’ici."
