@@ -9,7 +9,7 @@ _T = TypeVar("_T")
 
 
 class Kept:
-    """Asks a question once for a round: what it answered is kept until `forget`, what it raised is not."""
+    """Asks a question once for a round: what it answered is kept until `ask_anew`, what it raised is not."""
 
     def __init__(self) -> None:
         self._kept: dict[object, Any] = {}
@@ -20,6 +20,6 @@ class Kept:
             self._kept[ask] = ask(self)
         return cast(_T, self._kept[ask])
 
-    def forget(self) -> None:
-        """Ask anew from now on."""
+    def ask_anew(self) -> None:
+        """Forget what was kept."""
         self._kept.clear()

@@ -459,7 +459,7 @@ class LiveCluster(Kept):
         """Forget what was listed and kept: the next question asks the API server again."""
         self._lists.clear()
         self._answers.clear()
-        self.forget()
+        self.ask_anew()
 
     @property
     def credentials(self) -> Credentials:
