@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from sybil.example import SybilFailure
 
 from checks.lab import Lab, all_labs
 from checks.render.console import commands
@@ -57,3 +58,45 @@ def test_a_block_is_read_as_commands_and_answers() -> None:
         ("true", "", 4),
         ("false", "...", 5),
     ]
+
+
+def _page(folder: Path, text: str) -> Path:
+    page = folder / "page.md"
+    page.write_text(text, encoding="utf-8")
+    return page
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Play]:
+    """A reading that needs no cluster."""
+    run = Play(tmp_path, {})
+    yield run
+    run.close()
+
+
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        ("deux", "the page shows:\ndeux\nwhat came out:\nun"),
+        ("un", "exit code 3, which the page does not tell"),
+    ],
+)
+def test_a_page_that_does_not_tell_the_truth_is_caught_at_its_line(
+    alone: Play, tmp_path: Path, shown: str, told: str
+) -> None:
+    page = _page(tmp_path, f"# Titre\n\n```console\n$ true\n$ (echo un; exit 3)\n{shown}\n```\n")
+    with pytest.raises(SybilFailure) as failure:
+        play(page, alone)
+    assert "page.md, line 3" in str(failure.value)
+    assert "line 5: $ (echo un; exit 3)" in str(failure.value)
+    assert told in str(failure.value)
+
+
+def test_a_command_left_running_ends_when_its_terminal_is_needed(alone: Play, tmp_path: Path) -> None:
+    second = '```console title="Second terminal"\n'
+    page = _page(
+        tmp_path,
+        f"{second}$ echo Forwarding from ici; sleep 60\nForwarding from ici\n```\n\n{second}$ echo libre\nlibre\n```\n",
+    )
+    play(page, alone)
+    assert alone.commands_run == 2
