@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from nbconvert.preprocessors import ExecutePreprocessor
 
@@ -54,14 +55,32 @@ def reader_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAGER", "cat")
 
 
+@pytest.fixture
+def left_running(tmp_path: Path) -> Iterator[Callable[[], list[psutil.Process]]]:
+    """What still runs in the test's folder, ended after it: its ports are those of the next page."""
+
+    def found() -> list[psutil.Process]:
+        return [one for one in psutil.process_iter(["cwd"]) if (one.info["cwd"] or "").startswith(str(tmp_path))]
+
+    yield found
+    for process in found():
+        process.kill()
+
+
 @pytest.mark.cluster
 @pytest.mark.timeout(600)
 @each_lab
 def test_corrected_notebook_runs(
-    lab: Lab, cast: Mapping[str, Person], own_ports: None, reader_environment: None, tmp_path: Path
+    lab: Lab,
+    cast: Mapping[str, Person],
+    own_ports: None,
+    reader_environment: None,
+    left_running: Callable[[], list[psutil.Process]],
+    tmp_path: Path,
 ) -> None:
     book = notebook(lab, corrected=True, translate=Play(tmp_path, cast, lab).translate)
     runner = ExecutePreprocessor(timeout=240, kernel_name="bash")
     runner.preprocess(book, {"metadata": {"path": str(tmp_path)}})
     said = "".join(output.get("text", "") for cell in book.cells for output in cell.get("outputs", []))
     assert "est terminé : bravo !" in said, os.linesep.join(said.splitlines()[-40:])
+    assert [one.name() for one in left_running()] == []

@@ -31,6 +31,9 @@ _TAB = re.compile(r'^=== "(?P<title>[^"]*)"\n(?P<body>(?:    .*\n|\n(?=    ))*)'
 _ANSWER = re.compile(r'^\?\?\? \w+ "(?P<title>[^"]*)"\n(?P<body>(?:    .*\n|\n(?=    ))*)', re.MULTILINE)
 _PAGE = re.compile(r"\((?:\.\./)+(\w+)/enonce(?:\.md|/)\)")
 _DOWNLOAD = re.compile(r"^.*\]\((?:\.\./)+notebooks/.*\n", re.MULTILINE)
+_OPEN = "2>&1 &"  # a tunnel in the background
+_CLEAN_UP = "## Nettoyer\n"
+_CLOSE = "```bash\n# Fermer les tunnels que ce carnet a ouverts\nkill $tunnels 2>/dev/null || true\n```\n"
 _PASSWORD = re.compile(r"^Password\b.*:$", re.MULTILINE)
 
 
@@ -47,6 +50,8 @@ def notebook(lab: Lab, *, corrected: bool, translate: Callable[[str], str] = str
     text = _ANSWER.sub(lambda found: _unindented(found["body"], "    ") + "\n" if corrected else "", text)
     text = _TAB.sub(lambda found: f"**{found['title']}**\n\n{_unindented(found['body'], '    ').strip()}\n", text)
     text = _CONSOLE.sub(_Cells(), text)
+    if _OPEN in text:
+        text = text.replace(_CLEAN_UP, f"{_CLEAN_UP}\n{_CLOSE}\n", 1)
     text = _ADMONITION.sub(_quoted, text)
     text = text.replace("```python\n", "```python .noeval\n")
     text = _DOWNLOAD.sub("", _PAGE.sub(r"(\1.ipynb)", text))
@@ -89,6 +94,7 @@ class _Cells:
         yield ("exec " if stays else "") + typed[-1].typed
         if stays:  # the cell gives the hand back, the tunnel stays open
             yield f") > {log} 2>&1 &"
+            yield 'tunnels="$tunnels $!"'
             yield f"sleep 3; cat {log}"
         else:
             yield ")"
