@@ -32,15 +32,13 @@ from checks.facts import (
     Access,
     Colleague,
     Credentials,
-    Event,
     ForwardRefused,
     Machine,
     Pod,
 )
-from checks.kept import Kept
 from checks.kubectl import forwarding
 from checks.local_cluster.places import LEARNERS, people_folder
-from checks.objects import events_in, pods_in
+from checks.objects import Served
 from checks.probes import Probe, enforces_policies, probe
 from checks.receipts import is_receipts
 
@@ -424,7 +422,7 @@ def _follow_proxy(settings: Any) -> None:
     settings.proxy_headers = dict(proxies.credentials(settings.proxy)) or settings.proxy_headers
 
 
-class LiveCluster(Kept):
+class LiveCluster(Served):
     """`facts.Cluster` served by a real API server. Each kind is listed once until `refresh`."""
 
     def __init__(
@@ -572,18 +570,6 @@ class LiveCluster(Kept):
                 "Vérifiez son nom : kubectl config view --minify. Pour en changer : --namespace NOM",
             )
         return refusal
-
-    def pods(self, labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
-        """Pods of the learner's namespace that carry all `labels`, sorted by name."""
-        return pods_in(self.objects("Pod"), labels)
-
-    def pod(self, name: str) -> Pod | None:
-        """The pod of that name in the learner's namespace."""
-        return next((pod for pod in self.pods() if pod.name == name), None)
-
-    def events(self, name: str) -> Sequence[Event]:
-        """Events about the object `name`, newest last."""
-        return events_in(self.objects("Event"), name)
 
     def logs(self, pod: str, lines: int = 20) -> str:
         """Last lines of a pod's log; "" when there is none."""

@@ -2,24 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self, TypeVar, cast
 
 from checks.facts import Container, Event, Pod
 from checks.probes import LABEL
 
+_T = TypeVar("_T")
 
-def pods_in(items: Iterable[Mapping[str, Any]], labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
-    """Pods that carry all `labels`, sorted by name; probes of ours are none of the learner's."""
+
+class Served(ABC):
+    """What all who serve `facts.Cluster` do alike: typed facts of listed objects, answers kept for a round."""
+
+    def __init__(self) -> None:
+        self._kept: dict[object, Any] = {}
+
+    @abstractmethod
+    def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
+        """Objects of the learner's namespace, as the API gives them."""
+
+    def pods(self, labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
+        """Pods of the learner's namespace that carry all `labels`, sorted by name; probes of ours are none of them."""
+        return _pods_in(self.objects("Pod"), labels)
+
+    def pod(self, name: str) -> Pod | None:
+        """The pod of that name in the learner's namespace."""
+        return next((pod for pod in self.pods() if pod.name == name), None)
+
+    def events(self, name: str) -> Sequence[Event]:
+        """Events about the object `name`, newest last."""
+        return _events_in(self.objects("Event"), name)
+
+    def once(self, ask: Callable[[Self], _T]) -> _T:
+        """`ask(self)`, kept until `ask_anew`, unless it raised; `ask` is a function of a module, its own key."""
+        if ask not in self._kept:
+            self._kept[ask] = ask(self)
+        return cast(_T, self._kept[ask])
+
+    def ask_anew(self) -> None:
+        """Forget what was kept."""
+        self._kept.clear()
+
+
+def _pods_in(items: Iterable[Mapping[str, Any]], labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
     found = [_pod(raw) for raw in items if LABEL not in (raw["metadata"].get("labels") or {})]
     wanted = (labels or {}).items()
     return sorted((pod for pod in found if wanted <= pod.labels.items()), key=lambda pod: pod.name)
 
 
-def events_in(items: Iterable[Mapping[str, Any]], name: str) -> Sequence[Event]:
-    """Events about the object `name`, newest last."""
-
+def _events_in(items: Iterable[Mapping[str, Any]], name: str) -> Sequence[Event]:
     def when(raw: Mapping[str, Any]) -> str:
         return str(raw.get("lastTimestamp") or raw.get("eventTime") or raw["metadata"]["creationTimestamp"])
 

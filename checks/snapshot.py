@@ -21,11 +21,10 @@ from typing import Any, Literal, NoReturn, Protocol
 import msgspec
 
 from checks.errors import CahierError, ClusterLost, Unverifiable, UsageError
-from checks.facts import Access, Cluster, Colleague, Credentials, Event, Machine, Pod, Probe
+from checks.facts import Access, Cluster, Colleague, Credentials, Machine, Pod, Probe
 from checks.grading.results import write_atomically
-from checks.kept import Kept
 from checks.lab import Lab
-from checks.objects import events_in, pods_in
+from checks.objects import Served
 from checks.receipts import Doubtful, Place, holding, versions
 
 KINDS = (
@@ -140,7 +139,7 @@ def _live() -> NoReturn:
     raise Unverifiable(_LIVE, _AGAIN)
 
 
-class SnapshotCluster(Kept):
+class SnapshotCluster(Served):
     """`facts.Cluster` served by a snapshot: what it does not contain raises Unverifiable."""
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -199,18 +198,6 @@ class SnapshotCluster(Kept):
         if kind not in self.snapshot.objects:
             self._missing(kind)
         return self.snapshot.objects[kind]
-
-    def pods(self, labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
-        """Pods of the learner's namespace that carry all `labels`, sorted by name."""
-        return pods_in(self.objects("Pod"), labels)
-
-    def pod(self, name: str) -> Pod | None:
-        """The pod of that name in the learner's namespace."""
-        return next((pod for pod in self.pods() if pod.name == name), None)
-
-    def events(self, name: str) -> Sequence[Event]:
-        """Events about the object `name`, newest last."""
-        return events_in(self.objects("Event"), name)
 
     def logs(self, pod: str, lines: int = 20) -> str:
         """Last lines of a pod's log, as many as were asked for when it was recorded."""

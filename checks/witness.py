@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from socket import socket
 from typing import Any
 
+from checks.diagnosis.objects import controller
 from checks.errors import AccessError, CahierError, ClusterLost, UsageError
 from checks.exchange.http import NotHttp, get
 from checks.facts import Pod
@@ -161,8 +162,7 @@ def _still_there(touched: Sequence[Pod], now: Sequence[Pod]) -> Sequence[Pod]:
 
 
 def _maker(pod: Pod) -> str:
-    owners: Sequence[Mapping[str, Any]] = pod.raw["metadata"].get("ownerReferences") or ()
-    return next((str(owner["uid"]) for owner in owners if owner.get("controller")), "")
+    return str(controller(pod.raw).get("uid", ""))
 
 
 def _heard_by(cluster: WatchedCluster, lab: Lab, pods: Sequence[Pod], word: str) -> str:
