@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock programs test-programs demo test findings fast lint site serve notebooks clean
+.PHONY: help setup lock programs test-programs demo test findings recordings fast lint site serve notebooks clean
 
 SITE ?= site
 
@@ -47,6 +47,10 @@ test: lint programs test-programs ## tous les tests, sur un vrai cluster
 
 findings: programs ## écrit de nouveau les constats du corpus, à relire avec git diff
 	@CAHIER_CONSTATS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal tests/test_corpus.py -k mistake
+
+# All labs, or some: make recordings LABS="tp2 tp5"
+recordings: programs ## enregistre de nouveau la démonstration, montrée là où aucun cluster n’est possible
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m checks.demo.record $(LABS)
 
 site: setup docs/assets/mermaid.js notebooks ## le site, dans site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(SITE)

@@ -121,6 +121,11 @@ class Lab:
         """The lab's page."""
         return self.folder / "enonce.md"
 
+    @property
+    def recording(self) -> Path:
+        """The lab as `cahier demo` has played it on a real cluster."""
+        return self.folder / "enregistrement.json.gz"
+
     @cached_property
     def checks(self) -> tuple[Check, ...]:
         """The checks of `verifications.py`, in the order they are written."""

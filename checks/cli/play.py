@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -62,12 +62,27 @@ def clean(
     act([find_lab(name)] if name else all_labs(), kubeconfig, namespace)
 
 
-def demo() -> None:
+def demo(
+    recorded: Annotated[
+        bool, typer.Option("--enregistrement", help="Montrer ce qui a été enregistré, sans aucun cluster.")
+    ] = False,
+) -> None:
     """Toute l’histoire, jouée par alice et bob sur le petit SSPCloud local (créé s’il n’existe pas).
 
     Chaque TP est joué inachevé, puis réussi : le verdict de l’un et de l’autre est montré. Le code de sortie est 0
     quand tous les verdicts sont ceux que l’on attend.
-    """
-    from checks.demo import play
 
-    raise typer.Exit(play())
+    Là où aucun cluster n’est possible, c’est l’enregistrement d’un vrai cluster qui est montré.
+    """
+    from checks.demo import live, replay
+    from checks.demo.screen import Screen
+    from checks.lab import all_labs
+    from checks.local_cluster.engine import NoEngine
+
+    if recorded:
+        raise typer.Exit(replay.play())
+    try:
+        code = live.play(all_labs(), Screen())
+    except NoEngine as nowhere:
+        code = replay.play(nowhere)
+    raise typer.Exit(code)

@@ -169,16 +169,13 @@ def tell(
     as_json: bool,
 ) -> None:
     """Show a verdict to a person, or to a program."""
-    from checks.render.terminal import show
+    from checks.render.terminal import companion, show
     from checks.verdict import to_json
 
     if as_json:
         sys.stdout.write(to_json(verdict) + "\n")
         return
-    colleague = ""
-    if cluster.has_colleague:
-        colleague = f" · collègue : {cluster.colleague.namespace} ({cluster.colleague.user})"
-    show(console, lab, verdict, diagnostics, colleague=colleague, with_help=with_help)
+    show(console, lab, verdict, diagnostics, colleague=companion(cluster), with_help=with_help)
 
 
 def place(cluster: LiveCluster) -> str:

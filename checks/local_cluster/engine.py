@@ -112,8 +112,12 @@ class Trouble:
     remedy: str
 
 
+class NoEngine(CahierError):
+    """No engine is installed, and the private one cannot be had: there can be no cluster here."""
+
+
 def choose(progress: Progress, preferred: str = "") -> Engine:
-    """The engine that answers, `preferred` first, else the private one, started. Raises CahierError."""
+    """The engine that answers, `preferred` first, else the private one, started. Raises NoEngine and CahierError."""
     running = private_running() if preferred == PRIVATE else None
     if running is not None:
         return running
@@ -227,7 +231,7 @@ def _candidates(preferred: str) -> Sequence[str]:
 def _none_answers(troubles: Sequence[Trouble], private_reason: str) -> CahierError:
     if troubles:
         return CahierError(" ".join(trouble.message for trouble in troubles), troubles[0].remedy)
-    return CahierError(
+    return NoEngine(
         "Aucun moteur de conteneurs n’est installé sur cette machine (ni Docker, ni Podman, ni nerdctl), "
         f"et {private_reason.replace(chr(39), '’')}.",
         _INSTALL_ENGINE,

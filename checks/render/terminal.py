@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from checks.facts import Cluster
 from checks.lab import Hop, Lab
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict
 
@@ -34,8 +35,9 @@ def show(
     *,
     colleague: str = "",
     with_help: bool = False,
+    recorded: Collection[str] = (),
 ) -> None:
-    """Print the verdict. `with_help` adds the remedies (--aide)."""
+    """Print the verdict. `with_help` adds the remedies (--aide); the checks in `recorded` are told to be so."""
     console.print()
     console.print(Text.assemble((f"{lab.short_name.upper()} · ", "bold cyan"), (lab.about.title, "bold")))
     console.print(Text(f"{verdict.user} dans {verdict.namespace}" + colleague, "dim"))
@@ -45,12 +47,19 @@ def show(
             console.print(Padding(line, (0, 0, 0, 2)), soft_wrap=False)
     console.print()
     for result in verdict.checks:
-        console.print(_sentence(result))
+        console.print(_sentence(result, " (enregistré)" if result.id in recorded else ""))
         detail = _lesson(result, diagnostics.get(result.id), with_help)
         if detail is not None:
             console.print(Padding(detail, (0, 0, 1, 5)))
     console.print()
     console.print(_conclusion(lab, verdict, with_help))
+
+
+def companion(cluster: Cluster) -> str:
+    """The colleague, in the words that follow the learner's own name; "" where there is none."""
+    if not cluster.has_colleague:
+        return ""
+    return f" · collègue : {cluster.colleague.namespace} ({cluster.colleague.user})"
 
 
 def path_lines(path: Sequence[Hop], verdict: Verdict) -> list[Text]:
@@ -79,7 +88,7 @@ def _hop_status(hop: Hop, verdict: Verdict) -> Status:
     return Status.PASSED
 
 
-def _sentence(result: CheckResult) -> RenderableType:
+def _sentence(result: CheckResult, note: str) -> RenderableType:
     mark, style = MARKS[result.status]
     row = Table.grid(expand=True)
     row.add_column(width=4)
@@ -87,7 +96,7 @@ def _sentence(result: CheckResult) -> RenderableType:
     row.add_column(justify="right", width=8)
     points = f"{number(result.points)}/{number(result.points_max)}"
     shade = "dim" if result.status is Status.SKIPPED else ""
-    row.add_row(Text(f"  {mark} ", style), Text(result.title, shade), Text(points, "dim"))
+    row.add_row(Text(f"  {mark} ", style), Text.assemble((result.title, shade), (note, "dim")), Text(points, "dim"))
     return row
 
 

@@ -1,66 +1,68 @@
-"""`cahier demo`: alice and bob play the labs on the local cluster, unfinished work first, then the solution."""
+"""Alice and bob play the labs on the local cluster, unfinished work first, then the solution."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import socket
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from checks import actions
+from checks.demo.screen import EXPECTED, SOLVED, UNFINISHED, Screen
 from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError
 from checks.kubernetes_api import Api, LiveCluster
-from checks.lab import Lab, all_labs
+from checks.lab import Lab
 from checks.local_cluster import kind, people
 from checks.local_cluster.progress import TerminalProgress
 from checks.machine import LocalMachine
-from checks.render.terminal import show
 from checks.runner import run
 from checks.stage import Person, Stage
-from checks.verdict import Status, Verdict
+from checks.verdict import Verdict
 
 _UNFINISHED_SECONDS = 3.0
 _SOLVED_SECONDS = 60.0
-_console = Console(highlight=False)
 
 
-def play() -> int:
-    """Play every lab; the exit code says whether each verdict was the expected one."""
+def play(labs: Sequence[Lab], screen: Screen) -> int:
+    """Play the labs; the exit code says whether each verdict was the expected one.
+
+    Raises NoEngine where no cluster can be had, and CahierError where it cannot be made.
+    """
     began = time.monotonic()
     # `cahier` and kubectl of this installation, for the commands that the labs show.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     admin = kind.create(TerminalProgress())
     api = Api(str(admin))
     people.ensure_people(api, admin)  # chloe too: a team has three
-    cast = _cast(api, admin)
-    _console.print("\n[bold cyan]Cahier Kubernetes · la démonstration[/]")
-    _console.print("alice et bob suivent les TP sur un vrai cluster : d’abord un travail inachevé, puis la solution.")
+    cast = _cast(api, admin, screen)
+    screen.console.print("\n[bold cyan]Cahier Kubernetes · la démonstration[/]")
+    screen.console.print(
+        "alice et bob suivent les TP sur un vrai cluster : d’abord un travail inachevé, puis la solution."
+    )
     right = 0
-    labs = all_labs()
     for lab in labs:
-        right += _play_lab(lab, cast)
-    _console.print()
-    _console.rule(style="cyan")
-    seconds = time.monotonic() - began
-    _console.print(f"[bold]{right} TP sur {len(labs)}[/] : inachevé, puis réussi, en {seconds:.0f} secondes.")
-    _console.print("\nÀ vous maintenant :")
-    _console.print("  export KUBECONFIG=$(cahier cluster kubeconfig alice)", style="green")
-    _console.print("  cahier commencer tp1", style="green")
-    _console.print("[dim]Le petit SSPCloud reste allumé ; pour l’éteindre : cahier cluster supprimer[/]")
+        with _own_terminals(cast) as terminals:
+            right += play_lab(lab, terminals, screen)
+    screen.end(right, len(labs), f"en {time.monotonic() - began:.0f} secondes")
+    screen.console.print("\nÀ vous maintenant :")
+    screen.console.print("  export KUBECONFIG=$(cahier cluster kubeconfig alice)", style="green")
+    screen.console.print("  cahier commencer tp1", style="green")
+    screen.console.print("[dim]Le petit SSPCloud reste allumé ; pour l’éteindre : cahier cluster supprimer[/]")
     return EXIT_PASSED if right == len(labs) else EXIT_FAILED
 
 
-def _cast(api: Api, admin: Path) -> dict[str, Person]:
+def _cast(api: Api, admin: Path, screen: Screen) -> dict[str, Person]:
     """Alice and bob, or stand-ins where a learner's own work must not be touched."""
     names = ["alice", "bob"]
     for name in names:
         pods = api.request("GET", f"/api/v1/namespaces/{people.namespace_of(name)}/pods").get("items")
         if pods:
-            _console.print(f"[yellow]{name} a déjà des pods : la démonstration joue avec d’autres personnes.[/]")
+            screen.console.print(f"[yellow]{name} a déjà des pods : la démonstration joue avec d’autres personnes.[/]")
             names = ["alice-demo", "bob-demo"]
             break
     return {
@@ -69,49 +71,59 @@ def _cast(api: Api, admin: Path) -> dict[str, Person]:
     }
 
 
-def _play_lab(lab: Lab, cast: dict[str, Person]) -> bool:
+@contextlib.contextmanager
+def _own_terminals(cast: Mapping[str, Person]) -> Iterator[Mapping[str, Person]]:
+    """The same people with a copy of their kubeconfig: a lab that is cut short leaves no context changed."""
+    with tempfile.TemporaryDirectory(prefix="cahier-") as folder:
+        yield {
+            name: Person(person.namespace, Path(shutil.copy2(person.kubeconfig, Path(folder) / name)))
+            for name, person in cast.items()
+        }
+
+
+def play_lab(lab: Lab, cast: Mapping[str, Person], screen: Screen) -> bool:
+    """Play a lab with alice and bob of the `cast`; whether both verdicts are the expected ones. Nothing is left."""
     who = lab.about.story.namespace.removeprefix("user-")
     learner, colleague = cast[who], cast["bob" if who == "alice" else "alice"]
-    _console.print()
-    _console.rule(f"[bold cyan]{lab.short_name.upper()} · {lab.about.title}[/]", style="cyan")
+    screen.lab(lab)
     port = _free_port(lab.about.port)
-    stage = Stage(lab, learner, colleague, local_port=port, on_command=_show_command)
+    stage = Stage(lab, learner, colleague, local_port=port, on_command=screen.command)
     try:
         if lab.about.colleague == "required":
             stage.run(lab.about.setup.colleague_commands, colleague)
         stage.run(lab.about.setup.commands)
-        _console.print("\n[bold]Un travail inachevé[/]")
+        screen.part(UNFINISHED)
         stage.apply(lab.files("depart"))
         stage.run(lab.about.start.commands)
-        before = _verdict(stage, _UNFINISHED_SECONDS)
+        before = _verdict(stage, screen, _UNFINISHED_SECONDS)
         stage.close()
         actions.clean([lab], str(learner.kubeconfig), learner.namespace, quiet=True)
-        _console.print("\n[bold]La solution[/]")
+        screen.part(SOLVED)
         stage.apply(lab.files("solution"))
         stage.run(lab.about.solution.commands)
-        after = _verdict(stage, _SOLVED_SECONDS)
-        return before.status is Status.FAILED and after.status is Status.PASSED
+        after = _verdict(stage, screen, _SOLVED_SECONDS)
+        return [before.status, after.status] == list(EXPECTED.values())
     except CahierError as error:
-        _console.print(f"[bold red]✘[/] {error.message}", soft_wrap=True)
+        screen.trouble(error)
         return False
     finally:
         stage.close()
         _leave_clean(stage, colleague)
 
 
-def _verdict(stage: Stage, seconds: float) -> Verdict:
+def _verdict(stage: Stage, screen: Screen, seconds: float) -> Verdict:
     lab = stage.lab
-    colleague = stage.colleague.namespace if stage.colleague and lab.about.colleague != "none" else None
+    colleague = stage.colleague.namespace if stage.colleague and lab.about.colleague == "required" else None
     cluster = LiveCluster(
         LocalMachine(),
         kubeconfig_path=str(stage.learner.kubeconfig),
         colleague=colleague,
         port=stage.local_port,
     )
-    pair = f" --collegue {colleague}" if lab.about.colleague == "required" else ""
-    _show_command(stage.learner.namespace, f"cahier verifier {lab.short_name}{pair}")
+    pair = f" --collegue {colleague}" if colleague else ""
+    screen.command(stage.learner.namespace, f"cahier verifier {lab.short_name}{pair}")
     verdict, diagnostics = run(lab, cluster, refresh=cluster.refresh, seconds=seconds)
-    show(_console, lab, verdict, diagnostics)
+    screen.verdict(lab, cluster, verdict, diagnostics)
     return verdict
 
 
@@ -134,10 +146,6 @@ def _stops(lab: Lab) -> Sequence[str]:
     )
     database = lab.about.story.database
     return (f"cahier catalogue arreter {database} || true",) if f"--nom {database}" in started else ()
-
-
-def _show_command(namespace: str, command: str) -> None:
-    _console.print(f"[dim]{namespace.removeprefix('user-')} $[/] {command}", soft_wrap=True)
 
 
 def _free_port(wanted: int | None) -> int | None:

@@ -1,0 +1,1 @@
+"""`cahier demo`: played on the local cluster, or shown as it was recorded there. `record` makes the recordings."""
