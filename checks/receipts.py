@@ -171,33 +171,46 @@ def _restarted(pod: Pod, since: datetime) -> bool:
     return any(datetime.fromisoformat(one) > since for one in begun)
 
 
-def settled(result: CheckResult, lab: str, found: Mapping[str, Any] | None, place: Callable[[], Place]) -> CheckResult:
-    """A check that could not be verified from afar, counted as passed where a receipt that holds says so.
+class Reading:
+    """A lab's receipt as grading reads it: what it settles, and when it was written if it counts."""
 
-    One that does not hold leaves it open and tells why. `found`: the ConfigMap, None where there is none.
-    Raises ClusterLost.
-    """
-    if found is None:
-        return result
-    try:
-        held = holding(found, lab, place())
-    except Doubtful as doubt:
+    def __init__(self, lab: str, found: Callable[[], Mapping[str, Any] | None], place: Callable[[], Place]) -> None:
+        """`found`: the ConfigMap, None where there is none; `place`: what it is held against."""
+        self._lab = lab
+        self._found = found
+        self._place = place
+        self.counted: datetime | None = None
+        """When the receipt that counts was written, by the API server's clock; None as long as none does."""
+
+    def settle(self, result: CheckResult) -> CheckResult:
+        """A check that could not be verified from afar, counted as passed where a receipt that holds says so.
+
+        One that does not hold leaves it open and tells why. Raises ClusterLost.
+        """
+        found = self._found()
+        if found is None:
+            return result
+        try:
+            held = holding(found, self._lab, self._place())
+        except Doubtful as doubt:
+            self.counted = None
+            return msgspec.structs.replace(
+                result, finding=f"Un reçu existe, mais il n’est pas retenu : {doubt}.", cause=result.finding
+            )
+        if held is None:
+            return result
+        receipt, written = held
+        when = f"{written.astimezone():%d/%m/%Y à %H:%M}"
+        if receipt.checks.get(result.id) is not Status.PASSED:
+            return msgspec.structs.replace(
+                result, finding=f"Le reçu laissé le {when} ne dit pas que c’était juste.", cause=result.finding
+            )
+        self.counted = written
         return msgspec.structs.replace(
-            result, finding=f"Un reçu existe, mais il n’est pas retenu : {doubt}.", cause=result.finding
+            result,
+            status=Status.PASSED,
+            points=result.points_max,
+            finding=f"D’après le reçu laissé par « cahier verifier » le {when}.",
+            cause="",
+            fix="",
         )
-    if held is None:
-        return result
-    receipt, written = held
-    when = f"{written.astimezone():%d/%m/%Y à %H:%M}"
-    if receipt.checks.get(result.id) is not Status.PASSED:
-        return msgspec.structs.replace(
-            result, finding=f"Le reçu laissé le {when} ne dit pas que c’était juste.", cause=result.finding
-        )
-    return msgspec.structs.replace(
-        result,
-        status=Status.PASSED,
-        points=result.points_max,
-        finding=f"D’après le reçu laissé par « cahier verifier » le {when}.",
-        cause="",
-        fix="",
-    )

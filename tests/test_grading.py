@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
@@ -22,13 +23,14 @@ from checks.cli.application import app
 from checks.cli.grading import with_progress
 from checks.errors import AccessError, Unverifiable, UsageError
 from checks.grading.exports import write_all
-from checks.grading.grade import NamespaceMissing, Verify, grade_class
+from checks.grading.grade import NamespaceMissing, Seen, Verify, grade_class
 from checks.grading.results import ClassGrades, json_schema
 from checks.grading.roster import Learner
 from checks.lab import Lab, find_lab
 from checks.verdict import CheckResult, Status, Verdict, overall
 
 LABS = [find_lab("tp2"), find_lab("tp5")]
+RECEIPT = datetime(2026, 11, 25, 9, 40, 12, tzinfo=UTC)
 SCHEMA = Path(__file__).parents[1] / "docs" / "notes.schema.json"
 
 
@@ -76,20 +78,20 @@ def verdict(lab: Lab, who: Learner, *, failed: Sequence[str] = (), unverified: S
     )
 
 
-def mixed(who: Learner, lab: Lab) -> Verdict:
+def mixed(who: Learner, lab: Lab) -> Seen:
     """Right, wrong, open, absent or in trouble, by the learner's number."""
     kind = int(who.identifier[1:]) % 6
     if kind == 1:
-        return verdict(lab, who, failed=[lab.checks[1].id])
+        return Seen(verdict(lab, who, failed=[lab.checks[1].id]))
     if kind == 2:
-        return verdict(lab, who, unverified=["un_tunnel_ecoute_sur_votre_poste"])
+        return Seen(verdict(lab, who, unverified=["un_tunnel_ecoute_sur_votre_poste"]))
     if kind == 3:
         raise NamespaceMissing(f"Le namespace {who.namespace} n’existe pas sur ce cluster.")
     if kind == 4:
         raise ZeroDivisionError("oups")
     if kind == 5:
         raise Unverifiable("Ce TP se fait à deux.")
-    return verdict(lab, who)
+    return Seen(verdict(lab, who), RECEIPT)
 
 
 CLASS = [learner(number) for number in range(12)]
@@ -132,8 +134,9 @@ def test_weights_are_exact() -> None:
 
 
 def test_a_failed_and_an_undecided_prerequisite_make_a_zero(tmp_path: Path) -> None:
-    def verify(who: Learner, lab: Lab) -> Verdict:
-        return verdict(lab, who, failed=["l_api_repond_dans_son_pod"], unverified=["un_tunnel_ecoute_sur_votre_poste"])
+    def verify(who: Learner, lab: Lab) -> Seen:
+        failed, unverified = ["l_api_repond_dans_son_pod"], ["un_tunnel_ecoute_sur_votre_poste"]
+        return Seen(verdict(lab, who, failed=failed, unverified=unverified))
 
     grade = run(tmp_path, verify, CLASS[:1]).learners[0].labs[0]
     assert (grade.state, grade.points, grade.points_open) == ("review", "3", "1")
@@ -146,10 +149,10 @@ def test_notes_json_follows_its_published_schema(tmp_path: Path) -> None:
 
 
 def test_one_learner_s_trouble_stops_nobody(tmp_path: Path) -> None:
-    def verify(who: Learner, lab: Lab) -> Verdict:
+    def verify(who: Learner, lab: Lab) -> Seen:
         if who.identifier == "e0":
             raise MemoryError
-        return verdict(lab, who)
+        return Seen(verdict(lab, who))
 
     grades = run(tmp_path, verify)
     assert [each.state for each in grades.learners].count("graded") == len(CLASS) - 1
@@ -159,7 +162,7 @@ def test_at_most_so_many_at_a_time(tmp_path: Path) -> None:
     lock, now, most = threading.Lock(), 0, 0
     full = threading.Barrier(3, timeout=10)
 
-    def verify(who: Learner, lab: Lab) -> Verdict:
+    def verify(who: Learner, lab: Lab) -> Seen:
         nonlocal now, most
         with lock:
             now += 1
@@ -167,7 +170,7 @@ def test_at_most_so_many_at_a_time(tmp_path: Path) -> None:
         full.wait()
         with lock:
             now -= 1
-        return verdict(lab, who)
+        return Seen(verdict(lab, who))
 
     grade_class(CLASS, LABS, verify, tmp_path, workers=3)
     assert most == 3
@@ -192,7 +195,7 @@ class Interrupted:
         self._verify = verify
         self._lock = threading.Lock()
 
-    def __call__(self, who: Learner, lab: Lab) -> Verdict:
+    def __call__(self, who: Learner, lab: Lab) -> Seen:
         with self._lock:
             if len(self.asked) == self._after:
                 raise KeyboardInterrupt
@@ -234,7 +237,7 @@ def test_a_torn_or_foreign_file_is_graded_again(tmp_path: Path, whole: dict[str,
 
 
 def test_a_changed_roster_grades_only_who_changed(tmp_path: Path) -> None:
-    right: Callable[[Learner, Lab], Verdict] = lambda who, lab: verdict(lab, who)  # noqa: E731
+    right: Verify = lambda who, lab: Seen(verdict(lab, who))  # noqa: E731
     run(tmp_path, right)
     changed = [learner(0, namespace="user-autre"), *CLASS[1:], learner(30)]
     last = Interrupted(10_000, right)
@@ -251,7 +254,7 @@ def test_without_resuming_all_is_graded_again(tmp_path: Path) -> None:
 
 
 def test_a_lost_cluster_is_asked_again(tmp_path: Path, whole: dict[str, bytes]) -> None:
-    def lost(who: Learner, lab: Lab) -> Verdict:
+    def lost(who: Learner, lab: Lab) -> Seen:
         raise AccessError("Le cluster ne répond pas.")
 
     grades = run(tmp_path, lost)

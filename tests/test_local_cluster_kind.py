@@ -20,8 +20,8 @@ from checks.errors import AccessError, CahierError, UsageError
 from checks.local_cluster import engine as engines
 from checks.local_cluster import kind, places
 from checks.local_cluster.engine import Engine
-from checks.local_cluster.lock import alone
 from checks.local_cluster.progress import silent
+from checks.lock import at_once
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are shell scripts")
 
@@ -264,12 +264,12 @@ def test_two_at_once_wait_for_each_other(fake: Fake) -> None:
     assert fake.ran == ["kind create cluster"]
 
 
-def test_waiting_for_the_lock_is_shown(tmp_path: Path) -> None:
+def test_waiting_for_another_command_is_shown(fake: Fake) -> None:
     shown: list[str] = []
     held, over = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with alone(tmp_path / "lock", silent):
+        with at_once(places.folder() / "lock", AssertionError()):
             held.set()
             over.wait(10)
 
@@ -282,8 +282,7 @@ def test_waiting_for_the_lock_is_shown(tmp_path: Path) -> None:
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait(10)
-    with alone(tmp_path / "lock", progress):
-        pass
+    kind.delete(progress)
     thread.join()
     assert "attente" in shown[0]
 

@@ -11,7 +11,7 @@ import pytest
 
 from checks import receipts
 from checks.facts import Pod
-from checks.receipts import Place, Receipt, settled
+from checks.receipts import Place, Reading, Receipt
 from checks.verdict import CheckResult, Status
 
 LAB = "tp2_port_forward"
@@ -65,7 +65,10 @@ def told(
     place = Place(
         "user-alice", uid, [now or pod()], lambda: policies, lambda pod, word, since: heard and word == "abcd"
     )
-    return settled(asked, LAB, config_map, lambda: place)
+    reading = Reading(LAB, lambda: config_map, lambda: place)
+    result = reading.settle(asked)
+    assert reading.counted == (WRITTEN if result.status is Status.PASSED else None)
+    return result
 
 
 def test_one_that_holds_counts() -> None:

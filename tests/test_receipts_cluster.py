@@ -60,7 +60,7 @@ class Classroom:
     def grade(self, namespace: str = "") -> Verdict:
         colleague = self.stage.colleague.namespace if self.stage.colleague else ""
         learner = Learner("un", "Un", "Une", "un@exemple.fr", namespace or self.namespace, colleague)
-        return LiveVerifier(self.teacher, [learner])(learner, self.stage.lab)
+        return LiveVerifier(self.teacher, [learner])(learner, self.stage.lab).verdict
 
     def kubectl(self, *words: str, text: str = "", who: Person | None = None) -> str:
         environment = dict((who or self.stage.learner).environment)

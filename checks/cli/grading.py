@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,7 @@ from checks.cli.options import Kubeconfig
 from checks.errors import EXIT_UNVERIFIED, CahierError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
@@ -105,14 +106,38 @@ def grade(
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} existe et n’est pas un dossier.", "Choisissez-en un autre avec --sortie.")
     errors = _console(stderr=True)
-    verify = from_snapshots(errors, source, learners) if source else from_cluster(errors, roster, learners, kubeconfig)
-    raise typer.Exit(grade_and_write(verify, learners, labs, folder, worksheet, resume=resume, workers=workers))
+    with alone_in(folder):
+        verify = (
+            from_snapshots(errors, source, learners) if source else from_cluster(errors, roster, learners, kubeconfig)
+        )
+        raise typer.Exit(grade_and_write(verify, learners, labs, folder, worksheet, resume=resume, workers=workers))
 
 
 def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep an output folder for this process; one that is killed lets go of it. Raises UsageError, CahierError."""
+    from checks.grading.grade import WORK
+    from checks.lock import at_once
+
+    busy = UsageError(
+        f"Une autre commande « cahier noter » écrit déjà dans {folder}.",
+        "Attendez qu’elle finisse, puis relancez avec --reprendre ; ou choisissez un autre dossier avec --sortie.",
+    )
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(at_once(folder / WORK / "verrou", busy))
+        except OSError as error:
+            raise CahierError(
+                f"On ne peut pas écrire dans {folder} : {error.strerror or error}.",
+                "Choisissez un autre dossier avec --sortie.",
+            ) from error
+        yield
 
 
 def from_cluster(errors: Console, roster: Path, learners: Sequence[Learner], kubeconfig: str | None) -> Verify:

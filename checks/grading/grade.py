@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from checks.errors import AccessError, CahierError
@@ -25,7 +27,16 @@ from checks.verdict import Verdict
 WORK = ".travail"
 _log = logging.getLogger(__name__)
 
-Verify = Callable[[Learner, Lab], Verdict]
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of one lab. `receipt`: when the learner's receipt that counts was written, None where none does."""
+
+    verdict: Verdict
+    receipt: datetime | None = None
+
+
+Verify = Callable[[Learner, Lab], Seen]
 """The verdict of one lab for one learner; called from several threads. May raise anything."""
 
 OnGrade = Callable[[Learner, Lab, bool], None]
@@ -90,7 +101,8 @@ def grade_class(
 def _grade(store: Store, verify: Verify, learner: Learner, lab: Lab) -> LabGrade:
     trouble = False
     try:
-        grade = from_verdict(lab, verify(learner, lab))
+        seen = verify(learner, lab)
+        grade = from_verdict(lab, seen.verdict, seen.receipt)
     except NamespaceMissing as missing:
         grade = without_verdict(lab, missing.message, absent=True)
     except CahierError as problem:

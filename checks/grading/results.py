@@ -7,6 +7,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,6 +22,11 @@ _HALF_WRITTEN = ".cahier-en-cours"
 
 Points = Annotated[str, msgspec.Meta(pattern=r"^\d+(/\d+)?$")]
 """Exact points: an integer, or a fraction in lowest terms such as 7/2."""
+
+Moment = Annotated[
+    datetime,
+    msgspec.Meta(tz=True, description="When the learner's receipt that counts was written, by the cluster's clock."),
+]
 
 State = Literal["graded", "review", "absent"]
 """`graded`: every check is decided. `review`: some are not, the teacher has to look. `absent`: no such namespace."""
@@ -49,6 +55,7 @@ class LabGrade(msgspec.Struct, frozen=True, kw_only=True):
     points_open: Points
     points_max: Points
     reason: str = ""
+    receipt: Moment | None = None
     checks: tuple[CheckGrade, ...] = ()
 
 
@@ -112,8 +119,11 @@ def lab_info(lab: Lab) -> LabInfo:
     return LabInfo(name=lab.name, short_name=lab.short_name, title=lab.about.title, points_max=str(total))
 
 
-def from_verdict(lab: Lab, verdict: Verdict) -> LabGrade:
-    """The grade that a verdict gives: what could not be verified stays open, it is no zero."""
+def from_verdict(lab: Lab, verdict: Verdict, receipt: datetime | None = None) -> LabGrade:
+    """The grade that a verdict gives: what could not be verified stays open, it is no zero.
+
+    `receipt`: when the receipt that counts in it was written.
+    """
     closed = _decided(lab, verdict)
     checks = tuple(_check(result, result.id in closed) for result in verdict.checks)
     points, still_open, total = Fraction(), Fraction(), Fraction()
@@ -129,6 +139,7 @@ def from_verdict(lab: Lab, verdict: Verdict) -> LabGrade:
         points_open=str(still_open),
         points_max=str(total),
         reason=_reason(undecided),
+        receipt=receipt and receipt.astimezone(UTC),
         checks=checks,
     )
 

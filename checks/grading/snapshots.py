@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from checks.errors import CahierError, Unverifiable, UsageError
+from checks.grading.grade import Seen
 from checks.grading.roster import Learner
 from checks.lab import Lab
-from checks.receipts import settled
+from checks.receipts import Reading
 from checks.runner import run
 from checks.snapshot import SnapshotCluster, read
-from checks.verdict import Verdict
 
 
 class SnapshotVerifier:
@@ -27,7 +27,7 @@ class SnapshotVerifier:
         names = (f"{namespace}.json", f"{namespace}.json.gz")
         return next((self._folder / name for name in names if (self._folder / name).is_file()), None)
 
-    def __call__(self, learner: Learner, lab: Lab) -> Verdict:
+    def __call__(self, learner: Learner, lab: Lab) -> Seen:
         """The verdict of one lab. Raises CahierError."""
         file = self.file(learner.namespace)
         if file is None:
@@ -43,11 +43,6 @@ class SnapshotVerifier:
                     f"L’instantané a été pris avec un autre collègue, {cluster.colleague.namespace}, que celui de la "
                     f"liste de classe, {learner.colleague}."
                 )
-        verdict, _findings = run(
-            lab,
-            cluster,
-            refresh=cluster.refresh,
-            seconds=0,
-            settle=lambda result: settled(result, lab.name, cluster.receipts(), cluster.place),
-        )
-        return verdict
+        reading = Reading(lab.name, cluster.receipts, cluster.place)
+        verdict, _findings = run(lab, cluster, refresh=cluster.refresh, seconds=0, settle=reading.settle)
+        return Seen(verdict, reading.counted)

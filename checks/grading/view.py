@@ -16,14 +16,13 @@ from typing import Any, NoReturn
 
 from checks.errors import Unverifiable
 from checks.facts import Access, Credentials, ForwardCommand, KubectlVersion, Listener
-from checks.grading.grade import NamespaceMissing
+from checks.grading.grade import NamespaceMissing, Seen
 from checks.grading.roster import Learner
 from checks.kubernetes_api import Api, LiveCluster, Refused
 from checks.lab import Lab
 from checks.probes import Probe
-from checks.receipts import Place, is_receipts, settled, versions
+from checks.receipts import Place, Reading, is_receipts, versions
 from checks.runner import run
-from checks.verdict import CheckResult, Verdict
 
 _SETTLES = 5.0  # seconds for what is just starting
 _ON_THEIR_MACHINE = "Cela ne se voit que sur le poste de la personne, pas depuis celui de l’enseignant."
@@ -138,9 +137,9 @@ class LearnerView(LiveCluster):
             return super().receipts()
         return next((item for item in shared if is_receipts(item)), None)
 
-    def settle(self, result: CheckResult, lab: str) -> CheckResult:
-        """A check that cannot be verified from here, as the learner's own receipt tells it. Raises AccessError."""
-        return settled(result, lab, self.receipts(), self._place)
+    def reading(self, lab: str) -> Reading:
+        """The learner's own receipt of a lab, for what cannot be verified from here."""
+        return Reading(lab, self.receipts, self._place)
 
     @property
     def namespace_uid(self) -> str:
@@ -249,7 +248,7 @@ class LiveVerifier:
         self.missing = self._inventory.missing()
         """Namespaces of learners and colleagues that are not on the cluster."""
 
-    def __call__(self, learner: Learner, lab: Lab) -> Verdict:
+    def __call__(self, learner: Learner, lab: Lab) -> Seen:
         """The verdict of one lab. Raises CahierError."""
         if learner.namespace in self.missing:
             raise NamespaceMissing(f"Le namespace {learner.namespace} n’existe pas sur ce cluster.")
@@ -259,7 +258,6 @@ class LiveVerifier:
                 raise Unverifiable("Ce TP se fait à deux, et la liste de classe ne donne pas de collègue.")
             if learner.colleague in self.missing:
                 raise Unverifiable(f"Le namespace du collègue, {learner.colleague}, n’existe pas sur ce cluster.")
-        verdict, _findings = run(
-            lab, view, refresh=view.refresh, seconds=_SETTLES, settle=lambda result: view.settle(result, lab.name)
-        )
-        return verdict
+        reading = view.reading(lab.name)
+        verdict, _findings = run(lab, view, refresh=view.refresh, seconds=_SETTLES, settle=reading.settle)
+        return Seen(verdict, reading.counted)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +23,9 @@ import yaml
 from checks.errors import AccessError, CahierError, UsageError
 from checks.local_cluster import engine as engines
 from checks.local_cluster.engine import Engine
-from checks.local_cluster.lock import alone
 from checks.local_cluster.places import CLUSTER_NAME, admin_kubeconfig, folder, private_folder, write_private
 from checks.local_cluster.progress import Progress
+from checks.lock import in_turn
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -79,7 +80,7 @@ def create(progress: Progress, image: str | None = None, nodes: int | None = Non
     `image` and `nodes` None: as it is, or as is usual. Raises CahierError.
     """
     private_folder(folder())
-    with _ended_by_signals(), alone(_lock(), progress):
+    with _ended_by_signals(), in_turn(_lock(), _waiting(progress)):
         record = _load()
         if record and record.complete and _in_order(record.nodes):
             _require_same(record, image, nodes)
@@ -92,6 +93,10 @@ def create(progress: Progress, image: str | None = None, nodes: int | None = Non
 
 def _lock() -> Path:
     return folder() / "lock"
+
+
+def _waiting(progress: Progress) -> AbstractContextManager[None]:
+    return progress("Une autre commande « cahier cluster » est en cours : attente", 60)
 
 
 def _require_same(record: Record, image: str | None, nodes: int | None) -> None:
@@ -321,7 +326,7 @@ def _telling_line(text: str) -> str:
 def delete(progress: Progress) -> bool:
     """Remove the cluster, its kubeconfigs and the private engine; whether there was anything. Raises CahierError."""
     private_folder(folder())
-    with alone(_lock(), progress):
+    with in_turn(_lock(), _waiting(progress)):
         record = _load()
         found = record is not None or admin_kubeconfig().exists()
         answering = engines.answering()

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from checks.grading.exports import pages
 from checks.grading.exports.marks import out_of, short
+from checks.grading.exports.timeline import timeline
 from checks.grading.results import ClassGrades, LabGrade, LearnerGrades
 from checks.lab import Hop
 from checks.verdict import Status
@@ -63,6 +64,7 @@ def render(grades: ClassGrades, paths: Mapping[str, Sequence[Hop]]) -> bytes:
         total_mean=_mean(list(grades.learners)),
         mistakes=_mistakes(grades),
         open=_open(grades),
+        timeline=timeline(grades),
     )
 
 

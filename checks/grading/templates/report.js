@@ -2,18 +2,24 @@
 (() => {
   const table = document.getElementById("map"), body = table.tBodies[0], rows = [...body.rows];
   const search = document.getElementById("search"), state = document.getElementById("state");
+  const shown = document.getElementById("shown"), parts = {}, lanes = [...document.querySelectorAll(".lane")];
+  for (const part of document.querySelectorAll("[data-person]")) (parts[part.dataset.person] ??= []).push(part);
   const plain = text => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
   const show = () => {
     const wanted = plain(search.value.trim());
     let count = 0;
     for (const row of rows) {
       const fits = !state.value || row.dataset.state === state.value || (state.value === "failed" && row.dataset.failed === "oui");
-      row.hidden = !fits || !plain(row.dataset.name).includes(wanted);
-      count += row.hidden ? 0 : 1;
-      const details = document.getElementById(row.cells[0].querySelector("a").hash.slice(1));
-      details.hidden = row.hidden;
+      const hidden = !fits || !plain(row.dataset.name).includes(wanted);
+      for (const part of parts[row.dataset.person]) part.hidden = hidden;
+      count += hidden ? 0 : 1;
     }
-    document.getElementById("shown").textContent = `${count} sur ${rows.length}`;
+    for (const lane of lanes) {
+      const dots = lane.querySelectorAll("[data-person]:not([hidden])").length;
+      for (const number of lane.querySelectorAll(".count")) number.textContent = dots;
+    }
+    const why = [state.value && state.selectedOptions[0].textContent, wanted && `« ${search.value.trim()} »`].filter(Boolean);
+    shown.textContent = why.length ? `Ne sont montrées que ${count} personnes sur ${rows.length} : ${why.join(", ")}.` : "";
   };
   const value = (row, column) => column ? Number(row.cells[column].dataset.order) : row.dataset.name;
   const sort = (header, column) => {
