@@ -31,7 +31,10 @@ def in_turn(path: Path, waiting: AbstractContextManager[object]) -> Iterator[Non
 
 @contextlib.contextmanager
 def at_once(path: Path, busy: Exception) -> Iterator[None]:
-    """Hold the lock `path`, made when missing. Raises `busy` when another process does, OSError where none can be had."""
+    """Hold the lock `path`, made when missing. Raises `busy` when another process does.
+
+    Raises OSError where no lock can be had.
+    """
     with _opened(path) as descriptor:
         if not _take(descriptor):
             raise busy

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from checks.cli.application import app
 from checks.cli.grading import with_progress
-from checks.errors import AccessError, Unverifiable, UsageError
+from checks.errors import AccessError, CahierError, Unverifiable, UsageError
 from checks.grading.exports import write_all
 from checks.grading.grade import NamespaceMissing, Seen, Verify, grade_class
 from checks.grading.results import ClassGrades, json_schema
@@ -316,6 +316,42 @@ def test_unknown_labs_and_a_bad_roster_are_told_before_anything_is_asked(tmp_pat
         answer = CliRunner().invoke(app, ["noter", str(file), *arguments])
         assert isinstance(answer.exception, UsageError), answer
         assert words in answer.exception.message
+
+
+def test_two_at_once_in_one_folder_are_refused_and_a_killed_one_is_forgotten(tmp_path: Path) -> None:
+    roster, snapshots, folder = tmp_path / "classe.csv", tmp_path / "instantanes", tmp_path / "notes"
+    roster.write_text("identifiant,nom,prenom,email,namespace,collegue\nun,Un,Une,un@exemple.fr,user-un,\n")
+    snapshots.mkdir()
+    command = ["cahier", "noter", str(roster), "--depuis", str(snapshots), "--sortie", str(folder)]
+    hold = "import sys; from pathlib import Path; from checks.cli.grading import alone_in\n"
+    hold += "with alone_in(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    first = subprocess.Popen(
+        [sys.executable, "-c", hold, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert first.stdout
+    assert first.stdin
+    with first.stdin, first.stdout:
+        assert first.stdout.readline() == "held\n"
+        before = files(folder)
+        second = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+        assert second.returncode == 2, second
+        assert f"Une autre commande « cahier noter » écrit déjà dans {folder}." in second.stderr
+        assert "--sortie" in second.stderr
+        assert files(folder) == before
+        first.kill()
+        first.wait()
+    third = subprocess.run([*command, "--reprendre"], capture_output=True, text=True, encoding="utf-8", check=False)
+    assert third.returncode == 3, third
+    assert (folder / "notes.json").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    roster = tmp_path / "classe.csv"
+    roster.write_text("identifiant,nom,prenom,email,namespace,collegue\nun,Un,Une,un@exemple.fr,user-un,\n")
+    arguments = ["noter", str(roster), "--depuis", str(tmp_path), "--sortie", str(roster / "notes")]
+    answer = CliRunner().invoke(app, arguments)
+    assert isinstance(answer.exception, CahierError), answer
+    assert "On ne peut pas écrire dans" in answer.exception.message
 
 
 def test_an_interruption_says_how_to_continue(tmp_path: Path) -> None:

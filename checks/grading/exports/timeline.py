@@ -131,7 +131,12 @@ def _lanes(
             lab.short_name.upper(),
             lab.title,
             [
-                Dot(person, f"{names[person]}, {_told(moments[person, lab.name])}", round(left, 2), round(level * step, 1))
+                Dot(
+                    person,
+                    f"{names[person]}, {_told(moments[person, lab.name])}",
+                    round(left, 2),
+                    round(level * step, 1),
+                )
                 for (person, name), (left, level) in places.items()
                 if name == lab.name
             ],

@@ -6,11 +6,11 @@
   for (const part of document.querySelectorAll("[data-person]")) (parts[part.dataset.person] ??= []).push(part);
   const plain = text => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
   const show = () => {
-    const wanted = plain(search.value.trim());
+    const wanted = plain(search.value).split(/\s+/).filter(Boolean);
     let count = 0;
     for (const row of rows) {
       const fits = !state.value || row.dataset.state === state.value || (state.value === "failed" && row.dataset.failed === "oui");
-      const hidden = !fits || !plain(row.dataset.name).includes(wanted);
+      const hidden = !fits || !wanted.every(word => plain(row.dataset.name).includes(word));
       for (const part of parts[row.dataset.person]) part.hidden = hidden;
       count += hidden ? 0 : 1;
     }
@@ -18,7 +18,7 @@
       const dots = lane.querySelectorAll("[data-person]:not([hidden])").length;
       for (const number of lane.querySelectorAll(".count")) number.textContent = dots;
     }
-    const why = [state.value && state.selectedOptions[0].textContent, wanted && `« ${search.value.trim()} »`].filter(Boolean);
+    const why = [state.value && state.selectedOptions[0].textContent, wanted.length && `« ${search.value.trim()} »`].filter(Boolean);
     shown.textContent = why.length ? `Ne sont montrées que ${count} personnes sur ${rows.length} : ${why.join(", ")}.` : "";
   };
   const value = (row, column) => column ? Number(row.cells[column].dataset.order) : row.dataset.name;
