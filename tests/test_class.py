@@ -230,7 +230,7 @@ def _wait_until_settled(here: Classroom, admin: Api) -> None:
     deadline = time.monotonic() + 180
     while True:
         deployments = [one for one in admin.everywhere("Deployment") if one["metadata"]["namespace"] in fails]
-        waiting = [one["metadata"]["name"] for one in deployments if not (one.get("status") or {}).get("conditions")]
+        waiting = [one["metadata"]["name"] for one in deployments if not _seen_to(one)]
         for pod in admin.everywhere("Pod"):
             labels, namespace = pod["metadata"].get("labels") or {}, pod["metadata"]["namespace"]
             never = {"l_api_est_prete"} if labels.get("app") == "mon-api" else {"le_proxy_tourne"}
@@ -241,6 +241,14 @@ def _wait_until_settled(here: Classroom, admin: Api) -> None:
             return
         assert time.monotonic() < deadline, waiting
         time.sleep(0.5)
+
+
+def _seen_to(deployment: Mapping[str, Any]) -> bool:
+    """Whether its pods are made, or refused."""
+    status = deployment.get("status") or {}
+    conditions = {one["type"]: one["status"] for one in status.get("conditions") or ()}
+    made = status.get("updatedReplicas", 0) == deployment["spec"]["replicas"]
+    return bool(conditions) and (made or conditions.get("ReplicaFailure") == "True")
 
 
 def _verify(here: Classroom, pupil: Pupil) -> str:
