@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from checks.facts import Cluster, Container, Pod
+from checks.local_cluster.messages import unpulled_image
 from checks.verdict import Diagnostic
 
 _STARTING_SECONDS = 20  # a readiness probe that still fails after that is not a slow start
@@ -113,14 +114,14 @@ def _container(
 ) -> Diagnostic | None:
     look = (f"kubectl describe pod {pod.name} -n {pod.namespace}",)
     if container.waiting_reason in _IMAGE:
-        limited = "toomanyrequests" in container.waiting_message
+        refusal = unpulled_image(container.waiting_message)
         return Diagnostic(
             finding=f"L’image « {container.image} » du pod {pod.name} n’a pas pu être téléchargée "
             f"({container.waiting_reason}).",
-            cause="Docker Hub limite les téléchargements anonymes : il faut attendre ou s’identifier."
-            if limited
+            cause=refusal.cause
+            if refusal
             else "Ce nom ou cette étiquette (tag) n’existe pas dans le registre, ou le registre est injoignable.",
-            fix=f"Corrigez le nom de l’image. {fix}",
+            fix=f"{refusal.pod if refusal else 'Corrigez le nom de l’image'}. {fix}",
             commands=commands,
             look=look,
         )

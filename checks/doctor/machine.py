@@ -15,8 +15,10 @@ from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble
 from checks.errors import AccessError, CahierError
 from checks.facts import Listener, Machine
 from checks.lab import all_labs
-from checks.local_cluster import engine, places
-from checks.local_cluster.engine import Engine, Trouble
+from checks.local_cluster import engine, messages, places
+from checks.local_cluster.engine import Engine
+from checks.local_cluster.kind import last_failure
+from checks.local_cluster.messages import Trouble
 
 _NEEDED = 200 * 2**20  # bytes: progress is small, but a full disk breaks every other program too
 _NEEDED_BY_A_CLUSTER = 5 * 2**30  # bytes: the private engine and its images are in the state folder
@@ -148,9 +150,9 @@ def engines(found: Sequence[Engine | Trouble], needed: bool) -> Answer:
         if needed:
             return failed(message, troubles[0].remedy)
         return skipped(f"{message} {_ONLY_LOCAL}", troubles[0].remedy)
-    missing = "Ni Docker, ni Podman, ni nerdctl ne sont installés."
+    missing = f"{messages.NO_ENGINE}."
     if needed and engine.private_unsupported() is not None:
-        return failed(missing, "Installez Docker (https://docs.docker.com/get-started/get-docker/) ou Podman.")
+        return failed(missing, messages.INSTALL_ENGINE)
     return skipped(f"{missing} {_ONLY_LOCAL}")
 
 
@@ -176,6 +178,9 @@ def kind(found: Sequence[Engine | Trouble], needed: bool) -> Answer:
         return failed(
             f"{known}. Le cluster local est arrêté ({', '.join(stopped)}).", "Redémarrez-le :", "cahier cluster creer"
         )
+    failure = last_failure(holder) if needed and not nodes else None
+    if failure is not None:
+        return failed(f"{known}. Le cluster local n’a pas pu être fait. {failure.message}", failure.remedy)
     if not nodes:
         return passed(f"{known}. Il n’y a pas de cluster local.")
     return passed(f"{known}. Le cluster local {'est arrêté' if stopped else 'tourne'} ({holder.title}).")

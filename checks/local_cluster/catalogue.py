@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from checks.errors import AccessError, CahierError, UsageError
+from checks.local_cluster.messages import unpulled_image
 from checks.local_cluster.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ _POLL_SECONDS = 0.15
 _UID = 999  # `postgres` in the image
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,48}[a-z0-9])?")
 _SELECTOR = "app.kubernetes.io/name=postgresql,app.kubernetes.io/managed-by=cloudnative-pg"
-_STUCK = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff")
+_UNPULLED = ("ErrImagePull", "ImagePullBackOff")
+_STUCK = (*_UNPULLED, "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff")
 
 # The account of the form is no superuser and owns its database, as CloudNativePG makes it.
 _OWNER_SCRIPT = """\
@@ -374,6 +376,12 @@ def _not_ready(api: Api, path: str, name: str, reason: str, detail: str) -> Cahi
         with contextlib.suppress(AccessError):
             lines = api.text(f"{path}/log", {"tailLines": "3", "previous": "true"}).strip()
             said = lines or detail
+    refusal = unpulled_image(detail) if reason in _UNPULLED else None
+    if refusal is not None:
+        return CahierError(
+            f"« {name} » est lancé, mais son image {IMAGE} n’a pas pu être téléchargée ({reason}). {refusal.cause}",
+            f"{refusal.pod}. Puis arrêtez-le et recommencez : cahier catalogue arreter {name}",
+        )
     return CahierError(
         f"« {name} » est lancé mais n’est pas prêt ({reason}). {said}".strip(),
         f"Regardez-le avec « kubectl describe pod {name}-1 », ou arrêtez-le : cahier catalogue arreter {name}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checks.errors import CahierError
+from checks.local_cluster import messages
+from checks.local_cluster.messages import Trouble
 from checks.local_cluster.places import CLUSTER_NAME
 from checks.local_cluster.progress import Progress
 
@@ -23,21 +24,9 @@ if TYPE_CHECKING:
 PRIVATE = "moteur privé"
 KIND_NEEDED = (0, 33)
 _CANDIDATES = ("docker", "nerdctl", "finch", "podman")  # in the order in which kind looks for them
-_DISPLAY = {"docker": "Docker", "podman": "Podman"}
 _PROBE_SECONDS = 10.0
 _COMMAND_SECONDS = 120.0
-_LINUX = platform.system() == "Linux"
 _CHOICE = "KIND_EXPERIMENTAL_PROVIDER"
-
-_INSTALL_ENGINE = (
-    "Installez Docker (https://docs.docker.com/get-started/get-docker/) ou Podman, démarrez-le, "
-    "puis recommencez : cahier cluster creer"
-)
-_INSTALL_KIND = (
-    "Installez-le avec « go install sigs.k8s.io/kind@v0.33.0 », « brew install kind » ou "
-    "« winget install Kubernetes.kind » (https://kind.sigs.k8s.io), vérifiez que son dossier est dans le PATH, "
-    "puis recommencez."
-)
 
 
 @dataclass(frozen=True)
@@ -67,7 +56,7 @@ class Engine:
     @property
     def title(self) -> str:
         """Its name in a sentence."""
-        return _DISPLAY.get(self.name, self.name)
+        return messages.title(self.name)
 
     def kind(self) -> Path:
         """The kind command, recent enough. Raises CahierError."""
@@ -96,20 +85,12 @@ class Engine:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise CahierError(f"{self.title} ne répond plus ({error}).", "Redémarrez-le, puis recommencez.") from error
         if done.returncode:
-            said = _last_line(done.stderr)
+            said = messages.last_line(done.stderr)
             raise CahierError(f"{self.title} refuse « {self.program} {arguments[0]} » : {said}")
         return done.stdout
 
     def _path(self) -> str:
         return shutil.which(self.program, path=self.environment.get("PATH")) or self.program
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """An engine that is installed and does not answer: why, and the remedy, in French."""
-
-    message: str
-    remedy: str
 
 
 class NoEngine(CahierError):
@@ -130,7 +111,7 @@ def choose(progress: Progress, preferred: str = "") -> Engine:
             troubles.append(found)
     forced = os.environ.get(_CHOICE)
     if forced:
-        trouble = troubles[0] if troubles else Trouble(f"{forced} n’est pas installé.", _INSTALL_ENGINE)
+        trouble = troubles[0] if troubles else Trouble(f"{forced} n’est pas installé.", messages.INSTALL_ENGINE)
         raise CahierError(f"{_CHOICE} demande {forced}. {trouble.message}", trouble.remedy)
     reason = private_unsupported()
     if reason is None:
@@ -173,52 +154,18 @@ def probe(name: str) -> Engine | Trouble | None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        title = _DISPLAY.get(name, name)
+        title = messages.title(name)
         return Trouble(
             f"{title} est installé mais n’a rien répondu en {_PROBE_SECONDS:.0f} secondes.",
             f"Redémarrez {title}, puis recommencez.",
         )
     except OSError as error:
-        return Trouble(f"{path} ne peut pas être exécuté ({error}).", _INSTALL_ENGINE)
+        return Trouble(f"{path} ne peut pas être exécuté ({error}).", messages.INSTALL_ENGINE)
     if done.returncode == 0 and done.stdout.strip():
         version = done.stdout.strip()
         return Engine(name, Path(path).name, {**os.environ, _CHOICE: name}, version=version)
-    return explain(name, done.stderr)
-
-
-def explain(name: str, said: str) -> Trouble:
-    """What an engine's client said on standard error, as a trouble with its remedy."""
-    title = _DISPLAY.get(name, name)
-    low = said.lower()
-    if "permission denied" in low or "access is denied" in low:
-        remedy = (
-            "Exécutez « sudo usermod -aG docker $USER », fermez votre session et rouvrez-la, puis recommencez."
-            if name == "docker" and _LINUX
-            else f"Donnez à votre compte l’accès à {title}, puis recommencez."
-        )
-        return Trouble(f"{title} est installé mais refuse votre compte (accès à sa socket interdit).", remedy)
-    where = os.environ.get("DOCKER_HOST") if name == "docker" else os.environ.get("CONTAINER_HOST")
-    if re.search(r"cannot connect|daemon running|error during connect|connection refused|no such file", low):
-        if where:
-            return Trouble(
-                f"{title} ne répond pas à l’adresse {where} (variable d’environnement).",
-                "Corrigez-la ou retirez-la (unset DOCKER_HOST CONTAINER_HOST), puis recommencez.",
-            )
-        return Trouble(f"{title} est installé mais n’est pas démarré.", f"Démarrez-le : {_start_command(name)}")
-    return Trouble(
-        f"{title} est installé mais ne répond pas : {_last_line(said)}", f"Démarrez-le : {_start_command(name)}"
-    )
-
-
-def _start_command(name: str) -> str:
-    if _LINUX:
-        return {
-            "docker": "sudo systemctl start docker (ou ouvrez Docker Desktop)",
-            "podman": "systemctl --user start podman.socket",
-        }.get(name, "sudo systemctl start containerd")
-    return {"docker": "ouvrez Docker Desktop et attendez qu’il soit prêt", "podman": "podman machine start"}.get(
-        name, f"{name} vm start"
-    )
+    address = os.environ.get({"docker": "DOCKER_HOST", "podman": "CONTAINER_HOST"}.get(name, ""), "")
+    return messages.silent_engine(name, f"{done.stdout}\n{done.stderr}", address)
 
 
 def _candidates(preferred: str) -> Sequence[str]:
@@ -232,15 +179,9 @@ def _none_answers(troubles: Sequence[Trouble], private_reason: str) -> CahierErr
     if troubles:
         return CahierError(" ".join(trouble.message for trouble in troubles), troubles[0].remedy)
     return NoEngine(
-        "Aucun moteur de conteneurs n’est installé sur cette machine (ni Docker, ni Podman, ni nerdctl), "
-        f"et {private_reason.replace(chr(39), '’')}.",
-        _INSTALL_ENGINE,
+        f"{messages.NO_ENGINE} sur cette machine, et {private_reason.replace(chr(39), '’')}.",
+        messages.INSTALL_ENGINE,
     )
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "aucune explication"
 
 
 # -- the private engine -------------------------------------------------------------------------------------------
@@ -312,11 +253,13 @@ def _private_module() -> ModuleType | None:
 def _find_kind(environment: Mapping[str, str]) -> Path:
     found = shutil.which("kind", path=environment.get("PATH"))
     if found is None:
-        raise CahierError("La commande « kind », qui fabrique le cluster, n’est pas installée.", _INSTALL_KIND)
+        raise CahierError("La commande « kind », qui fabrique le cluster, n’est pas installée.", messages.INSTALL_KIND)
     version = kind_version(Path(found))
     if version is not None and version < KIND_NEEDED:
         have, need = (".".join(map(str, pair)) for pair in (version, KIND_NEEDED))
-        raise CahierError(f"kind est trop ancien : {found} est en version {have}, il faut {need}.", _INSTALL_KIND)
+        raise CahierError(
+            f"kind est trop ancien : {found} est en version {have}, il faut {need}.", messages.INSTALL_KIND
+        )
     return Path(found)
 
 
@@ -333,6 +276,6 @@ def kind_version(path: Path) -> tuple[int, int] | None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CahierError(f"{path} ne peut pas être exécuté ({error}).", _INSTALL_KIND) from error
+        raise CahierError(f"{path} ne peut pas être exécuté ({error}).", messages.INSTALL_KIND) from error
     found = re.search(r"v(\d+)\.(\d+)", done.stdout)
     return (int(found[1]), int(found[2])) if found else None

@@ -22,7 +22,9 @@ import yaml
 
 from checks.errors import AccessError, CahierError, UsageError
 from checks.local_cluster import engine as engines
+from checks.local_cluster import messages
 from checks.local_cluster.engine import Engine
+from checks.local_cluster.messages import Trouble
 from checks.local_cluster.places import CLUSTER_NAME, admin_kubeconfig, folder, private_folder, write_private
 from checks.local_cluster.progress import Progress
 from checks.lock import in_turn
@@ -46,6 +48,8 @@ _STEPS = (  # what kind says, what is shown, about how many seconds
     ("Joining worker nodes", "Ajout des autres nœuds", 20),
     ("Waiting", "Attente du nœud", 20),
 )
+_JOURNALS = "--- journals of the nodes ---"
+_KUBELET_SAYS = ("journalctl", "--unit", "kubelet", "--lines", "100", "--no-pager", "--output", "cat")
 _AGAIN = "Recommencez : cahier cluster creer"
 
 
@@ -97,6 +101,10 @@ def _lock() -> Path:
 
 def _waiting(progress: Progress) -> AbstractContextManager[None]:
     return progress("Une autre commande « cahier cluster » est en cours : attente", 60)
+
+
+def _log() -> Path:
+    return folder() / "kind.log"
 
 
 def _require_same(record: Record, image: str | None, nodes: int | None) -> None:
@@ -198,7 +206,12 @@ def _is_ready(node: Mapping[str, Any]) -> bool:
 
 def configuration(engine: Engine, nodes: int) -> str:
     """kind's configuration file."""
-    kubelet = {"kind": "KubeletConfiguration", "apiVersion": "kubelet.config.k8s.io/v1beta1", "maxPods": MAX_PODS}
+    kubelet = {
+        "kind": "KubeletConfiguration",
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "maxPods": MAX_PODS,
+        "failCgroupV1": False,  # kind still takes machines with cgroup v1, the kubelet no longer does unless told
+    }
     roles = ["control-plane"] + ["worker"] * (nodes - 1)
     content: dict[str, Any] = {
         "kind": "Cluster",
@@ -246,10 +259,12 @@ def _make(engine: Engine, progress: Progress, image: str | None, nodes: int) -> 
 def _run_kind(engine: Engine, kind: Path, progress: Progress, image: str | None, nodes: int) -> str:
     """Run `kind create cluster`, showing its steps; the node image it says it uses."""
     admin_kubeconfig().unlink(missing_ok=True)
+    _log().unlink(missing_ok=True)
     file = folder() / "kind.yaml"
     write_private(file, configuration(engine, nodes))
     command = [str(kind), "create", "cluster", "--name", CLUSTER_NAME, "--config", str(file)]
     command += ["--kubeconfig", str(admin_kubeconfig()), "--wait", f"{_READY_SECONDS:.0f}s"]
+    command += ["--retain"]  # a node that does not start says why, before `_make` removes it
     command += ["--image", image] if image else []
     process = subprocess.Popen(
         command,
@@ -272,7 +287,7 @@ def _run_kind(engine: Engine, kind: Path, progress: Progress, image: str | None,
             process.stdout.close()
     text = "\n".join(said)
     if code:
-        raise _failure(engine, text)
+        raise _failure(engine, text, _journals(engine))
     found = re.search(r"Ensuring node image \(([^)]+)\)", text)
     return found[1] if found else ""
 
@@ -287,37 +302,32 @@ def _show_steps(process: subprocess.Popen[str], said: deque[str], progress: Prog
                     shown.enter_context(progress(title, estimate))
 
 
-def _failure(engine: Engine, text: str) -> CahierError:
-    """What kind printed, as a message and a remedy."""
-    low = text.lower()
-    write_private(folder() / "kind.log", text)
-    if "failed to pull image" in low or "pull access denied" in low:
-        return ImageNotPulled(
-            f"{engine.title} n’a pas pu télécharger l’image du nœud : {_telling_line(text)}",
-            "Vérifiez l’accès à Internet (proxy compris), ou désignez une image que vous avez déjà : "
-            f"cahier cluster creer --image IMAGE (ou la variable {IMAGE_VARIABLE}).",
-        )
-    if "no space left on device" in low:
-        return CahierError("Le disque est plein.", f"Libérez de la place (docker system prune, par exemple). {_AGAIN}")
-    if "too many open files" in low:
-        return CahierError(
-            "Le noyau refuse d’ouvrir davantage de fichiers.",
-            "Exécutez : sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512",
-        )
-    if "port is already allocated" in low or "address already in use" in low:
-        return CahierError(f"Un port demandé par kind est déjà pris : {_telling_line(text)}", _AGAIN)
-    if "node(s) already exist" in low:
-        return CahierError("Un cluster « cahier » était en train d’être fait par une autre commande.", _AGAIN)
-    return CahierError(
-        f"kind n’a pas pu faire le cluster : {_telling_line(text)}",
-        f"Le détail est dans {folder() / 'kind.log'}. {_AGAIN}",
-    )
+def _failure(engine: Engine, text: str, journals: str) -> CahierError:
+    """What kind and the nodes said, as a message and a remedy; kept in `kind.log` as well."""
+    write_private(_log(), f"{text}\n{_JOURNALS}\n{journals}")
+    trouble = messages.failed_creation(engine.name, engine.program, text, journals)
+    kind_of_error = ImageNotPulled if trouble.image else CahierError
+    return kind_of_error(trouble.message, f"{trouble.remedy} Tout ce qu’a dit kind est dans {_log()}.")
 
 
-def _telling_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR")]
-    return (errors or lines or ["aucune explication"])[-1][:400]
+def _journals(engine: Engine) -> str:
+    """What the nodes that were begun said of themselves: their start, and their kubelet."""
+    said = []
+    with contextlib.suppress(CahierError):
+        for node in engine.nodes():
+            for asked in (("logs", "--tail", "200", node.name), ("exec", node.name, *_KUBELET_SAYS)):
+                with contextlib.suppress(CahierError):
+                    said.append(engine.run(*asked))
+    return "\n".join(said)
+
+
+def last_failure(engine: Engine) -> Trouble | None:
+    """Why the last `create` failed; None when it did not."""
+    try:
+        text, _, journals = _log().read_text(encoding="utf-8").partition(f"\n{_JOURNALS}\n")
+    except OSError:
+        return None
+    return messages.failed_creation(engine.name, engine.program, text, journals)
 
 
 # -- removing it --------------------------------------------------------------------------------------------------
@@ -372,7 +382,7 @@ def _forget() -> None:
     for path in folder().iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path not in (_lock(), folder() / "kind.log"):
+        elif path not in (_lock(), _log()):
             with contextlib.suppress(OSError):
                 path.unlink()
 
