@@ -30,7 +30,8 @@ from checks.doctor import examination, machine, tools
 from checks.doctor.lines import Answer, Diagnosis, Line, State, ask, diagnosis, json_schema, passed
 from checks.errors import CahierError
 from checks.lab import find_lab
-from checks.local_cluster.engine import Engine, Trouble, explain
+from checks.local_cluster.engine import Engine
+from checks.local_cluster.messages import Trouble, silent_engine
 from checks.stage import Person, Stage
 from tests.pretend_api import NAME, Answers, Pretender, pretend, proxy
 
@@ -508,7 +509,7 @@ def test_an_engine_that_answers_is_named_with_its_version(terminal: Terminal) ->
 
 
 def test_an_engine_matters_only_to_the_local_cluster() -> None:
-    refused = explain("docker", "permission denied while trying to connect to the docker API")
+    refused = silent_engine("docker", "permission denied while trying to connect to the docker API")
     wrong = machine.engines([refused], needed=True)
     assert wrong.status is State.FAILED
     assert "refuse votre compte" in wrong.found

@@ -17,15 +17,7 @@ from checks.local_cluster.progress import silent
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are shell scripts")
 
-DENIED = (
-    "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: "
-    'Get "http://%2Fvar%2Frun%2Fdocker.sock/v1.47/info": dial unix /var/run/docker.sock: connect: permission denied'
-)
 STOPPED = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
-NO_MACHINE = (
-    "Cannot connect to Podman. Please verify your connection to the Linux system using `podman system connection list`"
-)
-
 Install = Callable[[str, str], Path]
 
 ANSWERS = "echo 27.3.1"
@@ -77,7 +69,7 @@ def test_the_engine_that_holds_the_cluster_comes_first(install: Install) -> None
 
 def test_kind_s_own_choice_is_honoured(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     install("docker", ANSWERS)
-    install("podman", says(NO_MACHINE))
+    install("podman", says("Cannot connect to Podman."))
     monkeypatch.setenv("KIND_EXPERIMENTAL_PROVIDER", "podman")
     with pytest.raises(CahierError) as caught:
         engine.choose(silent)
@@ -94,25 +86,16 @@ def test_a_forced_engine_that_is_absent_is_said(install: Install, monkeypatch: p
 @pytest.mark.parametrize(
     ("said", "message", "remedy"),
     [
-        (DENIED, "refuse votre compte", "docker"),
-        (STOPPED, "n’est pas démarré", "Docker Desktop"),
-        ("error during connect: in the default daemon configuration on Windows", "n’est pas démarré", "Docker Desktop"),
         ("unknown flag: --format", "ne répond pas : unknown flag: --format", "Démarrez-le"),
         ("", "aucune explication", "Démarrez-le"),
     ],
 )
-def test_a_docker_that_does_not_answer_says_why(install: Install, said: str, message: str, remedy: str) -> None:
+def test_what_is_not_understood_is_shown_as_it_is(install: Install, said: str, message: str, remedy: str) -> None:
     install("docker", says(said))
     with pytest.raises(CahierError) as caught:
         engine.choose(silent)
     assert message in caught.value.message
     assert remedy in caught.value.remedy
-
-
-def test_a_client_that_exits_well_without_a_server_does_not_answer(install: Install) -> None:
-    install("docker", says(f"ERROR: {STOPPED}", 0))
-    with pytest.raises(CahierError, match="n’est pas démarré"):
-        engine.choose(silent)
 
 
 def test_a_wrong_docker_host_is_named(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +116,7 @@ def test_a_frozen_docker_is_not_waited_for(install: Install, monkeypatch: pytest
 def test_without_any_engine_one_message_says_what_to_install(install: Install) -> None:
     with pytest.raises(CahierError) as caught:
         engine.choose(silent)
-    assert "Aucun moteur de conteneurs" in caught.value.message
+    assert "Ni Docker, ni Podman, ni nerdctl ne sont installés" in caught.value.message
     assert "copie du dépôt" in caught.value.message
     assert "Installez Docker" in caught.value.remedy
 
