@@ -271,6 +271,11 @@ KIND = (
         "Passez à une distribution plus récente ; sous Windows, « wsl --update ».",
     ),
     Row(
+        r"cannot find cgroup mount destination",
+        "WSL2 a perdu ses cgroups, ce qui arrive quand ses fenêtres ont été fermées puis rouvertes.",
+        "Dans PowerShell : wsl --shutdown. Rouvrez votre terminal et Docker, puis recommencez.",
+    ),
+    Row(
         r"access a socket in a way forbidden",
         "Windows s’est réservé le port que kind demandait : {said}",
         "Dans PowerShell en administrateur : net stop winnat ; net start winnat. " + _AGAIN,
