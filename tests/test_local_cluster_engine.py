@@ -116,7 +116,7 @@ def test_a_frozen_docker_is_not_waited_for(install: Install, monkeypatch: pytest
 def test_without_any_engine_one_message_says_what_to_install(install: Install) -> None:
     with pytest.raises(CahierError) as caught:
         engine.choose(silent)
-    assert "Ni Docker, ni Podman, ni nerdctl ne sont installés" in caught.value.message
+    assert "Aucun moteur de conteneurs" in caught.value.message
     assert "copie du dépôt" in caught.value.message
     assert "Installez Docker" in caught.value.remedy
 

@@ -179,7 +179,7 @@ def _none_answers(troubles: Sequence[Trouble], private_reason: str) -> CahierErr
     if troubles:
         return CahierError(" ".join(trouble.message for trouble in troubles), troubles[0].remedy)
     return NoEngine(
-        f"{messages.NO_ENGINE} sur cette machine, et {private_reason.replace(chr(39), '’')}.",
+        f"{messages.NO_ENGINE}, et {private_reason.replace(chr(39), '’')}.",
         messages.INSTALL_ENGINE,
     )
 

@@ -24,7 +24,7 @@ INSTALL_ENGINE = (
     "Installez Docker (https://docs.docker.com/get-started/get-docker/) ou Podman, démarrez-le, "
     "puis recommencez : cahier cluster creer"
 )
-NO_ENGINE = "Ni Docker, ni Podman, ni nerdctl ne sont installés"
+NO_ENGINE = "Aucun moteur de conteneurs n’est installé sur cette machine (ni Docker, ni Podman, ni nerdctl)"
 INSTALL_KIND = (
     "Installez-le avec « go install sigs.k8s.io/kind@v0.33.0 », « brew install kind » ou "
     "« winget install Kubernetes.kind » (https://kind.sigs.k8s.io), vérifiez que son dossier est dans le PATH, "
