@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from checks.kubernetes_api import Api
 
 LABEL = "cahier-kubernetes/sonde"
-_IMAGE = "alpine/socat:1.7.4.4"  # the one that the labs use: often on the node already
+IMAGE = "alpine/socat:1.7.4.4"  # the one that the labs use: often on the node already
 _LIFE = 120  # seconds
 _START = 45.0  # seconds: an image to pull
 _CONNECT = 2  # seconds before a path counts as closed: its first packet is sent twice
@@ -139,7 +139,7 @@ def _pod(name: str, ports: Mapping[str, int], labels: Mapping[str, str]) -> dict
     containers = [
         {
             "name": f"p{port}",
-            "image": _IMAGE,
+            "image": IMAGE,
             "imagePullPolicy": "IfNotPresent",
             "args": [
                 f"TCP-LISTEN:{port},fork,reuseaddr",
@@ -204,7 +204,7 @@ def _started(api: Api, path: str) -> str:
     waiting = [(item.get("state") or {}).get("waiting") or {} for item in status.get("containerStatuses") or []]
     reasons = sorted({str(one["reason"]) for one in waiting if one.get("reason")}) or [str(status.get("phase"))]
     raise Unverifiable(
-        f"Une sonde n’a pas démarré ({', '.join(reasons)}) : son image est {_IMAGE}.",
+        f"Une sonde n’a pas démarré ({', '.join(reasons)}) : son image est {IMAGE}.",
         "Relancez la commande dans un instant ; si cela dure, ce cluster ne peut pas télécharger cette image.",
     )
 

@@ -5,11 +5,18 @@ Its links are those of the built site: the builder does not follow them, a test 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
+import yaml
+
+from checks import probes
 from checks.lab import Lab, all_labs, find_lab
+from checks.local_cluster import catalogue, messages
 from checks.render.terminal import number
 
+NODE_IMAGE = "kindest/node:v1.37.0"  # what kind 0.33.0 takes of itself
+_COMMAND_IMAGE = re.compile(r"--image=(\S+:\S+)")
 _COMPANY = {"required": "**À deux**", "optional": "**Seul**, ou à deux", "none": "**Seul**"}
 
 
@@ -69,6 +76,60 @@ def _troubles(lab: Lab) -> Iterator[str]:
             _title, _blank, *body = lesson.splitlines()
             yield from (f"    {line}".rstrip() for line in body)
             yield ""
+
+
+def images() -> str:
+    """Table of every image that a local cluster pulls, and what it is for."""
+    rows = {NODE_IMAGE: "le nœud, avec kind 0.33.0", **_lab_images()}
+    return "\n".join(["| image | pour |", "|---|---|", *(f"| `{image}` | {use} |" for image, use in rows.items())])
+
+
+def carrying() -> str:
+    """The commands that put these images into two files."""
+    pulls = [f"docker pull {image}" for image in (NODE_IMAGE, *_lab_images())]
+    saves = [f"docker save -o noeud.tar {NODE_IMAGE}", f"docker save -o tp.tar {' '.join(_lab_images())}"]
+    return "\n".join(["```bash", *pulls, *saves, "```"])
+
+
+def _lab_images() -> Mapping[str, str]:
+    """Every image of the labs' solutions and commands, of the catalogue and of the checks, and what it is for."""
+    uses: dict[str, list[str]] = {}
+    for lab in all_labs():
+        manifests = [yaml.safe_load_all(text) for text in lab.files("solution").values()]
+        named = {image for manifest in manifests for image in _images_in(list(manifest))}
+        for image in named.union(_COMMAND_IMAGE.findall(lab.page.read_text(encoding="utf-8"))):
+            uses.setdefault(image, []).append(_label(lab))
+    uses.setdefault(catalogue.IMAGE, []).append("les bases du catalogue")
+    uses.setdefault(probes.IMAGE, []).append("les vérifications")
+    return {image: ", ".join(uses[image]) for image in sorted(uses)}
+
+
+def _images_in(value: object) -> Sequence[str]:
+    if isinstance(value, list):
+        return [image for item in value for image in _images_in(item)]
+    if not isinstance(value, dict):
+        return []
+    own = [box["image"] for box in value.get("containers") or ()]
+    return own + [image for item in value.values() for image in _images_in(item)]
+
+
+def engine_messages() -> str:
+    """Every message of a cluster that cannot be made, with its remedy, as they are for Docker under Linux."""
+    named = {"engine": "Docker", "program": "docker", "said": "…", "start": "sudo systemctl start docker"}
+    named["rights"] = "Exécutez « sudo usermod -aG docker $USER », fermez votre session et rouvrez-la"
+    parts = {
+        "Le moteur ne répond pas": [(row.message, row.remedy) for row in messages.ENGINE],
+        "L’image du nœud ne vient pas": [(row.cause, row.node) for row in messages.REGISTRY],
+        "kind échoue": [(row.message, row.remedy) for row in messages.KIND],
+        "Le nœud ne démarre pas": [(row.message, row.remedy) for row in messages.NODE],
+        "Un pod n’a pas son image": [(row.cause, f"{row.pod}.") for row in messages.REGISTRY],
+    }
+    lines: list[str] = []
+    for heading, rows in parts.items():
+        lines += [f"## {heading}", "", "| ce que vous lisez | le remède |", "|---|---|"]
+        lines += [f"| {message.format(**named)} | {remedy.format(**named)} |" for message, remedy in rows]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _label(lab: Lab) -> str:
