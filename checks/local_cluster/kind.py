@@ -245,7 +245,7 @@ def _make(engine: Engine, progress: Progress, image: str | None, nodes: int) -> 
         with progress("Dernières vérifications", 2):
             ready = _wait_in_order(nodes, _READY_SECONDS)
         if not ready:
-            raise CahierError(f"Le cluster a été fait mais n’est pas prêt après {_READY_SECONDS:.0f} secondes.", _AGAIN)
+            raise _never_ready(engine)
     except BaseException:
         with contextlib.suppress(CahierError):  # the reason of the failure matters more; `supprimer` can still do it
             _remove(engine)
@@ -308,6 +308,24 @@ def _failure(engine: Engine, text: str, journals: str) -> CahierError:
     trouble = messages.failed_creation(engine.name, engine.program, text, journals)
     kind_of_error = ImageNotPulled if trouble.image else CahierError
     return kind_of_error(trouble.message, f"{trouble.remedy} Tout ce qu’a dit kind est dans {_log()}.")
+
+
+def _never_ready(engine: Engine) -> CahierError:
+    """A cluster that was made and does not become ready: what its nodes and its own pods say of it."""
+    journals = _journals(engine)
+    write_private(_log(), f"{messages.UNREADY.sign}\n{_JOURNALS}\n{journals}")
+    trouble = messages.failed_creation(engine.name, engine.program, messages.UNREADY.sign, journals)
+    return CahierError(f"{trouble.message}{_unready_pods()}", trouble.remedy)
+
+
+def _unready_pods() -> str:
+    """The cluster's own pods that do not run, in a sentence; "" where they cannot be asked for."""
+    try:
+        pods = admin_api().request("GET", "/api/v1/namespaces/kube-system/pods").get("items") or []
+    except CahierError:
+        return ""
+    unready = [pod["metadata"]["name"] for pod in pods if not _is_ready(pod)]
+    return f" Ne tournent pas : {', '.join(unready)}." if unready else ""
 
 
 def _journals(engine: Engine) -> str:

@@ -102,7 +102,7 @@ ENGINE = (
     ),
     Row(
         r"permission denied|access is denied",
-        "{engine} est installé mais refuse votre compte (accès à sa socket interdit).",
+        "{engine} est installé mais refuse votre compte.",
         "{rights}, puis recommencez.",
     ),
     Row(
@@ -151,7 +151,7 @@ ENGINE = (
 
 _NAME = "Corrigez le nom de l’image"
 _LOAD = (
-    "sur le cluster local, téléchargez l’image sur votre poste et chargez-la (kind load docker-image IMAGE --name "
+    "téléchargez l’image sur votre poste et chargez-la dans le cluster local (kind load docker-image IMAGE --name "
     f"{CLUSTER_NAME})"
 )
 _OWN_IMAGE = "désignez une image que vous avez déjà : cahier cluster creer --image IMAGE"
@@ -344,6 +344,11 @@ _NOT_STARTED = (
     "Donnez plus de mémoire au moteur (4 Gio), relevez les limites inotify (sudo sysctl "
     "fs.inotify.max_user_instances=512), redémarrez {engine}. " + _AGAIN,
 )
+UNREADY = Row(  # what we say ourselves, when kind made a cluster whose nodes or pods do not follow
+    r"never ready",
+    "Le cluster a été fait, mais n’est pas prêt.",
+    _NOT_STARTED[1],
+)
 
 
 # -- reading them -------------------------------------------------------------------------------------------------
@@ -397,7 +402,7 @@ def failed_creation(name: str, program: str, said: str, journals: str = "") -> T
     full = _found((DISK,), said)
     if refused and not full:
         return _unpulled_node_image(name, program, said)
-    row = _found(KIND, said) or (_found(NODE, journals) if journals else None)
+    row = _found(KIND, said) or _found(NODE, journals) or _found((UNREADY,), said)
     if row is not None:
         return _filled(row, name, program, said if _found((row,), said) else journals)
     silent = _found(ENGINE, said)

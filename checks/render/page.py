@@ -17,6 +17,12 @@ from checks.render.terminal import number
 
 NODE_IMAGE = "kindest/node:v1.37.0"  # what kind 0.33.0 takes of itself
 _COMMAND_IMAGE = re.compile(r"--image=(\S+:\S+)")
+_ADDRESS = re.compile(r"(https://[^\s,;»()]*[^\s,;»().:])")
+_CODE = re.compile(  # commands, files, variables and options within a sentence
+    r"((?<![\w/.:-])(?:(?:sudo|wsl|cahier cluster|docker|podman|colima|systemctl|containerd-rootless-setuptool\.sh|"
+    r"export|kind load|net st\w+)(?: [^\s,;»()]*[^\s,;»().:])+|"
+    r"(?<![\w/.:-])[~/][\w.@-]*/[\w./@-]*\w|[A-Z]+_[A-Z_]+|--image))"
+)
 _COMPANY = {"required": "**À deux**", "optional": "**Seul**, ou à deux", "none": "**Seul**"}
 
 
@@ -113,22 +119,23 @@ def _images_in(value: object) -> Sequence[str]:
     return own + [image for item in value.values() for image in _images_in(item)]
 
 
-def engine_messages() -> str:
-    """Every message of a cluster that cannot be made, with its remedy, as they are for Docker under Linux."""
+def engine_messages(table: Sequence[messages.Row]) -> str:
+    """Table of what a learner is told when the engine or kind fails, as it is for Docker under Linux."""
+    return _remedies([(row.message, row.remedy) for row in table])
+
+
+def image_messages(of_pods: bool) -> str:
+    """Table of what a learner is told when an image cannot be had, for the node or for a pod."""
+    return _remedies([(row.cause, f"{row.pod}." if of_pods else row.node) for row in messages.REGISTRY])
+
+
+def _remedies(rows: Sequence[tuple[str, str]]) -> str:
     named = {"engine": "Docker", "program": "docker", "said": "…", "start": "sudo systemctl start docker"}
     named["rights"] = "Exécutez « sudo usermod -aG docker $USER », fermez votre session et rouvrez-la"
-    parts = {
-        "Le moteur ne répond pas": [(row.message, row.remedy) for row in messages.ENGINE],
-        "L’image du nœud ne vient pas": [(row.cause, row.node) for row in messages.REGISTRY],
-        "kind échoue": [(row.message, row.remedy) for row in messages.KIND],
-        "Le nœud ne démarre pas": [(row.message, row.remedy) for row in messages.NODE],
-        "Un pod n’a pas son image": [(row.cause, f"{row.pod}.") for row in messages.REGISTRY],
-    }
-    lines: list[str] = []
-    for heading, rows in parts.items():
-        lines += [f"## {heading}", "", "| ce que vous lisez | le remède |", "|---|---|"]
-        lines += [f"| {message.format(**named)} | {remedy.format(**named)} |" for message, remedy in rows]
-        lines.append("")
+    lines = ["| ce que vous lisez | le remède |", "|---|---|"]
+    for row in rows:
+        told = [_CODE.sub(r"`\1`", _ADDRESS.sub(r"<\1>", cell.format(**named))) for cell in row]
+        lines.append("| " + " | ".join(re.sub(r"« (`[^`]*`) »", r"\1", cell) for cell in told) + " |")
     return "\n".join(lines)
 
 
