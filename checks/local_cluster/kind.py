@@ -307,7 +307,9 @@ def _failure(engine: Engine, text: str, journals: str) -> CahierError:
     write_private(_log(), f"{text}\n{_JOURNALS}\n{journals}")
     trouble = messages.failed_creation(engine.name, engine.program, text, journals)
     kind_of_error = ImageNotPulled if trouble.image else CahierError
-    return kind_of_error(trouble.message, f"{trouble.remedy} Tout ce qu’a dit kind est dans {_log()}.")
+    return kind_of_error(
+        trouble.message, f"{trouble.remedy.removesuffix('.')}. Tout ce qu’a dit kind est dans {_log()}."
+    )
 
 
 def _never_ready(engine: Engine) -> CahierError:
@@ -375,6 +377,7 @@ def delete(progress: Progress) -> bool:
         elif engines.private_unsupported() is None:
             engines.stop_private()  # what a killed start may have left
         _forget()
+        _log().unlink(missing_ok=True)
     return found
 
 

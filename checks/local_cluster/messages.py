@@ -339,15 +339,17 @@ NODE = (
         "Passez à une distribution plus récente ; sous Windows, « wsl --update » puis « wsl --shutdown ». " + _AGAIN,
     ),
 )
-_NOT_STARTED = (
-    "Le nœud n’a pas démarré : {said}",
+_MORE = (
     "Donnez plus de mémoire au moteur (4 Gio), relevez les limites inotify (sudo sysctl "
-    "fs.inotify.max_user_instances=512), redémarrez {engine}. " + _AGAIN,
+    "fs.inotify.max_user_instances=512), redémarrez {engine}. " + _AGAIN
+)
+NOT_STARTED = Row(
+    r"could not find a log line|failed to (init|join) node with kubeadm", "Le nœud n’a pas démarré : {said}", _MORE
 )
 UNREADY = Row(  # what we say ourselves, when kind made a cluster whose nodes or pods do not follow
     r"never ready",
     "Le cluster a été fait, mais n’est pas prêt.",
-    _NOT_STARTED[1],
+    _MORE,
 )
 
 
@@ -398,17 +400,12 @@ def unpulled_image(said: str) -> Refusal | None:
 
 def failed_creation(name: str, program: str, said: str, journals: str = "") -> Trouble:
     """Why kind made no cluster on the engine `name`; `journals`: the nodes' own, where they were begun."""
-    refused = re.search(r"failed to pull image|pull access denied", said)
-    full = _found((DISK,), said)
-    if refused and not full:
+    if re.search(r"failed to pull image|pull access denied", said) and not _found((DISK,), said):
         return _unpulled_node_image(name, program, said)
-    row = _found(KIND, said) or _found(NODE, journals) or _found((UNREADY,), said)
+    row = _found(KIND, said) or _found(NODE, journals) or _found((NOT_STARTED, UNREADY, *ENGINE), said)
     if row is not None:
         return _filled(row, name, program, said if _found((row,), said) else journals)
-    silent = _found(ENGINE, said)
-    if silent is not None:
-        return _filled(silent, name, program, said)
-    return _filled(Row("", *_NOT_STARTED), name, program, _telling_line(said))
+    return Trouble(f"kind n’a pas pu faire le cluster : {_telling_line(said)}", _AGAIN)
 
 
 def _unpulled_node_image(name: str, program: str, said: str) -> Trouble:
