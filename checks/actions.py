@@ -52,8 +52,8 @@ def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague:
                 )
             for file in apply_files(earlier, "solution", kubeconfig, own, colleague, database or None):
                 _console.print(f"[green]✔[/] {earlier.short_name} : {file} appliqué dans {own}")
-            database = _replay(earlier, earlier.about.solution.commands, me, colleague, database)
-        _replay(lab, lab.about.setup.commands, me, colleague, database)
+            database = _replay(earlier, earlier.about.solution.commands, me, kubeconfig, colleague, database)
+        _replay(lab, lab.about.setup.commands, me, kubeconfig, colleague, database)
     for command in lab.about.setup.colleague_commands:
         _console.print("[bold]Votre collègue doit avoir lancé :[/]")
         _console.print("  " + rename(command, lab.about.story, own, colleague, None))
@@ -75,7 +75,9 @@ def _terminal(kubeconfig: str | None, namespace: str) -> Iterator[Person]:
         yield Person(namespace, file)
 
 
-def _replay(lab: Lab, commands: Sequence[str], me: Person, colleague: str | None, database: str) -> str:
+def _replay(
+    lab: Lab, commands: Sequence[str], me: Person, kubeconfig: str | None, colleague: str | None, database: str
+) -> str:
     """Run `commands` as the learner, with the `database` that is there already; the one there is in the end, or ""."""
     for command in commands:
         text = rename(command, lab.about.story, me.namespace, colleague, database or None)
@@ -85,7 +87,11 @@ def _replay(lab: Lab, commands: Sequence[str], me: Person, colleague: str | None
             _console.print(f"[green]✔[/] la base {database} est déjà là : elle est gardée")
         else:
             _console.print(f"[dim]$[/] {text}")
-            Stage(lab, me).run([text])
+            try:
+                Stage(lab, me).run([text])
+            except CahierError:
+                _require_access(kubeconfig)
+                raise
             database = database or (lab.about.story.database if _LAUNCH in command else "")
     return database
 
@@ -141,7 +147,16 @@ def _kubectl(arguments: Sequence[str], kubeconfig: str | None, text: str, about:
         except subprocess.TimeoutExpired:
             raise CahierError("Le cluster n’a pas répondu en deux minutes.", "Vérifiez : cahier verifier tp1") from None
     if done.returncode:
+        _require_access(kubeconfig)
         raise CahierError(
             f"{about} : {done.stderr.strip()}", "Vérifiez vos droits et votre namespace : cahier verifier tp1"
         )
     return done.stdout
+
+
+def _require_access(kubeconfig: str | None) -> None:
+    """Raises AccessError, which says it better than kubectl, where the cluster is silent or does not know us."""
+    from checks.kubernetes_api import Api, Refused
+
+    with contextlib.suppress(Refused):
+        Api(kubeconfig).who_am_i()

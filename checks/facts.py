@@ -86,7 +86,8 @@ class Credentials:
     """What a kubeconfig, or a pod's ServiceAccount, says before any request is made.
 
     `kind`: token, certificate, oidc (a token that kubectl renews by itself), exec, serviceaccount (the pod's own) or
-    none. `issued` and `expires` bound the token or client certificate, None where they cannot be read.
+    none. `issued` and `expires` bound the token or client certificate, None where they cannot be read. `local_person`:
+    whom the local cluster's issuer made the token for; "" for any other credentials.
     """
 
     source: str
@@ -96,6 +97,12 @@ class Credentials:
     kind: str
     expires: datetime | None = None
     issued: datetime | None = None
+    local_person: str = ""
+
+    @property
+    def renewal_command(self) -> str:
+        """The command that gives such credentials again; "" where none of ours does."""
+        return f"cahier cluster connexion {self.local_person} | sh" if self.local_person else ""
 
 
 @dataclass(frozen=True)

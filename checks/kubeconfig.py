@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ import yaml
 
 from checks.errors import AccessError
 from checks.facts import Credentials
+from checks.local_cluster.issuer import ISSUER
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _COPY_SCRIPT = (
@@ -94,7 +96,8 @@ def read(explicit: str | None = None) -> Credentials:
         raise AccessError(f"Le contexte courant « {name} » n’est pas décrit dans la configuration.", _COPY_SCRIPT)
     cluster = _named(config["clusters"], context.get("cluster", ""), "cluster") or {}
     user = _named(config["users"], context.get("user", ""), "user") or {}
-    kind, issued, expires = _lifetime(user)
+    kind, token = _kind(user)
+    issued, expires = _validity(_claims(token)) if token else _certificate_validity(user)
     return Credentials(
         source=os.pathsep.join(str(path) for path in files if path.is_file()),
         context=name,
@@ -103,6 +106,7 @@ def read(explicit: str | None = None) -> Credentials:
         kind=kind,
         expires=expires,
         issued=issued,
+        local_person=_local_person(_claims(token)),
     )
 
 
@@ -121,7 +125,7 @@ def context_namespace(environment: Mapping[str, str], explicit: str | None, cont
 
 
 def _service_account() -> Credentials:
-    issued, expires = _token_validity((SERVICE_ACCOUNT / "token").read_text())
+    issued, expires = _validity(_claims((SERVICE_ACCOUNT / "token").read_text()))
     return Credentials(
         source=str(SERVICE_ACCOUNT),
         context="",
@@ -140,51 +144,65 @@ def _named(entries: Sequence[Mapping[str, Any]], name: str, part: str) -> dict[s
     return None
 
 
-_Validity = tuple[datetime | None, datetime | None]
-
-
-def _lifetime(user: Mapping[str, Any]) -> tuple[str, datetime | None, datetime | None]:
-    """Kind of the credentials, when they were issued and when they end."""
+def _kind(user: Mapping[str, Any]) -> tuple[str, str]:
+    """Kind of the credentials, and their token, "" without."""
     provider = (user.get("auth-provider") or {}).get("config") or {}
     token = user.get("token") or provider.get("id-token")
     if not token and user.get("tokenFile"):
         path = Path(user["tokenFile"])
         token = path.read_text() if path.is_file() else None
     if token:
-        kind = "oidc" if provider.get("refresh-token") and not user.get("token") else "token"
-        return kind, *_token_validity(str(token))
-    data = user.get("client-certificate-data")
-    if data or user.get("client-certificate"):
-        try:
-            pem = base64.b64decode(data) if data else Path(user["client-certificate"]).read_bytes()
-        except (binascii.Error, OSError):
-            pem = b""  # the client library tells what is wrong with it
-        return "certificate", *_certificate_validity(pem)
-    return ("exec" if user.get("exec") else "none"), None, None
+        return "oidc" if provider.get("refresh-token") and not user.get("token") else "token", str(token)
+    if user.get("client-certificate-data") or user.get("client-certificate"):
+        return "certificate", ""
+    return ("exec" if user.get("exec") else "none"), ""
 
 
-def _token_validity(token: str) -> _Validity:
-    """`iat` and `exp` of a JSON Web Token (RFC 7519), None for an opaque one."""
+_Validity = tuple[datetime | None, datetime | None]
+
+
+def _claims(token: str) -> Mapping[str, Any]:
+    """What a JSON Web Token (RFC 7519) says; nothing for an opaque one."""
     parts = token.strip().split(".")
     if len(parts) != 3:
-        return None, None
+        return {}
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (binascii.Error, ValueError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _validity(claims: Mapping[str, Any]) -> _Validity:
+    """When a token was issued, and when it ends."""
+    return _moment(claims.get("iat")), _moment(claims.get("exp"))
+
+
+def _moment(seconds: object) -> datetime | None:
+    if not isinstance(seconds, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _local_person(claims: Mapping[str, Any]) -> str:
+    """Whom the local cluster's issuer made a token for: a name that a command may be given."""
+    name = str(claims.get("preferred_username", ""))
+    return name if claims.get("iss") == ISSUER and re.fullmatch(r"[a-z0-9-]+", name) else ""
+
+
+def _certificate_validity(user: Mapping[str, Any]) -> _Validity:
+    """When the client certificate was issued, and when it ends."""
+    data, file = user.get("client-certificate-data"), user.get("client-certificate")
+    if not data and not file:
         return None, None
-    return _moment(claims, "iat"), _moment(claims, "exp")
-
-
-def _moment(claims: object, name: str) -> datetime | None:
-    seconds = claims.get(name) if isinstance(claims, dict) else None
-    return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int | float) else None
-
-
-def _certificate_validity(pem: bytes) -> _Validity:
     from cryptography import x509
 
     try:
+        pem = base64.b64decode(data) if data else Path(str(file)).read_bytes()
         certificate = x509.load_pem_x509_certificate(pem)
-    except ValueError:
+    except (ValueError, OSError):  # the client library tells what is wrong with it
         return None, None
     return certificate.not_valid_before_utc, certificate.not_valid_after_utc

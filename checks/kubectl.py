@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -35,6 +37,22 @@ def forwarding(program: Path, kubeconfig: str, namespace: str, pod: str, port: i
         finally:
             process.kill()
             process.wait()
+
+
+def renew(configuration: str, context: str) -> None:
+    """Have kubectl renew the credentials of a context, where it can: it keeps the new ones in `configuration`."""
+    program = shutil.which("kubectl")
+    if program is None:
+        return
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            [program, "--context", context, "get", "--raw", "/version"],
+            env={**os.environ, "KUBECONFIG": configuration},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
 
 
 def _local_port(process: subprocess.Popen[bytes], log: Path) -> int:

@@ -22,6 +22,7 @@ from urllib.request import getproxies
 import urllib3
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
+from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger  # type: ignore[attr-defined]
 from kubernetes.stream.ws_client import portforward_call, websocket_call
 from websocket import WebSocketException, setdefaulttimeout
 
@@ -36,7 +37,7 @@ from checks.facts import (
     Machine,
     Pod,
 )
-from checks.kubectl import forwarding
+from checks.kubectl import forwarding, renew
 from checks.local_cluster.places import LEARNERS, people_folder
 from checks.objects import Served
 from checks.probes import Probe, enforces_policies, probe
@@ -98,6 +99,22 @@ class Refused(AccessError):
         self.status = status
 
 
+def _current(kubeconfig_path: str | None) -> Credentials:
+    """What the configuration says, once kubectl has renewed a token that it renews by itself."""
+    found = kubeconfig.read(kubeconfig_path)
+    if found.kind == "oidc" and found.expires is not None and found.expires <= datetime.now(UTC):
+        renew(found.source, found.context)
+        found = kubeconfig.read(kubeconfig_path)
+    return found
+
+
+class _Loader(KubeConfigLoader):  # type: ignore[misc]
+    """The library's own, but for a token that is near its end: it would renew it without keeping it."""
+
+    def _refresh_oidc(self, provider: object) -> None:
+        pass
+
+
 class Api:
     """Requests to one API server with one identity: JSON in, JSON out, French errors."""
 
@@ -106,19 +123,16 @@ class Api:
     ) -> None:
         """`seconds` bounds each request; None: five to connect, twenty between two parts of the answer."""
         self._without_secrets = without_secrets  # a request about one is then a mistake of ours, never sent
-        self.credentials: Credentials = kubeconfig.read(kubeconfig_path)
+        self.credentials: Credentials = _current(kubeconfig_path)
         self._timeout: float | tuple[float, float] = seconds or _TIMEOUT
         settings: Any = client.Configuration()
         try:
             if self.credentials.kind == "serviceaccount":
                 config.load_incluster_config(client_configuration=settings)
             else:
-                config.load_kube_config(
-                    config_file=self.credentials.source,
-                    context=self.credentials.context,  # of several files, the library would take the last one's
-                    client_configuration=settings,
-                    persist_config=False,
-                )
+                # Of several files, the library would take the last one's context.
+                merged = KubeConfigMerger(self.credentials.source).config
+                _Loader(merged, active_context=self.credentials.context).load_and_set(settings)
         except (config.ConfigException, TypeError, ValueError, OSError) as error:
             raise AccessError(f"La configuration Kubernetes est inutilisable : {error}", RENEW) from error
         settings.retries = False
@@ -208,6 +222,14 @@ class Api:
         """The decoded answer. Raises Refused (403, 404, 409, 422) and AccessError."""
         return cast(dict[str, Any], json.loads(self._send(method, path, body, query, accept, content_type) or "{}"))
 
+    def apply(self, path: str, item: Mapping[str, Any]) -> None:
+        """Make the object of this path, or bring it to this content (server-side apply); no change is no write.
+
+        Raises as `request`.
+        """
+        query = {"fieldManager": "cahier", "force": "true"}
+        self.request("PATCH", path, item, query=query, content_type="application/apply-patch+yaml")
+
     def text(self, path: str, query: Mapping[str, str] | None = None) -> str:
         """The answer as text (logs). Raises as `request`."""
         return self._send("GET", path, None, query, "*/*", "application/json").decode("utf-8", "replace")
@@ -277,10 +299,7 @@ class Api:
         except (ValueError, AttributeError):
             said = data.decode("utf-8", "replace")[:200]
         if status == 401:
-            return ClusterLost(
-                "Le cluster ne reconnaît plus votre identité (Unauthorized) : votre jeton a expiré ou a été révoqué.",
-                RENEW,
-            )
+            return self._unauthorized()
         if status == 403 and 'User "system:anonymous"' in said:
             return ClusterLost(
                 "Votre configuration ne donne aucune identité : le cluster vous traite en inconnu (system:anonymous).",
@@ -298,6 +317,25 @@ class Api:
                 403,
             )
         return Refused(f"Le cluster a répondu {status} : {said}", "", status)
+
+    def _unauthorized(self) -> ClusterLost:
+        """The error for credentials that the API server does not accept: it never says why."""
+        credentials, now = self.credentials, datetime.now(UTC)
+        what = "certificat" if credentials.kind == "certificate" else "jeton"
+        end = f"{credentials.expires.astimezone():%d/%m/%Y à %H:%M}" if credentials.expires else ""
+        if credentials.expires is None:
+            reason = f"votre {what} a expiré ou a été révoqué"
+        elif credentials.expires <= now:
+            reason = f"votre {what} a expiré le {end}"
+        else:
+            reason = (
+                f"votre {what} devrait valoir jusqu’au {end}, mais il est abîmé, révoqué, ou fait pour un autre "
+                "cluster, ou l’heure de votre poste est fausse"
+            )
+        remedy = RENEW
+        if credentials.renewal_command:
+            remedy = f"Copiez de nouveau le script et exécutez-le : {credentials.renewal_command}"
+        return ClusterLost(f"Le cluster ne reconnaît plus votre identité (Unauthorized) : {reason}.", remedy)
 
     def everywhere(self, kind: str) -> Iterator[dict[str, Any]]:
         """Objects of `kind` of all namespaces, page by page (Secret, Namespace: metadata only). Raises as `request`."""

@@ -28,7 +28,7 @@ from cluster import (
 )
 from cluster.problems import EngineProblem
 
-__all__ = ["Engine", "EngineProblem", "Progress", "running", "start", "stop", "unsupported"]
+__all__ = ["Engine", "EngineProblem", "Progress", "node_image_key", "running", "start", "stop", "unsupported"]
 
 
 class Progress(Protocol):
@@ -75,6 +75,11 @@ def running() -> Engine | None:
     """The engine if it is up: a few milliseconds."""
     mark = _read_ready_mark()
     return None if mark is None or not engine.is_up() else _described(mark)
+
+
+def node_image_key(image: str) -> str:
+    """What an image of a node is made from, as the files are now; "" for one that is not made here."""
+    return node_image.key() if image == paths.NODE_IMAGE else ""
 
 
 def start(progress: Progress) -> Engine:

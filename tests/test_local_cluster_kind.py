@@ -120,6 +120,39 @@ def test_configuration_carries_the_engine_s_networking() -> None:
     assert config["networking"] == networking
 
 
+def test_configuration_has_the_api_server_accept_the_issuer_s_tokens() -> None:
+    config = yaml.safe_load(kind.configuration(Engine("docker", "docker", {}), 1))
+    patch = yaml.safe_load(config["kubeadmConfigPatches"][1])
+    assert "apiVersion" not in patch  # kind then brings it to the form of each Kubernetes
+    assert patch["kind"] == "ClusterConfiguration"
+    options = patch["apiServer"]["extraArgs"]
+    assert (options["oidc-username-prefix"], options["oidc-groups-prefix"]) == ("oidc-", "oidc-")
+    assert options["oidc-issuer-url"].startswith("https://localhost:6443/")
+
+
+def test_a_cluster_made_otherwise_is_told(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not kind.is_outdated()
+    kind.create(silent)
+    assert not kind.is_outdated()
+    monkeypatch.setattr(kind, "MAX_PODS", 110)
+    assert kind.is_outdated()
+
+
+def test_a_cluster_that_nobody_remembers_may_have_been_made_otherwise(fake: Fake) -> None:
+    fake.container("cahier-control-plane")
+    kind.create(silent)
+    assert kind.is_outdated()
+
+
+def test_a_node_image_of_the_private_engine_made_anew_is_told(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "before"
+    monkeypatch.setattr(engines, "node_image_key", lambda engine, image: key)
+    kind.create(silent)
+    assert not kind.is_outdated()
+    key = "after"
+    assert kind.is_outdated()
+
+
 def test_create_makes_shows_and_writes_down(fake: Fake) -> None:
     shown: list[str] = []
 

@@ -18,6 +18,13 @@ app = typer.Typer(
 )
 
 
+_OUTDATED = (
+    "Ce cluster n’a pas été fait comme cette version de cahier le ferait : il sert encore, mais quelque chose peut y "
+    "manquer.\n"
+    "Pour le refaire (tout son contenu est perdu) : cahier cluster supprimer, puis cahier cluster creer"
+)
+
+
 @app.command("creer", cls=Command)
 def create(
     image: Annotated[
@@ -33,15 +40,20 @@ def create(
     ] = None,
 ) -> None:
     """Créer le cluster et ses habitants, ou réparer ce qui manque. Sans effet si tout est là."""
-    from checks.local_cluster import kind, people
+    from checks.local_cluster import issuer, kind, people
     from checks.local_cluster.progress import TerminalProgress
 
     progress = TerminalProgress()
     kind.create(progress, image, nodes)
     with progress("Habitants (alice, bob, chloe, prof)", 2):
-        people.ensure_people(kind.admin_api())
+        api = kind.admin_api()
+        people.ensure_people(api)
+        if issuer.is_expected(api):
+            issuer.ensure(api, progress)
     typer.echo("Le petit SSPCloud est prêt. Vous êtes alice si vous exécutez :")
     typer.echo("  export KUBECONFIG=$(cahier cluster kubeconfig alice)")
+    if kind.is_outdated():
+        typer.echo(_OUTDATED, err=True)
 
 
 @app.command("etat", cls=Command)
@@ -61,6 +73,8 @@ def show() -> None:
     }
     for title, value in lines.items():
         typer.echo(f"{title:<14} {value}")
+    if kind.is_outdated():
+        typer.echo(_OUTDATED, err=True)
 
 
 @app.command("kubeconfig", cls=Command)
@@ -71,6 +85,25 @@ def print_kubeconfig(
     from checks.local_cluster import people
 
     typer.echo(str(people.usable_kubeconfig(who)))
+
+
+@app.command("connexion", cls=Command)
+def print_connection(
+    who: Annotated[str, typer.Argument(metavar="QUI", help="alice, bob, chloe ou prof.")],
+    lifetime: Annotated[str, typer.Option("--duree", metavar="DURÉE", help="Durée du jeton (30s, 10m, 1h).")] = "1h",
+) -> None:
+    """Donner le script de « Connexion à Kubernetes » d’un habitant, avec un jeton qui expire.
+
+    C’est celui que le SSPCloud affiche dans « Mon compte ». Exécutez-le : cahier cluster connexion alice | sh
+    """
+    from datetime import timedelta
+
+    from checks.cli.verify import parse_duration
+    from checks.local_cluster.connection import connection_script
+    from checks.local_cluster.progress import TerminalProgress
+
+    seconds = parse_duration(lifetime, "--duree")
+    typer.echo(connection_script(who, timedelta(seconds=seconds), TerminalProgress()), nl=False)
 
 
 @app.command("supprimer", cls=Command)

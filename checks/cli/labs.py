@@ -180,6 +180,9 @@ def hint(
         verdict, _findings = run(lab, cluster, refresh=cluster.refresh, seconds=0)
     console = Console(highlight=False)
     failed = next((result for result in verdict.checks if result.status is Status.FAILED), None)
+    if failed is None and verdict.status is Status.ERROR:
+        trouble = next(result for result in verdict.checks if result.status is Status.ERROR)
+        raise CahierError(trouble.finding, trouble.fix)
     if failed is None:
         console.print("Je ne vois pas d’erreur : lancez la vérification complète.")
         console.print(f"[bold]cahier verifier {lab.short_name}[/]")

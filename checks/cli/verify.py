@@ -183,10 +183,10 @@ def place(cluster: LiveCluster) -> str:
     return f"{cluster.credentials.server} {cluster.namespace}"
 
 
-def parse_duration(text: str) -> float:
-    """Seconds of `30s`, `2m`, `500ms` or `30`. Raises UsageError."""
-    found = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(ms|s|m|min)?", text.strip())
+def parse_duration(text: str, option: str = "--delai") -> float:
+    """Seconds of `30s`, `2m`, `1h`, `500ms` or `30`, the value of `option`. Raises UsageError."""
+    found = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(ms|s|m|min|h)?", text.strip())
     if found is None:
-        raise UsageError(f"« {text} » n’est pas une durée.", "Écrivez par exemple --delai 30s ou --delai 2m")
-    unit = {"ms": 0.001, "s": 1, "m": 60, "min": 60, None: 1}[found[2]]
+        raise UsageError(f"« {text} » n’est pas une durée.", f"Écrivez par exemple {option} 30s ou {option} 2m")
+    unit = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, None: 1}[found[2]]
     return float(found[1].replace(",", ".")) * unit

@@ -126,12 +126,21 @@ def ending_credentials(credentials: Credentials, now: datetime) -> Diagnostic | 
         finding = f"Votre {what} a expiré le {credentials.expires.astimezone():%d/%m/%Y à %H:%M}."
     else:
         finding = f"Il reste {_minutes(left)} à votre {what} : il expire à {credentials.expires.astimezone():%H:%M}."
+    how = "Copiez de nouveau le script et exécutez-le :"
+    if not credentials.renewal_command:
+        how = f"{COPY_SCRIPT} Sur le petit SSPCloud local : cahier cluster creer"
     return Diagnostic(
         finding=finding,
         cause="Passé cette heure, le cluster répond « Unauthorized » à chaque commande, et aucun tunnel ne s’ouvre.",
-        fix=f"Renouvelez-le avant de continuer. {COPY_SCRIPT} Sur le petit SSPCloud local : cahier cluster creer",
+        fix=f"Renouvelez-le avant de continuer. {how}",
+        commands=(credentials.renewal_command,) if credentials.renewal_command else (),
         look=("kubectl config view --minify",),
     )
+
+
+def have_ended(credentials: Credentials, now: datetime) -> bool:
+    """Whether the credentials say that their end is past."""
+    return credentials.expires is not None and credentials.kind not in RENEWED and credentials.expires <= now
 
 
 def _minutes(left: timedelta) -> str:

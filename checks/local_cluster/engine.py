@@ -227,6 +227,15 @@ def stop_private() -> None:
         raise CahierError(problem.message, problem.remedy) from problem
 
 
+def node_image_key(engine: str, image: str) -> str:
+    """What the private engine makes its node image from, in a few letters; "" for an image that is not its own."""
+    module = _private_module()
+    if module is None or engine != PRIVATE:
+        return ""
+    key: str = module.node_image_key(image)
+    return key
+
+
 def _private(described: Any) -> Engine:
     return Engine(
         PRIVATE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -12,7 +13,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +22,11 @@ import yaml
 
 from checks.errors import AccessError, CahierError, UsageError
 from checks.local_cluster import engine as engines
-from checks.local_cluster import messages
+from checks.local_cluster import issuer, messages
 from checks.local_cluster.engine import Engine
 from checks.local_cluster.messages import Trouble
-from checks.local_cluster.places import CLUSTER_NAME, admin_kubeconfig, folder, private_folder, write_private
-from checks.local_cluster.progress import Progress
+from checks.local_cluster.places import CLUSTER_NAME, admin_kubeconfig, folder, lock, private_folder, write_private
+from checks.local_cluster.progress import Progress, waiting
 from checks.lock import in_turn
 
 if TYPE_CHECKING:
@@ -61,6 +61,9 @@ class Record(msgspec.Struct):
     image: str = ""
     complete: bool = False
     created: str = ""
+    recipe: str = ""
+    image_key: str = ""
+    """What its configuration and its image were made from; "" when unknown, or not ours."""
 
 
 class State(msgspec.Struct):
@@ -84,7 +87,7 @@ def create(progress: Progress, image: str | None = None, nodes: int | None = Non
     `image` and `nodes` None: as it is, or as is usual. Raises CahierError.
     """
     private_folder(folder())
-    with _ended_by_signals(), in_turn(_lock(), _waiting(progress)):
+    with _ended_by_signals(), in_turn(lock(), waiting(progress)):
         record = _load()
         if record and record.complete and _in_order(record.nodes):
             _require_same(record, image, nodes)
@@ -93,14 +96,6 @@ def create(progress: Progress, image: str | None = None, nodes: int | None = Non
         if not _repaired(engine, record, progress, image, nodes):
             _make_somewhere(engine, progress, image, nodes or 1)
     return admin_kubeconfig()
-
-
-def _lock() -> Path:
-    return folder() / "lock"
-
-
-def _waiting(progress: Progress) -> AbstractContextManager[None]:
-    return progress("Une autre commande « cahier cluster » est en cours : attente", 60)
 
 
 def _log() -> Path:
@@ -212,17 +207,33 @@ def configuration(engine: Engine, nodes: int) -> str:
         "maxPods": MAX_PODS,
         "failCgroupV1": False,  # kind still takes machines with cgroup v1, the kubelet no longer does unless told
     }
+    # Without version, so that kind adapts it to each Kubernetes' own.
+    control_plane = {"kind": "ClusterConfiguration", "apiServer": {"extraArgs": dict(issuer.api_server_options())}}
     roles = ["control-plane"] + ["worker"] * (nodes - 1)
     content: dict[str, Any] = {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "name": CLUSTER_NAME,
         "nodes": [{"role": role} for role in roles],
-        "kubeadmConfigPatches": [yaml.safe_dump(kubelet)],
+        "kubeadmConfigPatches": [yaml.safe_dump(kubelet), yaml.safe_dump(control_plane)],
     }
     if engine.networking:
         content["networking"] = dict(engine.networking)
     return yaml.safe_dump(content, sort_keys=False)
+
+
+def is_outdated() -> bool:
+    """Whether the cluster that runs was made otherwise than this version would make it, or nobody knows how."""
+    record = _load()
+    if record is None:
+        return False
+    image = engines.node_image_key(record.engine, record.image)
+    return record.recipe != _recipe(record.nodes) or (image != "" and record.image_key != image)
+
+
+def _recipe(nodes: int) -> str:
+    """kind's configuration in a few letters, wherever the engine is."""
+    return hashlib.sha256(configuration(Engine("", "", {}), nodes).encode()).hexdigest()[:16]
 
 
 def _make_somewhere(engine: Engine, progress: Progress, image: str | None, nodes: int) -> None:
@@ -253,6 +264,8 @@ def _make(engine: Engine, progress: Progress, image: str | None, nodes: int) -> 
     record.image = image or used
     record.complete = True
     record.created = datetime.now(UTC).isoformat()
+    record.recipe = _recipe(nodes)
+    record.image_key = engines.node_image_key(engine.name, record.image)
     _save(record)
 
 
@@ -356,7 +369,7 @@ def last_failure(engine: Engine) -> Trouble | None:
 def delete(progress: Progress) -> bool:
     """Remove the cluster, its kubeconfigs and the private engine; whether there was anything. Raises CahierError."""
     private_folder(folder())
-    with in_turn(_lock(), _waiting(progress)):
+    with in_turn(lock(), waiting(progress)):
         record = _load()
         found = record is not None or admin_kubeconfig().exists()
         answering = engines.answering()
@@ -403,7 +416,7 @@ def _forget() -> None:
     for path in folder().iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path not in (_lock(), _log()):
+        elif path not in (lock(), _log()):
             with contextlib.suppress(OSError):
                 path.unlink()
 

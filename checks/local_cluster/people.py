@@ -55,6 +55,11 @@ def namespace_of(name: str) -> str:
     return f"user-{name}"
 
 
+def working_namespace(name: str) -> str:
+    """Where a person's kubectl works."""
+    return "default" if name == TEACHER else namespace_of(name)
+
+
 def user_of(name: str) -> str:
     """The user whom RBAC knows."""
     return f"oidc-{name}"
@@ -96,7 +101,7 @@ def create_person(api: Api, admin: Path, name: str) -> Path:
     namespace = namespace_of(name)
     _wait_until_not_terminating(api, namespace)
     for path, item in _objects(name):
-        _apply(api, path, item)
+        api.apply(path, item)
     file = _ensure_kubeconfig(api, admin, name, namespace)
     account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
     _wait(lambda: _get(api, account) is not None, f"Le namespace {namespace} n’est pas prêt.")
@@ -113,9 +118,9 @@ def create_teacher(api: Api, admin: Path) -> Path:
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": TEACHER_ROLE},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user_of(TEACHER)}],
     }
-    _apply(api, f"{_RBAC}/clusterroles/{TEACHER_ROLE}", role)
-    _apply(api, f"{_RBAC}/clusterrolebindings/{TEACHER_ROLE}", binding)
-    return _ensure_kubeconfig(api, admin, TEACHER, "default")
+    api.apply(f"{_RBAC}/clusterroles/{TEACHER_ROLE}", role)
+    api.apply(f"{_RBAC}/clusterrolebindings/{TEACHER_ROLE}", binding)
+    return _ensure_kubeconfig(api, admin, TEACHER, working_namespace(TEACHER))
 
 
 def remove_person(api: Api, name: str) -> None:
@@ -183,12 +188,6 @@ def _objects(name: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
         (f"{_RBAC}/namespaces/{namespace}/rolebindings/{OWNER_BINDING}", binding),
         (f"/api/v1/namespaces/{namespace}/resourcequotas/onyxia-quota", quota),
     ]
-
-
-def _apply(api: Api, path: str, item: Mapping[str, Any]) -> None:
-    """Server-side apply: makes the object or brings it to this content; no change is no write."""
-    query = {"fieldManager": "cahier", "force": "true"}
-    api.request("PATCH", path, item, query=query, content_type="application/apply-patch+yaml")
 
 
 def _get(api: Api, path: str) -> dict[str, Any] | None:

@@ -28,6 +28,11 @@ def people_folder() -> Path:
     return folder() / "people"
 
 
+def lock() -> Path:
+    """Held by the one command that makes or removes something of the cluster."""
+    return folder() / "lock"
+
+
 def private_folder(path: Path) -> Path:
     """`path`, made when missing, closed to others."""
     path.mkdir(parents=True, exist_ok=True, mode=0o700)

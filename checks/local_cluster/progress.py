@@ -28,6 +28,11 @@ def silent(step: str, estimate_seconds: float, /) -> Iterator[None]:
     yield
 
 
+def waiting(progress: Progress) -> AbstractContextManager[None]:
+    """The step of a command that waits for another one to let go of the cluster."""
+    return progress("Une autre commande « cahier cluster » est en cours : attente", 60)
+
+
 class TerminalProgress:
     """A `Progress` for a person: nested steps are shown one at a time."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from checks.diagnosis.access import ending_credentials, insufficient_rights, unsuited_kubectl
+from checks.diagnosis.access import ending_credentials, have_ended, insufficient_rights, unsuited_kubectl
 from checks.diagnosis.identity import COPY_SCRIPT, foreign_namespace, shared_namespace
 from checks.errors import Unverifiable
 from checks.facts import Cluster
@@ -89,6 +89,11 @@ def vos_identifiants_ne_vont_pas_expirer(cluster: Cluster) -> Diagnostic | None:
 
     La fin est lue dans le jeton ou le certificat : il doit en rester dix minutes, ou le cinquième de sa durée si elle
     est courte. Un jeton opaque n’annonce rien, et le cluster vient de l’accepter ; ce qui se renouvelle tout seul
-    (exec, jeton de rafraîchissement, ServiceAccount du pod) convient toujours.
+    (exec, jeton de rafraîchissement, ServiceAccount du pod) convient toujours. Un jeton déjà expiré n’est pas une
+    faute : il se renouvelle.
     """
-    return ending_credentials(cluster.credentials, datetime.now(UTC))
+    credentials, now = cluster.credentials, datetime.now(UTC)
+    diagnostic = ending_credentials(credentials, now)
+    if diagnostic is not None and have_ended(credentials, now):
+        raise Unverifiable(diagnostic.finding, " ".join((diagnostic.fix, *diagnostic.commands)))
+    return diagnostic

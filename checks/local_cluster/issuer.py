@@ -1,0 +1,212 @@
+"""The issuer of the local cluster: it signs the tokens of « Connexion à Kubernetes », and the API server accepts them.
+
+The API server asks an issuer, by HTTPS, who it is and which key it signs with (OpenID Connect Discovery). The address
+of this one is the API server's own, which leads to a pod with these two documents: the cluster's certificate is the
+only one that is needed, and nothing of the machine is mounted into the nodes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from checks.errors import CahierError
+from checks.local_cluster.places import folder, lock, write_private
+from checks.local_cluster.progress import Progress, waiting
+from checks.lock import in_turn
+
+if TYPE_CHECKING:
+    from joserfc.jwk import RSAKey
+
+    from checks.kubernetes_api import Api
+
+_NAMESPACE = "cahier-connexion"
+_NAME = "emetteur"
+_PORT = 8000
+_KEYS = "keys"
+ISSUER = f"https://localhost:6443/api/v1/namespaces/{_NAMESPACE}/services/{_NAME}/proxy"
+"""Address of the issuer, as the API server reaches it: kind has it listen on this port of its own node."""
+
+_AUDIENCE = "kubernetes"
+_PREFIX = "oidc-"
+_IMAGE = "python:3.11-slim-bookworm"  # the one that the labs use
+_NOBODY = 65534
+_ALGORITHM = "RS256"  # the platform's, and the one that the API server expects when nothing is said
+_TRIAL = timedelta(minutes=5)
+_READY_SECONDS = 180.0  # an image to pull, then the API server looks every ten seconds
+_POLL_SECONDS = 0.5
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
+def api_server_options() -> Mapping[str, str]:
+    """Options of kube-apiserver that make it accept the issuer's tokens, with the platform's prefix."""
+    return {
+        "oidc-issuer-url": ISSUER,
+        "oidc-client-id": _AUDIENCE,
+        "oidc-ca-file": "/etc/kubernetes/pki/ca.crt",  # the cluster's own authority
+        "oidc-username-claim": "preferred_username",
+        "oidc-username-prefix": _PREFIX,
+        "oidc-groups-claim": "groups",
+        "oidc-groups-prefix": _PREFIX,
+    }
+
+
+def is_expected(api: Api) -> bool:
+    """Whether the API server runs with these options: a cluster of an older version does not."""
+    query = {"labelSelector": "component=kube-apiserver"}
+    servers = api.request("GET", "/api/v1/namespaces/kube-system/pods", query=query).get("items") or []
+    option = f"--oidc-issuer-url={ISSUER}"
+    return any(option in (container.get("command") or []) for pod in servers for container in pod["spec"]["containers"])
+
+
+def ensure(api: Api, progress: Progress) -> None:
+    """Publish the issuer, or what is missing of it, as the cluster's administrator. Raises CahierError."""
+    with in_turn(lock(), waiting(progress)):  # two commands would each make a key
+        if not _key_file().is_file():
+            _make_key()
+    for path, item in _objects(_key()):
+        api.apply(path, item)
+
+
+def token(person: str, lifetime: timedelta, groups: Sequence[str] = (), issued: datetime | None = None) -> str:
+    """A signed token for `person`, a user of the cluster under `oidc-PERSON` with the groups `oidc-GROUP`.
+
+    `issued` None: now. The issuer must have been published once.
+    """
+    from joserfc import jwt
+
+    key = _key()
+    begins = issued or datetime.now(UTC)
+    claims = {
+        "iss": ISSUER,
+        "aud": _AUDIENCE,
+        "sub": person,
+        "preferred_username": person,
+        "groups": list(groups),
+        "iat": int(begins.timestamp()),
+        "exp": int((begins + lifetime).timestamp()),
+    }
+    return jwt.encode({"alg": _ALGORITHM, "kid": key.kid}, claims, key)
+
+
+def wait_until_accepted(api: Api, progress: Progress) -> None:
+    """Return once the API server accepts the issuer's tokens. Raises CahierError when that takes too long."""
+    if _accepts(api):
+        return
+    deadline = time.monotonic() + _READY_SECONDS
+    with progress("L’API du cluster apprend à reconnaître les jetons", 15):
+        while not _accepts(api):
+            if time.monotonic() > deadline:
+                raise CahierError(
+                    f"L’API du cluster n’accepte toujours pas les jetons ({_state(api)}).",
+                    f"Le pod qui les fait connaître a besoin de l’image {_IMAGE}, que le cluster télécharge. "
+                    "Recommencez dans un moment.",
+                )
+            time.sleep(_POLL_SECONDS)
+
+
+def _accepts(api: Api) -> bool:
+    review = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenReview",
+        "spec": {"token": token("essai", _TRIAL)},
+    }
+    answer = api.request("POST", "/apis/authentication.k8s.io/v1/tokenreviews", review)
+    return bool(answer["status"].get("authenticated"))
+
+
+def _state(api: Api) -> str:
+    """How the issuer's pod is, in a few words."""
+    query = {"labelSelector": f"app={_NAME}"}
+    pods = api.request("GET", f"/api/v1/namespaces/{_NAMESPACE}/pods", query=query).get("items") or []
+    for pod in pods:
+        for status in pod.get("status", {}).get("containerStatuses") or []:
+            waiting = (status.get("state") or {}).get("waiting") or {}
+            if waiting:
+                return f"pod {pod['metadata']['name']} : {waiting.get('reason')}"
+    return f"{len(pods)} pod dans {_NAMESPACE}"
+
+
+# -- key ----------------------------------------------------------------------------------------------------------
+
+
+def _make_key() -> None:
+    from joserfc.jwk import RSAKey
+
+    made = RSAKey.generate_key(2048, {"use": "sig", "alg": _ALGORITHM}, auto_kid=True)
+    write_private(_key_file(), json.dumps(made.as_dict(private=True)))
+
+
+def _key() -> RSAKey:
+    """The private key that signs; it goes with the cluster's other files."""
+    from joserfc.jwk import RSAKey
+
+    return RSAKey.import_key(json.loads(_key_file().read_text(encoding="utf-8")))
+
+
+def _key_file() -> Path:
+    return folder() / "issuer.json"
+
+
+# -- objects ------------------------------------------------------------------------------------------------------
+
+
+def _objects(key: RSAKey) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Path and content of what publishes the issuer."""
+    from joserfc.jwk import KeySet
+
+    discovery = {
+        "issuer": ISSUER,
+        "jwks_uri": f"{ISSUER}/{_KEYS}",
+        "id_token_signing_alg_values_supported": [_ALGORITHM],
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+    }
+    documents = {"discovery": json.dumps(discovery), _KEYS: json.dumps(KeySet([key]).as_dict(private=False))}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": _NAME}
+    # The API server asks as anybody: these documents, and nothing else, are for everybody.
+    rule = {"apiGroups": [""], "resources": ["services/proxy"], "resourceNames": [_NAME], "verbs": ["get"]}
+    anybody = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:unauthenticated"}
+    space = f"namespaces/{_NAMESPACE}"
+    rbac = "rbac.authorization.k8s.io/v1"
+    yield f"/api/v1/{space}", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _NAMESPACE}}
+    yield f"/api/v1/{space}/configmaps/{_NAME}", _item("v1", "ConfigMap", data=documents)
+    yield f"/apis/apps/v1/{space}/deployments/{_NAME}", _item("apps/v1", "Deployment", spec=_deployment(key.kid or ""))
+    service = {"selector": {"app": _NAME}, "ports": [{"port": 80, "targetPort": _PORT}]}
+    yield f"/api/v1/{space}/services/{_NAME}", _item("v1", "Service", spec=service)
+    yield f"{_RBAC}/{space}/roles/{_NAME}", _item(rbac, "Role", rules=[rule])
+    yield f"{_RBAC}/{space}/rolebindings/{_NAME}", _item(rbac, "RoleBinding", roleRef=role, subjects=[anybody])
+
+
+def _item(version: str, kind: str, **content: object) -> dict[str, Any]:
+    metadata = {"name": _NAME, "namespace": _NAMESPACE}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
+
+
+def _deployment(key_name: str) -> dict[str, Any]:
+    paths = [{"key": "discovery", "path": ".well-known/openid-configuration"}, {"key": _KEYS, "path": _KEYS}]
+    container = {
+        "name": "documents",
+        "image": _IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-m", "http.server", str(_PORT), "--directory", "/documents"],
+        "readinessProbe": {"httpGet": {"path": f"/{_KEYS}", "port": _PORT}, "periodSeconds": 2, "timeoutSeconds": 5},
+        "resources": {"requests": {"cpu": "5m", "memory": "24Mi"}, "limits": {"cpu": "500m", "memory": "64Mi"}},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [{"name": "documents", "mountPath": "/documents", "readOnly": True}],
+    }
+    pod = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": _NOBODY, "runAsGroup": _NOBODY},
+        "containers": [container],
+        "volumes": [{"name": "documents", "configMap": {"name": _NAME, "items": paths}}],
+    }
+    # A new key is a new pod: a file of a running one would follow a minute later.
+    labels = {"metadata": {"labels": {"app": _NAME}, "annotations": {"cahier/key": key_name}}}
+    return {"replicas": 1, "selector": {"matchLabels": {"app": _NAME}}, "template": {**labels, "spec": pod}}
