@@ -23,7 +23,6 @@ _RIGHT = (  # what Grammalecte takes for a mistake, and why it is none
     "gn_adverbe_juste",  # « deux règles justes »
     "conj_que_où_comment_verbe_sujet_sing",  # « se lisent une image, un quota, une sonde »
     "imp_verbe_groupe",  # a table’s heading: « convient quand »
-    "conf_start_nom_ppas",  # a heading: « cahier lister »
 )
 
 

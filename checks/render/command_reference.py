@@ -25,7 +25,7 @@ def _commands(command: object, path: tuple[str, ...]) -> Iterator[tuple[str, ...
 
 def _part(path: tuple[str, ...]) -> Iterator[str]:
     page = CliRunner().invoke(app, [*path, "--help"], prog_name="cahier", env=_TERMINAL).output
-    yield f"## {' '.join(('cahier', *path))}"
+    yield f"## `{' '.join(('cahier', *path))}`"
     yield ""
     yield "```text"
     yield from (line.rstrip() for line in page.strip().splitlines())

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_FAILURE = re.compile(r"^(?:Error|error|no$|curl: \()|✘", re.MULTILINE)
+_FAILURE = re.compile(r"^(?:Error|error|no$|curl: \(| *! )|✘", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Command:
 
     @property
     def may_fail(self) -> bool:
-        """Whether the page shows a failure: a refusal is part of its lesson."""
+        """Whether the page shows a failure, or what cannot be verified: a refusal is part of its lesson."""
         return _FAILURE.search(self.expected) is not None
 
     @property
