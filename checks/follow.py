@@ -1,11 +1,14 @@
-"""Tells when something changed: in the learner's namespace (a watch, not a poll) or on the local port."""
+"""Tells when something changed: in the learner's namespace (a watch, not a poll), on the local port, or in kubectl's
+configuration."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from checks.errors import CahierError
@@ -20,10 +23,15 @@ _LOCAL_PAUSE = 0.4  # seconds between two looks at the local port: nothing on th
 _RECONNECT = 1.0  # seconds before a lost watch is opened again
 
 
-def changes(cluster: LiveCluster, lab: Lab) -> Iterator[None]:
-    """Yield each time something changed, for ever; a lost connection is opened again."""
+def changes(cluster: LiveCluster, lab: Lab) -> Iterator[bool]:
+    """Yield each time something changed, for ever: whether it is kubectl's configuration, which others must then read.
+
+    A lost connection is opened again.
+    """
     changed = threading.Event()
     stop = threading.Event()
+    files = [Path(part) for part in cluster.credentials.source.split(os.pathsep)]
+    written = _written(files)
     for kind in _WATCHED:
         threading.Thread(target=_watch, args=(cluster, kind, changed, stop), daemon=True).start()
     if lab.about.port is not None:
@@ -31,13 +39,23 @@ def changes(cluster: LiveCluster, lab: Lab) -> Iterator[None]:
         threading.Thread(target=_local, args=(cluster, port, changed, stop), daemon=True).start()
     try:
         while True:
-            while not changed.wait(0.2):  # short waits keep Ctrl-C prompt on every system
+            # Short waits keep Ctrl-C prompt on every system.
+            while not changed.wait(0.2) and _written(files) == written:
                 pass
             time.sleep(_GATHER)
             changed.clear()
-            yield
+            before, written = written, _written(files)
+            yield written != before
     finally:
         stop.set()
+
+
+def _written(files: Sequence[Path]) -> Sequence[int]:
+    """When each file was last written; nothing where one is being replaced at this very moment."""
+    try:
+        return [file.stat().st_mtime_ns for file in files if file.is_file()]
+    except OSError:
+        return []
 
 
 def _watch(cluster: LiveCluster, kind: str, changed: threading.Event, stop: threading.Event) -> None:

@@ -96,14 +96,12 @@ def print_connection(
 
     C’est celui que le SSPCloud affiche dans « Mon compte ». Exécutez-le : cahier cluster connexion alice | sh
     """
-    from datetime import timedelta
-
     from checks.cli.verify import parse_duration
     from checks.local_cluster.connection import connection_script
     from checks.local_cluster.progress import TerminalProgress
 
     seconds = parse_duration(lifetime, "--duree")
-    typer.echo(connection_script(who, timedelta(seconds=seconds), TerminalProgress()), nl=False)
+    typer.echo(connection_script(who, seconds, TerminalProgress()), nl=False)
 
 
 @app.command("supprimer", cls=Command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from checks.cli.french import Command
 from checks.cli.options import Colleague, ColleagueUser, Kubeconfig, LabName, Namespace, Port, connect
-from checks.errors import CahierError, UsageError
+from checks.errors import AccessError, CahierError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,14 +85,17 @@ def verify(
     console = Console(highlight=False)
     receipt = not without_receipt
     verdict = check_once(console, lab, cluster, seconds, with_help=with_help, as_json=as_json, receipt=receipt)
-    if follow and verdict.exit_code:
+    while follow and verdict.exit_code:
         from checks.follow import changes
 
-        for _change in changes(cluster, lab):
+        for other_access in changes(cluster, lab):
             console.rule(style="dim")
             cluster.refresh()
+            if other_access:
+                with contextlib.suppress(AccessError):  # half-written: what comes next will tell
+                    cluster = connect(kubeconfig, namespace, colleague, colleague_user, port)
             verdict = check_once(console, lab, cluster, seconds, with_help=with_help, receipt=receipt)
-            if not verdict.exit_code:
+            if other_access or not verdict.exit_code:
                 break
     raise typer.Exit(verdict.exit_code)
 

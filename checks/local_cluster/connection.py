@@ -9,12 +9,11 @@ from checks.errors import CahierError, UsageError
 from checks.local_cluster import issuer, people
 from checks.local_cluster.progress import Progress
 
-LONGEST = timedelta(days=7)
-"""As long as the people's certificates."""
+_LONGEST = timedelta(days=7)  # as the people's certificates
 
 
-def connection_script(name: str, lifetime: timedelta, progress: Progress) -> str:
-    """The script that makes kubectl be `name` for `lifetime`. Raises UsageError and CahierError."""
+def connection_script(name: str, seconds: float, progress: Progress) -> str:
+    """The script that makes kubectl be `name` for so many seconds. Raises UsageError and CahierError."""
     from checks.kubernetes_api import Api
 
     if name == people.ADMIN:
@@ -22,10 +21,10 @@ def connection_script(name: str, lifetime: timedelta, progress: Progress) -> str
             f"« {name} » administre le cluster, et n’est personne du SSPCloud : il n’a pas de jeton.",
             f"Pour lui : export KUBECONFIG=$(cahier cluster kubeconfig {name})",
         )
-    if not timedelta(seconds=1) <= lifetime <= LONGEST:
+    if not 1 <= seconds <= _LONGEST.total_seconds():
         raise UsageError(
             "Un jeton ne peut pas durer aussi peu, ou aussi longtemps.",
-            f"De 1 seconde à {LONGEST.days} jours, par exemple : --duree 1h",
+            f"De 1 seconde à {_LONGEST.days} jours, par exemple : --duree 1h",
         )
     people.usable_kubeconfig(name)
     api = Api(str(people.kubeconfig_path(people.ADMIN)))
@@ -37,9 +36,8 @@ def connection_script(name: str, lifetime: timedelta, progress: Progress) -> str
         )
     issuer.ensure(api, progress)
     issuer.wait_until_accepted(api, progress)
-    return render(
-        api.credentials.server, people.user_of(name), people.working_namespace(name), issuer.token(name, lifetime)
-    )
+    token = issuer.token(name, timedelta(seconds=seconds))
+    return render(api.credentials.server, people.user_of(name), people.working_namespace(name), token)
 
 
 def render(server: str, user: str, namespace: str, token: str) -> str:

@@ -104,7 +104,8 @@ def wait_until_accepted(api: Api, progress: Progress) -> None:
                 raise CahierError(
                     f"L’API du cluster n’accepte toujours pas les jetons ({_state(api)}).",
                     f"Le pod qui les fait connaître a besoin de l’image {_IMAGE}, que le cluster télécharge. "
-                    "Recommencez dans un moment.",
+                    f"Recommencez dans un moment, ou regardez ce pod : kubectl describe pods -n {_NAMESPACE} "
+                    "--kubeconfig $(cahier cluster kubeconfig admin)",
                 )
             time.sleep(_POLL_SECONDS)
 
