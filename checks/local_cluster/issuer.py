@@ -126,9 +126,9 @@ def _state(api: Api) -> str:
     pods = api.request("GET", f"/api/v1/namespaces/{_NAMESPACE}/pods", query=query).get("items") or []
     for pod in pods:
         for status in pod.get("status", {}).get("containerStatuses") or []:
-            waiting = (status.get("state") or {}).get("waiting") or {}
-            if waiting:
-                return f"pod {pod['metadata']['name']} : {waiting.get('reason')}"
+            held = (status.get("state") or {}).get("waiting")
+            if held:
+                return f"pod {pod['metadata']['name']} : {held.get('reason')}"
     return f"{len(pods)} pod dans {_NAMESPACE}"
 
 
