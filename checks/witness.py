@@ -12,6 +12,7 @@ from typing import Any
 from checks.diagnosis.objects import controller
 from checks.errors import AccessError, CahierError, ClusterLost, UsageError
 from checks.exchange.http import NotHttp, get
+from checks.exchange.postgres import refusal
 from checks.facts import Pod
 from checks.kubernetes_api import LiveCluster
 from checks.lab import Lab
@@ -193,10 +194,7 @@ def _say_http(connection: socket, word: str) -> None:
 
 def _say_postgresql(connection: socket, word: str) -> None:
     """Ask to enter as somebody who does not exist: PostgreSQL's log names whom it has refused."""
-    from pg8000 import native  # slow to load, needed here only
-
-    with contextlib.suppress(native.DatabaseError, native.InterfaceError):
-        native.Connection(f"cahier-{word}", sock=connection, database="postgres", password=word).close()
+    refusal(connection, f"cahier-{word}", word, "postgres")
 
 
 _SPEAK = {"http": _say_http, "postgresql": _say_postgresql}

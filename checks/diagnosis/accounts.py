@@ -15,6 +15,7 @@ from checks.diagnosis.databases import PORT, platform_values
 from checks.diagnosis.doors import base
 from checks.diagnosis.team import TEAM
 from checks.errors import Unverifiable
+from checks.exchange.postgres import refusal
 from checks.facts import Cluster, ForwardRefused, Pod
 
 
@@ -145,20 +146,13 @@ def opened_by(cluster: Cluster, word: str) -> Sequence[Role]:
 
 def _session_opens(cluster: Cluster, role: Role, password: str) -> bool:
     """Whether the server opens a session for the role with this password: really tried. Raises Unverifiable."""
-    from pg8000 import native  # slow to load, needed here only
-
     database = next(iter(role.databases), "postgres")
     try:
         with cluster.forward(base(cluster)[1].name, PORT) as connection:
-            session = native.Connection(role.name, sock=connection, database=database, password=password)
-            session.run("select 1")
-            session.close()
-    except native.DatabaseError as error:
-        code = error.args[0].get("C", "") if error.args and isinstance(error.args[0], dict) else ""
-        return code in ("3D000", "42501")  # the password was right; that database is closed to it
-    except (native.InterfaceError, ForwardRefused, OSError) as cut:
+            code, _ = refusal(connection, role.name, password, database)
+    except (ForwardRefused, OSError) as cut:
         raise Unverifiable(f"La base n’a pas répondu jusqu’au bout : {cut}.", "Relancez la commande.") from None
-    return True
+    return code in ("", "3D000", "42501")  # the last two: the password was right; that database is closed to it
 
 
 def flaw(cluster: Cluster, role: Role) -> tuple[str, Sequence[str]] | None:

@@ -1,4 +1,4 @@
-"""The opening of PostgreSQL's protocol: is it PostgreSQL, and which server is it, without any password.
+"""The opening of PostgreSQL's protocol: is it PostgreSQL, which server is it, and does it open a session.
 
 https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from dataclasses import dataclass
-from socket import socket
+from socket import SHUT_RDWR, socket
 
 _PROTOCOL_3 = 196608
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
@@ -64,6 +64,29 @@ def identify(connection: socket) -> PostgresServer:
         return PostgresServer(None, _error_text(payload))
     fields = dict(part.split("=", 1) for part in payload[4:].decode().split(","))
     return PostgresServer(fields.get("s"))
+
+
+def refusal(connection: socket, user: str, password: str, database: str) -> tuple[str, str]:
+    """PostgreSQL's error code and message, both "" when the session opens. Raises OSError when it is cut."""
+    from pg8000 import native  # slow to load, needed here only
+
+    class Session(native.Connection):  # type: ignore[misc]
+        def close(self) -> None:
+            """Hang up without a goodbye. A server that has refused us is gone already: what is written to it then
+            resets the connection, for which a kubectl of 1.37 ends the learner's whole tunnel."""
+            with contextlib.suppress(OSError):
+                connection.shutdown(SHUT_RDWR)
+
+    try:
+        session = Session(user, sock=connection, database=database, password=password)
+        session.run("select 1")
+        session.close()
+    except native.DatabaseError as error:
+        said = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+        return str(said.get("C", "?")), str(said.get("M", error))
+    except native.InterfaceError as error:
+        raise OSError(str(error)) from None
+    return "", ""
 
 
 def _message(connection: socket) -> tuple[bytes, bytes]:
