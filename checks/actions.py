@@ -21,10 +21,16 @@ _console = Console(highlight=False, soft_wrap=True)
 
 
 def apply_files(
-    lab: Lab, state: str, kubeconfig: str | None, namespace: str, colleague: str | None, database: str | None
+    lab: Lab,
+    state: str,
+    kubeconfig: str | None,
+    namespace: str,
+    colleague: str | None,
+    database: str | None,
+    colleague_user: str | None = None,
 ) -> Sequence[str]:
     """Apply the YAML files of a state of the lab; their names. Raises CahierError."""
-    files = _renamed(lab, state, namespace, colleague, database)
+    files = _renamed(lab, state, namespace, colleague, database, colleague_user)
     for name, text in files.items():
         _kubectl(["apply", "-n", namespace, "-f", "-"], kubeconfig, text, name)
     return list(files)
@@ -119,16 +125,24 @@ def clean(labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *,
 def _named_objects(lab: Lab, namespace: str) -> set[tuple[str, str]]:
     found = set()
     for state in ("depart", "solution"):
-        for text in _renamed(lab, state, namespace, None, None).values():
+        for text in _renamed(lab, state, namespace).values():
             for document in yaml.safe_load_all(text):
                 if isinstance(document, dict) and document.get("kind") and document.get("metadata"):
                     found.add((str(document["kind"]).lower(), str(document["metadata"]["name"])))
     return found
 
 
-def _renamed(lab: Lab, state: str, namespace: str, colleague: str | None, database: str | None) -> Mapping[str, str]:
+def _renamed(
+    lab: Lab,
+    state: str,
+    namespace: str,
+    colleague: str | None = None,
+    database: str | None = None,
+    colleague_user: str | None = None,
+) -> Mapping[str, str]:
     return {
-        name: rename(text, lab.about.story, namespace, colleague, database) for name, text in lab.files(state).items()
+        name: rename(text, lab.about.story, namespace, colleague, database, colleague_user)
+        for name, text in lab.files(state).items()
     }
 
 

@@ -48,12 +48,14 @@ class Stage:
     colleague: Person | None = None
     local_port: int | None = None
     database: str | None = None
+    colleague_user: str | None = None
     on_command: Callable[[str, str], None] = lambda who, command: None
     _open: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def translate(self, text: str) -> str:
         """The lab's text with its story's names replaced by the real ones."""
-        return rename(text, self.lab.about.story, self.learner.namespace, self._colleague_namespace, self.database)
+        story, own, colleague = self.lab.about.story, self.learner.namespace, self._colleague_namespace
+        return rename(text, story, own, colleague, self.database, self.colleague_user)
 
     @property
     def _colleague_namespace(self) -> str | None:
@@ -94,20 +96,40 @@ class Stage:
         self._open.clear()
 
 
-def rename(text: str, story: Story, namespace: str, colleague: str | None, database: str | None) -> str:
-    """`text` with the story's namespaces, users and release replaced; all at once, so that names may cross."""
+def rename(
+    text: str,
+    story: Story,
+    namespace: str,
+    colleague: str | None,
+    database: str | None,
+    colleague_user: str | None = None,
+) -> str:
+    """`text` with the story's namespaces, users and release replaced; all at once, so that names may cross.
+
+    `colleague_user` None: the user whose namespace `colleague` is on the platform.
+    """
     names = {story.namespace: namespace}
     if colleague:
         names[story.colleague] = colleague
-    if database:
-        names[story.database] = database
     names |= {
         old.replace("user-", "oidc-", 1): new.replace("user-", "oidc-", 1)
         for old, new in names.items()
         if old.startswith("user-")
     }
+    if colleague_user:
+        names[story.colleague.replace("user-", "oidc-", 1)] = colleague_user
+    if database:
+        names |= _release_names(story.database, database)
     pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     return re.sub(rf"(?<![\w-])({pattern})(?![\w])", lambda found: names[found[1]], text)
+
+
+def _release_names(old: str, new: str) -> Mapping[str, str]:
+    """What is called after a release of the catalogue. The older chart, whose releases are `postgresql-NNNNNN`, names
+    and labels its objects otherwise."""
+    if not re.fullmatch(r"postgresql-\d+", new):
+        return {old: new}
+    return {old: new, f"{old}-rw": new, f"{old}-1": f"{new}-0", "cnpg.io/cluster": "app.kubernetes.io/instance"}
 
 
 def end(process: subprocess.Popen[str]) -> None:

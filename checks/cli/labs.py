@@ -205,6 +205,7 @@ def solution(
     name: LabName,
     namespace: Namespace = None,
     colleague: Colleague = None,
+    colleague_user: ColleagueUser = None,
     database: Annotated[
         str | None,
         typer.Option("--base", metavar="NOM", help="Nom de la base du catalogue, si ce n’est pas celui du TP."),
@@ -230,16 +231,19 @@ def solution(
         if apply:
             raise
         own = lab.about.story.namespace
+
+    def named(text: str) -> str:
+        return rename(text, lab.about.story, own, colleague, database, colleague_user)
+
     console = Console(highlight=False)
     for file, text in lab.files("solution").items():
         console.print(f"[bold]{file}[/]")
-        renamed = rename(text, lab.about.story, own, colleague, database)
-        console.print(Syntax(renamed, "yaml", background_color="default"))
+        console.print(Syntax(named(text), "yaml", background_color="default"))
     if lab.about.solution.commands:
         console.print("[bold]Puis, dans un terminal :[/]")
     for command in lab.about.solution.commands:
-        console.print("  " + rename(command, lab.about.story, own, colleague, database), soft_wrap=True)
+        console.print("  " + named(command), soft_wrap=True)
     if apply:
         from checks.cli.play import apply_solution
 
-        apply_solution(lab, kubeconfig, own, colleague, database)
+        apply_solution(lab, kubeconfig, own, colleague, database, colleague_user)

@@ -21,14 +21,19 @@ def register(app: typer.Typer) -> None:
 
 
 def apply_solution(
-    lab: Lab, kubeconfig: str | None, namespace: str, colleague: str | None, database: str | None
+    lab: Lab,
+    kubeconfig: str | None,
+    namespace: str,
+    colleague: str | None,
+    database: str | None,
+    colleague_user: str | None,
 ) -> None:
     """Apply the solution's files in `namespace`, with the learner's own access."""
     from rich.console import Console
 
     from checks.actions import apply_files
 
-    for file in apply_files(lab, "solution", kubeconfig, namespace, colleague, database):
+    for file in apply_files(lab, "solution", kubeconfig, namespace, colleague, database, colleague_user):
         Console(highlight=False).print(f"[green]✔[/] {file} appliqué dans {namespace}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from checks.errors import CahierError
 from checks.facts import Cluster, Container, Pod
 from checks.local_cluster.messages import unpulled_image
 from checks.verdict import Diagnostic
@@ -49,6 +50,24 @@ def not_ready(cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...] = 
         look=look,
         transient=True,
     )
+
+
+def never_admitted(cluster: Cluster) -> str:
+    """Why a bare pod may never have come to be: a sentence, where a quota of the namespace refuses those that do not
+    say what they want; "" elsewhere. `kubectl apply` had said so, nothing in the cluster does."""
+    try:
+        quotas = cluster.objects("ResourceQuota")
+    except CahierError:  # not ours to read: only a hint is lost
+        return ""
+    for raw in quotas:
+        hard = raw["spec"].get("hard") or {}
+        counted = [name for name in sorted(hard) if name.rpartition(".")[2] in ("cpu", "memory")]
+        if counted:
+            return (
+                f" Le quota « {raw['metadata']['name']} » de ce namespace compte {', '.join(counted)} : il refuse tout "
+                "pod dont un conteneur ne le dit pas (« failed quota: … must specify »)."
+            )
+    return ""
 
 
 def _said(cluster: Cluster, pod: Pod, reason: str) -> str:

@@ -75,24 +75,36 @@ _GRANT = re.compile(
 )
 
 
-def people(cluster: Cluster) -> Iterator[Person]:
-    """Everybody of whom it is asked: anybody at all, the colleague, and whoever a RoleBinding names."""
-    yield Person(_STRANGER, "N’importe quel utilisateur du cluster", tuple(_EVERYBODY))
-    known = {cluster.user, *_EVERYBODY, f"system:serviceaccounts:{cluster.namespace}"}
-    if cluster.has_colleague:
-        colleague = cluster.colleague.user
-        known.add(colleague)
-        yield Person(colleague, f"Votre collègue ({colleague})")
-    bindings = cluster.objects("RoleBinding")
-    owners = [
+def owners(cluster: Cluster) -> Sequence[tuple[str, str]]:
+    """Kind and name of those to whom the platform gave the namespace: one person, or those of a project."""
+    return [
         (subject["kind"], subject["name"])
-        for binding in bindings
+        for binding in cluster.objects("RoleBinding")
         if binding["metadata"]["name"] == OWNER_BINDING
         for subject in binding.get("subjects") or ()
     ]
-    if ("User", cluster.user) not in owners:  # a ServiceAccount of ours, or a group's namespace
-        known |= {name for _, name in owners}
-    for binding in bindings:
+
+
+def is_project(cluster: Cluster) -> bool:
+    """Whether the namespace is several people's: a personal one has a single owner, whoever else was added to it."""
+    return not cluster.namespace.startswith("user-")
+
+
+def people(cluster: Cluster) -> Iterator[Person]:
+    """Everybody of whom it is asked: anybody at all, the colleague, and whoever a RoleBinding names.
+
+    Never those who own the namespace: of a project, all its people.
+    """
+    yield Person(_STRANGER, "N’importe quel utilisateur du cluster", tuple(_EVERYBODY))
+    known = {cluster.user, *_EVERYBODY, f"system:serviceaccounts:{cluster.namespace}"}
+    named_owners = owners(cluster)
+    if is_project(cluster) or ("User", cluster.user) not in named_owners:  # the second: a ServiceAccount of ours
+        known |= {name for _, name in named_owners}
+    if cluster.has_colleague and cluster.colleague.user not in known:
+        colleague = cluster.colleague.user
+        known.add(colleague)
+        yield Person(colleague, f"Votre collègue ({colleague})")
+    for binding in cluster.objects("RoleBinding"):
         for subject in binding.get("subjects") or ():
             kind, name = subject["kind"], subject["name"]
             said = f"L’utilisateur {name}"

@@ -10,12 +10,14 @@ from typing import Any
 
 from checks.diagnosis import objects
 from checks.diagnosis.rights import Person, people
+from checks.errors import Unverifiable, UsageError
 from checks.facts import Cluster
 
 TEAM = "equipe"
 """Name of the ConfigMap that declares it."""
 KEY = "membres"
-"""Key of the ConfigMap under which the members' namespaces are written."""
+"""Key of the ConfigMap under which the members' namespaces are written; `NAMESPACE=USER` where the user cannot be
+inferred."""
 
 
 def declaration(cluster: Cluster) -> Mapping[str, Any] | None:
@@ -23,18 +25,30 @@ def declaration(cluster: Cluster) -> Mapping[str, Any] | None:
     return objects.named(cluster, "ConfigMap", TEAM)
 
 
-def members(cluster: Cluster) -> Sequence[str]:
-    """The words of the declaration, the owner's own namespace left out."""
+def _written(cluster: Cluster) -> Mapping[str, str]:
+    """The words of the declaration, the owner's own namespace left out, with the user written after each, or ""."""
     data = (declaration(cluster) or {}).get("data") or {}
-    words = re.split(r"[\s,;]+", str(data.get(KEY, "")))
-    return list(dict.fromkeys(word for word in words if word not in ("", "-", cluster.namespace)))
+    words = [word.partition("=") for word in re.split(r"[\s,;]+", str(data.get(KEY, "")))]
+    return {word: user for word, _, user in words if word not in ("", "-", cluster.namespace)}
+
+
+def members(cluster: Cluster) -> Sequence[str]:
+    """The namespaces, or what is written in their place, that the declaration names, without the owner's own."""
+    return list(_written(cluster))
 
 
 def user_of(cluster: Cluster, namespace: str) -> str:
-    """The user whom RBAC knows for a member."""
+    """The user whom RBAC knows for a member. Raises Unverifiable where nothing tells."""
     if cluster.has_colleague and namespace == cluster.colleague.namespace:
         return cluster.colleague.user
-    return cluster.user_of(namespace)
+    try:
+        return _written(cluster).get(namespace) or cluster.user_of(namespace)
+    except UsageError as unknown:
+        raise Unverifiable(
+            unknown.message,
+            f"Écrivez-le dans la ConfigMap « {TEAM} », clé « {KEY} » : {namespace}=UTILISATEUR (cette personne le lit "
+            "avec « kubectl auth whoami »)",
+        ) from None
 
 
 def _people_at_hand(cluster: Cluster) -> Sequence[str]:
@@ -88,7 +102,8 @@ def declared(cluster: Cluster) -> Sequence[str]:
     names = _right_names(cluster)
     if len(names) < 2:
         return ()
-    words = " ".join(names)
+    users = _written(cluster)
+    words = " ".join(f"{name}={users[name]}" if users.get(name) else name for name in names)
     if declaration(cluster) is None:
         return (f"kubectl create configmap {TEAM} -n {cluster.namespace} --from-literal={KEY}='{words}'",)
     patch = json.dumps({"data": {KEY: words}})

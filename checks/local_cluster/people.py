@@ -223,7 +223,7 @@ def _wait(done: Callable[[], bool], message: str) -> None:
 def _ensure_kubeconfig(api: Api, admin: Path, name: str, namespace: str) -> Path:
     file, cluster = kubeconfig_path(name), _read_cluster(admin)
     if not _is_current(file, cluster):
-        key, certificate = _certified(api, name)
+        key, certificate = certified(api, user_of(name))
         write_private(file, render(name, namespace, cluster.server, cluster.authority, certificate, key))
     return file
 
@@ -266,17 +266,17 @@ def render(name: str, namespace: str, server: str, authority: str, certificate: 
     return yaml.safe_dump(content, sort_keys=False)
 
 
-def _certified(api: Api, name: str) -> tuple[str, str]:
-    """A new key and the certificate that the cluster signs for it, both PEM in base64."""
+def certified(api: Api, user: str, groups: Sequence[str] = ()) -> tuple[str, str]:
+    """A new key and the certificate that the cluster signs for this user, both PEM in base64. Raises CahierError."""
     key = ec.generate_private_key(ec.SECP256R1())
-    request = _signing_request(f"cahier-{name}-{secrets.token_hex(4)}", user_of(name), key)
+    request = _signing_request(f"cahier-{secrets.token_hex(8)}", user, groups, key)
     path = f"{_CERTIFICATES}/{request['metadata']['name']}"
     made = api.request("POST", _CERTIFICATES, request)
     try:
         approved = {"type": "Approved", "status": "True", "reason": "CahierCluster", "message": "cahier cluster creer"}
         made["status"] = {"conditions": [approved]}
         api.request("PUT", f"{path}/approval", made)
-        _wait(lambda: _issued(api, path) != "", f"Le certificat de {name} n’a pas été signé.")
+        _wait(lambda: _issued(api, path) != "", f"Le certificat de {user} n’a pas été signé.")
         certificate = _issued(api, path)
     finally:
         with contextlib.suppress(AccessError):
@@ -285,8 +285,10 @@ def _certified(api: Api, name: str) -> tuple[str, str]:
     return base64.b64encode(pem).decode(), certificate
 
 
-def _signing_request(name: str, user: str, key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, user)])
+def _signing_request(name: str, user: str, groups: Sequence[str], key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
+    """Kubernetes reads the user in the common name, and the groups in the organizations."""
+    names = [(NameOID.ORGANIZATION_NAME, group) for group in groups] + [(NameOID.COMMON_NAME, user)]
+    subject = x509.Name([x509.NameAttribute(kind, value) for kind, value in names])
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     pem = request.public_bytes(serialization.Encoding.PEM)
     return {

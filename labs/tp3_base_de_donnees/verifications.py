@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from socket import socket
 
 from checks.diagnosis.databases import (
     PORT,
@@ -20,7 +19,7 @@ from checks.diagnosis.rights import only_the_owner, opening_verbs
 from checks.diagnosis.services import no_service_leads
 from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens, reaches
 from checks.errors import Unverifiable
-from checks.exchange.postgres import NotPostgres, identify
+from checks.exchange.postgres import NotPostgres, identify, refusal
 from checks.facts import Cluster, ForwardRefused, Pod
 from checks.verdict import Diagnostic
 from checks.verification import verification
@@ -199,7 +198,7 @@ def le_compte_du_secret_ouvre_une_session(cluster: Cluster) -> Diagnostic | None
         try:
             with cluster.machine.connect(cluster.local_port(PORT)) as connection:
                 connection.settimeout(8)
-                code, message = _refusal(connection, user, password, candidate)
+                code, message = refusal(connection, user, password, candidate)
         except OSError as cut:
             raise Unverifiable(f"Le tunnel a été coupé : {cut}.", "Rouvrez-le, puis recommencez.") from None
         if code not in _OTHER_DATABASE:
@@ -240,22 +239,6 @@ def _account(values: Mapping[str, str], pod: Pod) -> tuple[str, str]:
     return user, values.get("password") or values.get("postgres-password") or ""
 
 
-def _refusal(connection: socket, user: str, password: str, database: str) -> tuple[str, str]:
-    """PostgreSQL's error code and message, both "" when the session opens. Raises OSError when it is cut."""
-    from pg8000 import native  # slow to load, needed here only
-
-    try:
-        session = native.Connection(user, sock=connection, database=database, password=password)
-        session.run("select 1")
-        session.close()
-    except native.DatabaseError as error:
-        said = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
-        return str(said.get("C", "?")), str(said.get("M", error))
-    except native.InterfaceError as error:
-        raise OSError(str(error)) from None
-    return "", ""
-
-
 def _aligned(cluster: Cluster, name: str, pod: Pod, user: str) -> str:
     """The command that gives the role the Secret's password, without showing it."""
     sql = f'ALTER ROLE "{user}"' + " PASSWORD $mdp${{.data.password | base64decode}}$mdp$;"
@@ -292,7 +275,8 @@ def _pods_of(cluster: Cluster) -> Sequence[str]:
 def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Diagnostic | None:
     """Personne d’autre que vous ne peut ouvrir un tunnel vers la base.
 
-    Demandé au cluster pour un inconnu, pour votre collègue et pour toute personne que vos RoleBindings nomment.
+    Demandé au cluster pour un inconnu, pour votre collègue et pour toute personne que vos RoleBindings nomment. Le
+    namespace d’un projet appartient à tous ses membres : « vous », ce sont eux.
     """
     return only_the_owner(
         cluster,

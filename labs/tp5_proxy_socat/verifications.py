@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from checks.diagnosis.databases import server_in
-from checks.diagnosis.pods import not_ready
+from checks.diagnosis.pods import never_admitted, not_ready
 from checks.diagnosis.relays import Stranger, Target, listening_ports, misplaced, refuses, stranger, targets, unanswered
 from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens
 from checks.errors import Unverifiable
@@ -50,7 +50,8 @@ def le_proxy_existe(cluster: Cluster) -> Diagnostic | None:
     seen = f" Le pod {others[0]} utilise bien socat, mais porte un autre nom." if others else ""
     return Diagnostic(
         finding=f"Aucun pod « {PROXY} » dans le namespace {cluster.namespace}.{seen}",
-        cause="Le manifeste n’a pas été appliqué, ou l’a été dans un autre namespace ou sous un autre nom.",
+        cause="Le manifeste n’a pas été appliqué, ou l’a été dans un autre namespace ou sous un autre nom."
+        + never_admitted(cluster),
         fix="Appliquez votre manifeste : kubectl apply -f proxy.yaml",
         commands=again(cluster),
         look=(f"kubectl get pods -n {cluster.namespace}",),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from checks.diagnosis.databases import PORT, no_database, not_serving, ready_pods, server_in
 from checks.diagnosis.objects import named
-from checks.diagnosis.rights import Person, only_the_owner, opening_verbs, people
+from checks.diagnosis.rights import Person, is_project, only_the_owner, opening_verbs, owners, people
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, identify
 from checks.facts import OWNER_BINDING, Cluster, ForwardRefused, Pod
@@ -47,9 +48,12 @@ def again(cluster: Cluster) -> tuple[str, ...]:
     """The common remedy: the solution's role and binding, for the base that is there. A binding's role cannot be
     changed, hence the deletion."""
     release, _ = ready_pods(cluster)[0]
+    colleague = cluster.colleague
+    usual = f"oidc-{colleague.namespace.removeprefix('user-')}"
+    named_so = "" if colleague.user == usual else f"--utilisateur-collegue {shlex.quote(colleague.user)} "
     return (
         f"kubectl delete rolebinding {ROLE} -n {cluster.namespace} --ignore-not-found",
-        f"cahier solution tp6 --namespace {cluster.namespace} --collegue {cluster.colleague.namespace} "
+        f"cahier solution tp6 --namespace {cluster.namespace} --collegue {colleague.namespace} {named_so}"
         f"--base {release.release} --appliquer",
     )
 
@@ -59,8 +63,10 @@ def votre_collegue_peut_ouvrir_le_tunnel(cluster: Cluster) -> Diagnostic | None:
     """Votre collègue a le droit d’ouvrir un tunnel vers la base.
 
     Demandé au cluster : lire le pod (get sur pods), puis créer le tunnel (create sur pods/portforward). Le nom des
-    objets, leur nombre et leur ordre sont libres.
+    objets, leur nombre et leur ordre sont libres. Le namespace d’un projet appartient à tous ses membres : un
+    collègue qui en est n’a rien à recevoir.
     """
+    _refuse_a_member(cluster)
     if shared_pods(cluster):
         return None
     _, pod = ready_pods(cluster)[0]
@@ -75,6 +81,46 @@ def votre_collegue_peut_ouvrir_le_tunnel(cluster: Cluster) -> Diagnostic | None:
         commands=again(cluster),
         look=(f"kubectl describe roles,rolebindings -n {cluster.namespace}",),
     )
+
+
+# -- a project's namespace: all its members own it --------------------------------------------------------------------
+
+
+def _groups(cluster: Cluster) -> str:
+    """The groups to whom the platform gave the namespace."""
+    return ", ".join(name for kind, name in owners(cluster) if kind == "Group")
+
+
+def _colleague_here(cluster: Cluster) -> Cluster | None:
+    """This namespace as the colleague sees it, where their own access is at hand."""
+    theirs = cluster.as_owner(cluster.colleague.namespace, at=cluster.namespace)
+    return theirs if theirs is not None and theirs.user == cluster.colleague.user else None
+
+
+def _refuse_a_member(cluster: Cluster) -> None:
+    """Raises Unverifiable when the colleague is known to own the namespace: this lab has nothing to give them."""
+    if not is_project(cluster):
+        return
+    theirs = _colleague_here(cluster) if _groups(cluster) else None
+    of_the_group = theirs is not None and theirs.may("create", "rolebindings.rbac.authorization.k8s.io").allowed
+    if of_the_group or ("User", cluster.colleague.user) in owners(cluster):
+        raise Unverifiable(
+            f"{cluster.namespace} est le namespace d’un projet, dont {cluster.colleague.user} est membre : la "
+            f"RoleBinding « {OWNER_BINDING} » lui donne déjà tous les droits, et aucun Role ne peut les réduire.",
+            "Faites ce TP avec quelqu’un qui n’est pas du projet, ou chacun dans son namespace personnel "
+            "(--namespace user-…).",
+        )
+
+
+def _require_no_member(cluster: Cluster) -> None:
+    """Raises Unverifiable when the colleague may be a member: the cluster tells nobody who is in a group."""
+    groups, user = _groups(cluster), cluster.colleague.user
+    if groups and _colleague_here(cluster) is None:
+        raise Unverifiable(
+            f"Vos Roles ne donnent rien de trop à {user}. Mais {cluster.namespace} appartient à tout le groupe "
+            f"{groups} : qui en est a tous les droits, et le cluster ne dit pas si {user} en est.",
+            f"Demandez-lui : kubectl auth can-i get secrets -n {cluster.namespace} (la réponse doit être « no »)",
+        )
 
 
 # -- why the API said no: read only once it has --------------------------------------------------------------------
@@ -180,6 +226,7 @@ def _only_a_tunnel(cluster: Cluster, questions: Sequence[_Question], cause: str)
     user = cluster.colleague.user
     found = only_the_owner(cluster, questions, cause, who=[Person(user, f"Votre collègue ({user})")], advice=_NARROW)
     if found is None:
+        _require_no_member(cluster)
         return None
     commands = (*found.commands, *again(cluster))
     return Diagnostic(found.finding, found.cause, found.fix, commands, found.look)
@@ -283,8 +330,9 @@ def votre_collegue_n_atteint_que_la_base(cluster: Cluster) -> Diagnostic | None:
 def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Diagnostic | None:
     """Personne d’autre n’a ce droit.
 
-    Demandé pour un inconnu, pour les groupes de tout le monde, et pour chaque personne que vos RoleBindings nomment.
-    Partager avec une troisième personne se déclare au TP 8.
+    Demandé pour un inconnu, pour les groupes de tout le monde, et pour chaque personne que vos RoleBindings nomment,
+    hors des membres du projet si le namespace est celui d’un projet. Partager avec une troisième personne se déclare
+    au TP 8.
     """
     others = [one for one in people(cluster) if one.user != cluster.colleague.user]
     return only_the_owner(

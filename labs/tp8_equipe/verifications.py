@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from checks.diagnosis import accounts
@@ -83,7 +84,7 @@ def _give_tunnel(cluster: Cluster, member: str) -> Sequence[str]:
         f"kubectl create role {name} -n {cluster.namespace} --verb=get,create --resource=pods,pods/portforward "
         f"--resource-name={pod} {made}",
         f"kubectl create rolebinding {name} -n {cluster.namespace} --role={name} "
-        f"--user={user_of(cluster, member)} {made}",
+        f"--user={shlex.quote(user_of(cluster, member))} {made}",
     )
 
 

@@ -1,0 +1,321 @@
+"""The labs on the platform's other shapes: a project's namespace, another quota, other databases, other names."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from checks.kubernetes_api import Api
+from checks.lab import find_lab
+from checks.local_cluster import people
+from checks.stage import Person, Stage
+
+pytestmark = pytest.mark.cluster
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
+def verify(person: Person, lab: str, *options: str) -> dict[str, Any]:
+    """What `cahier verifier --json` says, exit code checked."""
+    done = subprocess.run(
+        ["cahier", "verifier", lab, "--json", *options],
+        env=dict(person.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    verdict: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == {"passed": 0, "failed": 1}.get(verdict["status"], 3), done.stderr
+    return verdict
+
+
+def run(person: Person, *words: str, code: int = 0) -> str:
+    """Both outputs of a command, exit code checked."""
+    done = subprocess.run(
+        words,
+        env={**person.environment, "COLUMNS": "400"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def said(verdict: Mapping[str, Any], status: str) -> dict[str, str]:
+    """Finding of each check that has this status."""
+    return {check["id"]: check["finding"] for check in verdict["checks"] if check["status"] == status}
+
+
+def shown(verdict: Mapping[str, Any]) -> str:
+    return "\n".join(f"{check['status']:10} {check['id']}: {check['finding']}" for check in verdict["checks"])
+
+
+def repaired(stage: Stage, lab: str, *options: str) -> dict[str, Any]:
+    """The verdict once the printed remedies have been run, as they are."""
+    verdict = verify(stage.learner, lab, *options)
+    for _ in range(3):  # a repair may uncover the next mistake
+        if verdict["status"] != "failed":
+            break
+        for check in verdict["checks"]:
+            stage.run(check["fix_commands"])
+        verdict = verify(stage.learner, lab, *options)
+    return verdict
+
+
+# -- people and namespaces that the platform could make -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Makes namespaces and identities of any name."""
+
+    admin: Api
+    admin_kubeconfig: Path
+    folder: Path
+
+    def identity(self, user: str, namespace: str, groups: Sequence[str] = ()) -> Person:
+        """The access of a user, whatever their name, to a namespace."""
+        cluster = yaml.safe_load(self.admin_kubeconfig.read_text())["clusters"][0]["cluster"]
+        authority = cluster["certificate-authority-data"]
+        key, certificate = people.certified(self.admin, user, groups)
+        file = self.folder / f"{uuid.uuid4().hex}.kubeconfig"
+        file.write_text(people.render("personne", namespace, cluster["server"], authority, certificate, key))
+        file.chmod(0o600)
+        return Person(namespace, file)
+
+    def give(self, namespace: str, *subjects: tuple[str, str]) -> None:
+        """Make the namespace those subjects' own (kind and name), as Onyxia does, and nobody else's."""
+        binding = {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "full_control_namespace", "labels": {"createdby": "onyxia"}},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"},
+            "subjects": [
+                {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name} for kind, name in subjects
+            ],
+        }
+        self.apply(f"{RBAC}/namespaces/{namespace}/rolebindings/full_control_namespace", binding)
+
+    def apply(self, path: str, item: Mapping[str, Any]) -> None:
+        query = {"fieldManager": "essai", "force": "true"}
+        self.admin.request("PATCH", path, item, query=query, content_type="application/apply-patch+yaml")
+
+
+@pytest.fixture(scope="module")
+def platform(admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    return Platform(admin, admin_kubeconfig, tmp_path_factory.mktemp("identities"))
+
+
+@pytest.fixture(scope="module")
+def namespace_called(platform: Platform) -> Iterator[Callable[[str], str]]:
+    """Makes a namespace of that name and a few letters more, removed at the end."""
+    made: list[str] = []
+
+    def make(start: str) -> str:
+        name = f"{start}{uuid.uuid4().hex[:5]}"
+        path = f"/api/v1/namespaces/{name}"
+        platform.apply(path, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        made.append(path)
+        return name
+
+    yield make
+    for path in made:
+        platform.admin.request("DELETE", path)
+
+
+@pytest.fixture
+def stages() -> Iterator[Callable[..., Stage]]:
+    """Makes stages whose terminals are ended with the test."""
+    made: list[Stage] = []
+
+    def make(lab: str, learner: Person, colleague: Person | None = None, **more: Any) -> Stage:
+        made.append(Stage(find_lab(lab), learner, colleague, **more))
+        return made[-1]
+
+    yield make
+    for stage in made:
+        stage.close()
+
+
+# -- a project's namespace ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Project:
+    """A namespace shared by two members, with a database; and somebody who is not of it."""
+
+    me: Person
+    group: str
+    user: str
+    mate: str
+    mate_namespace: str
+    outsider: Person
+    database: str
+
+
+@pytest.fixture(scope="module")
+def project(platform: Platform, namespace_called: Callable[[str], str], new_person: Callable[..., Person]) -> Project:
+    namespace = namespace_called("projet-")
+    group, user = f"oidc-{namespace.removeprefix('projet-')}", f"oidc-a{uuid.uuid4().hex[:5]}"
+    mate = new_person("b")
+    name = mate.namespace.removeprefix("user-")
+    of_the_group = platform.identity(f"oidc-{name}", mate.namespace, [group])
+    people.kubeconfig_path(name).write_text(of_the_group.kubeconfig.read_text())  # the access that is at hand
+    me = platform.identity(user, namespace, [group])
+    platform.give(namespace, ("Group", group))
+    run(me, "cahier", "catalogue", "lancer", "postgresql", "--nom", "postgresql-cnpg-7")
+    return Project(me, group, user, f"oidc-{name}", mate.namespace, new_person("o"), "postgresql-cnpg-7")
+
+
+@pytest.fixture(params=["group", "people"])
+def shared(request: pytest.FixtureRequest, project: Project, platform: Platform) -> Project:
+    """The project, given to its group, then to its members one by one."""
+    members = [("User", project.user), ("User", project.mate)]
+    platform.give(project.me.namespace, *([("Group", project.group)] if request.param == "group" else members))
+    return project
+
+
+def test_a_project_is_its_members(shared: Project, stages: Callable[..., Stage], free_port: int) -> None:
+    first = verify(shared.me, "tp1")
+    assert first["status"] == "passed", shown(first)
+
+    stage = stages("tp3", shared.me, local_port=free_port, database=shared.database)
+    stage.run([f"kubectl port-forward pod/{shared.database}-1 5432:5432 &"])
+    port = ("--port", str(free_port))
+    third = verify(shared.me, "tp3", *port)
+    assert third["status"] == "passed", shown(third)
+
+    mate = ("--collegue", shared.mate_namespace)
+    unknown = run(shared.me, "cahier", "verifier", "tp3", *port, *mate, code=2)
+    assert f"({shared.user} dans {shared.me.namespace})" in unknown
+    assert "--utilisateur-collegue" in unknown
+    third = verify(shared.me, "tp3", *port, *mate, "--utilisateur-collegue", shared.mate)
+    assert third["status"] == "passed", shown(third)
+
+
+def test_only_somebody_outside_the_project_can_be_given_a_right(shared: Project, stages: Callable[..., Stage]) -> None:
+    outsider = shared.outsider
+    user = f"oidc-{outsider.namespace.removeprefix('user-')}"
+    stage = stages("tp6", shared.me, outsider, database=shared.database, colleague_user=user)
+    stage.apply(stage.lab.files("solution"))
+    colleague = ("--collegue", outsider.namespace, "--utilisateur-collegue", user)
+    sixth = verify(shared.me, "tp6", *colleague)
+    assert sixth["status"] == "passed", shown(sixth)
+
+    sixth = verify(shared.me, "tp6", "--collegue", shared.mate_namespace, "--utilisateur-collegue", shared.mate)
+    assert sixth["status"] == "unverified", shown(sixth)
+    (reason,) = said(sixth, "unverified").values()
+    assert f"{shared.mate} est membre" in reason, "their rights are nothing to take away"
+
+
+def test_who_is_in_a_group_is_not_guessed(project: Project, platform: Platform, stages: Callable[..., Stage]) -> None:
+    platform.give(project.me.namespace, ("Group", project.group))
+    stage = stages("tp6", project.me, database=project.database)
+    far, user = "user-ailleurs", "oidc-ailleurs"  # nobody's access is at hand, as on the real platform
+    colleague = ("--collegue", far, "--utilisateur-collegue", user)
+    sixth = verify(project.me, "tp6", *colleague)
+    assert "votre_collegue_peut_ouvrir_le_tunnel" in said(sixth, "failed"), shown(sixth)
+    sixth = repaired(stage, "tp6", *colleague)
+    assert sixth["status"] == "unverified", shown(sixth)
+    assert not said(sixth, "failed"), shown(sixth)
+    doubts = said(sixth, "unverified")
+    assert f"le groupe {project.group}" in doubts["votre_collegue_ne_lit_aucun_secret"]
+    assert "personne_d_autre_n_ouvre_de_tunnel" not in doubts
+
+
+# -- a quota that counts CPU and memory ---------------------------------------------------------------------------
+
+DEMANDING = {"requests.cpu": "2", "requests.memory": "2Gi", "limits.cpu": "8", "limits.memory": "4Gi", "pods": "15"}
+
+
+def set_quota(platform: Platform, namespace: str, hard: Mapping[str, str]) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "onyxia-quota"}, "spec": {"hard": hard}}
+    platform.apply(f"/api/v1/namespaces/{namespace}/resourcequotas/onyxia-quota", quota)
+
+
+@pytest.fixture
+def counted(platform: Platform, namespace_called: Callable[[str], str]) -> Person:
+    """Somebody alone in a project, where each container must say what it wants."""
+    namespace = namespace_called("projet-")
+    user = f"oidc-q{uuid.uuid4().hex[:5]}"
+    platform.give(namespace, ("User", user))
+    set_quota(platform, namespace, DEMANDING)
+    return platform.identity(user, namespace)
+
+
+def without_resources(text: str) -> str:
+    documents = list(yaml.safe_load_all(text))
+    for document in documents:
+        for box in (document.get("spec", {}).get("template") or document).get("spec", {}).get("containers", ()):
+            del box["resources"]
+    return yaml.safe_dump_all(documents)
+
+
+def test_a_quota_that_demands_resources(
+    counted: Person,
+    platform: Platform,
+    new_person: Callable[..., Person],
+    stages: Callable[..., Stage],
+    free_port: int,
+) -> None:
+    colleague = new_person("c")
+    set_quota(platform, colleague.namespace, DEMANDING)
+    pair = ("--collegue", colleague.namespace, "--utilisateur-collegue", "oidc-c")
+    run(counted, "cahier", "catalogue", "lancer", "postgresql", "--nom", "postgresql-cnpg-951239")
+    fourth = stages("tp4", counted, colleague)
+    fourth.apply(fourth.lab.files("solution"))
+    verdict = verify(counted, "tp4", *pair)  # with probes of ours in three namespaces
+    assert verdict["status"] == "passed", shown(verdict)
+
+    fifth = verify(counted, "tp5", *pair)
+    missing = next(check for check in fifth["checks"] if check["id"] == "le_proxy_existe")
+    assert "« onyxia-quota » de ce namespace compte limits.cpu, limits.memory, requests.cpu" in missing["cause"]
+
+    second = stages("tp2", counted, local_port=free_port)
+    second.apply({name: without_resources(text) for name, text in second.lab.files("solution").items()})
+    verdict = verify(counted, "tp2", "--port", str(free_port))
+    finding = said(verdict, "failed")["l_api_est_deployee"]
+    assert "failed quota: onyxia-quota: must specify limits.cpu for: api" in finding
+    verdict = repaired(second, "tp2", "--port", str(free_port))
+    assert verdict["status"] == "passed", shown(verdict)
+
+    pods = platform.admin.request("GET", f"/api/v1/namespaces/{counted.namespace}/pods")["items"]
+    set_quota(platform, counted.namespace, {**DEMANDING, "pods": str(len(pods))})
+    refused = run(counted, "cahier", "catalogue", "lancer", "postgresql", code=3)
+    assert f"Le quota de {counted.namespace} ne permet pas" in refused
+    assert "pods=1" in refused
+    verdict = verify(counted, "tp4", *pair)
+    assert verdict["status"] == "unverified", shown(verdict)
+    reason = said(verdict, "unverified")["votre_namespace_atteint_la_base"]
+    assert "exceeded quota: onyxia-quota, requested: pods=1" in reason
+
+
+def test_defaults_of_a_namespace_admit_a_pod_without_resources(
+    counted: Person, platform: Platform, stages: Callable[..., Stage], free_port: int
+) -> None:
+    limits = {"type": "Container", "default": {"cpu": "500m", "memory": "128Mi"}, "min": {"cpu": "1m", "memory": "4Mi"}}
+    platform.apply(
+        f"/api/v1/namespaces/{counted.namespace}/limitranges/onyxia-limites",
+        {
+            "apiVersion": "v1",
+            "kind": "LimitRange",
+            "metadata": {"name": "onyxia-limites"},
+            "spec": {"limits": [limits]},
+        },
+    )
+    second = stages("tp2", counted, local_port=free_port)
+    second.apply({name: without_resources(text) for name, text in second.lab.files("solution").items()})
+    second.run(second.lab.about.solution.commands)
+    verdict = verify(counted, "tp2", "--port", str(free_port))
+    assert verdict["status"] == "passed", shown(verdict)
