@@ -319,3 +319,124 @@ def test_defaults_of_a_namespace_admit_a_pod_without_resources(
     second.run(second.lab.about.solution.commands)
     verdict = verify(counted, "tp2", "--port", str(free_port))
     assert verdict["status"] == "passed", shown(verdict)
+
+
+# -- names that do not follow the platform's usual pattern --------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Home:
+    """A personal namespace with a database, which tests give to users of several names."""
+
+    namespace: str
+    database: str
+
+
+@pytest.fixture(scope="module")
+def home(platform: Platform, namespace_called: Callable[[str], str]) -> Home:
+    namespace = namespace_called("user-jean")
+    platform.give(namespace, ("User", "oidc-quelqu-un"))
+    owner = platform.identity("oidc-quelqu-un", namespace)
+    run(owner, "cahier", "catalogue", "lancer", "postgresql", "--nom", "postgresql-cnpg-12")
+    return Home(namespace, "postgresql-cnpg-12")
+
+
+@pytest.mark.parametrize("named", ["e-mail", "no prefix"])
+def test_users_of_any_name(named: str, home: Home, platform: Platform, stages: Callable[..., Stage]) -> None:
+    inferred = named == "no prefix"
+    me = home.namespace.removeprefix("user-") if inferred else "oidc-Jean.Dupont@insee.fr"
+    mate = "marie" if inferred else "oidc:Marie.O'Hara@ined.fr"
+    platform.give(home.namespace, ("User", me))
+    person = platform.identity(me, home.namespace)
+
+    first = verify(person, "tp1")
+    assert first["status"] == "passed", shown(first)
+
+    pair = ["--collegue", "user-marie"]
+    if not inferred:
+        unknown = run(person, "cahier", "verifier", "tp6", *pair, code=2)
+        assert "user-marie ne se déduit pas du vôtre (oidc-Jean.Dupont@insee.fr" in unknown
+        pair += ["--utilisateur-collegue", mate]
+    stage = stages("tp6", person, database=home.database)
+    verdict = repaired(stage, "tp6", *pair)
+    assert not said(verdict, "failed"), shown(verdict)
+    asked = run(person, "kubectl", "get", "rolebinding", "tunnel-vers-la-base", "-o", "jsonpath={.subjects[*].name}")
+    assert asked == mate
+
+
+def test_a_member_whose_user_is_not_inferred_is_written_with_it(
+    home: Home, platform: Platform, stages: Callable[..., Stage]
+) -> None:
+    me, mate, third = "oidc-Jean.Dupont@insee.fr", "oidc-Marie@ined.fr", "oidc-Paul.Éluard@insee.fr"
+    platform.give(home.namespace, ("User", me))
+    person = platform.identity(me, home.namespace)
+    pair = ("--collegue", "user-marie", "--utilisateur-collegue", mate)
+    run(person, "kubectl", "create", "configmap", "equipe", "--from-literal=membres=user-marie user-paul")
+    eighth = verify(person, "tp8", *pair)
+    assert "user-paul ne se déduit pas" in said(eighth, "unverified")["chaque_membre_atteint_la_base"], shown(eighth)
+
+    patch = json.dumps({"data": {"membres": f"user-marie user-paul={third}"}})
+    run(person, "kubectl", "patch", "configmap", "equipe", "--type=merge", "-p", patch)
+    stage = stages("tp8", person, database=home.database)
+    eighth = repaired(stage, "tp8", *pair)
+    assert not said(eighth, "failed"), shown(eighth)
+    asked = run(person, "kubectl", "get", "rolebindings", "-o", "jsonpath={.items[*].subjects[*].name}")
+    assert {mate, third} <= set(asked.split())
+
+
+# -- the older chart: a StatefulSet, a Service of the release's name ----------------------------------------------
+
+OLDER = "postgresql-482913"
+
+
+@pytest.fixture(scope="module")
+def older(new_person: Callable[..., Person]) -> Person:
+    """Somebody whose database is of the older chart."""
+    owner = new_person("v")
+    stage = Stage(find_lab("tp3"), owner)
+    case = stage.lab.cases("variantes")["ancien_catalogue"]
+    stage.apply(stage.lab.case_files("variantes", "ancien_catalogue"))
+    stage.run([command for command in case.commands or () if not command.endswith("&")])
+    return owner
+
+
+def test_the_older_chart_is_shared_by_the_network(
+    older: Person, new_person: Callable[..., Person], stages: Callable[..., Stage], free_port: int
+) -> None:
+    bob = new_person("b")
+    fourth = stages("tp4", older, bob, database=OLDER)
+    verdict = repaired(fourth, "tp4", "--collegue", bob.namespace)
+    assert verdict["status"] == "passed", shown(verdict)
+    run(older, "kubectl", "delete", "networkpolicy", "ouverture-collegue")
+    fourth.apply(fourth.lab.files("solution"))
+    verdict = verify(older, "tp4", "--collegue", bob.namespace)
+    assert verdict["status"] == "passed", shown(verdict)
+
+    fifth = stages("tp5", bob, older, database=OLDER, local_port=free_port)
+    short = f"TCP:{OLDER}:5432"
+    fifth.apply(
+        {
+            "proxy.yaml": fifth.lab.files("solution")["proxy.yaml"].replace(
+                "TCP:postgresql-cnpg-951239-rw.user-alice.svc.cluster.local:5432", short
+            )
+        }
+    )
+    pair = ("--collegue", older.namespace, "--port", str(free_port))
+    verdict = verify(bob, "tp5", *pair)
+    assert short.removeprefix("TCP:") in said(verdict, "failed")["le_proxy_vise_la_base_du_collegue"]
+    verdict = repaired(fifth, "tp5", *pair)
+    assert verdict["status"] == "passed", shown(verdict)
+
+
+def test_the_older_chart_is_shared_by_a_right(
+    older: Person, new_person: Callable[..., Person], stages: Callable[..., Stage]
+) -> None:
+    bob, chloe = new_person("b"), new_person("c")
+    pair = ("--collegue", bob.namespace)
+    sixth = stages("tp6", older, bob, database=OLDER)
+    verdict = repaired(sixth, "tp6", *pair)
+    assert verdict["status"] == "passed", shown(verdict)
+
+    run(older, "kubectl", "create", "configmap", "equipe", f"--from-literal=membres={bob.namespace} {chloe.namespace}")
+    verdict = repaired(stages("tp8", older, bob, database=OLDER), "tp8", *pair)
+    assert verdict["status"] == "passed", shown(verdict)

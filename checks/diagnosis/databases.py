@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,13 @@ def _release(labels: Mapping[str, str]) -> str:
     if labels.get("app.kubernetes.io/name") == "postgresql" and not read_only:
         return labels.get("app.kubernetes.io/instance", "")
     return ""
+
+
+def release_of_service(name: str) -> str:
+    """The release whose Service bears this name, "" for none: `R-rw`, or `postgresql-NNNNNN` for the older chart."""
+    if name.endswith("-rw"):
+        return name.removesuffix("-rw")
+    return name if re.fullmatch(r"postgresql-\d+", name) else ""
 
 
 def of_release(labels: Mapping[str, str], release: str) -> bool:

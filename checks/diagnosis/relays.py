@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from checks.diagnosis.databases import ready_pods, server_in
+from checks.diagnosis.databases import databases, ready_pods, release_of_service, server_in
 from checks.diagnosis.dns import require_dns
 from checks.diagnosis.objects import named
 from checks.diagnosis.sockets import established
@@ -136,6 +136,17 @@ def misplaced(cluster: Cluster, target: Target) -> Misplaced | None:
         "La forme complète est NOM.NAMESPACE.svc.cluster.local.",
         "Corrigez le nom du Service.",
     )
+
+
+def release_of_colleague(cluster: Cluster, written: Sequence[Target]) -> str:
+    """The colleague's database: their own namespace tells where their access is at hand, else the Service that the
+    relay names (`written`); "" where neither does."""
+    theirs = cluster.as_owner(cluster.colleague.namespace)
+    found = databases(theirs) if theirs is not None else ()
+    if found:
+        return found[0].release
+    services = [target.host.partition(".")[0] for target in written if target.namespace(cluster.namespace)]
+    return next((named for service in services if (named := release_of_service(service))), "")
 
 
 def unanswered(

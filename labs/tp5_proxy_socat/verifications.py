@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from checks.diagnosis.databases import server_in
 from checks.diagnosis.pods import never_admitted, not_ready
-from checks.diagnosis.relays import Stranger, Target, listening_ports, misplaced, refuses, stranger, targets, unanswered
+from checks.diagnosis.relays import (
+    Stranger,
+    listening_ports,
+    misplaced,
+    refuses,
+    release_of_colleague,
+    stranger,
+    targets,
+    unanswered,
+)
 from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, identify, is_postgres
@@ -25,20 +34,17 @@ def proxy(cluster: Cluster) -> Pod:
     return pod
 
 
-def again(cluster: Cluster, database: str = "") -> tuple[str, ...]:
-    """Le remède commun : refaire le pod à partir de la solution, vers la base du collègue."""
-    colleague = cluster.colleague.namespace
-    named = f" --base {database}" if database else ""
+def again(cluster: Cluster) -> tuple[str, ...]:
+    """Le remède commun : refaire le pod à partir de la solution, vers la base du collègue ; rien si on ne la connaît
+    pas."""
+    colleague, pod = cluster.colleague.namespace, cluster.pod(PROXY)
+    database = release_of_colleague(cluster, list(targets(cluster, pod)) if pod else ())
+    if not database:
+        return ()
     return (
         f"kubectl delete pod {PROXY} -n {cluster.namespace} --ignore-not-found --now",
-        f"cahier solution tp5 --namespace {cluster.namespace} --collegue {colleague}{named} --appliquer",
+        f"cahier solution tp5 --namespace {cluster.namespace} --collegue {colleague} --base {database} --appliquer",
     )
-
-
-def release(target: Target) -> str:
-    """Nom de la base d’après le Service visé (« NOM-rw »), ou "" quand il ne le dit pas."""
-    service = target.host.partition(".")[0]
-    return service.removesuffix("-rw") if service.endswith("-rw") else ""
 
 
 @verification(points=1)
@@ -83,7 +89,7 @@ def le_proxy_vise_la_base_du_collegue(cluster: Cluster) -> Diagnostic | None:
             finding=wrong.finding,
             cause=wrong.cause,
             fix=wrong.fix,
-            commands=again(cluster, release(target) if target.namespace(cluster.namespace) else ""),
+            commands=again(cluster),
             look=look,
         )
     # Another tool than socat, or a script: what it really reaches is proven by the next checks.

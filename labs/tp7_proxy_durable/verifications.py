@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from checks.diagnosis import deployments, fronts
-from checks.diagnosis.databases import databases, server_in
+from checks.diagnosis.databases import server_in
 from checks.diagnosis.deployments import Deployment, rolled_out
 from checks.diagnosis.fronts import Front
 from checks.diagnosis.health import deadly, hollow, patience, tcp_probe
@@ -17,7 +17,7 @@ from checks.diagnosis.losses import Missing, replaced, restarted
 from checks.diagnosis.objects import named
 from checks.diagnosis.pods import not_ready
 from checks.diagnosis.policies import Peer, decide
-from checks.diagnosis.relays import Target, listens, misplaced, stranger, targets, unanswered
+from checks.diagnosis.relays import Target, listens, misplaced, release_of_colleague, stranger, targets, unanswered
 from checks.diagnosis.sockets import listening
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, identify
@@ -69,10 +69,12 @@ def _listened(cluster: Cluster, pod: Pod) -> int:
 # -- remedies ------------------------------------------------------------------------------------------------------
 
 
-def _solution(cluster: Cluster, database: str = "") -> tuple[str, ...]:
-    place, base = cluster.namespace, f" --base {database}" if database else ""
+def _solution(cluster: Cluster, database: str) -> tuple[str, ...]:
+    if not database:  # a relay towards nothing would repair nothing
+        return ()
+    place, there = cluster.namespace, cluster.colleague.namespace
     return (
-        f"cahier solution tp7 --namespace {place} --collegue {cluster.colleague.namespace}{base} --appliquer",
+        f"cahier solution tp7 --namespace {place} --collegue {there} --base {database} --appliquer",
         rolled_out(cluster, PROXY),
     )
 
@@ -82,18 +84,14 @@ def again(cluster: Cluster) -> tuple[str, ...]:
 
     It is deleted first: its selector cannot be changed, and `apply` leaves fields that it did not write.
     """
-    return (deployments.deleted(cluster, PROXY), *_solution(cluster, _release(cluster)))
+    made = _solution(cluster, _release(cluster))
+    return (deployments.deleted(cluster, PROXY), *made) if made else ()
 
 
 def _release(cluster: Cluster) -> str:
-    """The colleague's database: their own namespace tells where their access is at hand, else the relay's target."""
-    theirs = cluster.as_owner(cluster.colleague.namespace)
-    if theirs is not None:
-        return next((one.release for one in databases(theirs)), "")
-    if named(cluster, "Deployment", PROXY) is None:
-        return ""
-    services = [target.host.partition(".")[0] for target in _targets(cluster)]
-    return next((name.removesuffix("-rw") for name in services if name.endswith("-rw")), "")
+    """The colleague's database, "" when it is unknown."""
+    written = _targets(cluster) if named(cluster, "Deployment", PROXY) else ()
+    return release_of_colleague(cluster, written)
 
 
 def _probed(cluster: Cluster, pod: Pod, kind: str, box: Mapping[str, Any]) -> tuple[str, ...]:

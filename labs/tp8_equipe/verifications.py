@@ -32,8 +32,8 @@ _NARROW = "L’équipe n’a besoin que d’un chemin vers la base : un tunnel, 
 def l_equipe_est_declaree(cluster: Cluster) -> Diagnostic | None:
     """L’équipe est déclarée : votre collègue, et au moins une autre personne.
 
-    La ConfigMap « equipe » nomme le namespace de chaque membre, sous la clé « membres ». Tout le reste est comparé à
-    cette déclaration.
+    La ConfigMap « equipe » nomme le namespace de chaque membre, sous la clé « membres », suivi au besoin de son
+    utilisateur (user-chloe=NOM). Tout le reste est comparé à cette déclaration.
     """
     colleague = cluster.colleague.namespace
     fix = (
