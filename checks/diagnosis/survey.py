@@ -137,6 +137,25 @@ class Opening:
     settles: bool
 
 
+def require_enforcement(cluster: Cluster, otherwise: str) -> None:
+    """Raises Unverifiable where it is seen that NetworkPolicies are not enforced, from which `otherwise` follows; not
+    where no experiment can be made."""
+    try:
+        enforced = cluster.enforces_policies
+    except Unverifiable:
+        return
+    if not enforced:
+        raise _unenforced(otherwise)
+
+
+def _unenforced(otherwise: str) -> Unverifiable:
+    return Unverifiable(
+        f"Ce cluster n’applique pas les NetworkPolicies : {otherwise}.",
+        "Donnez les accès par des droits (RBAC), et signalez-le à l’équipe qui administre le cluster. Sur le petit "
+        "SSPCloud local : cahier cluster supprimer, puis cahier cluster creer.",
+    )
+
+
 def opened_to(cluster: Cluster, door: Door) -> Opening | None:
     """How somebody outside the team reaches the door by the network. Raises Unverifiable."""
     found = survey(cluster)
@@ -144,14 +163,11 @@ def opened_to(cluster: Cluster, door: Door) -> Opening | None:
     outside = next((name for name in found.strangers if name in found.reached), "")
     if outside and door.address in found.reached[outside]:
         decision = decisions[outside]
-        if decision.allowed is False and not cluster.enforces_policies:
-            raise Unverifiable(
-                "Ce cluster n’applique pas les NetworkPolicies : aucune ne peut fermer votre base.",
-                "Sur le petit SSPCloud local : cahier cluster supprimer, puis cahier cluster creer.",
-            )
+        require_enforcement(cluster, "aucune ne peut fermer votre base")
         return Opening(outside, decision, tried=True, settles=decision.allowed is False)
     for name, decision in decisions.items():
         if decision.allowed:
+            require_enforcement(cluster, "aucune ne peut fermer votre base")
             return Opening(name, decision, tried=False, settles=name == outside)
     if outside:
         return None
@@ -162,8 +178,5 @@ def opened_to(cluster: Cluster, door: Door) -> Opening | None:
             "Désignez les namespaces par kubernetes.io/metadata.name.",
         )
     if not cluster.enforces_policies:
-        raise Unverifiable(
-            "Ce cluster n’applique pas les NetworkPolicies : on ne peut pas dire que votre base est fermée.",
-            "Donnez les accès par des droits (RBAC), et signalez-le à l’équipe qui administre le cluster.",
-        )
+        raise _unenforced("on ne peut pas dire que votre base est fermée")
     return None

@@ -15,7 +15,7 @@ from checks.diagnosis.leftovers import leftovers
 from checks.diagnosis.objects import maker
 from checks.diagnosis.plain_text import candidates, written
 from checks.diagnosis.rights import Person, only_the_owner, opening_verbs, people
-from checks.diagnosis.survey import UNKNOWN, Opening, opened_to, survey
+from checks.diagnosis.survey import UNKNOWN, Opening, opened_to, require_enforcement, survey
 from checks.diagnosis.team import KEY, TEAM, declaration, declared, is_member, members, user_of, wrong_word
 from checks.errors import Unverifiable
 from checks.facts import Cluster
@@ -112,6 +112,8 @@ def _shut_out(cluster: Cluster, member: str) -> tuple[str, bool] | None:
     means = True if any(one.allowed for one in decisions) else decisions[0].allowed
     if member in found.reached:
         if found.reached[member]:
+            if means is False:
+                require_enforcement(cluster, f"{member} atteint la base par le réseau, comme n’importe qui")
             return None
         by_network = f"une vraie connexion depuis {member} n’aboutit pas"
         if means is False and decisions[0].selecting:
@@ -125,6 +127,7 @@ def _shut_out(cluster: Cluster, member: str) -> tuple[str, bool] | None:
             "Demandez à ce membre d’essayer, ou désignez son namespace par kubernetes.io/metadata.name.",
         )
     else:
+        require_enforcement(cluster, f"on ne peut pas dire que {member} n’atteint pas la base par le réseau")
         by_network = f"vos NetworkPolicies ({', '.join(decisions[0].selecting)}) écartent son namespace"
     settles = not lacks or means is True
     return f"par tunnel, {by_tunnel}{_misnamed(cluster, member)} ; par le réseau, {by_network}", settles
