@@ -20,6 +20,7 @@ from tests.verdicts import repaired, run, said, shown, verify
 
 pytestmark = pytest.mark.cluster
 
+TARGET = "postgresql-cnpg-951239-rw.user-alice.svc.cluster.local"  # as the solution of tp5 writes it
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
@@ -363,17 +364,12 @@ def test_the_older_chart_is_shared_by_the_network(
     assert verdict["status"] == "passed", shown(verdict)
 
     fifth = stages("tp5", bob, older, database=OLDER, local_port=free_port)
-    short = f"TCP:{OLDER}:5432"
-    fifth.apply(
-        {
-            "proxy.yaml": fifth.lab.files("solution")["proxy.yaml"].replace(
-                "TCP:postgresql-cnpg-951239-rw.user-alice.svc.cluster.local:5432", short
-            )
-        }
-    )
+    proxy = fifth.lab.files("solution")["proxy.yaml"]
+    assert TARGET in proxy
+    fifth.apply({"proxy.yaml": proxy.replace(TARGET, OLDER)})
     pair = ("--collegue", older.namespace, "--port", str(free_port))
     verdict = verify(bob, "tp5", *pair)
-    assert short.removeprefix("TCP:") in said(verdict, "failed")["le_proxy_vise_la_base_du_collegue"]
+    assert f"« {OLDER}:5432 »" in said(verdict, "failed")["le_proxy_vise_la_base_du_collegue"]
     verdict = repaired(fifth, "tp5", *pair)
     assert verdict["status"] == "passed", shown(verdict)
 
@@ -390,3 +386,45 @@ def test_the_older_chart_is_shared_by_a_right(
     run(older, "kubectl", "create", "configmap", "equipe", f"--from-literal=membres={bob.namespace} {chloe.namespace}")
     verdict = repaired(stages("tp8", older, bob, database=OLDER), "tp8", *pair)
     assert verdict["status"] == "passed", shown(verdict)
+
+
+# -- several databases in one namespace -----------------------------------------------------------------------------
+
+
+def test_of_several_databases_the_one_that_the_learner_shares_is_meant(
+    new_person: Callable[..., Person], stages: Callable[..., Stage], free_port: int
+) -> None:
+    alice, bob = new_person("d"), new_person("b")
+    for name in ("postgresql-cnpg-1", "postgresql-cnpg-2"):
+        run(alice, "cahier", "catalogue", "lancer", "postgresql", "--nom", name)
+    pair = ("--collegue", bob.namespace)
+
+    third = verify(alice, "tp3", "--port", str(free_port))
+    silent = next(check for check in third["checks"] if check["status"] == "failed")
+    assert "vers l’un de ces pods : postgresql-cnpg-1-1, postgresql-cnpg-2-1." in silent["fix"]
+
+    fourth = stages("tp4", alice, bob, database="postgresql-cnpg-2")
+    closed = said(verify(alice, "tp4", *pair), "failed")["le_namespace_du_collegue_atteint_la_base"]
+    assert "postgresql-cnpg-1-1" in closed
+    assert "(postgresql-cnpg-2)" in closed
+    fourth.apply(fourth.lab.files("solution"))
+    verdict = verify(alice, "tp4", *pair)
+    assert verdict["status"] == "passed", shown(verdict)
+
+    fifth = stages("tp5", bob, alice, local_port=free_port)
+    proxy = fifth.lab.files("solution")["proxy.yaml"]
+    assert TARGET in proxy
+    fifth.apply({"proxy.yaml": proxy.replace(TARGET, "postgresql-cnpg-2-rw")})
+    verdict = verify(bob, "tp5", "--collegue", alice.namespace, "--port", str(free_port))
+    wrong = next(check for check in verdict["checks"] if check["id"] == "le_proxy_vise_la_base_du_collegue")
+    assert "--base postgresql-cnpg-2 " in wrong["fix_commands"][-1]
+
+    sixth = stages("tp6", alice, bob, database="postgresql-cnpg-2")
+    role = sixth.lab.files("solution")["partage.yaml"]
+    sixth.apply({"partage.yaml": role.replace("[create, get]", "[get]")})
+    refused = said(verify(alice, "tp6", *pair), "failed")["votre_collegue_peut_ouvrir_le_tunnel"]
+    assert "postgresql-cnpg-2-1" in refused
+    assert "(postgresql-cnpg-1)" in refused
+    verdict = repaired(sixth, "tp6", *pair)
+    assert verdict["status"] == "passed", shown(verdict)
+    assert "postgresql-cnpg-2-1" in run(alice, "kubectl", "get", "role", "tunnel-vers-la-base", "-o", "yaml")

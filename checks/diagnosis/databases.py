@@ -79,6 +79,11 @@ def ready_pods(cluster: Cluster) -> Sequence[tuple[Database, Pod]]:
     return found
 
 
+def other_bases(cluster: Cluster, release: str) -> str:
+    """The releases that are ready beside this one, for a sentence; "" for none."""
+    return ", ".join(one.release for one, _ in ready_pods(cluster) if one.release != release)
+
+
 def launch(cluster: Cluster, release: str = "") -> str:
     """The command that starts a database."""
     named = f" --nom {release}" if release else ""

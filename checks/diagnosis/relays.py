@@ -139,14 +139,13 @@ def misplaced(cluster: Cluster, target: Target) -> Misplaced | None:
 
 
 def release_of_colleague(cluster: Cluster, written: Sequence[Target]) -> str:
-    """The colleague's database: their own namespace tells where their access is at hand, else the Service that the
-    relay names (`written`); "" where neither does."""
-    theirs = cluster.as_owner(cluster.colleague.namespace)
-    found = databases(theirs) if theirs is not None else ()
-    if found:
-        return found[0].release
+    """The colleague's database: the one whose Service the relay names (`written`), unless their own namespace, where
+    their access is at hand, tells that there is none such; "" where nothing tells."""
     services = [target.host.partition(".")[0] for target in written if target.namespace(cluster.namespace)]
-    return next((named for service in services if (named := release_of_service(service))), "")
+    wanted = next((release for service in services if (release := release_of_service(service))), "")
+    theirs = cluster.as_owner(cluster.colleague.namespace)
+    releases = [one.release for one in databases(theirs)] if theirs is not None else []
+    return wanted if wanted in releases or not releases else releases[0]
 
 
 def unanswered(

@@ -48,7 +48,9 @@ class Tunnel:
     @property
     def fix(self) -> str:
         """The remedy in words."""
-        return "Ouvrez le tunnel dans un second terminal et laissez-le ouvert."
+        names = ", ".join(pod.name for pod in self.pods)
+        choice = f" Un seul suffit, vers l’un de ces pods : {names}." if len(self.pods) > 1 else ""
+        return f"Ouvrez le tunnel dans un second terminal et laissez-le ouvert.{choice}"
 
 
 def nobody_listens(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from checks.diagnosis.databases import PORT, Database, no_database, not_serving, ready_pods, server_in
+from checks.diagnosis.databases import PORT, Database, no_database, not_serving, other_bases, ready_pods, server_in
 from checks.diagnosis.openings import Policy, any_pod_there, astray, name_of, named_namespaces, nearest, wide
 from checks.diagnosis.policies import NAMESPACE_NAME, Decision, Peer, decide
 from checks.diagnosis.reach import PROBE_LABELS, Attempt, Trial, Way, Ways, held_back, trial
@@ -331,10 +331,12 @@ def _nothing_written(cluster: Cluster, subject: Subject, failing: str) -> Diagno
         for policy in (policies(colleague) if colleague else ())
         if decide([policy], subject.pod, peer(there), PORT).by
     ]
+    rest = other_bases(cluster, subject.database.release)
+    also = f" Vos autres bases ne lui sont pas ouvertes non plus ({rest}) : une seule suffit." if rest else ""
     seen_there = f" Une policy qui conviendrait, « {elsewhere[0]} », est dans {there}." if elsewhere else ""
     return Diagnostic(
         finding=f"{failing} : {closing} ferme{_s(subject.colleague.selecting, 'nt')} le pod {subject.pod.name}, et "
-        f"aucune policy de {cluster.namespace} ne l’ouvre à {there}.{seen_there}",
+        f"aucune policy de {cluster.namespace} ne l’ouvre à {there}.{seen_there}{also}",
         cause="Une NetworkPolicy protège les pods de son propre namespace : c’est à la propriétaire de la base "
         "d’ouvrir chez elle, personne ne s’ouvre une porte de l’extérieur.",
         fix="Complétez ouverture.yaml et appliquez-le dans votre namespace : kubectl apply -f ouverture.yaml",

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from checks.diagnosis.databases import PORT, no_database, not_serving, ready_pods, server_in
+from checks.diagnosis.databases import PORT, Database, no_database, not_serving, other_bases, ready_pods, server_in
 from checks.diagnosis.objects import named
 from checks.diagnosis.rights import Person, is_project, only_the_owner, opening_verbs, owners, people
 from checks.errors import Unverifiable
@@ -44,17 +44,30 @@ def shared_pods(cluster: Cluster) -> Sequence[Pod]:
     return [pod for _, pod in ready_pods(cluster) if refused(cluster, pod) is None]
 
 
+def meant(cluster: Cluster) -> tuple[Database, Pod]:
+    """The base that the learner shares: of several, one that their Roles name. Raises Unverifiable when none is ready
+    any more."""
+    named_pods = {
+        name
+        for role in cluster.objects("Role")
+        for rule in role.get("rules") or ()
+        for name in rule.get("resourceNames") or ()
+    }
+    ready = ready_pods(cluster)
+    return next((one for one in ready if one[1].name in named_pods), ready[0])
+
+
 def again(cluster: Cluster) -> tuple[str, ...]:
     """The common remedy: the solution's role and binding, for the base that is there. A binding's role cannot be
     changed, hence the deletion."""
-    release, _ = ready_pods(cluster)[0]
+    database, _ = meant(cluster)
     colleague = cluster.colleague
     usual = f"oidc-{colleague.namespace.removeprefix('user-')}"
     named_so = "" if colleague.user == usual else f"--utilisateur-collegue {shlex.quote(colleague.user)} "
     return (
         f"kubectl delete rolebinding {ROLE} -n {cluster.namespace} --ignore-not-found",
         f"cahier solution tp6 --namespace {cluster.namespace} --collegue {colleague.namespace} {named_so}"
-        f"--base {release.release} --appliquer",
+        f"--base {database.release} --appliquer",
     )
 
 
@@ -69,13 +82,15 @@ def votre_collegue_peut_ouvrir_le_tunnel(cluster: Cluster) -> Diagnostic | None:
     _refuse_a_member(cluster)
     if shared_pods(cluster):
         return None
-    _, pod = ready_pods(cluster)[0]
+    database, pod = meant(cluster)
     lacking = refused(cluster, pod)
     if lacking is None:
         return None
     finding, cause = _why_not(cluster, pod, *lacking)
+    rest = other_bases(cluster, database.release)
+    also = f" Ses droits ne vont pas plus loin sur vos autres bases ({rest}) : une seule suffit." if rest else ""
     return Diagnostic(
-        finding=finding,
+        finding=f"{finding}{also}",
         cause=cause,
         fix="Donnez à cet utilisateur, et sur ce pod, « get » sur pods et « create » sur pods/portforward.",
         commands=again(cluster),
