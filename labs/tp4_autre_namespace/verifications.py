@@ -7,7 +7,16 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from checks.diagnosis.databases import PORT, Database, no_database, not_serving, other_bases, ready_pods, server_in
+from checks.diagnosis.databases import (
+    PORT,
+    Database,
+    databases,
+    no_database,
+    not_serving,
+    other_bases,
+    ready_pods,
+    server_in,
+)
 from checks.diagnosis.openings import Policy, any_pod_there, astray, name_of, named_namespaces, nearest, wide
 from checks.diagnosis.policies import NAMESPACE_NAME, Decision, Peer, decide
 from checks.diagnosis.reach import PROBE_LABELS, Attempt, Trial, Way, Ways, held_back, trial
@@ -154,7 +163,7 @@ def _score(cluster: Cluster, one: Seen) -> tuple[int, int]:
     subject = one.subject
     entered = one.colleague.entered if one.colleague else subject.colleague.allowed is True
     leaks = one.outsider.entered if one.outsider else subject.stranger.allowed is True
-    written = [policy for policy in policies(cluster) if not from_catalogue(policy, subject.database)]
+    written = written_here(cluster)
     return (one.own.entered + entered + (not leaks), sum(astray(policy, subject.pod) is None for policy in written))
 
 
@@ -230,7 +239,7 @@ def le_namespace_du_collegue_atteint_la_base(cluster: Cluster) -> Diagnostic | N
                 f"Demandez à votre collègue de la revoir : kubectl get networkpolicy -n {there}",
             )
         return _unexplained(cluster, found.colleague, failing, subject)
-    return _not_opened(cluster, subject, known, failing, found.colleague)
+    return _not_opened(cluster, subject, failing, found.colleague)
 
 
 @verification(points=4, after=un_service_mene_a_la_base)
@@ -303,12 +312,9 @@ def _other_server(cluster: Cluster, subject: Subject, reached: Attempt) -> Diagn
     )
 
 
-def _not_opened(
-    cluster: Cluster, subject: Subject, known: Sequence[Policy], failing: str, attempt: Attempt | None
-) -> Diagnostic:
+def _not_opened(cluster: Cluster, subject: Subject, failing: str, attempt: Attempt | None) -> Diagnostic:
     there = cluster.colleague.namespace
-    written = [policy for policy in known if not from_catalogue(policy, subject.database)]
-    near = nearest(written, subject.pod, peer(there, attempt), PORT)
+    near = nearest(written_here(cluster), subject.pod, peer(there, attempt), PORT)
     if near is None:
         return _nothing_written(cluster, subject, failing)
     faults = " ; ".join(fault.said for fault in near.faults)
@@ -425,6 +431,12 @@ def from_catalogue(policy: Policy, database: Database) -> bool:
     """Whether the platform's form made it with the database."""
     labels = policy["metadata"].get("labels") or {}
     return name_of(policy) == database.release or labels.get("app.kubernetes.io/instance") == database.release
+
+
+def written_here(cluster: Cluster) -> Sequence[Policy]:
+    """The policies that came with no database: the learner's own."""
+    known = databases(cluster)
+    return [one for one in policies(cluster) if not any(from_catalogue(one, database) for database in known)]
 
 
 def _chosen(subject: Subject) -> Mapping[str, str]:
