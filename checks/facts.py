@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from typing import Any, Protocol, TypeVar
 
 OWNER_BINDING = "full_control_namespace"
 """The RoleBinding that the platform (Onyxia) makes in each namespace, for its owner."""
+
+OLDER_RELEASE = re.compile(r"postgresql-\d+")
+"""How the releases of the catalogue's older chart are called; their Service bears that very name."""
 
 _T = TypeVar("_T")
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from checks.errors import CahierError
+from checks.facts import OLDER_RELEASE
 from checks.lab import Lab, Story
 
 _FORWARD_SECONDS = 30.0
@@ -125,9 +126,8 @@ def rename(
 
 
 def _release_names(old: str, new: str) -> Mapping[str, str]:
-    """What is called after a release of the catalogue. The older chart, whose releases are `postgresql-NNNNNN`, names
-    and labels its objects otherwise."""
-    if not re.fullmatch(r"postgresql-\d+", new):
+    """What is called after a release of the catalogue. The older chart names and labels its objects otherwise."""
+    if not OLDER_RELEASE.fullmatch(new):
         return {old: new}
     return {old: new, f"{old}-rw": new, f"{old}-1": f"{new}-0", "cnpg.io/cluster": "app.kubernetes.io/instance"}
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from checks.diagnosis.pods import not_ready
 from checks.errors import Unverifiable
 from checks.exchange.postgres import PostgresServer, identify
-from checks.facts import Cluster, Pod
+from checks.facts import OLDER_RELEASE, Cluster, Pod
 from checks.verdict import Diagnostic
 
 PORT = 5432
@@ -35,10 +34,10 @@ def _release(labels: Mapping[str, str]) -> str:
 
 
 def release_of_service(name: str) -> str:
-    """The release whose Service bears this name, "" for none: `R-rw`, or `postgresql-NNNNNN` for the older chart."""
+    """The release whose Service bears this name (`R-rw`, or `R` for the older chart); "" for none."""
     if name.endswith("-rw"):
         return name.removesuffix("-rw")
-    return name if re.fullmatch(r"postgresql-\d+", name) else ""
+    return name if OLDER_RELEASE.fullmatch(name) else ""
 
 
 def of_release(labels: Mapping[str, str], release: str) -> bool:

@@ -64,8 +64,9 @@ def never_admitted(cluster: Cluster) -> str:
         counted = [name for name in sorted(hard) if name.rpartition(".")[2] in ("cpu", "memory")]
         if counted:
             return (
-                f" Le quota « {raw['metadata']['name']} » de ce namespace compte {', '.join(counted)} : il refuse tout "
-                "pod dont un conteneur ne le dit pas (« failed quota: … must specify »)."
+                f" Le quota « {raw['metadata']['name']} » de ce namespace compte {', '.join(counted)} : un pod "
+                "dont un conteneur ne le dit pas y est refusé (« failed quota: … must specify »), à moins qu’un "
+                "LimitRange n’y supplée."
             )
     return ""
 

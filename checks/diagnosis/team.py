@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -105,9 +106,9 @@ def declared(cluster: Cluster) -> Sequence[str]:
     users = _written(cluster)
     words = " ".join(f"{name}={users[name]}" if users.get(name) else name for name in names)
     if declaration(cluster) is None:
-        return (f"kubectl create configmap {TEAM} -n {cluster.namespace} --from-literal={KEY}='{words}'",)
+        return (f"kubectl create configmap {TEAM} -n {cluster.namespace} --from-literal={KEY}={shlex.quote(words)}",)
     patch = json.dumps({"data": {KEY: words}})
-    return (f"kubectl patch configmap {TEAM} -n {cluster.namespace} --type=merge -p '{patch}'",)
+    return (f"kubectl patch configmap {TEAM} -n {cluster.namespace} --type=merge -p {shlex.quote(patch)}",)
 
 
 def is_member(cluster: Cluster, person: Person) -> bool:
