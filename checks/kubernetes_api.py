@@ -85,6 +85,13 @@ _PATHS = {
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
 }
 
+
+
+def collection(kind: str, namespace: str) -> str:
+    """Path of the objects of `kind` in a namespace."""
+    return _PATHS[kind].format(namespace)
+
+
 RENEW = (
     "Sur le SSPCloud : « Mon compte », « Connexion à Kubernetes », copiez de nouveau le script et exécutez-le. "
     "Sur le petit SSPCloud local : cahier cluster creer, puis export KUBECONFIG=$(cahier cluster kubeconfig alice)"
@@ -566,7 +573,7 @@ class LiveCluster(Served):
         if kind not in self._lists:
             accept = _METADATA_ONLY if kind == "Secret" else "application/json"
             try:
-                answer = self.api.request("GET", _PATHS[kind].format(self.namespace), accept=accept)
+                answer = self.api.request("GET", collection(kind, self.namespace), accept=accept)
             except Refused as refusal:
                 raise self._namespace_problem(refusal) from refusal
             found = answer.get("items") or []
@@ -589,7 +596,7 @@ class LiveCluster(Served):
     def secret_values(self, name: str) -> Mapping[str, str] | None:
         """Decoded values of a Secret, None when there is no such Secret; fetched each time, never kept."""
         try:
-            answer = self.api.request("GET", f"{_PATHS['Secret'].format(self.namespace)}/{name}")
+            answer = self.api.request("GET", f"{collection('Secret', self.namespace)}/{name}")
         except Refused as refusal:
             if refusal.status != 404:
                 raise
@@ -599,7 +606,7 @@ class LiveCluster(Served):
 
     def watch(self, kind: str) -> Iterator[Mapping[str, Any]]:
         """Changes of the objects of `kind` in the learner's namespace, until the connection ends."""
-        yield from self.api.watch(_PATHS[kind].format(self.namespace))
+        yield from self.api.watch(collection(kind, self.namespace))
 
     def _namespace_problem(self, refusal: Refused) -> CahierError:
         if refusal.status == 403 and self.may("list", "pods").allowed is False:
@@ -724,7 +731,7 @@ class LiveCluster(Served):
     def delete_pod(self, name: str) -> None:
         """Delete a pod at once; one that is gone already is what was wanted."""
         with contextlib.suppress(Refused):
-            path = f"{_PATHS['Pod'].format(self.namespace)}/{name}"
+            path = f"{collection('Pod', self.namespace)}/{name}"
             self.api.request("DELETE", path, {"gracePeriodSeconds": 0})
         self.refresh()
 

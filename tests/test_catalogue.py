@@ -20,7 +20,7 @@ NAME = "postgresql-cnpg-951239"
 
 
 def manifests(opened: bool = False) -> dict[str, Any]:
-    made = catalogue._manifests("user-alice", NAME, opened, "user-alice", "defaultdb")
+    made = catalogue.manifests("user-alice", NAME, opened, "user-alice", "defaultdb")
     return {f"{item['kind']}/{item['metadata']['name']}": item for item in made}
 
 

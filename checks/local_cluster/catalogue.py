@@ -98,7 +98,7 @@ def launch_postgresql(
         raise _already_there(namespace, release)
     owner = user or default_user(api, namespace)
     with progress(f"Lancement de {release}", 1):
-        _create_all(api, namespace, release, _manifests(namespace, release, opened, owner, database))
+        _create_all(api, namespace, release, manifests(namespace, release, opened, owner, database))
     with progress(f"Attente de {release}-1", 6):
         _wait_ready(api, namespace, release)
     return next(one for one in releases(api, namespace) if one.name == release)
@@ -162,8 +162,8 @@ def _labels(name: str) -> dict[str, str]:
     }
 
 
-def _manifests(namespace: str, name: str, opened: bool, user: str, database: str) -> Sequence[Mapping[str, Any]]:
-    """Everything, in the order in which it is made: the pod last."""
+def manifests(namespace: str, name: str, opened: bool, user: str, database: str) -> Sequence[Mapping[str, Any]]:
+    """Everything that a database consists of, in the order in which it is made: the pod last."""
     alphabet = string.ascii_letters + string.digits
     password = "".join(secrets.choice(alphabet) for _ in range(20))
 
@@ -252,11 +252,11 @@ def _from_secret(variable: str, secret: str, key: str) -> dict[str, Any]:
     return {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
 
 
-def _create_all(api: Api, namespace: str, name: str, manifests: Sequence[Mapping[str, Any]]) -> None:
+def _create_all(api: Api, namespace: str, name: str, items: Sequence[Mapping[str, Any]]) -> None:
     """Make them all, or none."""
     made: list[str] = []
     try:
-        for manifest in manifests:
+        for manifest in items:
             collection = _collection(namespace, manifest["kind"])
             api.request("POST", collection, manifest)
             made.append(f"{collection}/{manifest['metadata']['name']}")

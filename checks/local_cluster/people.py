@@ -98,14 +98,20 @@ def create_person(api: Api, admin: Path, name: str) -> Path:
     """
     if not _NAME.fullmatch(name) or name in (ADMIN, TEACHER):
         raise UsageError(f"« {name} » ne peut pas être le nom d’un apprenant.", "Par exemple : dominique")
-    namespace = namespace_of(name)
-    _wait_until_not_terminating(api, namespace)
-    for path, item in _objects(name):
-        api.apply(path, item)
+    namespace = create_namespace(api, name)
     file = _ensure_kubeconfig(api, admin, name, namespace)
     account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
     _wait(lambda: _get(api, account) is not None, f"Le namespace {namespace} n’est pas prêt.")
     return file
+
+
+def create_namespace(api: Api, name: str) -> str:
+    """Make a learner's namespace and rights, or what is missing of them; its name. Raises CahierError."""
+    namespace = namespace_of(name)
+    _wait_until_not_terminating(api, namespace)
+    for path, item in _objects(name):
+        api.apply(path, item)
+    return namespace
 
 
 def create_teacher(api: Api, admin: Path) -> Path:

@@ -1,0 +1,1 @@
+"""`make bench`: what `cahier` costs beside kubectl scripts that ask the same questions."""

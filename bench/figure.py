@@ -1,0 +1,106 @@
+"""The picture of the results, once for a light page and once for a dark one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.report import number, ratio, seconds
+from bench.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FOLDER = Path(__file__).parent.parent / "docs" / "assets"
+_INK = {"clair": "#1b1f2a", "sombre": "#e6e8ef"}
+_OURS = {"clair": "#3f51b5", "sombre": "#8c9eff"}
+_THEIRS = {"clair": "#8a8d98", "sombre": "#9a9eab"}
+
+
+def draw(results: Results, folder: Path) -> None:
+    """Write `mesures-clair.svg` and `mesures-sombre.svg`: the same picture, for either page."""
+    for page in _INK:
+        _draw(results, folder / f"mesures-{page}.svg", page)
+
+
+def _draw(results: Results, path: Path, page: str) -> None:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    ink = _INK[page]
+    with mpl.rc_context(
+        {
+            "svg.hashsalt": "cahier",  # the same results make the same file
+            "font.size": 11,
+            "text.color": ink,
+            "axes.labelcolor": ink,
+            "axes.edgecolor": ink,
+            "xtick.color": ink,
+            "ytick.color": ink,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
+    ):
+        figure = Figure(figsize=(9, 7.2), layout="constrained")
+        compared, time, memory = (
+            figure.add_subplot(2, 1, 1),
+            figure.add_subplot(2, 2, 3),
+            figure.add_subplot(2, 2, 4),
+        )
+        _bars(compared, results, page)
+        sizes = [one.learners for one in results.scale]
+        _line(time, "cahier noter : durée", sizes, [one.cost.wall for one in results.scale], seconds, page)
+        _line(
+            memory,
+            "cahier noter : mémoire",
+            sizes,
+            [one.cost.memory for one in results.scale],
+            lambda value: f"{number(value)} Mio",
+            page,
+            limit=500,
+        )
+        figure.savefig(path, transparent=True, metadata={"Date": None})
+
+
+def _bars(axes: Axes, results: Results, page: str) -> None:
+    room = results.classroom
+    pairs = [
+        *((f"un TP ({lab.lab})", lab.ours.wall, lab.script.wall) for lab in results.labs),
+        (f"{room.learners} personnes,\n{room.labs} TP", room.ours.wall, room.script.wall),
+    ]
+    for place, (_, ours, theirs) in enumerate(pairs):
+        for offset, value, words, color in (
+            (-0.2, ours, f"cahier, {seconds(ours)} ({ratio(ours, theirs)})", _OURS[page]),
+            (0.2, theirs, f"scripts kubectl, {seconds(theirs)}", _THEIRS[page]),
+        ):
+            axes.barh(place + offset, value, height=0.36, color=color)
+            axes.annotate(f" {words}", (value, place + offset), va="center")
+    axes.set_yticks(range(len(pairs)), [words for words, _, _ in pairs])
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlim(0.1, max(theirs for _, _, theirs in pairs) * 20)
+    axes.xaxis.set_major_formatter(lambda value, _place: seconds(value))
+    axes.set_title("Durée, échelle logarithmique", loc="left")
+
+
+def _line(
+    axes: Axes,
+    title: str,
+    sizes: Sequence[int],
+    values: Sequence[float],
+    told: Callable[[float], str],
+    page: str,
+    limit: float = 0,
+) -> None:
+    axes.plot(sizes, values, marker="o", color=_OURS[page])
+    for size, value in zip(sizes, values, strict=True):
+        axes.annotate(told(value), (size, value), xytext=(0, 9), textcoords="offset points", ha="center")
+    if limit:
+        axes.axhline(limit, color=_THEIRS[page], linestyle="--")
+    axes.set_xlim(0, max(sizes) * 1.15)
+    axes.set_ylim(0, max(limit, *values) * 1.25)
+    axes.set_xticks(list(sizes))
+    axes.yaxis.set_major_formatter(lambda value, _place: told(value))
+    axes.set_xlabel("personnes")
+    axes.set_title(title, loc="left")

@@ -1,0 +1,184 @@
+"""The results in words: a table for the terminal, Markdown for the site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.table import Table
+
+from bench.measure import Cost
+from bench.results import FILE, Machine, Results, read
+from checks.lab import find_lab
+
+_HELP_SECONDS = 0.15
+_LAB_RATIO = 3
+_CLASS_RATIO = 20
+_MEMORY = 500
+
+
+def number(value: float) -> str:
+    """Three digits at most, as French writes them."""
+    text = f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"
+    return text.replace(".", ",")
+
+
+def seconds(value: float) -> str:
+    """A duration, in the unit that suits it."""
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    return f"{number(value)} s" if value < 120 else f"{value / 60:.0f} min {value % 60:02.0f} s"
+
+
+def ratio(ours: float, theirs: float) -> str:
+    """How many times less ours takes."""
+    return f"× {number(theirs / ours)}"
+
+
+def growth(results: Results) -> float:
+    """Time per learner at the largest size, for 1 at the smallest: 1 is linear."""
+    first, last = results.scale[0], results.scale[-1]
+    return (last.cost.wall / last.learners) / (first.cost.wall / first.learners)
+
+
+def table(results: Results) -> Table:
+    """Every measure beside what it is compared with, and the aim."""
+    shown = Table(title="cahier et des scripts kubectl, sur le même cluster")
+    for title in ("mesure", "cahier", "comparé à", "rapport", "but"):
+        shown.add_column(title, justify="left" if title == "mesure" else "right")
+    for row in _rows(results):
+        shown.add_row(*row)
+    return shown
+
+
+def _rows(results: Results) -> Iterator[Sequence[str]]:
+    yield "cahier --help", seconds(results.help.wall), "", "", f"< {seconds(_HELP_SECONDS)}"
+    for lab in results.labs:
+        name = f"cahier verifier {lab.lab}"
+        for words, script, aim in (("", lab.script, f"≥ × {_LAB_RATIO}"), (", script sans attente", lab.unpaused, "")):
+            yield name + words, *_compared(lab.ours, script), aim
+    room = results.classroom
+    yield f"classe de {room.learners} × {room.labs} TP", *_compared(room.ours, room.script), f"≥ × {_CLASS_RATIO}"
+    yield (
+        "  requêtes par personne",
+        number(room.ours_requests),
+        number(room.script_requests),
+        ratio(room.ours_requests, room.script_requests),
+        "",
+    )
+    yield "  mêmes verdicts", f"{room.agreed} sur {room.measured}", "", "", "tous"
+    for one in results.scale:
+        yield f"{one.learners} personnes × {one.labs} TP", seconds(one.cost.wall), "", "", ""
+        yield "  mémoire", f"{number(one.cost.memory)} Mio", "", "", f"< {_MEMORY} Mio"
+        yield "  requêtes par personne", number(one.requests), "", "", ""
+    if len(results.scale) > 1:
+        yield "  durée par personne, de la petite à la grande", "", "", f"× {number(growth(results))}", "≤ × 1"
+
+
+def _compared(ours: Cost, theirs: Cost) -> Sequence[str]:
+    return seconds(ours.wall), seconds(theirs.wall), ratio(ours.wall, theirs.wall)
+
+
+# -- the page ------------------------------------------------------------------------------------------------------
+
+
+def machine() -> str:
+    """Where and when it was measured: one sentence."""
+    found = read(FILE)
+    return _machine(found.machine, f"{found.date:%d/%m/%Y}")
+
+
+def _machine(one: Machine, day: str) -> str:
+    return (
+        f"Mesuré le {day} sur le petit SSPCloud local : {one.cores} cœurs ({one.processor}), {one.memory} Gio de "
+        f"mémoire, Kubernetes {one.kubernetes}, kubectl {one.kubectl}, Python {one.python}. La machine avait "
+        f"{number(one.load)} tâche{'s' if one.load >= 2 else ''} en cours en moyenne avant de commencer."
+    )
+
+
+def one_learner() -> str:
+    """Markdown table: one lab of one learner."""
+    found = read(FILE)
+    lines = [
+        "| ce qui est lancé | durée | processeur | script des pairs | rapport | sans ses attentes |",
+        "|---|---|---|---|---|---|",
+        f"| `cahier --help` | {seconds(found.help.wall)} | {seconds(found.help.processor)} | | | |",
+    ]
+    for lab in found.labs:
+        lines.append(
+            f"| `cahier verifier {lab.lab}` | {seconds(lab.ours.wall)} | {seconds(lab.ours.processor)} | "
+            f"{seconds(lab.script.wall)} | **{ratio(lab.ours.wall, lab.script.wall)}** | "
+            f"{seconds(lab.unpaused.wall)} ({ratio(lab.ours.wall, lab.unpaused.wall)}) |"
+        )
+    return "\n".join(lines)
+
+
+def one_class() -> str:
+    """Markdown table: the class whose pods run."""
+    room = read(FILE).classroom
+    rows = (
+        ("durée", seconds(room.ours.wall), seconds(room.script.wall), ratio(room.ours.wall, room.script.wall)),
+        (
+            "processeur",
+            seconds(room.ours.processor),
+            seconds(room.script.processor),
+            ratio(room.ours.processor, room.script.processor),
+        ),
+        (
+            "requêtes à l’API, par personne",
+            number(room.ours_requests),
+            number(room.script_requests),
+            ratio(room.ours_requests, room.script_requests),
+        ),
+    )
+    lines = [
+        f"| {room.learners} personnes, {room.labs} TP, {room.pods} pods | `cahier noter` | scripts à la suite | "
+        "rapport |",
+        "|---|---|---|---|",
+        *(f"| {words} | {ours} | {theirs} | **{times}** |" for words, ours, theirs, times in rows),
+    ]
+    return "\n".join(lines)
+
+
+def same_verdicts() -> str:
+    """How the comparison was made: sentences."""
+    room = read(FILE).classroom
+    whole = room.learners * room.labs
+    part = (
+        f"Les {whole} scripts ont tous été lancés"
+        if room.measured == whole
+        else f"{room.measured} scripts sur {whole} ont été lancés, et leur durée est étendue à tous"
+    )
+    agreed = "tous" if room.agreed == room.measured else f"{room.agreed} sur {room.measured}"
+    return f"{part}. Leurs verdicts sont les nôtres : {agreed}."
+
+
+def many() -> str:
+    """Markdown table: namespaces without pods."""
+    found = read(FILE)
+    lines = [
+        "| personnes | durée | processeur | mémoire au plus | requêtes par personne | durée par personne |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in found.scale:
+        lines.append(
+            f"| {one.learners} | {seconds(one.cost.wall)} | {seconds(one.cost.processor)} | "
+            f"{number(one.cost.memory)} Mio | {number(one.requests)} | {seconds(one.cost.wall / one.learners)} |"
+        )
+    return "\n".join(lines)
+
+
+def described() -> str:
+    """The picture in words, for who does not see it."""
+    found = read(FILE)
+    room = found.classroom
+    labs = ", ".join(
+        f"{find_lab(lab.lab).short_name} {seconds(lab.ours.wall)} contre {seconds(lab.script.wall)}"
+        for lab in found.labs
+    )
+    sizes = ", ".join(
+        f"{one.learners} personnes en {seconds(one.cost.wall)} et {number(one.cost.memory)} Mio" for one in found.scale
+    )
+    return (
+        f"Durées comparées. Un TP, cahier contre un script : {labs}. Une classe de {room.learners} : "
+        f"{seconds(room.ours.wall)} contre {seconds(room.script.wall)}. Grandes classes : {sizes}."
+    )
