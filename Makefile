@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock programs test-programs demo test findings recordings fast lint site serve notebooks clean
+.PHONY: help setup lock programs test-programs demo test findings recordings bench fast lint site serve notebooks clean
 
 SITE ?= site
 
@@ -51,6 +51,10 @@ findings: programs ## écrit de nouveau les constats du corpus, à relire avec g
 # All labs, or some: make recordings LABS="tp2 tp5"
 recordings: programs ## enregistre de nouveau la démonstration, montrée là où aucun cluster n’est possible
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m checks.demo.record $(LABS)
+
+# MESURE: options of `python -m bench`, such as a smaller class.
+bench: programs ## cahier et des scripts kubectl, mesurés sur le cluster local (moins de 8 minutes)
+	@$(BIN)/python -m bench $(MESURE)
 
 site: setup docs/assets/mermaid.js notebooks ## le site, dans site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(SITE)

@@ -53,8 +53,8 @@ _RELAYS = (("tp5", "solution"), ("tp7", "solution"), ("tp5", "nom_court"), ("tp7
 
 def work(number: int) -> Sequence[tuple[str, str]]:
     """Labs that a learner has handed in, beside a database: the solution, or one of the corpus's mistakes."""
-    api = "mauvaise_etiquette" if number % 5 == 4 else "solution"
-    sharing = (_SHARED_WRONG if number % 2 else _SHARING)[number % 3]
+    api = "mauvaise_etiquette" if number % 5 == 1 else "solution"
+    sharing = (_SHARED_WRONG if number // 3 % 2 else _SHARING)[number % 3]
     relay = (_RELAYS[number // 3 % 4],) if number % 3 == 0 else ()
     return (("tp2", api), sharing, *relay)
 

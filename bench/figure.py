@@ -17,6 +17,8 @@ _INK = {"clair": "#1b1f2a", "sombre": "#e6e8ef"}
 _OURS = {"clair": "#3f51b5", "sombre": "#8c9eff"}
 _THEIRS = {"clair": "#8a8d98", "sombre": "#9a9eab"}
 
+_TICKS = {0.1: "0,1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min"}
+
 
 def draw(results: Results, folder: Path) -> None:
     """Write `mesures-clair.svg` and `mesures-sombre.svg`: the same picture, for either page."""
@@ -31,7 +33,9 @@ def _draw(results: Results, path: Path, page: str) -> None:
     ink = _INK[page]
     with mpl.rc_context(
         {
+            "svg.fonttype": "none",  # words stay words
             "svg.hashsalt": "cahier",  # the same results make the same file
+            "font.family": "sans-serif",
             "font.size": 11,
             "text.color": ink,
             "axes.labelcolor": ink,
@@ -42,13 +46,10 @@ def _draw(results: Results, path: Path, page: str) -> None:
             "axes.spines.right": False,
         }
     ):
-        figure = Figure(figsize=(9, 7.2), layout="constrained")
-        compared, time, memory = (
-            figure.add_subplot(2, 1, 1),
-            figure.add_subplot(2, 2, 3),
-            figure.add_subplot(2, 2, 4),
-        )
-        _bars(compared, results, page)
+        figure = Figure(figsize=(8, 6.4), layout="constrained")
+        parts = figure.subplot_mosaic([["compared", "compared"], ["time", "memory"]])
+        time, memory = parts["time"], parts["memory"]
+        _bars(parts["compared"], results, page)
         sizes = [one.learners for one in results.scale]
         _line(time, "cahier noter : durée", sizes, [one.cost.wall for one in results.scale], seconds, page)
         _line(
@@ -80,7 +81,8 @@ def _bars(axes: Axes, results: Results, page: str) -> None:
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_xlim(0.1, max(theirs for _, _, theirs in pairs) * 20)
-    axes.xaxis.set_major_formatter(lambda value, _place: seconds(value))
+    axes.set_xticks(list(_TICKS), list(_TICKS.values()), minor=False)
+    axes.set_xticks([], minor=True)
     axes.set_title("Durée, échelle logarithmique", loc="left")
 
 
@@ -100,7 +102,7 @@ def _line(
         axes.axhline(limit, color=_THEIRS[page], linestyle="--")
     axes.set_xlim(0, max(sizes) * 1.15)
     axes.set_ylim(0, max(limit, *values) * 1.25)
-    axes.set_xticks(list(sizes))
+    axes.set_xticks(list(sizes), [number(size) for size in sizes])
     axes.yaxis.set_major_formatter(lambda value, _place: told(value))
     axes.set_xlabel("personnes")
     axes.set_title(title, loc="left")

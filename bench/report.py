@@ -8,25 +8,28 @@ from rich.table import Table
 
 from bench.measure import Cost
 from bench.results import FILE, Machine, Results, read
-from checks.lab import find_lab
 
 _HELP_SECONDS = 0.15
 _LAB_RATIO = 3
 _CLASS_RATIO = 20
 _MEMORY = 500
+_PAGES = (("clair", "light"), ("sombre", "dark"))
 
 
 def number(value: float) -> str:
-    """Three digits at most, as French writes them."""
-    text = f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"
-    return text.replace(".", ",")
+    """Two digits at least, as French writes them."""
+    text = f"{value:.2g}" if abs(value) < 10 else f"{value:_.0f}"
+    return text.replace(".", ",").replace("_", "\u202f")
 
 
 def seconds(value: float) -> str:
     """A duration, in the unit that suits it."""
     if value < 1:
         return f"{value * 1000:.0f} ms"
-    return f"{number(value)} s" if value < 120 else f"{value / 60:.0f} min {value % 60:02.0f} s"
+    if value < 100:
+        return f"{number(value)} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02} s"
 
 
 def ratio(ours: float, theirs: float) -> str:
@@ -67,7 +70,7 @@ def _rows(results: Results) -> Iterator[Sequence[str]]:
     )
     yield "  mêmes verdicts", f"{room.agreed} sur {room.measured}", "", "", "tous"
     for one in results.scale:
-        yield f"{one.learners} personnes × {one.labs} TP", seconds(one.cost.wall), "", "", ""
+        yield f"{number(one.learners)} personnes × {one.labs} TP", seconds(one.cost.wall), "", "", ""
         yield "  mémoire", f"{number(one.cost.memory)} Mio", "", "", f"< {_MEMORY} Mio"
         yield "  requêtes par personne", number(one.requests), "", "", ""
     if len(results.scale) > 1:
@@ -161,24 +164,26 @@ def many() -> str:
     ]
     for one in found.scale:
         lines.append(
-            f"| {one.learners} | {seconds(one.cost.wall)} | {seconds(one.cost.processor)} | "
+            f"| {number(one.learners)} | {seconds(one.cost.wall)} | {seconds(one.cost.processor)} | "
             f"{number(one.cost.memory)} Mio | {number(one.requests)} | {seconds(one.cost.wall / one.learners)} |"
         )
     return "\n".join(lines)
 
 
-def described() -> str:
-    """The picture in words, for who does not see it."""
-    found = read(FILE)
+def picture() -> str:
+    """Markdown: the picture for either page, with what it shows in words."""
+    words = _described(read(FILE))
+    return "\n".join(f"![{words}](../../assets/mesures-{page}.svg#only-{way})" for page, way in _PAGES)
+
+
+def _described(found: Results) -> str:
     room = found.classroom
-    labs = ", ".join(
-        f"{find_lab(lab.lab).short_name} {seconds(lab.ours.wall)} contre {seconds(lab.script.wall)}"
-        for lab in found.labs
-    )
+    labs = ", ".join(f"{lab.lab} en {seconds(lab.ours.wall)} contre {seconds(lab.script.wall)}" for lab in found.labs)
     sizes = ", ".join(
-        f"{one.learners} personnes en {seconds(one.cost.wall)} et {number(one.cost.memory)} Mio" for one in found.scale
+        f"{number(one.learners)} personnes en {seconds(one.cost.wall)} et {number(one.cost.memory)} Mio"
+        for one in found.scale
     )
     return (
-        f"Durées comparées. Un TP, cahier contre un script : {labs}. Une classe de {room.learners} : "
+        f"Durées de cahier et des scripts. Un TP : {labs}. Une classe de {room.learners} : "
         f"{seconds(room.ours.wall)} contre {seconds(room.script.wall)}. Grandes classes : {sizes}."
     )

@@ -86,7 +86,6 @@ _PATHS = {
 }
 
 
-
 def collection(kind: str, namespace: str) -> str:
     """Path of the objects of `kind` in a namespace."""
     return _PATHS[kind].format(namespace)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from socket import socket
 from typing import Any, NoReturn
 
@@ -61,6 +61,7 @@ class Inventory:
         self._wanted = frozenset(namespaces)
         self._uids: dict[str, str] = {}
         self._lists: dict[str, Mapping[str, list[dict[str, Any]]] | None] = {}
+        self._answers: dict[str, dict[tuple[object, ...], Access]] = {}
         self._turn = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
 
@@ -81,6 +82,15 @@ class Inventory:
             except Refused:
                 return ""
         return self._uids[namespace]
+
+    def answers(self, namespace: str) -> dict[tuple[object, ...], Access]:
+        """What the API server has answered about rights in a namespace, for all the labs of its learner."""
+        return self._answers.setdefault(namespace, {})
+
+    @cached_property
+    def server_version(self) -> tuple[int, int]:
+        """Major and minor version of the API server."""
+        return self._api.version()
 
     def objects(self, kind: str, namespace: str) -> Sequence[Mapping[str, Any]] | None:
         """Objects of one namespace; None where they have to be asked of that namespace itself. Raises AccessError."""
@@ -114,12 +124,19 @@ class LearnerView(LiveCluster):
     def __init__(self, api: Api, inventory: Inventory, namespace: str, colleague: str | None) -> None:
         super().__init__(Elsewhere(), api=api, namespace=namespace, colleague=colleague)
         self._inventory = inventory
+        self._answers = inventory.answers(namespace)
         self._uid = partial(inventory.uid, namespace)  # it does not change: `refresh` keeps it
 
     def refresh(self) -> None:
         """Forget what was listed: from now on this namespace is asked by itself."""
         self._inventory = Inventory(self.api, ())
+        self._answers = {}  # the others keep theirs
         super().refresh()
+
+    @cached_property
+    def server_version(self) -> tuple[int, int]:
+        """Major and minor version of the API server, asked once for the class."""
+        return self._inventory.server_version
 
     def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
         """Objects of the learner's namespace, out of the class's lists when they serve. Raises Unverifiable."""
