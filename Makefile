@@ -60,7 +60,7 @@ site: setup docs/assets/mermaid.js notebooks ## le site, dans site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(SITE)
 
 serve: setup docs/assets/mermaid.js notebooks ## le site, servi sur http://127.0.0.1:8000 et refait à chaque changement
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --watch labs --watch checks
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --watch labs --watch checks --watch bench
 
 # The diagrams' library, from a package: the site asks nothing of another host.
 docs/assets/mermaid.js: .venv/.ready

@@ -92,7 +92,7 @@ def machine() -> str:
 
 def _machine(one: Machine, day: str) -> str:
     return (
-        f"Mesuré le {day} sur le petit SSPCloud local : {one.cores} cœurs ({one.processor}), {one.memory} Gio de "
+        f"Mesuré le {day} sur le petit SSPCloud local : {one.cores} cœurs (`{one.processor}`), {one.memory} Gio de "
         f"mémoire, Kubernetes {one.kubernetes}, kubectl {one.kubectl}, Python {one.python}. La machine avait "
         f"{number(one.load)} tâche{'s' if one.load >= 2 else ''} en cours en moyenne avant de commencer."
     )

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -22,12 +23,15 @@ from typer.testing import CliRunner
 from checks.cli.application import app
 from checks.cli.grading import with_progress
 from checks.errors import AccessError, CahierError, Unverifiable, UsageError
+from checks.grading import view
 from checks.grading.exports import write_all
 from checks.grading.grade import NamespaceMissing, Seen, Verify, grade_class
 from checks.grading.results import ClassGrades, json_schema
 from checks.grading.roster import Learner
+from checks.kubernetes_api import Api
 from checks.lab import Lab, find_lab
 from checks.verdict import CheckResult, Status, Verdict, overall
+from tests.pretend_api import Answers, pretend
 
 LABS = [find_lab("tp2"), find_lab("tp5")]
 RECEIPT = datetime(2026, 11, 25, 9, 40, 12, tzinfo=UTC)
@@ -360,3 +364,39 @@ def test_an_interruption_says_how_to_continue(tmp_path: Path) -> None:
         with_progress(Console(file=said, width=200), CLASS, LABS, Interrupted(5), tmp_path, resume=False, workers=2)
     assert "Déjà noté et gardé" in said.getvalue()
     assert "--reprendre" in said.getvalue()
+
+
+class _Late(Answers):
+    """A cluster where each learner's pod has come after the class was listed."""
+
+    def to(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        namespaced = "/namespaces/" in path
+        if path.endswith("/pods"):
+            pod = {
+                "metadata": {
+                    "name": "mon-api",
+                    "namespace": path.split("/")[-2],
+                    "uid": "1",
+                    "labels": {"app": "mon-api"},
+                    "creationTimestamp": "2026-01-01T00:00:00Z",
+                },
+                "spec": {"containers": [{"name": "api", "image": "python"}]},
+                "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+            }
+            return {"items": [pod] if namespaced else []}
+        if path.endswith("/deployments") and not namespaced:
+            template = {"metadata": {"labels": {"app": "mon-api"}}}
+            made = {"metadata": {"name": "mon-api", "namespace": "user-e0"}, "spec": {"template": template}}
+            return {"items": [made]}
+        return super().to(path, body)
+
+
+def test_what_was_only_starting_when_the_class_was_listed_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "_SETTLES", 0.0)  # as for a learner whose turn comes late
+    there = _Late(objects={"namespaces": [{"metadata": {"name": f"user-e{n}", "uid": str(n)}} for n in range(2)]})
+    with pretend(tmp_path, there) as server:
+        verify = view.LiveVerifier(Api(str(server.kubeconfig(tmp_path / "kubeconfig"))), [learner(0)])
+        found = verify(learner(0), find_lab("tp2")).verdict
+    assert [check.status for check in found.checks[:2]] == [Status.PASSED, Status.PASSED]
