@@ -570,17 +570,20 @@ class LiveCluster(Served):
     def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
         """Objects of the learner's namespace, as the API gives them."""
         if kind not in self._lists:
-            accept = _METADATA_ONLY if kind == "Secret" else "application/json"
-            try:
-                answer = self.api.request("GET", collection(kind, self.namespace), accept=accept)
-            except Refused as refusal:
-                raise self._namespace_problem(refusal) from refusal
-            found = answer.get("items") or []
+            found = self._listed(kind)
             if kind == "ConfigMap":
                 self._receipts = next((item for item in found if is_receipts(item)), None)
                 found = [item for item in found if not is_receipts(item)]
             self._lists[kind] = found
         return self._lists[kind]
+
+    def _listed(self, kind: str) -> list[dict[str, Any]]:
+        accept = _METADATA_ONLY if kind == "Secret" else "application/json"
+        try:
+            answer = self.api.request("GET", collection(kind, self.namespace), accept=accept)
+        except Refused as refusal:
+            raise self._namespace_problem(refusal) from refusal
+        return answer.get("items") or []
 
     def receipts(self) -> Mapping[str, Any] | None:
         """The ConfigMap of the receipts, which `objects` leaves out: it is no part of the learner's work."""

@@ -15,6 +15,8 @@ from functools import cached_property, partial
 from socket import socket
 from typing import Any, NoReturn
 
+import msgspec
+
 from checks.errors import Unverifiable
 from checks.facts import Access, Credentials, ForwardCommand, KubectlVersion, Listener
 from checks.grading.grade import NamespaceMissing, Seen
@@ -61,7 +63,7 @@ class Inventory:
         self._api = api
         self._wanted = frozenset(namespaces)
         self._uids: dict[str, str] = {}
-        self._lists: dict[str, Mapping[str, list[dict[str, Any]]] | None] = {}
+        self._lists: dict[str, Mapping[str, list[bytes]] | None] = {}  # as JSON: Python's own is several times larger
         self._answers: dict[str, dict[tuple[object, ...], Access]] = {}
         self._turn = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
@@ -93,7 +95,7 @@ class Inventory:
         """Major and minor version of the API server."""
         return self._api.version()
 
-    def objects(self, kind: str, namespace: str) -> Sequence[Mapping[str, Any]] | None:
+    def objects(self, kind: str, namespace: str) -> list[dict[str, Any]] | None:
         """Objects of one namespace; None where they have to be asked of that namespace itself. Raises AccessError."""
         if namespace not in self._wanted:
             return None
@@ -103,17 +105,17 @@ class Inventory:
             if kind not in self._lists:
                 self._lists[kind] = self._list(kind)
             found = self._lists[kind]
-        return None if found is None else found.get(namespace, [])
+        return None if found is None else [msgspec.json.decode(item) for item in found.get(namespace, ())]
 
-    def _list(self, kind: str) -> Mapping[str, list[dict[str, Any]]] | None:
-        found: dict[str, list[dict[str, Any]]] = {}
+    def _list(self, kind: str) -> Mapping[str, list[bytes]] | None:
+        found: dict[str, list[bytes]] = {}
         try:
             for item in self._api.everywhere(kind):
                 metadata = item["metadata"]
                 if metadata["namespace"] in self._wanted:
                     if not is_receipts(item):
                         metadata.pop("managedFields", None)  # half of an object's size, and no check reads it
-                    found.setdefault(metadata["namespace"], []).append(item)
+                    found.setdefault(metadata["namespace"], []).append(msgspec.json.encode(item))
         except Refused:
             return None
         return found
@@ -139,21 +141,12 @@ class LearnerView(LiveCluster):
         """Major and minor version of the API server, asked once for the class."""
         return self._inventory.server_version
 
-    def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
-        """Objects of the learner's namespace, out of the class's lists when they serve. Raises Unverifiable."""
+    def _listed(self, kind: str) -> list[dict[str, Any]]:
+        """Out of the class's lists when they serve. Raises Unverifiable."""
         if kind == "Secret":
             raise Unverifiable(_READ_ONLY.format("la liste des Secrets, que l’enseignant ne lit pas"))
         shared = self._inventory.objects(kind, self.namespace)
-        if shared is None:
-            return super().objects(kind)
-        return [item for item in shared if not is_receipts(item)] if kind == "ConfigMap" else shared
-
-    def receipts(self) -> Mapping[str, Any] | None:
-        """The ConfigMap of the receipts."""
-        shared = self._inventory.objects("ConfigMap", self.namespace)
-        if shared is None:
-            return super().receipts()
-        return next((item for item in shared if is_receipts(item)), None)
+        return super()._listed(kind) if shared is None else shared
 
     def reading(self, lab: str) -> Reading:
         """The learner's own receipt of a lab, for what cannot be verified from here."""
