@@ -38,7 +38,8 @@ def main() -> int:
     )
     try:
         admin = kind.create(TerminalProgress())
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        console = Console(stderr=True, highlight=False)
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
             steps = _steps(progress)
             with steps("Ce qu’une mesure interrompue a laissé", 0) as step:
                 clear(Api(str(admin)), step)
@@ -73,6 +74,8 @@ def _sizes(text: str) -> tuple[int, ...]:
 def _steps(progress: Progress) -> Steps:
     @contextmanager
     def steps(words: str, total: int) -> Iterator[Callable[[int], None]]:
+        if not progress.console.is_terminal:
+            progress.console.print(f"{words}…")
         task = progress.add_task(words, total=total or None)
         yield lambda done: progress.update(task, completed=done)
         progress.update(task, total=total or 1, completed=total or 1)
