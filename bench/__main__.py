@@ -52,8 +52,9 @@ def main() -> int:
         print("\nInterrompu.", file=sys.stderr)
         return 130
     results.write(found, options.sortie)
-    figure.draw(found, options.images)
-    Console(highlight=False).print(table(results.read(options.sortie)))
+    kept = results.read(options.sortie)  # rounded: the picture and the page tell the same figures
+    figure.draw(kept, options.images)
+    Console(highlight=False).print(table(kept))
     return 0
 
 
