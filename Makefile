@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock programs test-programs demo test findings recordings bench fast lint site serve notebooks clean
+.PHONY: help setup lock programs test-programs demo test image findings recordings bench fast lint site serve notebooks clean
 
 SITE ?= site
 
@@ -44,6 +44,9 @@ demo: programs ## l’histoire entière, jouée sur un petit SSPCloud local
 # A whole class plays on one small machine: a test that fails is played again (twice at most), by new people, and is told (R).
 test: lint programs test-programs ## tous les tests, sur un vrai cluster
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal --reruns 2
+
+image: programs ## l’image du projet, chargée dans le cluster local s’il y en a un
+	@$(BIN)/python -m checks.local_cluster.image
 
 findings: programs ## écrit de nouveau les constats du corpus, à relire avec git diff
 	@CAHIER_CONSTATS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal tests/test_corpus.py -k mistake

@@ -8,6 +8,8 @@ private_engine.stop()
 
 import contextlib
 import json
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -24,11 +26,22 @@ from cluster import (
     node_image,
     packages,
     paths,
+    processes,
     registry,
 )
 from cluster.problems import EngineProblem
 
-__all__ = ["Engine", "EngineProblem", "Progress", "node_image_key", "running", "start", "stop", "unsupported"]
+__all__ = [
+    "Engine",
+    "EngineProblem",
+    "Progress",
+    "fetch_image",
+    "node_image_key",
+    "running",
+    "start",
+    "stop",
+    "unsupported",
+]
 
 
 class Progress(Protocol):
@@ -118,6 +131,24 @@ def _bring_up(progress: Progress) -> Mapping[str, str]:
             with progress("Chargement de l'image du nœud", 10):
                 _load_node_image()
         return _write_ready_mark()
+
+
+def fetch_image(name: str) -> None:
+    """Gives dockerd an image of the registry, which there and here has the full name of one of Docker Hub."""
+    address = f"{paths.network().engine}:{paths.REGISTRY_PORT}"
+    path = name.removeprefix("docker.io/")
+    daemon = f"unix://{docker.socket_path()}"
+    with tempfile.TemporaryDirectory(dir=paths.state()) as unpacked:  # this dockerd knows nothing of zstd
+        for words in (
+            ("--src-tls-verify=false", "--dest-decompress", f"docker://{address}/{path}", f"dir:{unpacked}"),
+            ("--dest-daemon-host", daemon, f"dir:{unpacked}", f"docker-daemon:{name}"),
+        ):
+            processes.run(
+                ["skopeo", "--insecure-policy", "copy", "--quiet", *words],
+                log="docker",
+                purpose=f"La reprise de l'image {name} dans le registre local",
+                environment=processes.without_proxies(os.environ),
+            )
 
 
 def stop() -> None:

@@ -50,6 +50,16 @@ def admin(admin_kubeconfig: Path) -> Api:
 
 
 @pytest.fixture(scope="session")
+def image(admin_kubeconfig: Path) -> str:
+    """The workbook's own image, in the local cluster."""
+    with FileLock(Path(tempfile.gettempdir()) / "cahier-image.lock"):
+        command = [sys.executable, "-m", "checks.local_cluster.image"]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
 def new_person(
     admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Person]]:

@@ -69,8 +69,8 @@ class Engine:
         split = [line.split("\t") for line in listed.splitlines() if line.strip()]
         return [Node(name, status.startswith("Up") and "Paused" not in status) for name, status in split]
 
-    def run(self, *arguments: str) -> str:
-        """What the engine's command prints. Raises CahierError when it fails."""
+    def run(self, *arguments: str, seconds: float = _COMMAND_SECONDS) -> str:
+        """What the engine's command prints. Raises CahierError when it fails, or takes longer."""
         try:
             done = subprocess.run(
                 [self._path(), *arguments],
@@ -79,7 +79,7 @@ class Engine:
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=_COMMAND_SECONDS,
+                timeout=seconds,
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -234,6 +234,16 @@ def node_image_key(engine: str, image: str) -> str:
         return ""
     key: str = module.node_image_key(image)
     return key
+
+
+def fetch_private_image(name: str) -> None:
+    """Give the private engine an image of its own registry, to build on. Raises CahierError."""
+    module = _private_module()
+    assert module is not None
+    try:
+        module.fetch_image(name)
+    except module.EngineProblem as problem:
+        raise CahierError(problem.message, problem.remedy) from problem
 
 
 def _private(described: Any) -> Engine:
