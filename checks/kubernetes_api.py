@@ -48,7 +48,7 @@ setdefaulttimeout(20)  # of every stream: the library's own default is to wait f
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PAGE = 500  # objects asked at once when a list spans all namespaces: what kubectl asks
 _LOG_BYTES = str(2**20)  # of a log at most, from the moment that is asked for
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 _FORWARD_THREAD = "Kubernetes port forward proxy"  # the library's own name for it
 _GOODBYE = 5.0  # seconds: websocket-client waits three for the other side's goodbye
@@ -346,7 +346,7 @@ class Api:
     def everywhere(self, kind: str) -> Iterator[dict[str, Any]]:
         """Objects of `kind` of all namespaces, page by page (Secret, Namespace: metadata only). Raises as `request`."""
         path = "/api/v1/namespaces" if kind == "Namespace" else _PATHS[kind].replace("/namespaces/{}", "")
-        accept = _METADATA_ONLY if kind in ("Secret", "Namespace") else "application/json"
+        accept = METADATA_ONLY if kind in ("Secret", "Namespace") else "application/json"
         query = {"limit": str(_PAGE)}
         while True:
             answer = self.request("GET", path, query=query, accept=accept)
@@ -444,7 +444,7 @@ class Api:
             return str(self.request("GET", f"/api/v1/namespaces/{namespace}")["metadata"]["uid"])
         except Refused:
             query = {"fieldSelector": f"metadata.name={namespace}"}
-            found = self.request("GET", "/api/v1/namespaces", query=query, accept=_METADATA_ONLY).get("items")
+            found = self.request("GET", "/api/v1/namespaces", query=query, accept=METADATA_ONLY).get("items")
             if not found:
                 raise
             return str(found[0]["metadata"]["uid"])
@@ -578,7 +578,7 @@ class LiveCluster(Served):
         return self._lists[kind]
 
     def _listed(self, kind: str) -> list[dict[str, Any]]:
-        accept = _METADATA_ONLY if kind == "Secret" else "application/json"
+        accept = METADATA_ONLY if kind == "Secret" else "application/json"
         try:
             answer = self.api.request("GET", collection(kind, self.namespace), accept=accept)
         except Refused as refusal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,9 +14,10 @@ from checks.cli.options import Kubeconfig
 from checks.errors import EXIT_UNVERIFIED, CahierError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
+    from rich.progress import Progress
 
     from checks.grading.exports.worksheet import Filled
     from checks.grading.grade import Verify
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from checks.lab import Lab
 
 _PANEL = "Pour l’enseignant"
+_CLUSTER: Any = {"rich_help_panel": "Dans le cluster"}
 
 
 def register(app: typer.Typer) -> None:
@@ -65,7 +67,10 @@ def grade(
         bool, typer.Option("--reprendre", help="Continuer une notation interrompue, sans rien noter deux fois.")
     ] = False,
     workers: Annotated[
-        int, typer.Option("--paralleles", metavar="N", min=1, max=64, help="Combien de TP sont regardés à la fois.")
+        int,
+        typer.Option(
+            "--paralleles", metavar="N", min=1, max=64, help="Combien de TP sont regardés à la fois, ou par partie."
+        ),
     ] = 8,
     worksheet: Annotated[
         Path | None,
@@ -83,6 +88,33 @@ def grade(
             help="Noter d’après des instantanés (NAMESPACE.json ou NAMESPACE.json.gz), sans cluster.",
         ),
     ] = None,
+    in_cluster: Annotated[
+        bool,
+        typer.Option("--dans-le-cluster", help="Noter par un Job du cluster, pour une très grande classe.", **_CLUSTER),
+    ] = False,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            "--planifier", metavar="HORAIRE", help="Noter à heures fixes : '0 20 * * *', heure de Paris.", **_CLUSTER
+        ),
+    ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--recuperer", help="Écrire ce que la notation planifiée a noté en dernier.", **_CLUSTER)
+    ] = False,
+    parts: Annotated[
+        int | None,
+        typer.Option(
+            "--parties", metavar="N", min=1, max=100, help="Partager la classe en N pods (un pour 40).", **_CLUSTER
+        ),
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option("--image", metavar="IMAGE", help="Image de ces pods (celle de « make image »).", **_CLUSTER),
+    ] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option("--namespace", "-n", metavar="NS", help="Où les placer (celui du contexte).", **_CLUSTER),
+    ] = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Noter une classe : une liste en entrée, un dossier en sortie.
@@ -98,6 +130,16 @@ def grade(
     from checks.grading.exports import worksheet as moodle_worksheet
     from checks.grading.roster import read_roster
 
+    cluster_options = {
+        "--planifier": schedule,
+        "--recuperer": fetch,
+        "--parties": parts,
+        "--image": image,
+        "--namespace": namespace,
+    }
+    _require_coherent(
+        {"--dans-le-cluster": in_cluster, "--depuis": source, "--reprendre": resume, **cluster_options}, cluster_options
+    )
     labs = chosen(only)
     learners = read_roster(roster)
     if worksheet is not None:
@@ -105,7 +147,17 @@ def grade(
     folder = output or Path(f"notes-{roster.stem}")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} existe et n’est pas un dossier.", "Choisissez-en un autre avec --sortie.")
-    errors = _console(stderr=True)
+    if in_cluster:
+        from checks.cli.grading_in_cluster import ClusterGrading
+
+        grading = ClusterGrading(roster, learners, labs, folder, kubeconfig, namespace, image, parts, workers)
+        if schedule is not None:
+            grading.plan(schedule)
+            return
+        with alone_in(folder):
+            grades = grading.fetch() if fetch else grading.run(resume=resume)
+            raise typer.Exit(write_and_conclude(grades, labs, folder, worksheet))
+    errors = console_of(stderr=True)
     with alone_in(folder):
         verify = (
             from_snapshots(errors, source, learners) if source else from_cluster(errors, roster, learners, kubeconfig)
@@ -113,7 +165,24 @@ def grade(
         raise typer.Exit(grade_and_write(verify, learners, labs, folder, worksheet, resume=resume, workers=workers))
 
 
-def _console(*, stderr: bool = False) -> Console:
+def _require_coherent(options: Mapping[str, object], of_the_cluster: Iterable[str]) -> None:
+    """Raises UsageError where options that are given do not go together."""
+    given = {name for name, value in options.items() if value not in (None, False)}
+    for name in of_the_cluster:
+        if name in given and "--dans-le-cluster" not in given:
+            raise UsageError(f"{name} ne va qu’avec --dans-le-cluster.", "Ajoutez cette option, ou retirez l’autre.")
+    for pair in (
+        ("--dans-le-cluster", "--depuis"),
+        ("--planifier", "--reprendre"),
+        ("--planifier", "--recuperer"),
+        ("--recuperer", "--reprendre"),
+    ):
+        if given.issuperset(pair):
+            raise UsageError(f"{' et '.join(pair)} ne vont pas ensemble.", "Choisissez l’un des deux.")
+
+
+def console_of(*, stderr: bool = False) -> Console:
+    """Where the command speaks: what it found, or, on standard error, how it goes."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
@@ -194,11 +263,17 @@ def grade_and_write(
     workers: int,
 ) -> int:
     """Grade, write everything, say what came of it; the exit code."""
+    errors = console_of(stderr=True)
+    grades = with_progress(errors, learners, labs, verify, folder, resume=resume, workers=workers)
+    return write_and_conclude(grades, labs, folder, worksheet)
+
+
+def write_and_conclude(grades: ClassGrades, labs: Sequence[Lab], folder: Path, worksheet: Path | None) -> int:
+    """Write everything, say what came of it; the exit code."""
     from checks.grading.exports import worksheet as moodle_worksheet
     from checks.grading.exports import write_all
 
-    console, errors = _console(), _console(stderr=True)
-    grades = with_progress(errors, learners, labs, verify, folder, resume=resume, workers=workers)
+    console = console_of()
     try:
         write_all(folder, grades, {lab.name: lab.about.path for lab in labs})
         filled = moodle_worksheet.fill(worksheet, grades) if worksheet else None
@@ -224,28 +299,11 @@ def with_progress(
     workers: int,
 ) -> ClassGrades:
     """Grade with a progress bar and an estimate of the time left; an interruption says how to continue."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     from checks.grading.grade import grade_class
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("reste"),
-        TimeRemainingColumn(),
-    )
     count = 0
     try:
-        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        with progress_bar(console) as progress:
             task = progress.add_task("Notation", total=len(learners) * len(labs))
 
             def on_grade(learner: Learner, lab: Lab, kept: bool) -> None:
@@ -264,10 +322,37 @@ def with_progress(
         )
         raise
     except OSError as error:
-        raise CahierError(
-            f"Une note n’a pas pu être gardée dans {folder} : {error.strerror or error}.",
-            "Libérez de la place ou choisissez un autre dossier, puis relancez avec --reprendre.",
-        ) from error
+        raise not_kept(folder, error) from error
+
+
+def not_kept(folder: Path, error: OSError) -> CahierError:
+    """The error for a grade that the disk does not take."""
+    return CahierError(
+        f"Une note n’a pas pu être gardée dans {folder} : {error.strerror or error}.",
+        "Libérez de la place ou choisissez un autre dossier, puis relancez avec --reprendre.",
+    )
+
+
+def progress_bar(console: Console) -> Progress:
+    """A bar with an estimate of the time left; nothing where no person looks."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("reste"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def conclude(console: Console, grades: ClassGrades, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +15,7 @@ from checks.grading.results import (
     LabGrade,
     Store,
     from_verdict,
-    lab_info,
-    of_learner,
+    of_class,
     sweep,
     without_verdict,
 )
@@ -68,18 +67,26 @@ def grade_class(
     sweep(folder)
     if not resume:
         store.clear()
+    pairs = [(learner, lab) for learner in learners for lab in labs]
+    grades = grade_pairs(pairs, verify, store, workers=workers, on_grade=on_grade)
+    return of_class(learners, labs, grades)
+
+
+def grade_pairs(
+    pairs: Sequence[tuple[Learner, Lab]], verify: Verify, store: Store, *, workers: int, on_grade: OnGrade
+) -> Mapping[tuple[str, str], LabGrade]:
+    """The grade of each learner and lab, by their names: the store's, else made and kept there. Raises as above."""
     grades: dict[tuple[str, str], LabGrade] = {}
     todo = []
-    for lab in labs:
+    for lab in {lab.name: lab for _learner, lab in pairs}.values():
         _ = lab.checks  # imported here once: an import that two threads begin together is seen half-made
-    for learner in learners:
-        for lab in labs:
-            kept = store.read(learner, lab)
-            if kept is None:
-                todo.append((learner, lab))
-            else:
-                grades[learner.identifier, lab.name] = kept
-                on_grade(learner, lab, True)
+    for learner, lab in pairs:
+        kept = store.read(learner, lab)
+        if kept is None:
+            todo.append((learner, lab))
+        else:
+            grades[learner.identifier, lab.name] = kept
+            on_grade(learner, lab, True)
     with ThreadPoolExecutor(workers, thread_name_prefix="noter") as pool:
         try:
             running = {pool.submit(_grade, store, verify, learner, lab): (learner, lab) for learner, lab in todo}
@@ -90,12 +97,7 @@ def grade_class(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # what runs ends, and is kept; what waits never begins
             raise
-    return ClassGrades(
-        labs=tuple(lab_info(lab) for lab in labs),
-        learners=tuple(
-            of_learner(learner, [grades[learner.identifier, lab.name] for lab in labs]) for learner in learners
-        ),
-    )
+    return grades
 
 
 def _grade(store: Store, verify: Verify, learner: Learner, lab: Lab) -> LabGrade:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -151,6 +151,18 @@ def without_verdict(lab: Lab, reason: str, *, absent: bool = False) -> LabGrade:
     return LabGrade(lab=lab.name, state=state, points="0", points_open=total, points_max=total, reason=reason)
 
 
+def of_class(
+    learners: Sequence[Learner], labs: Sequence[Lab], grades: Mapping[tuple[str, str], LabGrade]
+) -> ClassGrades:
+    """The class, in the order of the roster. `grades`: by a learner's identifier and a lab's name."""
+    return ClassGrades(
+        labs=tuple(lab_info(lab) for lab in labs),
+        learners=tuple(
+            of_learner(learner, [grades[learner.identifier, lab.name] for lab in labs]) for learner in learners
+        ),
+    )
+
+
 def of_learner(learner: Learner, labs: Sequence[LabGrade]) -> LearnerGrades:
     """Sum of a learner's labs."""
     states = {lab.state for lab in labs}
@@ -223,21 +235,43 @@ class Store:
         for file in self._folder.glob("*/*.json"):
             file.unlink(missing_ok=True)
 
-    def read(self, learner: Learner, lab: Lab) -> LabGrade | None:
-        """The grade of that learner and lab as they are now, None when it has to be made."""
+    def read(self, learner: Learner, lab: Lab, *, in_trouble: bool = False) -> LabGrade | None:
+        """The grade of that learner and lab as they are now, None when it has to be made.
+
+        `in_trouble`: also one that is to be made again, because the checker or the cluster failed.
+        """
         try:
-            kept = msgspec.json.decode(self._path(learner, lab).read_bytes(), type=_Kept)
-        except (OSError, msgspec.DecodeError):
+            kept = _kept(self._path(learner, lab).read_bytes(), learner, lab)
+        except OSError:
             return None
-        return kept.grade if kept.key == _key(learner, lab) and not kept.trouble else None
+        return None if kept is None or (kept.trouble and not in_trouble) else kept.grade
 
     def write(self, learner: Learner, lab: Lab, grade: LabGrade, *, trouble: bool = False) -> None:
         """Keep a grade."""
         trouble = trouble or any(check.status is Status.ERROR for check in grade.checks)
         write_atomically(self._path(learner, lab), msgspec.json.encode(_Kept(_key(learner, lab), grade, trouble)))
 
+    def files(self) -> Iterator[tuple[str, str, bytes]]:
+        """Everything that is kept, to be put into another store: identifier, lab's name, content."""
+        for file in sorted(self._folder.glob("*/*.json")):
+            yield file.parent.name, file.stem, file.read_bytes()
+
+    def put(self, learner: Learner, lab: Lab, content: bytes) -> None:
+        """Keep what another store has of them, unless it tells of something else."""
+        if _kept(content, learner, lab) is not None:
+            write_atomically(self._path(learner, lab), content)
+
     def _path(self, learner: Learner, lab: Lab) -> Path:
         return self._folder / learner.identifier / f"{lab.name}.json"
+
+
+def _kept(content: bytes, learner: Learner, lab: Lab) -> _Kept | None:
+    """What a file tells of that learner and lab as they are now, None where it is about something else."""
+    try:
+        kept = msgspec.json.decode(content, type=_Kept)
+    except msgspec.DecodeError:
+        return None
+    return kept if kept.key == _key(learner, lab) else None
 
 
 def _key(learner: Learner, lab: Lab) -> str:

@@ -1,0 +1,237 @@
+"""`cahier noter --dans-le-cluster`: what it says while the cluster grades, and how the teacher gets the marks."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+from checks.cli.grading import console_of, not_kept, plural, progress_bar
+from checks.errors import AccessError, CahierError, UsageError
+from checks.grading.grade import WORK
+from checks.grading.in_cluster import launch
+from checks.grading.in_cluster.launch import Owner
+from checks.grading.in_cluster.manifests import SERVICE_ACCOUNT
+from checks.grading.in_cluster.order import Order, digest, order_of
+from checks.grading.in_cluster.run import WHOLE_JOB, Run
+from checks.grading.results import ClassGrades, Store, of_class, sweep, without_verdict
+from checks.grading.roster import Learner
+from checks.kubernetes_api import Api
+from checks.lab import Lab
+from checks.local_cluster.image import NAME
+
+_LOOKS_EVERY = 2.0  # seconds; a look is three small requests
+_LEARNERS_PER_PART = 40
+
+
+class ClusterGrading:
+    """One class, graded by the cluster."""
+
+    def __init__(
+        self,
+        roster: Path,
+        learners: Sequence[Learner],
+        labs: Sequence[Lab],
+        folder: Path,
+        kubeconfig: str | None,
+        namespace: str | None,
+        image: str | None,
+        parts: int | None,
+        workers: int,
+    ) -> None:
+        self._roster, self._learners, self._labs, self._folder = roster, learners, labs, folder
+        self._api = Api(kubeconfig, without_secrets=True)
+        self._namespace = namespace or self._api.credentials.namespace
+        self._image, self._parts, self._workers = image or NAME, parts, workers
+        self._group = group_of(roster)
+        self._errors = console_of(stderr=True)
+        self._store = Store(folder / WORK)
+
+    def run(self, *, resume: bool) -> ClassGrades:
+        """Grade what is not graded yet, or follow what the cluster is grading already. Raises CahierError."""
+        found = launch.find(self._api, self._namespace, "Job", self._group)
+        if found and not resume:
+            raise UsageError(
+                f"Une notation de cette classe est déjà dans le cluster (job {found.name}, namespace "
+                f"{self._namespace}).",
+                "Suivez-la et récupérez ses notes avec --reprendre, ou retirez-la : " + found.delete_command,
+            )
+        self._open_folder(afresh=not resume)
+        if found:
+            run = Run(self._api, found, found)
+            self._require_same_version(run, found)
+            self._follow_and_collect(run)
+        missing = self._missing()
+        if missing:
+            self._require_rights()
+            order = self._order(missing)
+            job = launch.start(self._api, self._namespace, self._group, order, self._image)
+            self._errors.print(
+                f"Le cluster note : {plural(order.parts, 'partie')}, namespace {self._namespace}, job {job.name}. "
+                "Ctrl-C ne l’arrête pas."
+            )
+            self._follow_and_collect(Run(self._api, job, job))
+        if self._missing():
+            self._errors.print("→ Ce qui est noté est gardé. Pour noter le reste : la même commande avec --reprendre")
+        return self._grades()
+
+    def plan(self, schedule: str) -> None:
+        """Have the class graded on a schedule. Raises CahierError."""
+        found = launch.find(self._api, self._namespace, "CronJob", self._planned)
+        if found:
+            raise UsageError(
+                f"Une notation de cette classe est déjà planifiée (cronjob {found.name}).",
+                f"Récupérez ses notes avec --recuperer, puis retirez-la : {found.delete_command}",
+            )
+        self._require_rights()
+        order = self._order([(learner, lab) for learner in self._learners for lab in self._labs])
+        what = (self._api, self._namespace, self._planned, order, self._image, schedule)
+        hour = "heure de Paris"
+        try:
+            made = launch.start(*what, time_zone="Europe/Paris")
+        except launch.UnknownTimeZone:
+            made, hour = launch.start(*what), "à l’heure du cluster, souvent UTC : il ne connaît pas celle de Paris"
+        console = console_of()
+        console.print(f"Notation planifiée : « {schedule} », {hour}.")
+        console.print("  Récupérer les dernières notes :")
+        console.print(f"    cahier noter {shlex.quote(str(self._roster))} --dans-le-cluster --recuperer{self._where}")
+        console.print("  Noter sans attendre :")
+        console.print(f"    kubectl create job --from=cronjob/{made.name} {made.name}-essai -n {self._namespace}")
+        console.print("  Ne plus noter :")
+        console.print(f"    {made.delete_command}")
+
+    def fetch(self) -> ClassGrades:
+        """What the schedule graded last. Raises CahierError."""
+        planned = launch.find(self._api, self._namespace, "CronJob", self._planned)
+        if planned is None:
+            raise UsageError(
+                f"Aucune notation de cette classe n’est planifiée dans {self._namespace}.",
+                "Planifiez-la : --dans-le-cluster --planifier '0 20 * * *'",
+            )
+        job = launch.find(self._api, self._namespace, "Job", self._planned)
+        if job is None:
+            raise CahierError(
+                "La notation planifiée n’a pas encore eu lieu.",
+                f"Pour noter sans attendre : kubectl create job --from=cronjob/{planned.name} {planned.name}-essai "
+                f"-n {self._namespace}",
+            )
+        run = Run(self._api, job, planned)
+        self._require_same_version(run, planned)
+        self._errors.print(f"Notation du {run.started:%d/%m/%Y à %H:%M} (job {job.name}).")
+        self._follow_and_collect(run, planned=True)
+        return self._grades()
+
+    # -- what these share -----------------------------------------------------------------------------------------
+
+    @property
+    def _planned(self) -> str:
+        return f"{self._group}.planifiee"
+
+    @property
+    def _where(self) -> str:
+        return "" if self._namespace == self._api.credentials.namespace else f" --namespace {self._namespace}"
+
+    def _open_folder(self, *, afresh: bool) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sweep(self._folder)
+        if afresh:
+            self._store.clear()
+
+    def _order(self, pairs: Sequence[tuple[Learner, Lab]]) -> Order:
+        learners = len({learner.identifier for learner, _lab in pairs})
+        return order_of(pairs, self._parts or -(-learners // _LEARNERS_PER_PART), self._workers)
+
+    def _missing(self) -> Sequence[tuple[Learner, Lab]]:
+        pairs = [(learner, lab) for learner in self._learners for lab in self._labs]
+        return [pair for pair in pairs if self._store.read(*pair) is None]
+
+    def _require_rights(self) -> None:
+        if not launch.may_grade(self._api, self._namespace):
+            raise AccessError(
+                f"Le ServiceAccount « {SERVICE_ACCOUNT} » de {self._namespace}, qui notera, n’a pas les droits de "
+                "l’enseignant.",
+                "Un administrateur du cluster les lui donne, une fois pour toutes :\n"
+                "  cahier droits-enseignant | kubectl apply -f -\n"
+                f"  kubectl create clusterrolebinding cahier-enseignant-{self._namespace} "
+                f"--clusterrole=cahier-enseignant --serviceaccount={self._namespace}:{SERVICE_ACCOUNT}",
+            )
+
+    def _require_same_version(self, run: Run, owner: Owner) -> None:
+        if run.order().code != digest():
+            raise UsageError(
+                "Cette notation a été lancée par une autre version de cahier, qui pourrait noter autrement.",
+                f"Retirez-la, puis recommencez : {owner.delete_command}",
+            )
+
+    def _follow_and_collect(self, run: Run, *, planned: bool = False) -> None:
+        """Wait for a Job's end and take its grades; once they are here, it goes, unless a schedule keeps it."""
+        try:
+            order = run.order()
+            self._follow(run, order)
+            self._open_folder(afresh=planned)
+            run.collect(order, self._store, [(learner, lab) for learner in self._learners for lab in self._labs])
+            self._tell_what_is_missing(run, order, planned=planned)
+        except (AccessError, KeyboardInterrupt, OSError) as stop:
+            self._errors.print(f"\nLa notation et ses notes restent dans le cluster (job {run.job.name}).")
+            self._errors.print(
+                f"Pour la suivre et les récupérer : la même commande {'' if planned else 'avec --reprendre'}".rstrip()
+            )
+            self._errors.print(f"Pour les abandonner : {run.job.delete_command}")
+            if isinstance(stop, OSError):
+                raise not_kept(self._folder, stop) from stop
+            raise
+        except CahierError:
+            if not planned:
+                launch.remove(self._api, run.job)
+            raise
+        if not planned:
+            launch.remove(self._api, run.job)
+
+    def _follow(self, run: Run, order: Order) -> None:
+        told: set[str] = set()
+        with progress_bar(self._errors) as bar:
+            task = bar.add_task("Notation par le cluster", total=None)
+            while True:
+                sight = run.look(order)
+                bar.update(task, total=sight.total, completed=sight.done)
+                for note in sight.notes:
+                    if note not in told:
+                        told.add(note)
+                        self._errors.print(note, style="yellow")
+                if sight.ended:
+                    return
+                time.sleep(_LOOKS_EVERY)
+
+    def _tell_what_is_missing(self, run: Run, order: Order, *, planned: bool) -> None:
+        """What no part has graded stays open, with the reason why."""
+        why, told = run.failures(), set[str]()
+        for learner, lab in self._missing():
+            part = order.part_of(learner, lab)
+            if self._store.read(learner, lab, in_trouble=True) is not None or (part is None and not planned):
+                continue  # it has its reason already, or its turn comes
+            if part is None:
+                reason = "Cette personne, ou ce TP, n’était pas dans la notation planifiée."
+            else:
+                death = why.get(part) or why.get(WHOLE_JOB) or "elle s’est arrêtée sans explication"
+                reason = f"La partie {part + 1} de la notation n’a pas abouti : {death}."
+            self._store.write(learner, lab, without_verdict(lab, reason), trouble=True)
+            told.add(reason)
+        for reason in sorted(told):
+            self._errors.print(f"✘ {reason}", style="red")
+
+    def _grades(self) -> ClassGrades:
+        grades = {
+            (learner.identifier, lab.name): self._store.read(learner, lab, in_trouble=True)
+            for learner in self._learners
+            for lab in self._labs
+        }
+        return of_class(self._learners, self._labs, {pair: grade for pair, grade in grades.items() if grade})
+
+
+def group_of(roster: Path) -> str:
+    """A name for the class that labels and names of objects can bear, from that of its file."""
+    letters = unicodedata.normalize("NFKD", roster.stem).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[:28].strip("-") or "classe"

@@ -1,0 +1,180 @@
+"""A grading is started in the cluster, found again and removed: the teacher's side."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from checks.errors import AccessError, CahierError, UsageError
+from checks.grading.in_cluster import manifests
+from checks.grading.in_cluster.manifests import COLLECTIONS, LABEL, SERVICE_ACCOUNT
+from checks.grading.in_cluster.order import Order
+from checks.kubernetes_api import Api, Refused
+
+_BYTES = 1_000_000  # of a ConfigMap, nearly
+_ATTEMPTS = 5
+
+
+def may_grade(api: Api, namespace: str) -> bool:
+    """Whether the ServiceAccount may read a class, as far as it can be asked here."""
+    spec: dict[str, Any] = {
+        "user": f"system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}",
+        "groups": ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"],
+        "resourceAttributes": {"namespace": namespace, "verb": "list", "resource": "pods"},
+    }
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "LocalSubjectAccessReview",
+        "metadata": {"namespace": namespace},
+        "spec": spec,
+    }
+    path = f"/apis/authorization.k8s.io/v1/namespaces/{namespace}/localsubjectaccessreviews"
+    try:
+        return bool(api.request("POST", path, review)["status"].get("allowed"))
+    except Refused:
+        return True  # nobody to ask: the parts will say it
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A Job or a CronJob of ours."""
+
+    kind: str
+    name: str
+    namespace: str
+
+    @property
+    def path(self) -> str:
+        """Of the object."""
+        return f"{COLLECTIONS[self.kind].format(self.namespace)}/{self.name}"
+
+    @property
+    def delete_command(self) -> str:
+        """What removes it by hand, with all that belongs to it."""
+        return f"kubectl delete {self.kind.lower()} {self.name} -n {self.namespace}"
+
+
+def find(api: Api, namespace: str, kind: str, group: str) -> Owner | None:
+    """The newest Job or CronJob of that group; a Job that was never let go, its command killed, is removed.
+
+    Raises CahierError.
+    """
+    try:
+        listed = api.request("GET", COLLECTIONS[kind].format(namespace), query={"labelSelector": f"{LABEL}={group}"})
+    except Refused as refusal:
+        raise _explained(refusal, kind, namespace) from refusal
+    found = None
+    for item in sorted(listed.get("items") or [], key=lambda item: str(item["metadata"]["creationTimestamp"])):
+        one = Owner(kind, item["metadata"]["name"], namespace)
+        if kind == "Job" and item["spec"].get("suspend"):
+            remove(api, one)
+        else:
+            found = one
+    return found
+
+
+class UnknownTimeZone(CahierError):
+    """The cluster was built without the names of time zones."""
+
+
+def start(
+    api: Api, namespace: str, group: str, order: Order, image: str, schedule: str | None = None, time_zone: str = ""
+) -> Owner:
+    """Make all that a grading needs, and let it begin, or wait for its hour; what was made is taken back if it fails.
+
+    Raises CahierError, of which UnknownTimeZone.
+    """
+    text = msgspec.json.encode(order).decode()
+    if len(text) > _BYTES:
+        raise UsageError(
+            "La classe est trop grande pour une seule notation.", "Partagez la liste en plusieurs fichiers."
+        )
+    name = f"cahier-{'noter' if schedule is None else 'planifie'}-{group.partition('.')[0]}-{secrets.token_hex(3)}"
+    if schedule is None:
+        made = _create(api, namespace, manifests.job(name, group, order.parts, image))
+    else:
+        made = _create(api, namespace, manifests.cron_job(name, group, order.parts, image, schedule, time_zone))
+    owner = Owner(made["kind"], name, namespace)
+    try:
+        _ensure_service_account(api, namespace, group, made)
+        for item in manifests.belongings(name, group, order.parts, text, made):
+            _create(api, namespace, item)
+        api.request("PATCH", owner.path, {"spec": {"suspend": False}}, content_type="application/merge-patch+json")
+    except BaseException:
+        with contextlib.suppress(AccessError):
+            remove(api, owner)
+        raise
+    return owner
+
+
+def remove(api: Api, owner: Owner) -> None:
+    """Remove a Job or CronJob; all that belongs to it goes with it. Raises AccessError."""
+    try:
+        api.request("DELETE", owner.path, {"propagationPolicy": "Background"})
+    except Refused as refusal:
+        if refusal.status != 404:
+            raise
+
+
+def _create(api: Api, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    kind = manifest["kind"]
+    try:
+        return {"kind": kind, **api.request("POST", COLLECTIONS[kind].format(namespace), manifest)}
+    except Refused as refusal:
+        raise _explained(refusal, kind, namespace) from refusal
+
+
+def _ensure_service_account(api: Api, namespace: str, group: str, owner: Mapping[str, Any]) -> None:
+    """One for all gradings of the namespace, which goes with the last of them, unless somebody else made it."""
+    collection = COLLECTIONS["ServiceAccount"].format(namespace)
+    change = {"metadata": {"ownerReferences": [manifests.owner_reference(owner)]}}
+    for _ in range(_ATTEMPTS):
+        found = _get(api, f"{collection}/{SERVICE_ACCOUNT}")
+        try:
+            if found is None:
+                _create(api, namespace, manifests.service_account(group, owner))
+            elif LABEL in (found["metadata"].get("labels") or {}):
+                path = f"{collection}/{SERVICE_ACCOUNT}"
+                api.request("PATCH", path, change, content_type="application/strategic-merge-patch+json")
+            return
+        except Refused as refusal:
+            if refusal.status not in (404, 409):
+                raise
+            # it went with a grading that has just ended, or came with one that begins: look again
+    raise CahierError(f"Le ServiceAccount {SERVICE_ACCOUNT} de {namespace} change sans cesse.", "Recommencez.")
+
+
+def _get(api: Api, path: str) -> dict[str, Any] | None:
+    try:
+        return api.request("GET", path)
+    except Refused as refusal:
+        if refusal.status != 404:
+            raise
+        return None
+
+
+def _explained(refusal: Refused, kind: str, namespace: str) -> CahierError:
+    if "quota" in refusal.message:
+        return CahierError(
+            f"Le quota de {namespace} ne permet pas cette notation : {refusal.message}",
+            f"Arrêtez ce qui ne sert plus (kubectl get all -n {namespace}), ou donnez un autre --namespace.",
+        )
+    if "spec.schedule" in refusal.message:
+        return UsageError(
+            "L’horaire donné à --planifier n’en est pas un pour cron.",
+            "Cinq champs : minute, heure, jour, mois, jour de semaine. Chaque jour à 20 h : --planifier '0 20 * * *'",
+        )
+    if "spec.timeZone" in refusal.message:
+        return UnknownTimeZone(refusal.message)
+    if refusal.status == 403:
+        return AccessError(
+            f"Vous ne pouvez pas faire noter une classe dans {namespace} ({kind}) : {refusal.message}",
+            "Donnez avec --namespace un namespace où vous avez le rôle « admin » ; dans un service VSCode du SSPCloud, "
+            "relancez-le avec ce rôle.",
+        )
+    return refusal

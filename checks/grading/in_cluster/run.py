@@ -1,0 +1,214 @@
+"""A grading of the cluster is looked at while it runs, and collected: the teacher's side."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from checks.errors import CahierError
+from checks.grading.in_cluster.launch import Owner
+from checks.grading.in_cluster.manifests import COLLECTIONS, LABEL
+from checks.grading.in_cluster.order import DONE, FILE, GRADES, OTHER_CODE, RUN, Order, unpack
+from checks.grading.results import Store
+from checks.grading.roster import Learner
+from checks.kubernetes_api import METADATA_ONLY, Api, Refused
+from checks.lab import Lab
+
+_NO_PODS_SECONDS = 10.0  # a Job that may make pods has made one by then
+_NOT_PULLED = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
+_HOPELESS = ("ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
+WHOLE_JOB = -1
+_INDEX = "batch.kubernetes.io/job-completion-index"
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a look at a Job shows. `notes`: troubles that the cluster copes with by itself, in French."""
+
+    done: int
+    total: int
+    parts_done: int
+    parts: int
+    ended: bool
+    notes: Sequence[str] = ()
+
+
+class Run:
+    """A Job of ours, running or ended. `parts_of`: whose ConfigMaps its parts write to, itself or its CronJob."""
+
+    def __init__(self, api: Api, job: Owner, parts_of: Owner) -> None:
+        self._api = api
+        self.job = job
+        self._parts_of = parts_of
+
+    def order(self) -> Order:
+        """What it was asked. Raises AccessError."""
+        found = self._api.request("GET", self._config_map(self._parts_of.name))
+        return msgspec.json.decode(found["data"][FILE], type=Order)
+
+    def look(self, order: Order) -> Sight:
+        """How far it is. Raises CahierError where nothing will come of it."""
+        job = self._job()
+        pods = self._pods()
+        status = job.get("status") or {}
+        ended = any(one["type"] in ("Complete", "Failed") and one["status"] == "True" for one in _conditions(job))
+        done = sum(self._done(job["metadata"]["uid"]))
+        if not ended and not done:
+            self._require_hope(job, pods)
+        return Sight(
+            done=done,
+            total=sum(len(task.labs) for task in order.tasks),
+            parts_done=int(status.get("succeeded") or 0),
+            parts=order.parts,
+            ended=ended,
+            notes=[] if ended else [note for pod in pods for note in _notes(pod)],
+        )
+
+    def collect(self, order: Order, store: Store, pairs: Iterable[tuple[Learner, Lab]]) -> None:
+        """Put what was graded into the store; what was not gets its reason, and is to be graded again.
+
+        Raises CahierError where the image is of another version.
+        """
+        pods = self._pods()
+        if any(end.get("exitCode") == OTHER_CODE for pod in pods for end in _ends(pod)):
+            image = pods[0]["spec"]["containers"][0]["image"]
+            raise CahierError(
+                f"L’image {image} porte une autre version de cahier que cette commande, et noterait autrement.",
+                "Refaites-la (make image), déposez-la de nouveau s’il le faut, et relancez avec --reprendre.",
+            )
+        job = self._job()
+        known = {(learner.identifier, lab.name): (learner, lab) for learner, lab in pairs}
+        for index in range(order.parts):
+            part = self._api.request("GET", self._config_map(f"{self._parts_of.name}-{index}"))
+            if (part["metadata"].get("annotations") or {}).get(RUN) != job["metadata"]["uid"]:
+                continue
+            for identifier, name, content in unpack(base64.b64decode(part["binaryData"][GRADES])):
+                pair = known.get((identifier, name))
+                if pair is not None and store.read(*pair) is None:
+                    store.put(*pair, content)
+
+    def failures(self) -> Mapping[int, str]:
+        """Why each part that did not end well failed last, in French; WHOLE_JOB: all of them."""
+        told = {
+            int(pod["metadata"]["annotations"][_INDEX]): _death(pod)
+            for pod in sorted(self._pods(), key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+            if pod["status"].get("phase") == "Failed"
+        }
+        job = self._job()
+        reasons = [one.get("reason", "") for one in _conditions(job) if one["type"] == "Failed"]
+        if "DeadlineExceeded" in reasons:
+            told[WHOLE_JOB] = "le temps accordé à la notation est écoulé"
+        return told
+
+    @property
+    def started(self) -> datetime:
+        """When it began, local time. Raises CahierError."""
+        job = self._job()
+        said = (job.get("status") or {}).get("startTime") or job["metadata"]["creationTimestamp"]
+        return datetime.fromisoformat(said).astimezone()
+
+    def _job(self) -> dict[str, Any]:
+        try:
+            return self._api.request("GET", self.job.path)
+        except Refused as refusal:
+            if refusal.status != 404:
+                raise
+            raise CahierError(
+                f"Le job {self.job.name} a été supprimé pendant la notation.", "Relancez avec --reprendre."
+            ) from refusal
+
+    def _config_map(self, name: str) -> str:
+        return f"{COLLECTIONS['ConfigMap'].format(self.job.namespace)}/{name}"
+
+    def _pods(self) -> Sequence[Mapping[str, Any]]:
+        path = f"/api/v1/namespaces/{self.job.namespace}/pods"
+        found = self._api.request("GET", path, query={"labelSelector": f"job-name={self.job.name}"})
+        return found.get("items") or []
+
+    def _done(self, uid: str) -> Iterable[int]:
+        """How much each part has published, without what it published."""
+        path = COLLECTIONS["ConfigMap"].format(self.job.namespace)
+        listed = self._api.request("GET", path, query={"labelSelector": LABEL}, accept=METADATA_ONLY)
+        for item in listed.get("items") or []:
+            annotations = item["metadata"].get("annotations") or {}
+            if annotations.get(RUN) == uid:
+                yield int(annotations[DONE])
+
+    def _require_hope(self, job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> None:
+        states = [state for pod in pods for state in _waiting(pod)]
+        if pods and all(pod["status"].get("phase") == "Pending" for pod in pods):
+            for reason, message in states:
+                if reason in _HOPELESS:
+                    raise _not_pulled(pods[0]["spec"]["containers"][0]["image"], message)
+        began = datetime.fromisoformat(job["metadata"]["creationTimestamp"])
+        if not pods and (datetime.now(UTC) - began).total_seconds() > _NO_PODS_SECONDS:
+            refused = self._refused()
+            if refused:
+                raise CahierError(
+                    f"Le cluster refuse les pods de la notation : {refused}",
+                    f"Faites de la place dans le quota de {self.job.namespace} (kubectl describe quota -n "
+                    f"{self.job.namespace}), ou donnez un autre --namespace.",
+                )
+
+    def _refused(self) -> str:
+        """Why the Job could make no pod, "" when nothing says so."""
+        path = f"/api/v1/namespaces/{self.job.namespace}/events"
+        listed = self._api.request("GET", path, query={"fieldSelector": f"involvedObject.name={self.job.name}"})
+        said = [
+            event.get("message", "") for event in listed.get("items") or [] if event.get("reason") == "FailedCreate"
+        ]
+        return str(said[-1]) if said else ""
+
+
+def _conditions(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return (item.get("status") or {}).get("conditions") or []
+
+
+def _waiting(pod: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    for container in pod["status"].get("containerStatuses") or []:
+        waiting = container["state"].get("waiting")
+        if waiting:
+            yield waiting.get("reason", ""), waiting.get("message", "")
+
+
+def _ends(pod: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    for container in pod["status"].get("containerStatuses") or []:
+        if "terminated" in container["state"]:
+            yield container["state"]["terminated"]
+
+
+def _notes(pod: Mapping[str, Any]) -> Iterable[str]:
+    """What may delay a part."""
+    part = int(pod["metadata"]["annotations"][_INDEX]) + 1
+    if pod["status"].get("phase") == "Failed":
+        yield f"Partie {part} : {_death(pod)} ; elle est reprise."
+    for reason, message in _waiting(pod):
+        if reason in _NOT_PULLED or reason.startswith("Create"):
+            yield f"Partie {part} : {reason} : {message}"
+    for condition in _conditions(pod):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            yield f"Partie {part} : aucun nœud n’a de place pour elle, elle attend : {condition.get('message', '')}"
+
+
+def _death(pod: Mapping[str, Any]) -> str:
+    """Why a pod has failed."""
+    ended = list(_ends(pod))
+    if not ended:
+        return f"le pod s’est arrêté ({pod['status'].get('reason') or 'sans explication'})"
+    said = (ended[0].get("message") or "").strip().splitlines()
+    reason = ended[0].get("reason", "Error")
+    why = f"code {ended[0].get('exitCode')}" if reason == "Error" else reason
+    return f"le pod s’est arrêté ({why}){f', en disant : {said[-1]}' if said else ''}"
+
+
+def _not_pulled(image: str, message: str) -> CahierError:
+    return CahierError(
+        f"L’image {image} n’a pas pu être téléchargée par le cluster : {message}",
+        "Sur le petit SSPCloud local : make image. Ailleurs : déposez-la dans un registre que le cluster joint, et "
+        "donnez son nom avec --image (guide de l’enseignant, « Noter une très grande classe »).",
+    )
