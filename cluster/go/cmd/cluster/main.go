@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	_ "time/tzdata" // a schedule names its time zone, and the node has no list of them
 
 	// CoreDNS knows only the plugins linked in: these are the ones that
 	// kubeadm's Corefile names.
