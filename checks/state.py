@@ -22,6 +22,11 @@ def folder() -> Path:
     return Path(moved) if moved else platformdirs.user_state_path("cahier-kubernetes", appauthor=False)
 
 
+def move_elsewhere() -> str:
+    """The command that has the folder of this terminal in a place that can be written."""
+    return f"export CAHIER_ETAT={Path(tempfile.gettempdir(), 'cahier-etat')}"
+
+
 class LabProgress(msgspec.Struct):
     """How far one lab is: last status, best points, hints read for each check."""
 

@@ -116,7 +116,7 @@ def disk(local_cluster: bool) -> Answer:
         return failed(
             f"Le dossier {shown(folder)} ne peut pas être écrit ({error.strerror}).",
             f"Rendez-le accessible à votre compte, {moved}",
-            "export CAHIER_ETAT=$HOME/cahier-etat",
+            state.move_elsewhere(),
             cause="Votre avancement et vos indices n’y sont pas retenus.",
         )
     left = psutil.disk_usage(str(present)).free

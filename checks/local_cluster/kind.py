@@ -25,7 +25,15 @@ from checks.local_cluster import engine as engines
 from checks.local_cluster import issuer, messages
 from checks.local_cluster.engine import Engine
 from checks.local_cluster.messages import Trouble
-from checks.local_cluster.places import CLUSTER_NAME, admin_kubeconfig, folder, lock, private_folder, write_private
+from checks.local_cluster.places import (
+    CLUSTER_NAME,
+    admin_kubeconfig,
+    folder,
+    lock,
+    none_here,
+    private_folder,
+    write_private,
+)
 from checks.local_cluster.progress import Progress, waiting
 from checks.lock import in_turn
 
@@ -182,7 +190,7 @@ def admin_api() -> Api:
     from checks.kubernetes_api import Api
 
     if not admin_kubeconfig().is_file():
-        raise AccessError("Le cluster local n’existe pas.", "Créez-le : cahier cluster creer")
+        raise none_here()
     return Api(str(admin_kubeconfig()))
 
 

@@ -7,7 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from checks import state
+from checks import kubeconfig, state
+from checks.errors import AccessError, CahierError
 
 CLUSTER_NAME = "cahier"
 LEARNERS = ("alice", "bob", "chloe")
@@ -33,9 +34,25 @@ def lock() -> Path:
     return folder() / "lock"
 
 
+def none_here() -> AccessError:
+    """There is no local cluster: what to do about it, on a machine of one's own and in a pod."""
+    if kubeconfig.in_pod():
+        return AccessError(
+            "Le petit SSPCloud local se crée sur un poste : vous êtes ici dans un pod, un service VSCode par exemple.",
+            "Vous y avez déjà un vrai cluster, et votre namespace : cahier commencer tp1",
+        )
+    return AccessError("Le cluster local n’existe pas.", "Créez-le : cahier cluster creer")
+
+
 def private_folder(path: Path) -> Path:
-    """`path`, made when missing, closed to others."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """`path`, made when missing, closed to others. Raises CahierError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise CahierError(
+            f"Le dossier {path} ne peut pas être écrit ({error.strerror}).",
+            f"Donnez au cahier un autre dossier : {state.move_elsewhere()}",
+        ) from error
     return path
 
 
