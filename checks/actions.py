@@ -170,7 +170,7 @@ def _kubectl(arguments: Sequence[str], kubeconfig: str | None, text: str, about:
 
 def _require_access(kubeconfig: str | None) -> None:
     """Raises AccessError, which says it better than kubectl, where the cluster is silent or does not know us."""
-    from checks.kubernetes_api import Api, Refused
+    from checks.kubernetes_api import Api
 
     with contextlib.suppress(Refused):
         Api(kubeconfig).who_am_i()

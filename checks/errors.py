@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from checks.refusals import Refusal
+
 _EXAMINE = "Pour tout examiner : cahier diagnostiquer"
 
 EXIT_PASSED = 0
@@ -43,6 +45,25 @@ class ClusterLost(AccessError):
     def __init__(self, message: str, remedy: str = "") -> None:
         self.own_remedy = remedy
         super().__init__(message, f"{remedy}. {_EXAMINE}".removeprefix(". ").replace("..", "."))
+
+
+class Refused(AccessError):
+    """The API server refused one request; `status` is HTTP's (403, 404, 409, 422)."""
+
+    def __init__(self, message: str, remedy: str, status: int) -> None:
+        super().__init__(message, remedy)
+        self.status = status
+
+
+class Forbidden(Refused):
+    """Our identity lacks a right; `kubeconfig` is the file given with --kubeconfig, None where none was."""
+
+    def __init__(self, refusal: Refusal, kubeconfig: str | None) -> None:
+        super().__init__(
+            f"Le cluster refuse (Forbidden) : {refusal.said}.", "Pour voir vos droits : cahier diagnostiquer", 403
+        )
+        self.refusal = refusal
+        self.kubeconfig = kubeconfig
 
 
 class Unverifiable(CahierError):

@@ -12,13 +12,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from socket import socket
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 OWNER_BINDING = "full_control_namespace"
 """The RoleBinding that the platform (Onyxia) makes in each namespace, for its owner."""
 
 OLDER_RELEASE = re.compile(r"postgresql-\d+")
 """How the releases of the catalogue's older chart are called; their Service bears that very name."""
+
+
+Level = Literal["", "edit", "admin"]
+"""The smallest of the platform's roles that something takes; "" where any will do."""
 
 _T = TypeVar("_T")
 
@@ -61,7 +65,7 @@ class Pod:
 
 @dataclass(frozen=True)
 class Colleague:
-    """The colleague of a lab: a namespace, and the user whom RBAC knows."""
+    """The colleague of a lab: a namespace, and the user whom RBAC knows, "" where our rights do not tell."""
 
     namespace: str
     user: str
@@ -263,7 +267,7 @@ class Cluster(Protocol):
         """Standard output of a command run in the pod. Raises Unverifiable when it cannot run there."""
 
     def forward(self, pod: str, port: int) -> AbstractContextManager[socket]:
-        """Our own tunnel to a port of a pod, as a connected socket. Raises ForwardRefused."""
+        """Our own tunnel to a port of a pod, as a connected socket. Raises Forbidden, ForwardRefused."""
 
     def kubectl_forward(self, pod: str, port: int) -> AbstractContextManager[socket]:
         """The same through a real `kubectl port-forward`, which needs less of its user than our own tunnel: a right to

@@ -3,7 +3,6 @@ configuration."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
@@ -11,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from checks.errors import CahierError
+from checks.errors import CahierError, Forbidden
 from checks.kubernetes_api import LiveCluster
 from checks.lab import Lab
 from checks.probes import LABEL
@@ -60,10 +59,14 @@ def _written(files: Sequence[Path]) -> Sequence[int]:
 
 def _watch(cluster: LiveCluster, kind: str, changed: threading.Event, stop: threading.Event) -> None:
     while not stop.is_set():
-        with contextlib.suppress(CahierError):
+        try:
             for event in cluster.watch(kind):
                 if not _is_ours(event):
                     changed.set()
+        except Forbidden:  # our role does not read these: it will not either a second later
+            return
+        except CahierError:
+            pass
         stop.wait(_RECONNECT)
 
 

@@ -126,10 +126,11 @@ def context_namespace(environment: Mapping[str, str], explicit: str | None, cont
 
 def _service_account() -> Credentials:
     issued, expires = _validity(_claims((SERVICE_ACCOUNT / "token").read_text()))
+    host = os.environ["KUBERNETES_SERVICE_HOST"]
     return Credentials(
         source=str(SERVICE_ACCOUNT),
         context="",
-        server="https://{KUBERNETES_SERVICE_HOST}:{KUBERNETES_SERVICE_PORT}".format(**os.environ),
+        server=f"https://{f'[{host}]' if ':' in host else host}:{os.environ['KUBERNETES_SERVICE_PORT']}",
         namespace=(SERVICE_ACCOUNT / "namespace").read_text().strip(),
         kind="serviceaccount",
         expires=expires,

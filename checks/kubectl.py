@@ -18,16 +18,19 @@ _PATIENCE = 20.0  # seconds for kubectl to open its port
 
 
 @contextlib.contextmanager
-def forwarding(program: Path, kubeconfig: str, namespace: str, pod: str, port: int) -> Iterator[int]:
+def forwarding(program: Path, kubeconfig: str | None, namespace: str, pod: str, port: int) -> Iterator[int]:
     """The local port of a `kubectl port-forward` to `port` of a pod, ended with the context.
+
+    `kubeconfig` None: kubectl is the ServiceAccount of the pod that it runs in.
 
     Raises ForwardRefused with what kubectl said when it ends instead.
     """
+    identity = ["--kubeconfig", kubeconfig] if kubeconfig else []
     with tempfile.TemporaryDirectory(prefix="cahier-") as folder:
         log = Path(folder) / "kubectl.log"
         with log.open("w", encoding="utf-8") as output:
             process = subprocess.Popen(
-                [str(program), "--kubeconfig", kubeconfig, "port-forward", f"pod/{pod}", f":{port}", "-n", namespace],
+                [str(program), *identity, "port-forward", f"pod/{pod}", f":{port}", "-n", namespace],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

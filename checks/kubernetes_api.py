@@ -26,8 +26,8 @@ from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger  # 
 from kubernetes.stream.ws_client import portforward_call, websocket_call
 from websocket import WebSocketException, setdefaulttimeout
 
-from checks import kubeconfig, proxies, state
-from checks.errors import AccessError, CahierError, ClusterLost, Unverifiable, UsageError
+from checks import kubeconfig, proxies, refusals, state
+from checks.errors import AccessError, CahierError, ClusterLost, Forbidden, Refused, Unverifiable, UsageError
 from checks.facts import (
     OWNER_BINDING,
     Access,
@@ -39,7 +39,7 @@ from checks.facts import (
 )
 from checks.kubectl import forwarding, renew
 from checks.local_cluster.places import LEARNERS, people_folder
-from checks.objects import Served
+from checks.objects import Served, must_be_known
 from checks.probes import Probe, enforces_policies, probe
 from checks.receipts import is_receipts
 
@@ -97,14 +97,6 @@ RENEW = (
 )
 
 
-class Refused(AccessError):
-    """The API server refused a request for lack of rights (403); `status` 403 or 404."""
-
-    def __init__(self, message: str, remedy: str, status: int) -> None:
-        super().__init__(message, remedy)
-        self.status = status
-
-
 def _current(kubeconfig_path: str | None) -> Credentials:
     """What the configuration says, once kubectl has renewed a token that it renews by itself."""
     found = kubeconfig.read(kubeconfig_path)
@@ -129,6 +121,7 @@ class Api:
     ) -> None:
         """`seconds` bounds each request; None: five to connect, twenty between two parts of the answer."""
         self._without_secrets = without_secrets  # a request about one is then a mistake of ours, never sent
+        self._kubeconfig_path = kubeconfig_path
         self.credentials: Credentials = _current(kubeconfig_path)
         self._timeout: float | tuple[float, float] = seconds or _TIMEOUT
         settings: Any = client.Configuration()
@@ -304,6 +297,11 @@ class Api:
             said = str(json.loads(data).get("message", ""))
         except (ValueError, AttributeError):
             said = data.decode("utf-8", "replace")[:200]
+        if status == 401 and self.credentials.kind == "serviceaccount":
+            return ClusterLost(
+                "Le cluster ne reconnaît plus ce service (Unauthorized) : son ServiceAccount a été supprimé.",
+                "Lancez un autre service VSCode, avec le rôle Kubernetes « admin ».",
+            )
         if status == 401:
             return self._unauthorized()
         if status == 403 and 'User "system:anonymous"' in said:
@@ -316,11 +314,8 @@ class Api:
                 f"L’adresse {self.credentials.server} de votre configuration doit commencer par https://.", RENEW
             )
         if status == 403:
-            return Refused(
-                f"Le cluster vous refuse cette demande : {said}",
-                "Sur le SSPCloud, relancez votre service VSCode avec le rôle Kubernetes « admin » ; ailleurs, "
-                "vérifiez le namespace : kubectl config view --minify",
-                403,
+            return self._forbidden(said) or Refused(
+                f"Le cluster vous refuse cette demande : {said}", "Pour voir vos droits : cahier diagnostiquer", 403
             )
         return Refused(f"Le cluster a répondu {status} : {said}", "", status)
 
@@ -342,6 +337,10 @@ class Api:
         if credentials.renewal_command:
             remedy = f"Copiez de nouveau le script et exécutez-le : {credentials.renewal_command}"
         return ClusterLost(f"Le cluster ne reconnaît plus votre identité (Unauthorized) : {reason}.", remedy)
+
+    def _forbidden(self, said: str) -> Forbidden | None:
+        refusal = refusals.read(said)
+        return Forbidden(refusal, self._kubeconfig_path) if refusal else None
 
     def everywhere(self, kind: str) -> Iterator[dict[str, Any]]:
         """Objects of `kind` of all namespaces, page by page (Secret, Namespace: metadata only). Raises as `request`."""
@@ -386,8 +385,10 @@ class Api:
             finally:
                 process.sock.shutdown()  # `close` leaves the socket open when the server has said goodbye first
         except (ApiException, WebSocketException, OSError, urllib3.exceptions.HTTPError) as trouble:
+            said = _reason(trouble)
+            refusal = refusals.read(said)
             raise Unverifiable(
-                f"La commande n’a pas pu être exécutée dans le pod {pod} ({_reason(trouble)})."
+                f"La commande n’a pas pu être exécutée dans le pod {pod} ({refusal.said if refusal else said})."
             ) from None
         status = json.loads(error or '{"status": "Failure", "message": "délai dépassé"}')
         if status.get("status") != "Success":
@@ -396,13 +397,14 @@ class Api:
 
     @contextlib.contextmanager
     def forward(self, namespace: str, pod: str, port: int) -> Iterator[Any]:
-        """A tunnel to a port of a pod, as a socket. Raises ForwardRefused, also on leaving the context
-        with an error when the pod had refused the connection."""
+        """A tunnel to a port of a pod, as a socket. Raises Forbidden without the right to open one, and ForwardRefused,
+        also on leaving the context with an error when the pod had refused the connection."""
         try:
             path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
             tunnel = self._stream(portforward_call, path, [("ports", str(port))])
         except (ApiException, WebSocketException, OSError, urllib3.exceptions.HTTPError) as trouble:
-            raise ForwardRefused(_reason(trouble)) from None
+            said = _reason(trouble)
+            raise self._forbidden(said) or ForwardRefused(said) from None
         end = tunnel.socket(port)
         end.settimeout(8)
         try:
@@ -529,7 +531,8 @@ class LiveCluster(Served):
 
     @cached_property
     def colleague(self) -> Colleague:
-        """The colleague; the RBAC user is inferred from our own pair when it was not given."""
+        """The colleague; the RBAC user is inferred from our own pair when it was not given, "" where our rights do not
+        let us read that pair."""
         if not self._colleague:
             raise UsageError(
                 "Ce TP se fait à deux : il manque le namespace de votre collègue.",
@@ -540,7 +543,11 @@ class LiveCluster(Served):
                 f"--collegue {self._colleague} désigne votre propre namespace.",
                 "Donnez celui d’une autre personne, par exemple --collegue user-bob",
             )
-        return Colleague(self._colleague, self._colleague_user or self.user_of(self._colleague))
+        user = self._colleague_user or ""
+        if not user:
+            with contextlib.suppress(Forbidden):
+                user = self.user_of(self._colleague)
+        return Colleague(self._colleague, user)
 
     def user_of(self, namespace: str) -> str:
         """Onyxia names a namespace `user-NAME` and the RBAC user `PREFIX NAME`; the prefix is ours."""
@@ -552,6 +559,11 @@ class LiveCluster(Served):
                 "Donnez-le : --utilisateur-collegue oidc-bob (votre collègue le lit avec « kubectl auth whoami »)",
             )
         return owner.removesuffix(mine) + namespace.removeprefix("user-")
+
+    @property
+    def in_own_service(self) -> bool:
+        """Whether our identity is that of a program of the learner's namespace, such as a VSCode service."""
+        return refusals.is_service_of(self.user, self.namespace)
 
     @property
     def owner(self) -> str:
@@ -611,7 +623,7 @@ class LiveCluster(Served):
         yield from self.api.watch(collection(kind, self.namespace))
 
     def _namespace_problem(self, refusal: Refused) -> CahierError:
-        if refusal.status == 403 and self.may("list", "pods").allowed is False:
+        if refusal.status == 403 and not self.in_own_service and self.may("list", "pods").allowed is False:
             return UsageError(
                 f"Vous n’avez pas accès au namespace « {self.namespace} », ou il n’existe pas (vous êtes {self.user}).",
                 "Vérifiez son nom : kubectl config view --minify. Pour en changer : --namespace NOM",
@@ -649,7 +661,8 @@ class LiveCluster(Served):
         name: str = "",
         groups: Sequence[str] = (),
     ) -> Access:
-        """Whether `user` may, in the learner's namespace."""
+        """Whether `user` may, in the learner's namespace. Raises Unverifiable where that user is not known."""
+        must_be_known(user)
         attributes = _attributes(verb, resource, group, name, self.namespace)
         spec = {
             "user": user,
@@ -691,7 +704,8 @@ class LiveCluster(Served):
         found = self.machine.kubectl()
         if found is None:
             raise Unverifiable("kubectl n’est pas installé sur ce poste.", "Installez-le, puis recommencez.")
-        with forwarding(found.path, self.credentials.source, self.namespace, pod, port) as local:
+        configuration = None if self.credentials.kind == "serviceaccount" else self.credentials.source
+        with forwarding(found.path, configuration, self.namespace, pod, port) as local:
             try:
                 connection = self.machine.connect(local)
             except OSError as cut:

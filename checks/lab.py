@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from checks.errors import UsageError
+from checks.facts import Level
 from checks.verification import Check
 
 _PACKAGE = Path(__file__).parent
@@ -86,6 +87,8 @@ class LabFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     colleague: Literal["required", "optional", "none"] = "none"
     roles: str = ""
     """Who does what, where the lab is done by two people."""
+    role: Level = ""
+    """With what role it can be done and verified."""
     port: int | None = None
     port_speaks: Literal["", "http", "postgresql"] = ""
     """What answers on the local port, where the log of the learner's own pod keeps a word said to it."""
@@ -115,6 +118,11 @@ class Lab:
     def short_name(self) -> str:
         """Name for the command line, such as tp5."""
         return self.name.partition("_")[0]
+
+    @property
+    def title(self) -> str:
+        """Its name in a sentence, such as « Le TP 5 »."""
+        return f"Le TP {self.short_name.removeprefix('tp')}"
 
     @property
     def page(self) -> Path:

@@ -7,10 +7,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar, cast
 
+from checks.errors import Unverifiable
 from checks.facts import Container, Event, Pod
 from checks.probes import LABEL
 
 _T = TypeVar("_T")
+
+
+def must_be_known(user: str) -> None:
+    """Raise Unverifiable for the colleague whose user name our rights do not tell."""
+    if not user:
+        raise Unverifiable(
+            "Le nom d’utilisateur de votre collègue ne se déduit pas du vôtre : vos droits ne permettent pas de lire à "
+            "qui appartient votre namespace.",
+            "Donnez-le : --utilisateur-collegue oidc-bob (votre collègue le lit avec « kubectl auth whoami »)",
+        )
 
 
 class Served(ABC):

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from socket import socket
 from typing import TYPE_CHECKING, Any
 
-from checks.errors import Unverifiable
+from checks.errors import Refused, Unverifiable
 from checks.facts import ForwardRefused
 
 if TYPE_CHECKING:
@@ -177,8 +177,6 @@ def _policy(name: str, selected: Mapping[str, str], rule: Mapping[str, object]) 
 
 
 def _make(api: Api, path: str, body: Mapping[str, Any]) -> None:
-    from checks.kubernetes_api import Refused
-
     try:
         api.request("POST", path, body)
     except Refused as refusal:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from checks.errors import AccessError, ClusterLost, Unverifiable, UsageError
+from checks.errors import AccessError, ClusterLost, Forbidden, Unverifiable, UsageError
 from checks.facts import Cluster
 from checks.lab import Lab
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict, overall
@@ -85,7 +85,7 @@ def _ask(check: Check, cluster: Cluster, settle: Settle) -> tuple[CheckResult, D
         diagnostic = check.function(cluster)
     except (UsageError, ClusterLost):
         raise
-    except Unverifiable as reason:
+    except (Unverifiable, Forbidden) as reason:
         unverified = _result(check, Status.UNVERIFIED, finding=reason.message, fix=reason.remedy, duration_ms=spent())
         return settle(unverified), None
     except AccessError as trouble:

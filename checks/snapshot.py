@@ -24,7 +24,7 @@ from checks.errors import CahierError, ClusterLost, Unverifiable, UsageError
 from checks.facts import Access, Cluster, Colleague, Credentials, Machine, Pod, Probe
 from checks.grading.results import write_atomically
 from checks.lab import Lab
-from checks.objects import Served
+from checks.objects import Served, must_be_known
 from checks.receipts import Doubtful, Place, holding, versions
 
 KINDS = (
@@ -212,6 +212,7 @@ class SnapshotCluster(Served):
         self, user: str, verb: str, resource: str, *, group: str = "", name: str = "", groups: Sequence[str] = ()
     ) -> Access:
         """Whether `user` may, in the learner's namespace."""
+        must_be_known(user)
         asked = Right(user=user, verb=verb, resource=resource, group=group, name=name, groups=tuple(groups))
         return self._right(asked)
 

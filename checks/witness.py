@@ -135,7 +135,7 @@ def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
 
 def _is_own(cluster: LiveCluster) -> bool:
     """Whether the namespace is the learner's: its own binding says so, or else their context."""
-    if cluster.user.startswith(f"system:serviceaccount:{cluster.namespace}:"):
+    if cluster.in_own_service:
         return True
     with contextlib.suppress(AccessError):
         owner = cluster.owner

@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from checks.errors import Unverifiable
+from checks.errors import Refused, Unverifiable
 from checks.facts import Access, Credentials, ForwardCommand, KubectlVersion, Listener
 from checks.grading.grade import NamespaceMissing, Seen
 from checks.grading.roster import Learner
-from checks.kubernetes_api import Api, LiveCluster, Refused
+from checks.kubernetes_api import Api, LiveCluster
 from checks.lab import Lab
 from checks.probes import Probe
 from checks.receipts import Place, Reading, is_receipts, versions
@@ -69,11 +69,8 @@ class Inventory:
         self._turns: dict[str, threading.Lock] = {}
 
     def missing(self) -> Collection[str]:
-        """Namespaces of the class that are not on the cluster; empty where the teacher may not list them."""
-        try:
-            found = {item["metadata"]["name"]: item["metadata"]["uid"] for item in self._api.everywhere("Namespace")}
-        except Refused:
-            return frozenset()
+        """Namespaces of the class that are not on the cluster. Raises AccessError, Refused without that right."""
+        found = {item["metadata"]["name"]: item["metadata"]["uid"] for item in self._api.everywhere("Namespace")}
         self._uids = {name: uid for name, uid in found.items() if name in self._wanted}
         return self._wanted - found.keys()
 
@@ -253,12 +250,21 @@ class LiveVerifier:
     def __init__(self, api: Api, learners: Sequence[Learner]) -> None:
         """Asks which namespaces exist. Raises AccessError."""
         self._api = api
+        self.missing: Collection[str] = frozenset()
+        """Namespaces of learners and colleagues that are not on the cluster; none where they may not be listed."""
+        self.closed: Collection[str] = frozenset()
+        """Namespaces of learners that the teacher may not read."""
         self._inventory = Inventory(
             api, {name for each in learners for name in (each.namespace, each.colleague) if name}
         )
         self._settled = time.monotonic() + _SETTLES
-        self.missing = self._inventory.missing()
-        """Namespaces of learners and colleagues that are not on the cluster."""
+        try:
+            self.missing = self._inventory.missing()
+        except Refused:  # rights of one namespace at a time
+            self.closed = {one.namespace for one in learners if not self._may_read(one.namespace)}
+
+    def _may_read(self, namespace: str) -> bool:
+        return LiveCluster(Elsewhere(), api=self._api, namespace=namespace).may("list", "pods").allowed
 
     def __call__(self, learner: Learner, lab: Lab) -> Seen:
         """The verdict of one lab. Raises CahierError."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from checks.errors import AccessError, CahierError, UsageError
+from checks.errors import AccessError, CahierError, Refused, UsageError
 from checks.local_cluster.messages import unpulled_image
 from checks.local_cluster.progress import Progress, silent
 
@@ -310,8 +310,6 @@ def _paths(namespace: str, name: str) -> Sequence[str]:
 
 
 def _get(api: Api, path: str) -> dict[str, Any] | None:
-    from checks.kubernetes_api import Refused
-
     try:
         return api.request("GET", path)
     except Refused as refusal:
@@ -332,8 +330,6 @@ def _exists(api: Api, namespace: str, name: str) -> bool:
 
 
 def _delete(api: Api, path: str) -> None:
-    from checks.kubernetes_api import Refused
-
     try:
         api.request("DELETE", path)
     except Refused as refusal:

@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from checks import kubeconfig
-from checks.errors import AccessError, CahierError, UsageError
+from checks.errors import AccessError, CahierError, Refused, UsageError
 from checks.facts import OWNER_BINDING
-from checks.local_cluster.places import LEARNERS, admin_kubeconfig, people_folder, write_private
+from checks.local_cluster.places import LEARNERS, admin_kubeconfig, none_here, people_folder, write_private
 
 if TYPE_CHECKING:
     from checks.kubernetes_api import Api
@@ -131,8 +131,6 @@ def create_teacher(api: Api, admin: Path) -> Path:
 
 def remove_person(api: Api, name: str) -> None:
     """Remove a learner's namespace, which the cluster empties in the background, and kubeconfig."""
-    from checks.kubernetes_api import Refused
-
     with contextlib.suppress(OSError):
         kubeconfig_path(name).unlink()
     try:
@@ -150,7 +148,7 @@ def usable_kubeconfig(name: str) -> Path:
         )
     admin = admin_kubeconfig()
     if not admin.is_file():
-        raise AccessError("Le cluster local n’existe pas.", "Créez-le : cahier cluster creer")
+        raise none_here()
     file = kubeconfig_path(name)
     if name == ADMIN or _is_current(file, _read_cluster(admin)):
         return file
@@ -197,8 +195,6 @@ def _objects(name: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
 
 
 def _get(api: Api, path: str) -> dict[str, Any] | None:
-    from checks.kubernetes_api import Refused
-
     try:
         return api.request("GET", path)
     except Refused as refusal:

@@ -59,7 +59,8 @@ def companion(cluster: Cluster) -> str:
     """The colleague, in the words that follow the learner's own name; "" where there is none."""
     if not cluster.has_colleague:
         return ""
-    return f" · collègue : {cluster.colleague.namespace} ({cluster.colleague.user})"
+    user = cluster.colleague.user
+    return f" · collègue : {cluster.colleague.namespace}" + (f" ({user})" if user else "")
 
 
 def path_lines(path: Sequence[Hop], verdict: Verdict) -> list[Text]:
@@ -134,7 +135,7 @@ def _conclusion(lab: Lab, verdict: Verdict, with_help: bool) -> Text:
 
 
 def _farewell(lab: Lab) -> str:
-    return f"Le TP {lab.short_name.removeprefix('tp')} est terminé : bravo !"
+    return f"{lab.title} est terminé : bravo !"
 
 
 def number(value: float) -> str:
