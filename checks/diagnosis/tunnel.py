@@ -15,6 +15,7 @@ from socket import socket
 from typing import Any
 
 from checks.diagnosis.sockets import Connection, established
+from checks.diagnosis.workplace import is_of_service
 from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp
 from checks.exchange.postgres import NotPostgres
@@ -119,7 +120,7 @@ def leads_elsewhere(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
             f"Rouvrez le tunnel en nommant le namespace : {tunnel.command}",
         ) from None
     if forward is None:
-        return _not_a_tunnel(tunnel, listeners, "")
+        return _not_a_tunnel(cluster, tunnel, listeners, "")
     return _probably_wrong(cluster, tunnel, listeners, forward) or _another(cluster, tunnel, listeners, forward)
 
 
@@ -190,6 +191,10 @@ def _elsewhere(cluster: Cluster, tunnel: Tunnel) -> str:
     ports = [local for local, remote in pairs if remote == tunnel.port]
     if not ports:
         return ""
+    if is_of_service(cluster, ports[0]):
+        return (
+            f" (Un de vos tunnels vise le port local {ports[0]}, que ce service occupe déjà : choisissez-en un autre.)"
+        )
     return f" (Un de vos tunnels écoute sur {ports[0]} : si c’est voulu, ajoutez --port {ports[0]}.)"
 
 
@@ -209,11 +214,22 @@ def _other_address(tunnel: Tunnel, listeners: Sequence[Listener], finding: str, 
     )
 
 
-def _not_a_tunnel(tunnel: Tunnel, listeners: Sequence[Listener], said: str) -> Diagnostic:
+def _not_a_tunnel(cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], said: str) -> Diagnostic:
     names = sorted({f"{item.process} (processus {item.pid})" for item in listeners if item.process})
     who = ", ".join(names) or "un programme d’un autre compte"
     detail = f" : {said}" if said else ""
     other = tunnel.local_port + (10000 if tunnel.local_port < 50000 else -10000)
+    if is_of_service(cluster, tunnel.local_port):
+        return Diagnostic(
+            finding=f"Le port {tunnel.local_port} est celui où ce service sert sa propre page (VSCode, par exemple) : "
+            f"c’est {who} qui répond, et non {tunnel.service}.",
+            cause="« Votre poste » est ici le conteneur du service, et deux programmes ne peuvent pas écouter sur le "
+            "même port.",
+            fix="N’arrêtez pas ce programme : votre page se fermerait. Choisissez un autre port local, par exemple "
+            f"{other}, et vérifiez avec --port {other}.",
+            commands=(*_closing(listeners), tunnel.command.replace(f" {tunnel.local_port}:", f" {other}:")),
+            look=_LOOK,
+        )
     return Diagnostic(
         finding=f"Le port {tunnel.local_port} est tenu par {who}, qui n’est pas un tunnel vers "
         f"{tunnel.service}{detail}.",
@@ -359,7 +375,7 @@ def _silent(
 ) -> Diagnostic:
     """Something holds the port, but no exchange goes through."""
     if forward is None:
-        return _not_a_tunnel(tunnel, listeners, said)
+        return _not_a_tunnel(cluster, tunnel, listeners, said)
     wrong = _probably_wrong(cluster, tunnel, listeners, forward)
     if wrong is not None:
         return wrong
