@@ -12,7 +12,8 @@ import yaml
 from rich.console import Console
 
 from checks import kubeconfig as configuration
-from checks.errors import CahierError, UsageError
+from checks import refusals
+from checks.errors import CahierError, Forbidden, Refused, UsageError
 from checks.lab import Lab, find_lab
 from checks.stage import Person, Stage, rename
 
@@ -43,11 +44,15 @@ def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague:
     Raises CahierError.
     """
     from checks.diagnosis.databases import databases
+    from checks.diagnosis.role import too_small
     from checks.kubernetes_api import LiveCluster  # slow to load, needed here only
     from checks.machine import LocalMachine
 
     own = namespace or configuration.read(kubeconfig).namespace
     cluster = LiveCluster(LocalMachine(), kubeconfig_path=kubeconfig, namespace=own)
+    shortage = too_small(cluster, lab.about.role, lab.title)
+    if shortage is not None:
+        raise shortage
     database = next((one.release for one in databases(cluster)), "")
     with _terminal(kubeconfig, own) as me:
         for earlier in (find_lab(name) for name in lab.about.prerequisites):
@@ -103,16 +108,27 @@ def _replay(
 
 
 def clean(labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *, quiet: bool = False) -> None:
-    """Delete from the learner's namespace the objects that the labs' files name, and nothing else."""
+    """Delete from the learner's namespace the objects that the labs' files name, and nothing else.
+
+    Raises Forbidden, once all that may be deleted is.
+    """
     own = namespace or configuration.read(kubeconfig).namespace
     removed = []
+    refused: Forbidden | None = None
     for lab in labs:
         for kind, name in sorted(_named_objects(lab, own)):
-            said = _kubectl(["delete", kind, name, "-n", own, "--ignore-not-found", "--now"], kubeconfig, "", lab.name)
+            command = ["delete", kind, name, "-n", own, "--ignore-not-found", "--now"]
+            try:
+                said = _kubectl(command, kubeconfig, "", lab.name)
+            except Forbidden as refusal:  # the others may be allowed
+                refused = refused or refusal
+                continue
             if said.strip():
                 removed.append(f"{kind}/{name}")
                 if not quiet:
                     _console.print(f"[green]✔[/] {kind}/{name} supprimé ({lab.short_name})")
+    if refused is not None:
+        raise refused
     if quiet:
         return
     if not removed:
@@ -147,6 +163,7 @@ def _renamed(
 
 
 def _kubectl(arguments: Sequence[str], kubeconfig: str | None, text: str, about: str) -> str:
+    """What kubectl printed. Raises Forbidden, CahierError."""
     command = ["kubectl", *(["--kubeconfig", kubeconfig] if kubeconfig else []), *arguments]
     with tempfile.TemporaryDirectory(prefix="cahier-") as folder:
         try:
@@ -161,6 +178,9 @@ def _kubectl(arguments: Sequence[str], kubeconfig: str | None, text: str, about:
         except subprocess.TimeoutExpired:
             raise CahierError("Le cluster n’a pas répondu en deux minutes.", "Vérifiez : cahier verifier tp1") from None
     if done.returncode:
+        refusal = refusals.read(done.stderr)
+        if refusal is not None:
+            raise Forbidden(refusal, kubeconfig)
         _require_access(kubeconfig)
         raise CahierError(
             f"{about} : {done.stderr.strip()}", "Vérifiez vos droits et votre namespace : cahier verifier tp1"

@@ -87,6 +87,17 @@ def overall(statuses: Sequence[Status]) -> Status:
     return Status.PASSED
 
 
+def only_remedy(verdict: Verdict, remedy: str) -> Verdict:
+    """The same verdict, where nothing but `remedy` can put right what is not."""
+    checks = tuple(
+        msgspec.structs.replace(result, fix=remedy, fix_commands=())
+        if result.status in (Status.FAILED, Status.UNVERIFIED)
+        else result
+        for result in verdict.checks
+    )
+    return msgspec.structs.replace(verdict, checks=checks)
+
+
 def to_json(verdict: Verdict) -> str:
     """JSON of the contract, indented, without escapes for French letters."""
     return msgspec.json.format(msgspec.json.encode(verdict), indent=2).decode()

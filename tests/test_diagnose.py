@@ -374,7 +374,7 @@ def test_edit_is_not_enough(terminal: Terminal, api: Pretender, own: Path) -> No
     line = terminal.diagnose(kubeconfig=own).lines["rights"]
     assert line["status"] == "failed"
     assert "pas tout y faire" in line["found"]
-    assert "TP 6" in line["cause"]
+    assert "les TP 3, 6 et 8" in line["cause"]
     assert "rôle « admin »" in line["remedy"]
 
 
@@ -633,6 +633,6 @@ def test_a_service_that_may_only_view(terminal: Terminal, new_person: Callable[.
     line = said.lines["rights"]
     assert line["status"] == "failed"
     assert "« view »" in line["found"]
-    assert "relancez-en un" in line["remedy"]
+    assert "Relancez un service VSCode" in line["remedy"]
     assert "« admin »" in line["remedy"]
     assert yaml.safe_load(copy.kubeconfig.read_text())["contexts"], "nothing is written"

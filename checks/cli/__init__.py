@@ -9,10 +9,11 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from checks.errors import EXIT_USAGE, CahierError
+from checks.errors import EXIT_USAGE, CahierError, Forbidden
 
 if TYPE_CHECKING:
     import typer
+    from rich.console import Console
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)  # errors are ours to say: Typer's own are in English
     except CahierError as error:
-        show(error)
+        show(_explained(error) if isinstance(error, Forbidden) else error)
         raise SystemExit(error.exit_code) from None
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # `cahier cluster` alone: its help is the answer
@@ -50,6 +51,19 @@ def main() -> None:
     if code == 130:
         print("\nInterrompu.", file=sys.stderr)
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _explained(refusal: Forbidden) -> CahierError:
+    """A refusal with what our identity may and may not do: whatever the command, it is told the same way."""
+    from checks.diagnosis.role import explained
+    from checks.kubernetes_api import LiveCluster
+    from checks.machine import LocalMachine
+
+    where = refusal.refusal.namespace or None
+    try:
+        return explained(refusal, LiveCluster(LocalMachine(), kubeconfig_path=refusal.kubeconfig, namespace=where))
+    except CahierError:  # the cluster has nothing more to say
+        return refusal
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -109,12 +123,12 @@ def _expected(said: str) -> str:
     return ""
 
 
-def show(error: CahierError) -> None:
-    """Print the message and the remedy on standard error."""
+def show(error: CahierError, console: Console | None = None) -> None:
+    """Print the message and the remedy, on standard error where no `console` is given."""
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True, soft_wrap=True)
-    console.print(Text.assemble(("✘ ", "bold red"), error.message))
+    out = console or Console(stderr=True)
+    out.print(Text.assemble(("✘ ", "bold red"), error.message), soft_wrap=True)
     if error.remedy:
-        console.print(Text.assemble(("→ ", "green"), error.remedy))
+        out.print(Text.assemble(("→ ", "green"), error.remedy), soft_wrap=True)

@@ -11,7 +11,7 @@ import typer
 
 from checks.cli.french import Command
 from checks.cli.options import Kubeconfig
-from checks.errors import EXIT_UNVERIFIED, CahierError, UsageError
+from checks.errors import EXIT_UNVERIFIED, AccessError, CahierError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -211,6 +211,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 def from_cluster(errors: Console, roster: Path, learners: Sequence[Learner], kubeconfig: str | None) -> Verify:
     """Verdicts of the cluster as it is now; says whose namespace does not exist. Raises AccessError."""
+    from checks.cli import show
     from checks.grading.view import LiveVerifier
     from checks.kubernetes_api import Api
 
@@ -223,6 +224,15 @@ def from_cluster(errors: Console, roster: Path, learners: Sequence[Learner], kub
             )
         if learner.colleague in verify.missing:
             errors.print(f"{where} du collègue, {learner.colleague}, n’existe pas.", style="yellow")
+    if verify.closed:
+        show(
+            AccessError(
+                f"Namespaces de la liste qui vous sont fermés : {', '.join(sorted(verify.closed))}. "
+                "Ces personnes seront sans note.",
+                "Faites-vous donner les droits que montre « cahier droits-enseignant ». Un service VSCode n’en a que "
+                "dans son propre namespace, quel que soit son rôle : notez avec votre propre identité (--kubeconfig).",
+            )
+        )
     return verify
 
 

@@ -13,10 +13,12 @@ from checks.cli.options import Colleague, ColleagueUser, Kubeconfig, LabName, Na
 from checks.errors import AccessError, CahierError, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from checks.lab import Lab
 
+_ROLE_SECONDS = 10.0  # of a request: what is only said in passing is not waited for as long as a verdict
 _MARKS = {"passed": "✔ terminé", "failed": "✎ en cours", "unverified": "? à revoir", "error": "! à revoir", "": "–"}
 
 
@@ -48,6 +50,7 @@ def where_am_i() -> None:
     except CahierError as error:
         console.print(f"[yellow]{error.message}[/]")
         console.print(f"[green]→[/] {error.remedy}")
+    tell_role(console)
     labs = all_labs()
     memory = load()
     done = {lab.name: memory.lab(place, lab.name) for lab in labs}
@@ -74,7 +77,42 @@ def list_labs() -> None:
         place = f"{credentials.server} {credentials.namespace}"
     except AccessError:
         pass  # the labs can be listed without any cluster
-    Console(highlight=False).print(_table(place))
+    console = Console(highlight=False)
+    console.print(_table(place))
+    tell_role(console)
+
+
+def tell_role(console: Console, lab: Lab | None = None) -> None:
+    """In a service of the platform, what its role lets us do, or why it does not suffice for `lab`.
+
+    Nothing elsewhere: a person is the owner of their namespace. Nothing where the cluster does not answer.
+    """
+    from checks import kubeconfig
+
+    if not kubeconfig.in_pod():
+        return
+    from checks.cli import show
+    from checks.diagnosis.role import role, too_small
+    from checks.kubernetes_api import Api, LiveCluster
+    from checks.lab import all_labs
+    from checks.machine import LocalMachine
+
+    try:
+        cluster = LiveCluster(LocalMachine(), api=Api(seconds=_ROLE_SECONDS))
+        if lab is not None:
+            shortage = too_small(cluster, lab.about.role, lab.title)
+        else:
+            found = role(cluster)
+            shortage = AccessError(found.said, found.remedy) if found.missing else None
+            if shortage is None:
+                console.print(found.said)
+            elif found.name == "edit":
+                within = [one.short_name for one in all_labs() if one.about.role == "edit"]
+                console.print(f"Avec le rôle « edit », se font en entier : {', '.join(within)}.")
+    except CahierError:
+        return
+    if shortage is not None:
+        show(shortage, console)
 
 
 def _table(place: str) -> Table:
@@ -133,6 +171,7 @@ def begin(
     console.print(f"L’énoncé : {lab.page}", soft_wrap=True)
     pair = " --collegue user-…" if lab.about.colleague == "required" else ""
     console.print(f"Puis : [bold]cahier verifier {lab.short_name}{pair}[/]")
+    tell_role(console, lab)
 
 
 def _copy_start(lab: Lab, folder: Path, overwrite: bool) -> list[str]:
@@ -167,7 +206,7 @@ def hint(
     from rich.console import Console
 
     from checks import state
-    from checks.cli.verify import place
+    from checks.cli.verify import place, role_too_small
     from checks.lab import find_lab
     from checks.runner import run
     from checks.verdict import Status
@@ -178,6 +217,9 @@ def hint(
         _ = cluster.colleague
     with Console(stderr=True).status("Je regarde où vous en êtes…"):
         verdict, _findings = run(lab, cluster, refresh=cluster.refresh, seconds=0)
+    shortage = role_too_small(lab, cluster, verdict)
+    if shortage is not None:
+        raise shortage
     console = Console(highlight=False)
     failed = next((result for result in verdict.checks if result.status is Status.FAILED), None)
     if failed is None and verdict.status is Status.ERROR:

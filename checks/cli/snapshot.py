@@ -47,16 +47,25 @@ def snapshot(
     """
     from rich.console import Console
 
+    from checks.cli import show
+    from checks.diagnosis.role import too_small
     from checks.lab import all_labs
-    from checks.snapshot import record, write
+    from checks.snapshot import KINDS, record, write
 
-    source = _source(connect(kubeconfig, namespace, colleague, colleague_user), colleague)
+    cluster = connect(kubeconfig, namespace, colleague, colleague_user)
+    source = _source(cluster, colleague)
     with Console(stderr=True).status("Lecture du namespace…") as status:
         taken = record(source, all_labs(), on_lab=lambda lab: status.update(f"Lecture pour {lab.short_name}…"))
     file = output or Path(f"{taken.namespace}.json")
     write(taken, file)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"✔ Instantané de {taken.namespace} : {file}", style="green")
+    hidden = [kind for kind in KINDS if kind in taken.unread]
+    if hidden and source is cluster:
+        console.print(f"N’ont pas pu être lus : {', '.join(hidden)}.", style="yellow")
+        shortage = too_small(cluster, "admin", "Un instantané complet")
+        if shortage is not None:
+            show(shortage, console)
     if taken.colleague is None:
         console.print("Sans --collegue, les TP qui se font à deux n’y sont pas.", style="yellow")
 
@@ -65,7 +74,6 @@ def _source(cluster: WatchedCluster, colleague: str | None) -> Source:
     """The learner's own cluster, or somebody else's namespace as a teacher sees it."""
     from checks.grading.view import Inventory, LearnerView
 
-    owner = cluster.owner
-    if owner in ("", cluster.user) or cluster.user.startswith(f"system:serviceaccount:{cluster.namespace}:"):
+    if cluster.in_own_service or cluster.owner in ("", cluster.user):
         return cluster
     return LearnerView(cluster.api, Inventory(cluster.api, ()), cluster.namespace, colleague)

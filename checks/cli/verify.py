@@ -115,6 +115,7 @@ def check_once(
 
     from checks import state
     from checks.runner import run
+    from checks.verdict import only_remedy
     from checks.witness import leave_receipt
 
     cluster.forget()
@@ -128,11 +129,44 @@ def check_once(
             on_check=lambda check: status.update(check.title),
         )
     state.remember(place(cluster), verdict)
+    shortage = role_too_small(lab, cluster, verdict)
+    if shortage is not None:
+        verdict = only_remedy(verdict, shortage.remedy)
     tell(console, lab, cluster, verdict, diagnostics, with_help=with_help, as_json=as_json)
+    if not as_json:
+        guidance(console, lab, cluster, verdict, shortage)
     trouble = leave_receipt(cluster, lab, verdict) if receipt else ""
     if trouble:
         progress.print(f"Aucun reçu n’a pu être laissé pour la notation : {trouble}", style="dim", markup=False)
     return verdict
+
+
+def role_too_small(lab: Lab, cluster: Cluster, verdict: Verdict) -> AccessError | None:
+    """Why our rights do not suffice for the lab, where that may be why it is not passed; None where it is not."""
+    from checks.diagnosis.role import too_small
+    from checks.verdict import Status
+
+    statuses = {result.status for result in verdict.checks}
+    if verdict.status is Status.PASSED or Status.ERROR in statuses:  # a cluster in trouble is not asked more
+        return None
+    with contextlib.suppress(AccessError):  # the verdict matters more
+        return too_small(cluster, lab.about.role, lab.title)
+    return None
+
+
+def guidance(console: Console, lab: Lab, cluster: Cluster, verdict: Verdict, shortage: AccessError | None) -> None:
+    """After the verdict: what the role keeps from being done, or where a browser finds what has been done."""
+    from checks.cli import show
+    from checks.diagnosis.workplace import in_a_browser
+    from checks.verdict import Status
+
+    if shortage is not None:
+        console.print()
+        show(shortage, console)
+    elif verdict.status is Status.PASSED and lab.about.port_speaks == "http" and lab.about.port:
+        where = in_a_browser(cluster.local_port(lab.about.port))
+        if where:
+            console.print(where, soft_wrap=True, markup=False)
 
 
 def check_snapshot(

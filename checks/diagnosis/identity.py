@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from checks.errors import AccessError
 from checks.facts import OWNER_BINDING, Access, Cluster
+from checks.refusals import Account, service_account
 from checks.verdict import Diagnostic
 
 _NOWHERE = "cahier-namespace-temoin"  # a namespace that nobody owns
@@ -16,20 +16,6 @@ COPY_SCRIPT = (
     "Sur le SSPCloud : « Mon compte », « Connexion à Kubernetes », choisissez votre projet, copiez de nouveau le "
     "script et exécutez-le."
 )
-
-
-@dataclass(frozen=True)
-class Account:
-    """A ServiceAccount: the identity of a program of the cluster, such as a VSCode service."""
-
-    namespace: str
-    name: str
-
-
-def service_account(user: str) -> Account | None:
-    """The ServiceAccount that this user name means, None for a person."""
-    found = re.fullmatch(r"system:serviceaccount:([^:]+):([^:]+)", user)
-    return Account(found[1], found[2]) if found else None
 
 
 def personal_namespaces(user: str) -> Iterator[str]:

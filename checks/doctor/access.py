@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,17 +13,18 @@ from typing import Any
 from kubernetes.utils.quantity import parse_quantity
 
 from checks import kubeconfig
-from checks.diagnosis.access import NEEDED, RENEWED, ending_credentials, insufficient_rights
-from checks.diagnosis.identity import allowed_everywhere, foreign_namespace, service_account, shared_namespace
+from checks.diagnosis.access import RENEWED, ending_credentials
+from checks.diagnosis.identity import allowed_everywhere, foreign_namespace, shared_namespace
+from checks.diagnosis.role import insufficient_rights
 from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble, unverified, wrong
-from checks.errors import AccessError, ClusterLost
+from checks.errors import AccessError, ClusterLost, Refused
 from checks.facts import Cluster, Credentials
-from checks.kubernetes_api import RENEW, Refused
+from checks.kubernetes_api import RENEW
+from checks.refusals import service_account
 
 _OPEN_TO_OTHERS = 0o004
 _STARTS_PODS = ("pods", "count/pods", "cpu", "memory")
 _USED_BY_LABS = ("services", "secrets", "configmaps", "persistentvolumeclaims", "storage", "ephemeral-storage")
-_AT_ONCE = 4  # access reviews asked at the same time
 
 
 def configuration(explicit: str | None) -> Answer:
@@ -135,8 +135,6 @@ def namespace(cluster: Cluster) -> Answer:
 
 def rights(cluster: Cluster) -> Answer:
     """Whether our rights are enough for every lab."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:  # the answers are kept: what follows asks nothing more
-        list(pool.map(lambda right: cluster.may(right.verb, right.resource, group=right.group), NEEDED))
     diagnostic = insufficient_rights(cluster)
     if diagnostic is not None:
         return wrong(diagnostic)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from checks.diagnosis.access import ending_credentials, have_ended, insufficient_rights, unsuited_kubectl
+from checks.diagnosis.access import ending_credentials, have_ended, unsuited_kubectl
 from checks.diagnosis.identity import COPY_SCRIPT, foreign_namespace, shared_namespace
+from checks.diagnosis.role import insufficient_rights
 from checks.errors import Unverifiable
 from checks.facts import Cluster
 from checks.verdict import Diagnostic
