@@ -184,7 +184,9 @@ def _nobody_named(cluster: Cluster) -> tuple[str, str]:
             if subject["kind"] == "ServiceAccount" and (short in subject["name"] or place == colleague.namespace):
                 return (
                     f"La RoleBinding « {name} » s’adresse au compte de service « {subject['name']} » de {place}.",
-                    "Un compte de service est l’identité d’un pod, pas d’une personne.",
+                    "Un compte de service est l’identité d’un pod, pas d’une personne. Si votre collègue travaille "
+                    "dans ce pod (un service VSCode), nommez-le : --utilisateur-collegue "
+                    f"system:serviceaccount:{place}:{subject['name']}",
                 )
             if subject["kind"] == "Group" and subject["name"] in (colleague.user, colleague.namespace, short):
                 return (
@@ -379,7 +381,8 @@ def le_tunnel_de_votre_collegue_s_ouvre(cluster: Cluster) -> Diagnostic | None:
     if theirs is None or theirs.user != colleague.user:
         raise Unverifiable(
             f"Le cluster répond que {colleague.user} a ce droit ; l’ouverture du tunnel se prouve sur son poste.",
-            f"Demandez-lui : kubectl port-forward pod/{pod.name} 5432:{PORT} -n {cluster.namespace}",
+            f"Demandez-lui : kubectl port-forward pod/{pod.name} 5432:{PORT} -n {cluster.namespace} (avec cette "
+            "identité : celle d’un service VSCode est une autre)",
         )
     look = (f"kubectl describe pod {pod.name} -n {cluster.namespace}",)
     try:
