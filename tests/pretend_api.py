@@ -41,6 +41,8 @@ class Answers:
     """Rights that we lack: `create roles`, `create pods/exec`."""
     objects: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """Last part of a path to what is listed there."""
+    authorizations: list[str] = field(default_factory=list)
+    """What each request said of who asks."""
 
     def to(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         kind = path.rpartition("/")[2]
@@ -93,6 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: Mapping[str, Any]) -> None:
         path = self.path.partition("?")[0]
+        self.answers.authorizations.append(self.headers.get("Authorization", ""))
         content = json.dumps(self.answers.to(path, body) if self.answers.status == 200 else {"message": "non"})
         self.send_response(self.answers.status)
         self.send_header("Content-Type", "application/json")
