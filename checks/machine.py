@@ -45,7 +45,7 @@ class LocalMachine:
         found = []
         for process in psutil.process_iter():
             forward = _forward(process)
-            if forward is not None:
+            if forward is not None and _shares_our_network(process):
                 found.append(forward)
         return found
 
@@ -101,6 +101,14 @@ def _process(pid: int | None) -> psutil.Process | None:
         return psutil.Process(pid)
     except psutil.NoSuchProcess:
         return None
+
+
+def _shares_our_network(process: psutil.Process) -> bool:
+    """Whether its ports are this machine's: a container's are its own, though Linux shows its processes here."""
+    try:
+        return Path(f"/proc/{process.pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink()
+    except OSError:  # another system, or somebody else's process
+        return True
 
 
 def _command(process: psutil.Process | None) -> Sequence[str]:
