@@ -16,7 +16,7 @@ from checks import kubeconfig
 from checks.errors import CahierError
 from checks.local_cluster import messages
 from checks.local_cluster.messages import Trouble
-from checks.local_cluster.places import CLUSTER_NAME, none_here
+from checks.local_cluster.places import CLUSTER_NAME
 from checks.local_cluster.progress import Progress
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _none_answers(troubles: Sequence[Trouble], private_reason: str) -> CahierErr
     if troubles:
         return CahierError(" ".join(trouble.message for trouble in troubles), troubles[0].remedy)
     if kubeconfig.in_pod():
-        told = none_here()
+        told = messages.none_here()
         return NoEngine(told.message, told.remedy)
     return NoEngine(
         f"{messages.NO_ENGINE}, et {private_reason.replace(chr(39), '’')}.",

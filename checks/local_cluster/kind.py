@@ -30,7 +30,6 @@ from checks.local_cluster.places import (
     admin_kubeconfig,
     folder,
     lock,
-    none_here,
     private_folder,
     write_private,
 )
@@ -190,7 +189,7 @@ def admin_api() -> Api:
     from checks.kubernetes_api import Api
 
     if not admin_kubeconfig().is_file():
-        raise none_here()
+        raise messages.none_here()
     return Api(str(admin_kubeconfig()))
 
 

@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from checks import kubeconfig
+from checks.errors import AccessError
 from checks.local_cluster.places import CLUSTER_NAME
 
 _LINUX = platform.system() == "Linux"
@@ -30,6 +32,16 @@ INSTALL_KIND = (
     "« winget install Kubernetes.kind » (https://kind.sigs.k8s.io), vérifiez que son dossier est dans le PATH, "
     "puis recommencez."
 )
+
+
+def none_here() -> AccessError:
+    """There is no local cluster: what to do about it, on a machine of one's own and in a pod."""
+    if kubeconfig.in_pod():
+        return AccessError(
+            "Le petit SSPCloud local se crée sur un poste : vous êtes ici dans un pod, un service VSCode par exemple.",
+            "Vous y avez déjà un vrai cluster, et votre namespace : cahier commencer tp1",
+        )
+    return AccessError("Le cluster local n’existe pas.", "Créez-le : cahier cluster creer")
 
 
 @dataclass(frozen=True)

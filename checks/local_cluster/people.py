@@ -24,7 +24,8 @@ from cryptography.x509.oid import NameOID
 from checks import kubeconfig
 from checks.errors import AccessError, CahierError, Refused, UsageError
 from checks.facts import OWNER_BINDING
-from checks.local_cluster.places import LEARNERS, admin_kubeconfig, none_here, people_folder, write_private
+from checks.local_cluster.messages import none_here
+from checks.local_cluster.places import LEARNERS, admin_kubeconfig, people_folder, write_private
 
 if TYPE_CHECKING:
     from checks.kubernetes_api import Api

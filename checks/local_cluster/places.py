@@ -7,8 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from checks import kubeconfig, state
-from checks.errors import AccessError, CahierError
+from checks import state
+from checks.errors import CahierError
 
 CLUSTER_NAME = "cahier"
 LEARNERS = ("alice", "bob", "chloe")
@@ -32,16 +32,6 @@ def people_folder() -> Path:
 def lock() -> Path:
     """Held by the one command that makes or removes something of the cluster."""
     return folder() / "lock"
-
-
-def none_here() -> AccessError:
-    """There is no local cluster: what to do about it, on a machine of one's own and in a pod."""
-    if kubeconfig.in_pod():
-        return AccessError(
-            "Le petit SSPCloud local se crée sur un poste : vous êtes ici dans un pod, un service VSCode par exemple.",
-            "Vous y avez déjà un vrai cluster, et votre namespace : cahier commencer tp1",
-        )
-    return AccessError("Le cluster local n’existe pas.", "Créez-le : cahier cluster creer")
 
 
 def private_folder(path: Path) -> Path:
