@@ -21,8 +21,8 @@ MARKS: Mapping[Status, tuple[str, str]] = {
     Status.ERROR: ("!", "magenta"),
 }
 _LABELS = {
-    Status.UNVERIFIED: "Non vérifiable",
-    Status.ERROR: "Vérificateur",
+    Status.UNVERIFIED: "Raison",
+    Status.ERROR: "Problème",
     Status.FAILED: "Constat",
 }
 
@@ -107,7 +107,7 @@ def _lesson(result: CheckResult, diagnostic: Diagnostic | None, with_help: bool)
     table = Table.grid(padding=(0, 1))
     table.add_column(style="dim", width=9)
     table.add_column()
-    table.add_row(_LABELS[result.status].split()[0], Text(result.finding))
+    table.add_row(_LABELS[result.status], Text(result.finding))
     if result.cause:
         table.add_row("Pourquoi", Text(result.cause))
     if diagnostic is not None and diagnostic.look:
