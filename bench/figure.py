@@ -76,7 +76,7 @@ def _bars(axes: Axes, results: Results, page: str) -> None:
             (0.2, theirs, f"scripts kubectl, {seconds(theirs)}", _THEIRS[page]),
         ):
             axes.barh(place + offset, value, height=0.36, color=color)
-            axes.annotate(f" {words}", (value, place + offset), va="center")
+            axes.annotate(words, (value, place + offset), xytext=(5, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(pairs)), [words for words, _, _ in pairs])
     axes.invert_yaxis()
     axes.set_xscale("log")

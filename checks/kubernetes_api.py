@@ -221,6 +221,23 @@ class Api:
         """The decoded answer. Raises Refused (403, 404, 409, 422) and AccessError."""
         return cast(dict[str, Any], json.loads(self._send(method, path, body, query, accept, content_type) or "{}"))
 
+    def find(self, path: str) -> dict[str, Any] | None:
+        """The object of this path, None when it is not there. Raises as `request`."""
+        try:
+            return self.request("GET", path)
+        except Refused as refusal:
+            if refusal.status != 404:
+                raise
+            return None
+
+    def remove(self, path: str, options: Mapping[str, Any] | None = None) -> None:
+        """Delete the object of this path; one that is gone already is what was wanted. Raises as `request`."""
+        try:
+            self.request("DELETE", path, options)
+        except Refused as refusal:
+            if refusal.status != 404:
+                raise
+
     def apply(self, path: str, item: Mapping[str, Any]) -> None:
         """Make the object of this path, or bring it to this content (server-side apply); no change is no write.
 
@@ -609,11 +626,8 @@ class LiveCluster(Served):
 
     def secret_values(self, name: str) -> Mapping[str, str] | None:
         """Decoded values of a Secret, None when there is no such Secret; fetched each time, never kept."""
-        try:
-            answer = self.api.request("GET", f"{collection('Secret', self.namespace)}/{name}")
-        except Refused as refusal:
-            if refusal.status != 404:
-                raise
+        answer = self.api.find(f"{collection('Secret', self.namespace)}/{name}")
+        if answer is None:
             return None
         values = (answer.get("data") or {}).items()
         return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in values}

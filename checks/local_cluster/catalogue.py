@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from checks.errors import AccessError, CahierError, Refused, UsageError
+from checks.errors import AccessError, CahierError, UsageError
 from checks.local_cluster.messages import unpulled_image
 from checks.local_cluster.progress import Progress, silent
 
@@ -145,7 +145,7 @@ def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> No
         )
     with progress(f"Arrêt de {name}", 3):
         for path, _ in present:
-            _delete(api, path)
+            api.remove(path)
         _wait_gone(api, _paths(namespace, name)[-1])
 
 
@@ -263,7 +263,7 @@ def _create_all(api: Api, namespace: str, name: str, items: Sequence[Mapping[str
     except BaseException as error:
         for path in reversed(made):
             with contextlib.suppress(AccessError):
-                _delete(api, path)
+                api.remove(path)
         explained = _explained(error, namespace, name)
         if explained is None:
             raise
@@ -309,37 +309,20 @@ def _paths(namespace: str, name: str) -> Sequence[str]:
     return [f"{_collection(namespace, kind)}/{name}{suffix}" for kind, suffix in parts]
 
 
-def _get(api: Api, path: str) -> dict[str, Any] | None:
-    try:
-        return api.request("GET", path)
-    except Refused as refusal:
-        if refusal.status != 404:
-            raise
-        return None
-
-
 def _labelled(api: Api, path: str, name: str) -> dict[str, Any] | None:
     """The object if it belongs to the release: something else may bear its name."""
-    item = _get(api, path)
+    item = api.find(path)
     labels = (item or {}).get("metadata", {}).get("labels") or {}
     return item if labels.get("app.kubernetes.io/instance") == name else None
 
 
 def _exists(api: Api, namespace: str, name: str) -> bool:
-    return any(_get(api, path) is not None for path in _paths(namespace, name))
-
-
-def _delete(api: Api, path: str) -> None:
-    try:
-        api.request("DELETE", path)
-    except Refused as refusal:
-        if refusal.status != 404:
-            raise
+    return any(api.find(path) is not None for path in _paths(namespace, name))
 
 
 def _wait_gone(api: Api, path: str) -> None:
     deadline = time.monotonic() + _GONE_SECONDS
-    while _get(api, path) is not None:
+    while api.find(path) is not None:
         if time.monotonic() > deadline:
             raise CahierError(
                 "Le pod n’en finit pas de s’arrêter.", f"Regardez-le : kubectl get pod {path.split('/')[-1]}"
@@ -351,7 +334,7 @@ def _wait_ready(api: Api, namespace: str, name: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/pods/{name}-1"
     deadline = time.monotonic() + _READY_SECONDS
     while True:
-        pod = _get(api, path)
+        pod = api.find(path)
         if pod is None:
             raise CahierError(f"Le pod {name}-1 a été supprimé pendant son démarrage.")
         if _condition(pod, "Ready").get("status") == "True":

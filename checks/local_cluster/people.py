@@ -102,7 +102,7 @@ def create_person(api: Api, admin: Path, name: str) -> Path:
     namespace = create_namespace(api, name)
     file = _ensure_kubeconfig(api, admin, name, namespace)
     account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-    _wait(lambda: _get(api, account) is not None, f"Le namespace {namespace} n’est pas prêt.")
+    _wait(lambda: api.find(account) is not None, f"Le namespace {namespace} n’est pas prêt.")
     return file
 
 
@@ -195,18 +195,9 @@ def _objects(name: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
     ]
 
 
-def _get(api: Api, path: str) -> dict[str, Any] | None:
-    try:
-        return api.request("GET", path)
-    except Refused as refusal:
-        if refusal.status != 404:
-            raise
-        return None
-
-
 def _wait_until_not_terminating(api: Api, namespace: str) -> None:
     def settled() -> bool:
-        found = _get(api, f"/api/v1/namespaces/{namespace}")
+        found = api.find(f"/api/v1/namespaces/{namespace}")
         return found is None or "deletionTimestamp" not in found["metadata"]
 
     _wait(settled, f"L’ancien namespace {namespace} n’en finit pas d’être supprimé.")

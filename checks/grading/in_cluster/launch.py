@@ -114,11 +114,7 @@ def start(
 
 def remove(api: Api, owner: Owner) -> None:
     """Remove a Job or CronJob; all that belongs to it goes with it. Raises AccessError."""
-    try:
-        api.request("DELETE", owner.path, {"propagationPolicy": "Background"})
-    except Refused as refusal:
-        if refusal.status != 404:
-            raise
+    api.remove(owner.path, {"propagationPolicy": "Background"})
 
 
 def _create(api: Api, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +130,7 @@ def _ensure_service_account(api: Api, namespace: str, group: str, owner: Mapping
     collection = COLLECTIONS["ServiceAccount"].format(namespace)
     change = {"metadata": {"ownerReferences": [manifests.owner_reference(owner)]}}
     for _ in range(_ATTEMPTS):
-        found = _get(api, f"{collection}/{SERVICE_ACCOUNT}")
+        found = api.find(f"{collection}/{SERVICE_ACCOUNT}")
         try:
             if found is None:
                 _create(api, namespace, manifests.service_account(group, owner))
@@ -147,15 +143,6 @@ def _ensure_service_account(api: Api, namespace: str, group: str, owner: Mapping
                 raise
             # it went with a grading that has just ended, or came with one that begins: look again
     raise CahierError(f"Le ServiceAccount {SERVICE_ACCOUNT} de {namespace} change sans cesse.", "Recommencez.")
-
-
-def _get(api: Api, path: str) -> dict[str, Any] | None:
-    try:
-        return api.request("GET", path)
-    except Refused as refusal:
-        if refusal.status != 404:
-            raise
-        return None
 
 
 def _explained(refusal: Refused, kind: str, namespace: str) -> CahierError:

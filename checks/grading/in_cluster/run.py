@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from checks.errors import CahierError, Refused
+from checks.errors import CahierError
 from checks.grading.in_cluster.launch import Owner
 from checks.grading.in_cluster.manifests import COLLECTIONS, LABEL
 from checks.grading.in_cluster.order import DONE, FILE, GRADES, OTHER_CODE, RUN, Order, unpack
@@ -113,14 +113,12 @@ class Run:
         return datetime.fromisoformat(said).astimezone()
 
     def _job(self) -> dict[str, Any]:
-        try:
-            return self._api.request("GET", self.job.path)
-        except Refused as refusal:
-            if refusal.status != 404:
-                raise
+        job = self._api.find(self.job.path)
+        if job is None:
             raise CahierError(
                 f"Le job {self.job.name} a été supprimé pendant la notation.", "Relancez avec --reprendre."
-            ) from refusal
+            )
+        return job
 
     def _config_map(self, name: str) -> str:
         return f"{COLLECTIONS['ConfigMap'].format(self.job.namespace)}/{name}"
