@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from checks import kubeconfig
+from checks import kubeconfig, state
 from checks.kubernetes_api import Api
 from checks.local_cluster import connection, issuer, people
 from checks.local_cluster.progress import silent
@@ -50,7 +50,7 @@ class Home:
     @property
     def environment(self) -> Mapping[str, str]:
         kept = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
-        return {**kept, "HOME": str(self.folder)}
+        return {**kept, "HOME": str(self.folder), "CAHIER_ETAT": str(state.folder())}  # the cluster stays where it is
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
