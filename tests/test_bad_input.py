@@ -340,7 +340,12 @@ class Doorman:
                 thread.start()
 
     def _relay(self, client: socket.socket) -> None:
-        with client, socket.create_connection(self._target, 5) as server, selectors.DefaultSelector() as both:
+        with (
+            contextlib.suppress(ConnectionError),  # a program that ends hangs up on what it was being told
+            client,
+            socket.create_connection(self._target, 5) as server,
+            selectors.DefaultSelector() as both,
+        ):
             both.register(client, selectors.EVENT_READ, server)
             both.register(server, selectors.EVENT_READ, client)
             cuts = self._cuts
