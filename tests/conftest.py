@@ -127,9 +127,14 @@ def browser_type_launch_args() -> dict[str, Any]:
     return {"executable_path": chromium, "args": ["--no-sandbox"]}
 
 
-@pytest.fixture
-def free_port() -> int:
+def unused_port() -> int:
     """A local port that nobody holds."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A local port that nobody holds."""
+    return unused_port()

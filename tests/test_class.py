@@ -8,7 +8,6 @@ import json
 import os
 import random
 import re
-import socket
 import subprocess
 import time
 import uuid
@@ -31,6 +30,7 @@ from checks.local_cluster import people
 from checks.runner import run
 from checks.stage import Person, Stage, rename
 from checks.witness import WatchedCluster, leave_receipt
+from tests.conftest import unused_port
 from tests.test_grading import files
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -258,7 +258,7 @@ def _verify(here: Classroom, pupil: Pupil) -> str:
         if work is None or not work.receipt:
             continue
         person = here.persons[pupil.name]
-        port = _free_port() if lab.about.port else None
+        port = unused_port() if lab.about.port else None
         stage = Stage(lab, person, here.owner, local_port=port)
         try:
             stage.run(work.commands)
@@ -270,11 +270,6 @@ def _verify(here: Classroom, pupil: Pupil) -> str:
         if trouble:
             return trouble
     return ""
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def _roster(here: Classroom, path: Path) -> Path:
