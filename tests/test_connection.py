@@ -33,7 +33,6 @@ pytestmark = [
 ]
 
 CAHIER = str(Path(sys.executable).parent / "cahier")
-NOW = datetime.now(UTC)
 FAR_TOO_LONG = 90.0  # seconds: the API server remembers for ten that it has accepted a token
 
 
@@ -117,6 +116,11 @@ def accepted(admin: Api) -> None:
 @pytest.fixture(scope="module")
 def server(admin: Api) -> str:
     return admin.credentials.server
+
+
+def ago(age: timedelta) -> datetime:
+    """When that was, seen from the test that asks: the suite lasts longer than some tokens."""
+    return datetime.now(UTC) - age
 
 
 def check(verdict: Mapping[str, Any], identifier: str) -> Mapping[str, Any]:
@@ -220,7 +224,7 @@ def test_a_token_that_has_ended_and_is_still_accepted_is_no_failure(home: Home, 
     """As with a clock that is ahead: the certificate is what the API server believes, the token has ended."""
     home.become(person)
     written = yaml.safe_load(home.configuration.read_text())
-    written["users"][0]["user"]["token"] = issuer.token(name, timedelta(hours=1), issued=NOW - timedelta(hours=2))
+    written["users"][0]["user"]["token"] = issuer.token(name, timedelta(hours=1), issued=ago(timedelta(hours=2)))
     home.configuration.write_text(yaml.safe_dump(written))
     code, verdict = home.verdict()
     assert (code, verdict["status"]) == (3, "unverified"), verdict
@@ -231,7 +235,7 @@ def test_a_token_that_has_ended_and_is_still_accepted_is_no_failure(home: Home, 
 
 
 def test_who_follows_is_answered_once_the_script_is_played_again(home: Home, name: str, server: str) -> None:
-    home.connect(name, issuer.token(name, timedelta(hours=1), issued=NOW - timedelta(hours=2)), server)
+    home.connect(name, issuer.token(name, timedelta(hours=1), issued=ago(timedelta(hours=2))), server)
     following = home.start(CAHIER, "verifier", "tp1", "--suivre", "--sans-recu")
     try:
         said = iter(following.stdout or ())
@@ -349,7 +353,7 @@ def test_a_token_that_kubectl_renews(
 ) -> None:
     """The end of a five-minute token is always near: only when it is past does anybody have to act."""
     home.become(person)
-    token = issuer.token(name, timedelta(minutes=5), issued=NOW - age)
+    token = issuer.token(name, timedelta(minutes=5), issued=ago(age))
     provider = {"idp-issuer-url": endpoint, "client-id": "onyxia", "refresh-token": refresh, "id-token": token}
     options = [f"--auth-provider-arg={key}={value}" for key, value in provider.items()]
     home.run("kubectl", "config", "set-credentials", "moi", "--auth-provider=oidc", *options)

@@ -258,6 +258,11 @@ def test_nothing_is_lost_with_a_pod_or_with_the_command(
             pod["metadata"]["name"] for pod in admin.request("GET", pods, query={"labelSelector": selector})["items"]
         }
 
+    def done_all_the_same(job: str) -> bool:
+        """What is told to end while it starts may be quicker."""
+        status = admin.request("GET", f"/apis/batch/v1/namespaces/{school.teacher.namespace}/jobs/{job}")["status"]
+        return str(status.get("completedIndexes", "")).startswith("0")
+
     killed = []
 
     def kill(job: str) -> None:
@@ -267,7 +272,7 @@ def test_nothing_is_lost_with_a_pod_or_with_the_command(
     with school.interrupted(tmp_path / "notes", before=kill) as job:
         again = school.grade(tmp_path / "elsewhere")
         assert (again.returncode, "est déjà dans le cluster" in again.stderr) == (2, True), again
-        assert _until(lambda: part(job) - {*killed})
+        assert _until(lambda: part(job) - {*killed} or done_all_the_same(job))
         done = school.grade(tmp_path / "notes", "--reprendre")
         assert done.returncode == 3, done
         assert _files(tmp_path / "notes") == local
@@ -289,7 +294,7 @@ def test_parts_that_fail_are_told_and_graded_by_the_next_run(
         done = school.grade(tmp_path / "notes", "--reprendre")
         assert "La partie 1 de la notation n’a pas abouti : le pod s’est arrêté (code 1)" in done.stderr
         assert "No module named 'checks'" in done.stderr
-        assert done.stderr.count("Le cluster note") == 1, done
+        assert done.stderr.count("Le cluster note : ") == 1, done
         assert "Pour noter le reste" not in done.stderr, done
         assert _files(tmp_path / "notes") == local
         school.require_nothing_left()

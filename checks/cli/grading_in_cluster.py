@@ -63,17 +63,15 @@ class ClusterGrading:
         if found:
             run = Run(self._api, found, found)
             self._require_same_version(run, found)
-            self._follow_and_collect(run)
+            self._follow_and_collect(run, f"Le cluster note déjà cette classe : job {found.name}.")
         missing = self._missing()
         if missing:
             self._require_rights()
             order = self._order(missing)
             job = launch.start(self._api, self._namespace, self._group, order, self._image)
-            self._errors.print(
-                f"Le cluster note : {plural(order.parts, 'partie')}, namespace {self._namespace}, job {job.name}. "
-                "Ctrl-C ne l’arrête pas."
-            )
-            self._follow_and_collect(Run(self._api, job, job))
+            parts = plural(order.parts, "partie")
+            begun = f"Le cluster note : {parts}, namespace {self._namespace}, job {job.name}. Ctrl-C ne l’arrête pas."
+            self._follow_and_collect(Run(self._api, job, job), begun)
         if self._missing():
             self._errors.print("→ Ce qui est noté est gardé. Pour noter le reste : la même commande avec --reprendre")
         return self._grades()
@@ -120,8 +118,7 @@ class ClusterGrading:
             )
         run = Run(self._api, job, planned)
         self._require_same_version(run, planned)
-        self._errors.print(f"Notation du {run.started:%d/%m/%Y à %H:%M} (job {job.name}).")
-        self._follow_and_collect(run, planned=True)
+        self._follow_and_collect(run, f"Notation du {run.started:%d/%m/%Y à %H:%M} (job {job.name}).", planned=True)
         return self._grades()
 
     # -- what these share -----------------------------------------------------------------------------------------
@@ -166,9 +163,13 @@ class ClusterGrading:
                 f"Retirez-la, puis recommencez : {owner.delete_command}",
             )
 
-    def _follow_and_collect(self, run: Run, *, planned: bool = False) -> None:
-        """Wait for a Job's end and take its grades; once they are here, it goes, unless a schedule keeps it."""
+    def _follow_and_collect(self, run: Run, begun: str, *, planned: bool = False) -> None:
+        """Wait for a Job's end and take its grades; once they are here, it goes, unless a schedule keeps it.
+
+        `begun` is said first, and whoever stops the command from then on is told what stays in the cluster.
+        """
         try:
+            self._errors.print(begun)
             order = run.order()
             self._follow(run, order)
             self._open_folder(afresh=planned)
