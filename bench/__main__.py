@@ -17,11 +17,11 @@ from bench import figure, results
 from bench.classroom import clear
 from bench.report import table
 from bench.session import Session, Steps
-from checks.cli import show
+from checks.access.kubernetes_api import Api
 from checks.errors import CahierError
-from checks.kubernetes_api import Api
 from checks.local_cluster import kind
 from checks.local_cluster.progress import TerminalProgress
+from checks.render.problem import show
 
 
 def main() -> int:

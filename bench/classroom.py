@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
+from checks.access.kubernetes_api import Api, collection
 from checks.errors import CahierError
-from checks.kubernetes_api import Api, collection
 from checks.lab import find_lab
 from checks.local_cluster import catalogue, people
 from checks.stage import rename

@@ -23,8 +23,8 @@ from bench.classroom import PREFIX, Classroom
 from bench.measure import Cost, Run, median, run
 from bench.requests import counting
 from bench.results import ClassResult, LabResult, Machine, Results, ScaleResult
+from checks.access.kubernetes_api import Api
 from checks.errors import CahierError
-from checks.kubernetes_api import Api
 from checks.lab import all_labs, find_lab
 from checks.local_cluster import people
 from checks.stage import Person, Stage

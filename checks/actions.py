@@ -11,8 +11,8 @@ from pathlib import Path
 import yaml
 from rich.console import Console
 
-from checks import kubeconfig as configuration
-from checks import refusals
+from checks.access import kubeconfig as configuration
+from checks.access import refusals
 from checks.errors import CahierError, Forbidden, Refused, UsageError
 from checks.lab import Lab, find_lab
 from checks.stage import Person, Stage, rename
@@ -45,8 +45,8 @@ def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague:
     """
     from checks.diagnosis.databases import databases
     from checks.diagnosis.role import too_small
-    from checks.kubernetes_api import LiveCluster  # slow to load, needed here only
-    from checks.machine import LocalMachine
+    from checks.sources.live_cluster import LiveCluster  # slow to load, needed here only
+    from checks.sources.machine import LocalMachine
 
     own = namespace or configuration.read(kubeconfig).namespace
     cluster = LiveCluster(LocalMachine(), kubeconfig_path=kubeconfig, namespace=own)
@@ -190,7 +190,7 @@ def _kubectl(arguments: Sequence[str], kubeconfig: str | None, text: str, about:
 
 def _require_access(kubeconfig: str | None) -> None:
     """Raises AccessError, which says it better than kubectl, where the cluster is silent or does not know us."""
-    from checks.kubernetes_api import Api
+    from checks.access.kubernetes_api import Api
 
     with contextlib.suppress(Refused):
         Api(kubeconfig).who_am_i()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from checks.refusals import Refusal
+from checks.access.refusals import Refusal
 
 _EXAMINE = "Pour tout examiner : cahier diagnostiquer"
 

@@ -17,6 +17,9 @@ from typing import Any, Literal, Protocol, TypeVar
 OWNER_BINDING = "full_control_namespace"
 """The RoleBinding that the platform (Onyxia) makes in each namespace, for its owner."""
 
+PROBE_LABEL = "cahier-kubernetes/sonde"
+"""Label of the pods and policies that we place for a moment to try a path: they are nobody’s work."""
+
 OLDER_RELEASE = re.compile(r"postgresql-\d+")
 """How the releases of the catalogue's older chart are called; their Service bears that very name."""
 

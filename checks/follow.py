@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from checks.errors import CahierError, Forbidden
-from checks.kubernetes_api import LiveCluster
+from checks.facts import PROBE_LABEL
 from checks.lab import Lab
-from checks.probes import LABEL
-from checks.receipts import LABEL as RECEIPTS
+from checks.sources.live_cluster import LiveCluster
+from checks.sources.receipts import LABEL as RECEIPTS
 
 _WATCHED = ("Pod", "Service", "ConfigMap", "NetworkPolicy", "Role", "RoleBinding", "Deployment")
 _GATHER = 0.2  # seconds in which several changes count as one
@@ -73,7 +73,7 @@ def _watch(cluster: LiveCluster, kind: str, changed: threading.Event, stop: thre
 def _is_ours(event: Mapping[str, Any]) -> bool:
     """Whether it is about a probe or a receipt: what a check does itself must not call for another one."""
     labels = (event["object"].get("metadata") or {}).get("labels") or {}
-    return LABEL in labels or RECEIPTS in labels
+    return PROBE_LABEL in labels or RECEIPTS in labels
 
 
 def _local(cluster: LiveCluster, port: int, changed: threading.Event, stop: threading.Event) -> None:

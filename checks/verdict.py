@@ -21,6 +21,20 @@ class Status(StrEnum):
     UNVERIFIED = "unverified"
     ERROR = "error"
 
+    @property
+    def symbol(self) -> str:
+        """The one character that shows it, wherever a verdict is drawn."""
+        return _SYMBOLS[self]
+
+
+_SYMBOLS = {
+    Status.PASSED: "✔",
+    Status.FAILED: "✘",
+    Status.SKIPPED: "·",
+    Status.UNVERIFIED: "?",
+    Status.ERROR: "!",
+}
+
 
 @dataclass(frozen=True)
 class Diagnostic:

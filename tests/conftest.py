@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from checks.kubernetes_api import Api
+from checks.access.kubernetes_api import Api
 from checks.stage import Person
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: children would inherit it
@@ -101,17 +101,20 @@ def own_ports() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the site, built as `make site` builds it."""
-    folder = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        ["make", "--no-print-directory", "site", f"SITE={folder}"],
-        cwd=Path(__file__).parent.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Folder of the site, built as `make site` builds it, once for all workers of the run."""
+    alone = worker_id == "master"
+    folder = (tmp_path_factory.mktemp("site") if alone else tmp_path_factory.getbasetemp().parent) / "built"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            done = subprocess.run(
+                ["make", "--no-print-directory", "site", f"SITE={folder}"],
+                cwd=Path(__file__).parent.parent,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
     return folder
 
 

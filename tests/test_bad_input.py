@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from checks.kubernetes_api import Api
+from checks.access.kubernetes_api import Api
 from checks.lab import find_lab
 from checks.stage import Person, Stage
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from bench import figure, report, results, scripts
 from bench.classroom import Classroom
 from bench.measure import Cost, run
-from checks.kubernetes_api import Api
+from checks.access.kubernetes_api import Api
 from checks.lab import all_labs
 from checks.local_cluster import people
 

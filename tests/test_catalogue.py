@@ -11,8 +11,8 @@ from typing import Any
 import pg8000.native
 import pytest
 
+from checks.access.kubernetes_api import Api
 from checks.errors import CahierError, Refused, UsageError
-from checks.kubernetes_api import Api
 from checks.local_cluster import catalogue
 from checks.stage import Person
 

@@ -22,14 +22,14 @@ from typing import Any
 import pytest
 import yaml
 
+from checks.access.kubernetes_api import Api
 from checks.grading.exports.marks import decimal
 from checks.grading.results import exact
-from checks.kubernetes_api import Api
 from checks.lab import Case, Lab, find_lab
 from checks.local_cluster import people
 from checks.runner import run
+from checks.sources.witness import WatchedCluster, leave_receipt
 from checks.stage import Person, Stage, rename
-from checks.witness import WatchedCluster, leave_receipt
 from tests.conftest import unused_port
 from tests.test_grading import files
 

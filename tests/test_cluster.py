@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from checks.facts import Cluster
-from checks.kubernetes_api import LiveCluster
-from checks.machine import LocalMachine
+from checks.sources.live_cluster import LiveCluster
+from checks.sources.machine import LocalMachine
 
 
 @pytest.fixture

@@ -21,9 +21,10 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from checks import kubeconfig, state
-from checks.kubernetes_api import Api
-from checks.local_cluster import connection, issuer, people
+from checks import state
+from checks.access import kubeconfig
+from checks.access.kubernetes_api import Api
+from checks.local_cluster import connection, issuer, people, tokens
 from checks.local_cluster.progress import silent
 from checks.stage import Person
 
@@ -173,7 +174,7 @@ def test_a_token_lasts_as_long_as_asked(home: Home, name: str) -> None:
 
 
 def test_groups_bear_the_platform_s_prefix(admin: Api) -> None:
-    user = reviewed(admin, issuer.token("essai", timedelta(minutes=1), ["equipe"]))["user"]
+    user = reviewed(admin, tokens.sign("essai", timedelta(minutes=1), ["equipe"]))["user"]
     assert user["username"] == "oidc-essai"
     assert set(user["groups"]) == {"oidc-equipe", "system:authenticated"}
 
@@ -185,7 +186,7 @@ def test_the_teacher_has_a_script_too(home: Home) -> None:
 
 
 def test_the_signing_key_is_its_owner_s_only() -> None:
-    assert stat.S_IMODE(issuer._key_file().stat().st_mode) == 0o600
+    assert stat.S_IMODE(tokens._key_file().stat().st_mode) == 0o600
 
 
 def test_a_token_that_has_ended_is_never_a_failure(home: Home, name: str) -> None:
@@ -224,7 +225,7 @@ def test_a_token_that_has_ended_and_is_still_accepted_is_no_failure(home: Home, 
     """As with a clock that is ahead: the certificate is what the API server believes, the token has ended."""
     home.become(person)
     written = yaml.safe_load(home.configuration.read_text())
-    written["users"][0]["user"]["token"] = issuer.token(name, timedelta(hours=1), issued=ago(timedelta(hours=2)))
+    written["users"][0]["user"]["token"] = tokens.sign(name, timedelta(hours=1), issued=ago(timedelta(hours=2)))
     home.configuration.write_text(yaml.safe_dump(written))
     code, verdict = home.verdict()
     assert (code, verdict["status"]) == (3, "unverified"), verdict
@@ -235,12 +236,12 @@ def test_a_token_that_has_ended_and_is_still_accepted_is_no_failure(home: Home, 
 
 
 def test_who_follows_is_answered_once_the_script_is_played_again(home: Home, name: str, server: str) -> None:
-    home.connect(name, issuer.token(name, timedelta(hours=1), issued=ago(timedelta(hours=2))), server)
+    home.connect(name, tokens.sign(name, timedelta(hours=1), issued=ago(timedelta(hours=2))), server)
     following = home.start(CAHIER, "verifier", "tp1", "--suivre", "--sans-recu")
     try:
         said = iter(following.stdout or ())
         assert any("Rien n’est faux" in line for line in said)
-        home.connect(name, issuer.token(name, timedelta(hours=1)), server)
+        home.connect(name, tokens.sign(name, timedelta(hours=1)), server)
         assert any("bravo" in line for line in said)
         assert following.wait(30) == 0
     finally:
@@ -249,7 +250,7 @@ def test_who_follows_is_answered_once_the_script_is_played_again(home: Home, nam
 
 
 def test_a_token_about_to_end_is_told_with_the_command_that_renews_it(home: Home, name: str, server: str) -> None:
-    token = issuer.token(name, timedelta(hours=1), issued=datetime.now(UTC) - timedelta(minutes=57))
+    token = tokens.sign(name, timedelta(hours=1), issued=datetime.now(UTC) - timedelta(minutes=57))
     home.connect(name, token, server)
     code, verdict = home.verdict()
     assert code == 1
@@ -263,15 +264,15 @@ def test_a_token_about_to_end_is_told_with_the_command_that_renews_it(home: Home
 def _for_another_audience(name: str) -> str:
     from joserfc import jwt
 
-    key = issuer._key()
+    key = tokens.key()
     soon = int((datetime.now(UTC) + timedelta(hours=1)).timestamp())
-    claims = {"iss": issuer.ISSUER, "aud": "autre", "preferred_username": name, "exp": soon}
+    claims = {"iss": tokens.ISSUER, "aud": "autre", "preferred_username": name, "exp": soon}
     return jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key)
 
 
 def _signed_by_another(name: str) -> str:
-    head, claims, _ = issuer.token(name, timedelta(hours=1)).split(".")
-    return ".".join((head, claims, issuer.token("autre", timedelta(hours=1)).split(".")[2]))
+    head, claims, _ = tokens.sign(name, timedelta(hours=1)).split(".")
+    return ".".join((head, claims, tokens.sign("autre", timedelta(hours=1)).split(".")[2]))
 
 
 @pytest.mark.parametrize("make", [_for_another_audience, _signed_by_another, lambda name: "abime"])
@@ -336,7 +337,7 @@ class _Endpoint(BaseHTTPRequestHandler):
 @pytest.fixture
 def endpoint(name: str, admin: Api) -> Iterator[str]:
     """The address of an issuer that gives a new token to who has the right refresh token."""
-    handler = type("Endpoint", (_Endpoint,), {"renewed": issuer.token(name, timedelta(hours=1))})
+    handler = type("Endpoint", (_Endpoint,), {"renewed": tokens.sign(name, timedelta(hours=1))})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as service:
         threading.Thread(target=service.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{service.server_port}"
@@ -353,7 +354,7 @@ def test_a_token_that_kubectl_renews(
 ) -> None:
     """The end of a five-minute token is always near: only when it is past does anybody have to act."""
     home.become(person)
-    token = issuer.token(name, timedelta(minutes=5), issued=ago(age))
+    token = tokens.sign(name, timedelta(minutes=5), issued=ago(age))
     provider = {"idp-issuer-url": endpoint, "client-id": "onyxia", "refresh-token": refresh, "id-token": token}
     options = [f"--auth-provider-arg={key}={value}" for key, value in provider.items()]
     home.run("kubectl", "config", "set-credentials", "moi", "--auth-provider=oidc", *options)

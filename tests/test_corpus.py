@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from checks.kubernetes_api import Api
+from checks.access.kubernetes_api import Api
 from checks.lab import Case, Lab, all_labs
 from checks.local_cluster.people import remove_person
 from checks.stage import Person, Stage

@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from checks.access.kubernetes_api import Api
 from checks.cli.application import app
 from checks.demo import live
 from checks.demo.record import Camera
 from checks.demo.recording import read, write
 from checks.demo.replay import replayed
 from checks.demo.screen import EXPECTED
-from checks.kubernetes_api import Api
 from checks.lab import Lab, all_labs, find_lab
 from checks.stage import Person
 from checks.verdict import Status, Verdict

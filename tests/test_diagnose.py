@@ -24,7 +24,7 @@ import yaml
 from kubernetes.config import incluster_config
 from typer.testing import CliRunner
 
-from checks import kubeconfig
+from checks.access import kubeconfig
 from checks.cli.application import app
 from checks.doctor import examination, machine, tools
 from checks.doctor.lines import Answer, Diagnosis, Line, State, ask, diagnosis, json_schema, passed

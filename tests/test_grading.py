@@ -20,6 +20,7 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
+from checks.access.kubernetes_api import Api
 from checks.cli.application import app
 from checks.cli.grading import with_progress
 from checks.errors import AccessError, CahierError, Unverifiable, UsageError
@@ -28,7 +29,6 @@ from checks.grading.exports import write_all
 from checks.grading.grade import NamespaceMissing, Seen, Verify, grade_class
 from checks.grading.results import ClassGrades, json_schema
 from checks.grading.roster import Learner
-from checks.kubernetes_api import Api
 from checks.lab import Lab, find_lab
 from checks.verdict import CheckResult, Status, Verdict, overall
 from tests.pretend_api import Answers, pretend

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.kubernetes_api import Api
+from checks.access.kubernetes_api import Api
 from checks.lab import Lab, all_labs, find_lab
 from checks.local_cluster import people
 from checks.stage import Person, Stage

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import pytest
 from typer.testing import CliRunner
 
+from checks.access.kubernetes_api import Api
 from checks.cli.application import app
 from checks.cli.grading_in_cluster import group_of
 from checks.errors import CahierError, UsageError
@@ -27,7 +28,6 @@ from checks.grading.in_cluster.order import order_of
 from checks.grading.in_cluster.part import Results, grade_part
 from checks.grading.results import Store
 from checks.grading.roster import Learner
-from checks.kubernetes_api import Api
 from checks.lab import Lab, find_lab
 from checks.local_cluster import people
 from checks.stage import Person, Stage

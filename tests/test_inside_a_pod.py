@@ -20,10 +20,10 @@ import pytest
 import yaml
 from kubernetes.config import incluster_config
 
-from checks import kubeconfig, refusals
-from checks.kubernetes_api import Api
+from checks.access import kubeconfig, refusals
+from checks.access.kubernetes_api import Api
 from checks.lab import all_labs
-from checks.machine import LocalMachine
+from checks.sources.machine import LocalMachine
 from checks.stage import Person
 from tests.pretend_api import Answers, pretend
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from checks.errors import CahierError
-from checks.local_cluster import connection, issuer, people
+from checks.local_cluster import connection, issuer, people, tokens
 from checks.local_cluster.progress import silent
 
 CLUSTER = "https://127.0.0.1:41234"
@@ -47,7 +47,7 @@ def test_an_api_server_that_expects_the_issuer() -> None:
 def test_a_cluster_of_an_older_version_is_left_as_it_is(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = Cluster(server("--secure-port=6443"))
     monkeypatch.setattr(people, "usable_kubeconfig", lambda name: None)
-    monkeypatch.setattr("checks.kubernetes_api.Api", lambda path: old)
+    monkeypatch.setattr("checks.access.kubernetes_api.Api", lambda path: old)
     with pytest.raises(CahierError, match="ne savait pas donner de jeton") as caught:
         connection.connection_script("alice", 3600, silent)
     assert "cahier cluster supprimer, puis cahier cluster creer" in caught.value.remedy
@@ -67,11 +67,11 @@ def test_an_image_that_does_not_come_is_named(state: Path, monkeypatch: pytest.M
 def test_the_key_stays_the_same_and_is_never_published(state: Path) -> None:
     cluster: Any = Cluster()
     issuer.ensure(cluster, silent)
-    key = issuer._key_file().read_bytes()
+    key = tokens._key_file().read_bytes()
     issuer.ensure(cluster, silent)
-    assert issuer._key_file().read_bytes() == key
-    published = str(list(issuer._objects(issuer._key())))
-    private = issuer._key().as_dict(private=True)
+    assert tokens._key_file().read_bytes() == key
+    published = str(list(issuer._objects(tokens.key())))
+    private = tokens.key().as_dict(private=True)
     assert str(private["n"]) in published
     assert not any(str(private[part]) in published for part in ("d", "p", "q", "dp", "dq", "qi"))
 

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from checks.access.kubernetes_api import Api
 from checks.errors import AccessError, Refused, UsageError
-from checks.kubernetes_api import Api
 from checks.local_cluster import people
 from checks.local_cluster.places import LEARNERS, admin_kubeconfig, write_private
 from checks.stage import Person

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from checks.kubernetes_api import Api
+from checks.access.kubernetes_api import Api
 from checks.stage import Person
 
 pytestmark = pytest.mark.cluster

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from checks.kubernetes_api import Api
+from checks.access.kubernetes_api import Api
 from checks.lab import find_lab
 from checks.local_cluster import people
 from checks.stage import Person, Stage

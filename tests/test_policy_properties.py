@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from checks.access.kubernetes_api import Api
 from checks.diagnosis.policies import NAMESPACE_NAME, Direction, Peer, decide
 from checks.facts import Pod
-from checks.kubernetes_api import Api, LiveCluster
-from checks.machine import LocalMachine
+from checks.sources.live_cluster import LiveCluster
+from checks.sources.machine import LocalMachine
 from checks.stage import Person
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]

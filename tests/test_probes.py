@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from checks import probes
-from checks.kubernetes_api import Api, LiveCluster
-from checks.machine import LocalMachine
+from checks.access.kubernetes_api import Api
+from checks.facts import PROBE_LABEL
+from checks.sources import probes
+from checks.sources.live_cluster import LiveCluster
+from checks.sources.machine import LocalMachine
 from checks.stage import Person
 
 pytestmark = pytest.mark.cluster
@@ -24,7 +26,7 @@ def left(cluster: LiveCluster) -> list[str]:
     """Names of all pods and policies of ours that are there and not on their way out."""
     found = []
     for path in ("/api/v1/namespaces/{}/pods", "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"):
-        items = cluster.api.request("GET", path.format(cluster.namespace), query={"labelSelector": probes.LABEL})
+        items = cluster.api.request("GET", path.format(cluster.namespace), query={"labelSelector": PROBE_LABEL})
         found += [one["metadata"] for one in items["items"]]
     return [one["name"] for one in found if "deletionTimestamp" not in one]
 
@@ -45,7 +47,7 @@ def test_a_cluster_that_enforces_is_not_tried_again_at_once(
         return enforced
 
     monkeypatch.setenv("CAHIER_ETAT", str(tmp_path))
-    monkeypatch.setattr("checks.kubernetes_api.enforces_policies", control)
+    monkeypatch.setattr("checks.sources.live_cluster.enforces_policies", control)
     for _ in range(2):
         again = LiveCluster(LocalMachine(), kubeconfig_path=learner.credentials.source)
         assert again.enforces_policies is enforced
@@ -77,7 +79,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next_one(
     orphan = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "cahier-sonde-orpheline", "labels": {probes.LABEL: "oui"}},
+        "metadata": {"name": "cahier-sonde-orpheline", "labels": {PROBE_LABEL: "oui"}},
         "spec": {"containers": [{"name": "p", "image": "alpine/socat:1.7.4.4", "args": ["-V"]}]},
     }
     admin.request("POST", f"/api/v1/namespaces/{learner.namespace}/pods", orphan)

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from checks import receipts
 from checks.facts import Pod
-from checks.receipts import Place, Reading, Receipt
+from checks.sources import receipts
+from checks.sources.receipts import Place, Reading, Receipt
 from checks.verdict import CheckResult, Status
 
 LAB = "tp2_port_forward"

@@ -13,13 +13,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from checks import receipts
+from checks.access.kubernetes_api import Api
 from checks.errors import Refused
 from checks.grading.roster import Learner
 from checks.grading.view import LiveVerifier
-from checks.kubernetes_api import Api
 from checks.lab import Lab, all_labs, find_lab
 from checks.local_cluster import people
+from checks.sources import receipts
 from checks.stage import Person, Stage
 from checks.verdict import Status, Verdict
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checks.kubernetes_api import Api, LiveCluster
+from checks.access.kubernetes_api import Api
 from checks.lab import find_lab
-from checks.machine import LocalMachine
+from checks.sources.live_cluster import LiveCluster
+from checks.sources.machine import LocalMachine
 from checks.stage import Person, Stage
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]

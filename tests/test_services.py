@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from checks.access.kubernetes_api import Api
 from checks.errors import Unverifiable
-from checks.kubernetes_api import Api
 
 pytestmark = pytest.mark.cluster
 

@@ -13,10 +13,12 @@ from urllib.parse import urlparse
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 ROOT = Path(__file__).parent.parent
-PHONE = {"width": 360, "height": 740}
+DESK: ViewportSize = {"width": 1280, "height": 720}
+PHONE: ViewportSize = {"width": 360, "height": 740}
+SHARES = 3  # of the pages, so that several workers look at them
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -45,9 +47,31 @@ def test_each_lab_has_its_page(paths: list[str]) -> None:
     assert {f"labs/{lab}/enonce/" for lab in labs} <= set(paths)
 
 
-def test_each_page_loads_whole_and_asks_nothing_of_another_host(page: Page, address: str, paths: list[str]) -> None:
-    host = urlparse(address).netloc
+@pytest.mark.parametrize("share", range(SHARES))
+def test_each_page_is_whole_quiet_narrow_and_accessible(page: Page, address: str, paths: list[str], share: int) -> None:
+    """Each page is loaded once and looked at by day, by night and on a phone."""
     troubles: list[str] = []
+    _listen(page, urlparse(address).netloc, troubles)
+    for path in paths[share::SHARES]:
+        page.set_viewport_size(DESK)
+        page.goto(f"{address}/{path}", wait_until="networkidle")
+        if page.locator("pre.mermaid").count():
+            troubles.append("a diagram is not drawn")
+        seen = {_scheme(page)}
+        troubles += _violations(page)
+        page.locator("label[title^='Passer en mode']:visible").dispatch_event("click")  # no pointer, no tooltip
+        seen.add(_scheme(page))
+        troubles += _violations(page)
+        assert seen == {"default", "slate"}, path
+        page.set_viewport_size(PHONE)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > PHONE["width"]:
+            troubles.append(f"on a phone it is {width} px wide")
+        assert troubles == [], path
+
+
+def _listen(page: Page, host: str, troubles: list[str]) -> None:
+    """Have what the console says, what fails to load and what is asked of another host told in `troubles`."""
     page.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on(
@@ -55,11 +79,15 @@ def test_each_page_loads_whole_and_asks_nothing_of_another_host(page: Page, addr
     )
     page.on("requestfailed", lambda request: troubles.append(f"failed {request.url}"))
     page.on("request", lambda request: troubles.append(request.url) if urlparse(request.url).netloc != host else None)
-    for path in paths:
-        page.goto(f"{address}/{path}", wait_until="networkidle")
-        assert troubles == [], path
-        diagrams = page.locator("pre.mermaid")
-        assert diagrams.count() == 0, f"{path}: a diagram is not drawn"
+
+
+def _scheme(page: Page) -> str | None:
+    return page.locator("body").get_attribute("data-md-color-scheme")
+
+
+def _violations(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {rule['nodes'][0]['html'][:160]}" for rule in found]
 
 
 def test_each_link_leads_somewhere(site: Path, paths: list[str]) -> None:
@@ -71,27 +99,6 @@ def test_each_link_leads_somewhere(site: Path, paths: list[str]) -> None:
             if not (target.is_file() or (target / "index.html").is_file()):
                 lost.append(f"{path} → {link}")
     assert lost == []
-
-
-def test_a_phone_needs_no_sideways_scroll(browser: Browser, address: str, paths: list[str]) -> None:
-    page = browser.new_page(viewport=PHONE)  # type: ignore[arg-type]
-    for path in paths:
-        page.goto(f"{address}/{path}", wait_until="networkidle")
-        width = page.evaluate("document.documentElement.scrollWidth")
-        assert width <= PHONE["width"], f"{path} is {width} px wide"
-    page.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_each_page_is_accessible(browser: Browser, address: str, paths: list[str], scheme: Any) -> None:
-    page = browser.new_page(color_scheme=scheme)
-    found: list[str] = []
-    for path in paths:
-        page.goto(f"{address}/{path}", wait_until="networkidle")
-        results = Axe().run(page)
-        found += [f"{path}: {rule['id']}: {rule['nodes'][0]['html'][:160]}" for rule in results.response["violations"]]
-    page.close()
-    assert found == []
 
 
 @pytest.mark.parametrize("words", ["port-forward", "rôle"])

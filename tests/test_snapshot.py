@@ -14,19 +14,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from checks.access.kubernetes_api import PATHS, Api
 from checks.cli.application import app
 from checks.errors import UsageError
-from checks.kubernetes_api import _PATHS, Api
 from checks.lab import find_lab
 from checks.local_cluster import people
-from checks.snapshot import KINDS, Snapshot, clean, read, write
+from checks.sources.snapshot import KINDS, Snapshot, clean, read, write
 from checks.stage import Person, Stage
 
 # -- without a cluster ----------------------------------------------------------------------------------------------
 
 
 def test_every_kind_is_recorded() -> None:
-    assert set(KINDS) == set(_PATHS)
+    assert set(KINDS) == set(PATHS)
 
 
 def test_what_an_object_must_not_leave_in_the_file() -> None:

@@ -10,10 +10,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from checks.errors import EXIT_USAGE, CahierError, Forbidden
+from checks.render.problem import show
 
 if TYPE_CHECKING:
     import typer
-    from rich.console import Console
 
 
 def main() -> None:
@@ -56,8 +56,8 @@ def main() -> None:
 def _explained(refusal: Forbidden) -> CahierError:
     """A refusal with what our identity may and may not do: whatever the command, it is told the same way."""
     from checks.diagnosis.role import explained
-    from checks.kubernetes_api import LiveCluster
-    from checks.machine import LocalMachine
+    from checks.sources.live_cluster import LiveCluster
+    from checks.sources.machine import LocalMachine
 
     where = refusal.refusal.namespace or None
     try:
@@ -121,14 +121,3 @@ def _expected(said: str) -> str:
         if found:
             return words.format(found[1])
     return ""
-
-
-def show(error: CahierError, console: Console | None = None) -> None:
-    """Print the message and the remedy, on standard error where no `console` is given."""
-    from rich.console import Console
-    from rich.text import Text
-
-    out = console or Console(stderr=True)
-    out.print(Text.assemble(("✘ ", "bold red"), error.message), soft_wrap=True)
-    if error.remedy:
-        out.print(Text.assemble(("→ ", "green"), error.remedy), soft_wrap=True)

@@ -10,7 +10,7 @@ from checks.cli.french import Command, Group
 from checks.cli.options import Kubeconfig, Namespace
 
 if TYPE_CHECKING:
-    from checks.kubernetes_api import Api
+    from checks.access.kubernetes_api import Api
     from checks.local_cluster.catalogue import Release
 
 app = typer.Typer(
@@ -120,7 +120,7 @@ def stop(
 
 def _connect(kubeconfig: str | None, namespace: str | None) -> tuple[Api, str]:
     """The API as kubectl would reach it, and the namespace to work in."""
-    from checks.kubernetes_api import Api
+    from checks.access.kubernetes_api import Api
 
     api = Api(kubeconfig)
     return api, namespace or api.credentials.namespace

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
-    from rich.progress import Progress
 
-    from checks.grading.exports.worksheet import Filled
     from checks.grading.grade import Verify
     from checks.grading.results import ClassGrades
     from checks.grading.roster import Learner
@@ -157,6 +155,8 @@ def grade(
         with alone_in(folder):
             grades = grading.fetch() if fetch else grading.run(resume=resume)
             raise typer.Exit(write_and_conclude(grades, labs, folder, worksheet))
+    from checks.render.grading import console_of
+
     errors = console_of(stderr=True)
     with alone_in(folder):
         verify = (
@@ -179,13 +179,6 @@ def _require_coherent(options: Mapping[str, object], of_the_cluster: Iterable[st
     ):
         if given.issuperset(pair):
             raise UsageError(f"{' et '.join(pair)} ne vont pas ensemble.", "Choisissez l’un des deux.")
-
-
-def console_of(*, stderr: bool = False) -> Console:
-    """Where the command speaks: what it found, or, on standard error, how it goes."""
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -211,9 +204,9 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 def from_cluster(errors: Console, roster: Path, learners: Sequence[Learner], kubeconfig: str | None) -> Verify:
     """Verdicts of the cluster as it is now; says whose namespace does not exist. Raises AccessError."""
-    from checks.cli import show
+    from checks.access.kubernetes_api import Api
     from checks.grading.view import LiveVerifier
-    from checks.kubernetes_api import Api
+    from checks.render.problem import show
 
     verify = LiveVerifier(Api(kubeconfig, without_secrets=True), learners)
     for learner in learners:
@@ -273,6 +266,8 @@ def grade_and_write(
     workers: int,
 ) -> int:
     """Grade, write everything, say what came of it; the exit code."""
+    from checks.render.grading import console_of
+
     errors = console_of(stderr=True)
     grades = with_progress(errors, learners, labs, verify, folder, resume=resume, workers=workers)
     return write_and_conclude(grades, labs, folder, worksheet)
@@ -282,6 +277,7 @@ def write_and_conclude(grades: ClassGrades, labs: Sequence[Lab], folder: Path, w
     """Write everything, say what came of it; the exit code."""
     from checks.grading.exports import worksheet as moodle_worksheet
     from checks.grading.exports import write_all
+    from checks.render.grading import conclude, conclude_worksheet, console_of
 
     console = console_of()
     try:
@@ -310,6 +306,7 @@ def with_progress(
 ) -> ClassGrades:
     """Grade with a progress bar and an estimate of the time left; an interruption says how to continue."""
     from checks.grading.grade import grade_class
+    from checks.render.grading import not_kept, progress_bar
 
     count = 0
     try:
@@ -333,70 +330,3 @@ def with_progress(
         raise
     except OSError as error:
         raise not_kept(folder, error) from error
-
-
-def not_kept(folder: Path, error: OSError) -> CahierError:
-    """The error for a grade that the disk does not take."""
-    return CahierError(
-        f"Une note n’a pas pu être gardée dans {folder} : {error.strerror or error}.",
-        "Libérez de la place ou choisissez un autre dossier, puis relancez avec --reprendre.",
-    )
-
-
-def progress_bar(console: Console) -> Progress:
-    """A bar with an estimate of the time left; nothing where no person looks."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("reste"),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console, disable=not console.is_terminal)
-
-
-def conclude(console: Console, grades: ClassGrades, folder: Path) -> None:
-    """Say how many are graded, and what the teacher has to look at."""
-    from checks.grading.exports.pages import cell
-
-    count = {state: sum(each.state == state for each in grades.learners) for state in ("graded", "review", "absent")}
-    console.print(
-        f"{plural(len(grades.learners), 'personne')}, {len(grades.labs)} TP : "
-        f"{plural(count['graded'], 'entièrement notée')}, "
-        f"{count['review']} à revoir, {plural(count['absent'], 'absente')}."
-    )
-    names = {lab.name: lab.short_name for lab in grades.labs}
-    for learner in grades.learners:
-        if learner.state == "absent":
-            console.print(f"  – {learner.identifier} : absent, sans note. {learner.labs[0].reason}")
-        elif learner.state == "review":
-            still_open = ", ".join(
-                f"{names[lab.lab]} ({cell(lab).text} sur 20)" for lab in learner.labs if lab.state != "graded"
-            )
-            console.print(f"  ? {learner.identifier} : à revoir, sans note : {still_open}")
-    console.print(f"Rapport : {folder / 'rapport.html'}")
-
-
-def plural(count: int, words: str) -> str:
-    """`count` and the words, which take their s from two on; an adverb takes none."""
-    several = " ".join(word if word.endswith("ment") else f"{word}s" for word in words.split())
-    return f"{count} {several if count > 1 else words}"
-
-
-def conclude_worksheet(console: Console, filled: Filled, worksheet: Path) -> None:
-    """Say what came of the Moodle worksheet."""
-    console.print(f"Feuille Moodle {worksheet} : {plural(filled.marks, 'note posée')}.")
-    if filled.unknown:
-        console.print(f"  Pas dans la liste de classe, laissées telles quelles : {', '.join(filled.unknown)}")
-    if filled.left:
-        console.print(f"  Sans note dans la feuille : {', '.join(filled.left)}")

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from checks.cli.grading import console_of, not_kept, plural, progress_bar
+from checks.access.kubernetes_api import Api
 from checks.errors import AccessError, CahierError, UsageError
 from checks.grading.grade import WORK
 from checks.grading.in_cluster import launch
@@ -19,9 +19,9 @@ from checks.grading.in_cluster.order import Order, digest, order_of
 from checks.grading.in_cluster.run import WHOLE_JOB, Run
 from checks.grading.results import ClassGrades, Store, of_class, sweep, without_verdict
 from checks.grading.roster import Learner
-from checks.kubernetes_api import Api
 from checks.lab import Lab
 from checks.local_cluster.image import NAME
+from checks.render.grading import console_of, not_kept, plural, progress_bar
 
 _LOOKS_EVERY = 2.0  # seconds; a look is three small requests
 _LEARNERS_PER_PART = 40

@@ -34,7 +34,7 @@ def where_am_i() -> None:
     """`cahier` alone: who I am, progress, the next step."""
     from rich.console import Console
 
-    from checks import kubeconfig
+    from checks.access import kubeconfig
     from checks.lab import all_labs
     from checks.state import load
 
@@ -69,7 +69,7 @@ def list_labs() -> None:
     """Lister les TP, leur durée et votre avancement."""
     from rich.console import Console
 
-    from checks import kubeconfig
+    from checks.access import kubeconfig
 
     place = ""
     try:
@@ -87,15 +87,16 @@ def tell_role(console: Console, lab: Lab | None = None) -> None:
 
     Nothing elsewhere: a person is the owner of their namespace. Nothing where the cluster does not answer.
     """
-    from checks import kubeconfig
+    from checks.access import kubeconfig
 
     if not kubeconfig.in_pod():
         return
-    from checks.cli import show
+    from checks.access.kubernetes_api import Api
     from checks.diagnosis.role import role, too_small
-    from checks.kubernetes_api import Api, LiveCluster
     from checks.lab import all_labs
-    from checks.machine import LocalMachine
+    from checks.render.problem import show
+    from checks.sources.live_cluster import LiveCluster
+    from checks.sources.machine import LocalMachine
 
     try:
         cluster = LiveCluster(LocalMachine(), api=Api(seconds=_ROLE_SECONDS))
@@ -262,7 +263,7 @@ def solution(
     from rich.console import Console
     from rich.syntax import Syntax
 
-    from checks import kubeconfig as configuration
+    from checks.access import kubeconfig as configuration
     from checks.lab import find_lab
     from checks.stage import rename
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from checks.witness import WatchedCluster
+    from checks.sources.witness import WatchedCluster
 
 LabName = Annotated[str, typer.Argument(metavar="TP", help="Le TP : tp5_proxy_socat, tp5 ou 5.")]
 Namespace = Annotated[
@@ -58,7 +58,7 @@ def connect(
     port: int | None = None,
 ) -> WatchedCluster:
     """The cluster as kubectl would reach it. Imported late: the Kubernetes client is slow to load."""
-    from checks.witness import WatchedCluster
+    from checks.sources.witness import WatchedCluster
 
     return WatchedCluster(
         kubeconfig_path=kubeconfig,

@@ -11,8 +11,8 @@ from checks.cli.french import Command
 from checks.cli.options import Colleague, ColleagueUser, Kubeconfig, Namespace, connect
 
 if TYPE_CHECKING:
-    from checks.snapshot import Source
-    from checks.witness import WatchedCluster
+    from checks.sources.snapshot import Source
+    from checks.sources.witness import WatchedCluster
 
 
 def register(app: typer.Typer) -> None:
@@ -47,10 +47,10 @@ def snapshot(
     """
     from rich.console import Console
 
-    from checks.cli import show
     from checks.diagnosis.role import too_small
     from checks.lab import all_labs
-    from checks.snapshot import KINDS, record, write
+    from checks.render.problem import show
+    from checks.sources.snapshot import KINDS, record, write
 
     cluster = connect(kubeconfig, namespace, colleague, colleague_user)
     source = _source(cluster, colleague)

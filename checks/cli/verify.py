@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from checks.facts import Cluster
-    from checks.kubernetes_api import LiveCluster
     from checks.lab import Lab
     from checks.runner import Findings
+    from checks.sources.live_cluster import LiveCluster
+    from checks.sources.witness import WatchedCluster
     from checks.verdict import Verdict
-    from checks.witness import WatchedCluster
 
 
 def register(app: typer.Typer) -> None:
@@ -65,9 +65,9 @@ def verify(
     """
     from rich.console import Console
 
-    from checks.cli import show as show_error
     from checks.lab import find_lab
     from checks.manifests import unreadable
+    from checks.render.problem import show as show_error
 
     lab = find_lab(name)
     seconds = parse_duration(delay)
@@ -115,8 +115,8 @@ def check_once(
 
     from checks import state
     from checks.runner import run
+    from checks.sources.witness import leave_receipt
     from checks.verdict import only_remedy
-    from checks.witness import leave_receipt
 
     cluster.forget()
     progress = Console(stderr=True)
@@ -156,8 +156,8 @@ def role_too_small(lab: Lab, cluster: Cluster, verdict: Verdict) -> AccessError 
 
 def guidance(console: Console, lab: Lab, cluster: Cluster, verdict: Verdict, shortage: AccessError | None) -> None:
     """After the verdict: what the role keeps from being done, or where a browser finds what has been done."""
-    from checks.cli import show
     from checks.diagnosis.workplace import in_a_browser
+    from checks.render.problem import show
     from checks.verdict import Status
 
     if shortage is not None:
@@ -176,7 +176,7 @@ def check_snapshot(
     from rich.console import Console
 
     from checks.runner import run
-    from checks.snapshot import SnapshotCluster, read
+    from checks.sources.snapshot import SnapshotCluster, read
 
     cluster = SnapshotCluster(read(file))
     taken_with = cluster.colleague.namespace if cluster.has_colleague else ""

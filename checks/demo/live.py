@@ -13,14 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from checks import actions
+from checks.access.kubernetes_api import Api
 from checks.demo.screen import EXPECTED, SOLVED, UNFINISHED, Screen
 from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError
-from checks.kubernetes_api import Api, LiveCluster
 from checks.lab import Lab
 from checks.local_cluster import kind, people
 from checks.local_cluster.progress import TerminalProgress
-from checks.machine import LocalMachine
 from checks.runner import run
+from checks.sources.live_cluster import LiveCluster
+from checks.sources.machine import LocalMachine
 from checks.stage import Person, Stage
 from checks.verdict import Verdict
 

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import msgspec
 
-from checks.cli import show
 from checks.demo import live
 from checks.demo.recording import Part, Recording, Typed, write
 from checks.demo.replay import replayed
 from checks.demo.screen import EXPECTED, Screen
 from checks.errors import EXIT_PASSED, CahierError
 from checks.facts import Cluster
-from checks.kubernetes_api import LiveCluster
 from checks.lab import Lab, all_labs, find_lab
-from checks.snapshot import Snapshot, record
+from checks.render.problem import show
+from checks.sources.live_cluster import LiveCluster
+from checks.sources.snapshot import Snapshot, record
 from checks.verdict import CheckResult, Diagnostic, Verdict
 
 _AGAIN = "Recommencez : make recordings"

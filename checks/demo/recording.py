@@ -10,7 +10,7 @@ import msgspec
 
 from checks.errors import CahierError
 from checks.lab import Lab
-from checks.snapshot import Snapshot
+from checks.sources.snapshot import Snapshot
 from checks.verdict import Diagnostic, Verdict
 
 

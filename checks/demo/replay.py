@@ -13,7 +13,7 @@ from checks.demo.screen import EXPECTED, Screen
 from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError
 from checks.lab import Lab, all_labs
 from checks.runner import run
-from checks.snapshot import SnapshotCluster
+from checks.sources.snapshot import SnapshotCluster
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict
 
 

@@ -11,12 +11,11 @@ from datetime import UTC, datetime
 from checks.diagnosis.policies import Peer, decide
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, identify
-from checks.facts import Cluster, ForwardRefused, Pod, Probe
-from checks.probes import LABEL
+from checks.facts import PROBE_LABEL, Cluster, ForwardRefused, Pod, Probe
 
 _SETTLES = 4.0  # seconds: the network follows a new pod or policy within one, on an idle machine
 _PAUSE = 0.3
-PROBE_LABELS = {LABEL: "oui"}
+PROBE_LABELS = {PROBE_LABEL: "oui"}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 
-from checks import kubeconfig
+from checks.access import kubeconfig
 from checks.errors import CahierError
 from checks.facts import Cluster
 

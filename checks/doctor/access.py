@@ -12,15 +12,15 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
-from checks import kubeconfig
+from checks.access import kubeconfig
+from checks.access.api_errors import RENEW
+from checks.access.refusals import service_account
 from checks.diagnosis.access import RENEWED, ending_credentials
 from checks.diagnosis.identity import allowed_everywhere, foreign_namespace, shared_namespace
 from checks.diagnosis.role import insufficient_rights
 from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble, unverified, wrong
 from checks.errors import AccessError, ClusterLost, Refused
 from checks.facts import Cluster, Credentials
-from checks.kubernetes_api import RENEW
-from checks.refusals import service_account
 
 _OPEN_TO_OTHERS = 0o004
 _STARTS_PODS = ("pods", "count/pods", "cpu", "memory")

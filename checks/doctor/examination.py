@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from checks import kubeconfig
+from checks.access import kubeconfig
+from checks.access.kubernetes_api import Api
 from checks.doctor import access, machine, network, tools
 from checks.doctor.lines import Answer, Diagnosis, Line, State, ask, depends_on, diagnosis, trouble, unverified
 from checks.doctor.waiting import QUESTION_SECONDS, begin, within
 from checks.errors import AccessError, UsageError
 from checks.facts import Credentials, KubectlVersion
-from checks.kubernetes_api import Api, LiveCluster
 from checks.local_cluster import engine
-from checks.machine import LocalMachine
+from checks.sources.live_cluster import LiveCluster
+from checks.sources.machine import LocalMachine
 
 _PATIENCE = 21.0  # seconds from the beginning: a program of this machine that is silent for twenty is ended
 _BEHIND_THE_WAY = ("identity", "namespace", "rights", "quota", "policies", "skew")

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import psutil
 
-from checks import kubeconfig, proxies, state
+from checks import state
+from checks.access import kubeconfig, proxies
 from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble
 from checks.errors import AccessError, CahierError
 from checks.facts import Listener, Machine

@@ -15,13 +15,14 @@ from urllib.request import getproxies
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from checks import proxies
+from checks.access import proxies
+from checks.access.api_errors import RENEW
+from checks.access.kubernetes_api import Api
 from checks.doctor.lines import Answer, depends_on, failed, passed, skipped, unverified
 from checks.doctor.machine import is_local
 from checks.doctor.waiting import QUESTION_SECONDS, within
 from checks.errors import Unverifiable
 from checks.facts import Cluster
-from checks.kubernetes_api import RENEW, Api
 
 _PORTS = {"https": 443, "http": 80}
 _CLOCK_TOLERANCE = timedelta(seconds=30)

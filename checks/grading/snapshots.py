@@ -8,9 +8,9 @@ from checks.errors import CahierError, Unverifiable, UsageError
 from checks.grading.grade import Seen
 from checks.grading.roster import Learner
 from checks.lab import Lab
-from checks.receipts import Reading
 from checks.runner import run
-from checks.snapshot import SnapshotCluster, read
+from checks.sources.receipts import Reading
+from checks.sources.snapshot import SnapshotCluster, read
 
 
 class SnapshotVerifier:

@@ -1,7 +1,7 @@
 """A learner's namespace as a teacher may see it: read only, with the teacher's access, about the learner's rights.
 
 What only the learner's machine or identity can show raises Unverifiable: it is neither right nor wrong from here,
-unless a receipt that their own `verifier` left there tells it and still holds (checks/receipts.py).
+unless a receipt that their own `verifier` left there tells it and still holds (checks/sources/receipts.py).
 Nothing is written to the namespace, no program is run in its pods, and no Secret is asked for.
 """
 
@@ -17,15 +17,16 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from checks.access.kubernetes_api import Api
 from checks.errors import Refused, Unverifiable
 from checks.facts import Access, Credentials, ForwardCommand, KubectlVersion, Listener
 from checks.grading.grade import NamespaceMissing, Seen
 from checks.grading.roster import Learner
-from checks.kubernetes_api import Api, LiveCluster
 from checks.lab import Lab
-from checks.probes import Probe
-from checks.receipts import Place, Reading, is_receipts, versions
 from checks.runner import run
+from checks.sources.live_cluster import LiveCluster
+from checks.sources.probes import Probe
+from checks.sources.receipts import Place, Reading, is_receipts, versions
 
 _SETTLES = 5.0  # seconds for what is just starting when the grading begins, whoever's it is
 _ON_THEIR_MACHINE = "Cela ne se voit que sur le poste de la personne, pas depuis celui de l’enseignant."

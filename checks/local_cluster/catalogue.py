@@ -21,7 +21,7 @@ from checks.local_cluster.messages import unpulled_image
 from checks.local_cluster.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from checks.kubernetes_api import Api
+    from checks.access.kubernetes_api import Api
 
 IMAGE = "postgres:15-bookworm"
 PORT = 5432

@@ -6,7 +6,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from checks.errors import CahierError, UsageError
-from checks.local_cluster import issuer, people
+from checks.local_cluster import issuer, people, tokens
 from checks.local_cluster.progress import Progress
 
 _LONGEST = timedelta(days=7)  # as the people's certificates
@@ -14,7 +14,7 @@ _LONGEST = timedelta(days=7)  # as the people's certificates
 
 def connection_script(name: str, seconds: float, progress: Progress) -> str:
     """The script that makes kubectl be `name` for so many seconds. Raises UsageError and CahierError."""
-    from checks.kubernetes_api import Api
+    from checks.access.kubernetes_api import Api
 
     if name == people.ADMIN:
         raise UsageError(
@@ -36,7 +36,7 @@ def connection_script(name: str, seconds: float, progress: Progress) -> str:
         )
     issuer.ensure(api, progress)
     issuer.wait_until_accepted(api, progress)
-    token = issuer.token(name, timedelta(seconds=seconds))
+    token = tokens.sign(name, timedelta(seconds=seconds))
     return render(api.credentials.server, people.user_of(name), people.working_namespace(name), token)
 
 

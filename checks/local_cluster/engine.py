@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from checks import kubeconfig
+from checks.access import kubeconfig
 from checks.errors import CahierError
 from checks.local_cluster import messages
 from checks.local_cluster.messages import Trouble

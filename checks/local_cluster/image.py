@@ -168,7 +168,7 @@ def _load(engine: Engine, node: str, key: str, progress: Progress) -> None:
 
 
 if __name__ == "__main__":
-    from checks.cli import show
+    from checks.render.problem import show
 
     try:
         print(ensure(TerminalProgress()))

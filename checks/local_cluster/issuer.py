@@ -9,33 +9,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from checks.errors import CahierError
-from checks.local_cluster.places import folder, lock, write_private
+from checks.local_cluster import tokens
+from checks.local_cluster.places import lock
 from checks.local_cluster.progress import Progress, waiting
+from checks.local_cluster.tokens import ALGORITHM, AUDIENCE, ISSUER, NAME, NAMESPACE
 from checks.lock import in_turn
 
 if TYPE_CHECKING:
     from joserfc.jwk import RSAKey
 
-    from checks.kubernetes_api import Api
+    from checks.access.kubernetes_api import Api
 
-_NAMESPACE = "cahier-connexion"
-_NAME = "emetteur"
 _PORT = 8000
 _KEYS = "keys"
-ISSUER = f"https://localhost:6443/api/v1/namespaces/{_NAMESPACE}/services/{_NAME}/proxy"
-"""Address of the issuer, as the API server reaches it: kind has it listen on this port of its own node."""
-
-_AUDIENCE = "kubernetes"
 _PREFIX = "oidc-"
 _IMAGE = "python:3.11-slim-bookworm"  # the one that the labs use
 _NOBODY = 65534
-_ALGORITHM = "RS256"  # the platform's, and the one that the API server expects when nothing is said
 _TRIAL = timedelta(minutes=5)
 _READY_SECONDS = 180.0  # an image to pull, then the API server looks every ten seconds
 _POLL_SECONDS = 0.5
@@ -46,7 +40,7 @@ def api_server_options() -> Mapping[str, str]:
     """Options of kube-apiserver that make it accept the issuer's tokens, with the platform's prefix."""
     return {
         "oidc-issuer-url": ISSUER,
-        "oidc-client-id": _AUDIENCE,
+        "oidc-client-id": AUDIENCE,
         "oidc-ca-file": "/etc/kubernetes/pki/ca.crt",  # the cluster's own authority
         "oidc-username-claim": "preferred_username",
         "oidc-username-prefix": _PREFIX,
@@ -66,31 +60,9 @@ def is_expected(api: Api) -> bool:
 def ensure(api: Api, progress: Progress) -> None:
     """Publish the issuer, or what is missing of it, as the cluster's administrator. Raises CahierError."""
     with in_turn(lock(), waiting(progress)):  # two commands would each make a key
-        if not _key_file().is_file():
-            _make_key()
-    for path, item in _objects(_key()):
+        tokens.ensure_key()
+    for path, item in _objects(tokens.key()):
         api.apply(path, item)
-
-
-def token(person: str, lifetime: timedelta, groups: Sequence[str] = (), issued: datetime | None = None) -> str:
-    """A signed token for `person`, a user of the cluster under `oidc-PERSON` with the groups `oidc-GROUP`.
-
-    `issued` None: now. The issuer must have been published once.
-    """
-    from joserfc import jwt
-
-    key = _key()
-    begins = issued or datetime.now(UTC)
-    claims = {
-        "iss": ISSUER,
-        "aud": _AUDIENCE,
-        "sub": person,
-        "preferred_username": person,
-        "groups": list(groups),
-        "iat": int(begins.timestamp()),
-        "exp": int((begins + lifetime).timestamp()),
-    }
-    return jwt.encode({"alg": _ALGORITHM, "kid": key.kid}, claims, key)
 
 
 def wait_until_accepted(api: Api, progress: Progress) -> None:
@@ -104,7 +76,7 @@ def wait_until_accepted(api: Api, progress: Progress) -> None:
                 raise CahierError(
                     f"L’API du cluster n’accepte toujours pas les jetons ({_state(api)}).",
                     f"Le pod qui les fait connaître a besoin de l’image {_IMAGE}, que le cluster télécharge. "
-                    f"Recommencez dans un moment, ou regardez ce pod : kubectl describe pods -n {_NAMESPACE} "
+                    f"Recommencez dans un moment, ou regardez ce pod : kubectl describe pods -n {NAMESPACE} "
                     "--kubeconfig $(cahier cluster kubeconfig admin)",
                 )
             time.sleep(_POLL_SECONDS)
@@ -114,7 +86,7 @@ def _accepts(api: Api) -> bool:
     review = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenReview",
-        "spec": {"token": token("essai", _TRIAL)},
+        "spec": {"token": tokens.sign("essai", _TRIAL)},
     }
     answer = api.request("POST", "/apis/authentication.k8s.io/v1/tokenreviews", review)
     return bool(answer["status"].get("authenticated"))
@@ -122,35 +94,14 @@ def _accepts(api: Api) -> bool:
 
 def _state(api: Api) -> str:
     """How the issuer's pod is, in a few words."""
-    query = {"labelSelector": f"app={_NAME}"}
-    pods = api.request("GET", f"/api/v1/namespaces/{_NAMESPACE}/pods", query=query).get("items") or []
+    query = {"labelSelector": f"app={NAME}"}
+    pods = api.request("GET", f"/api/v1/namespaces/{NAMESPACE}/pods", query=query).get("items") or []
     for pod in pods:
         for status in pod.get("status", {}).get("containerStatuses") or []:
             held = (status.get("state") or {}).get("waiting")
             if held:
                 return f"pod {pod['metadata']['name']} : {held.get('reason')}"
-    return f"{len(pods)} pod dans {_NAMESPACE}"
-
-
-# -- key ----------------------------------------------------------------------------------------------------------
-
-
-def _make_key() -> None:
-    from joserfc.jwk import RSAKey
-
-    made = RSAKey.generate_key(2048, {"use": "sig", "alg": _ALGORITHM}, auto_kid=True)
-    write_private(_key_file(), json.dumps(made.as_dict(private=True)))
-
-
-def _key() -> RSAKey:
-    """The private key that signs; it goes with the cluster's other files."""
-    from joserfc.jwk import RSAKey
-
-    return RSAKey.import_key(json.loads(_key_file().read_text(encoding="utf-8")))
-
-
-def _key_file() -> Path:
-    return folder() / "issuer.json"
+    return f"{len(pods)} pod dans {NAMESPACE}"
 
 
 # -- objects ------------------------------------------------------------------------------------------------------
@@ -163,28 +114,28 @@ def _objects(key: RSAKey) -> Iterator[tuple[str, Mapping[str, Any]]]:
     discovery = {
         "issuer": ISSUER,
         "jwks_uri": f"{ISSUER}/{_KEYS}",
-        "id_token_signing_alg_values_supported": [_ALGORITHM],
+        "id_token_signing_alg_values_supported": [ALGORITHM],
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
     }
     documents = {"discovery": json.dumps(discovery), _KEYS: json.dumps(KeySet([key]).as_dict(private=False))}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": _NAME}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME}
     # The API server asks as anybody: these documents, and nothing else, are for everybody.
-    rule = {"apiGroups": [""], "resources": ["services/proxy"], "resourceNames": [_NAME], "verbs": ["get"]}
+    rule = {"apiGroups": [""], "resources": ["services/proxy"], "resourceNames": [NAME], "verbs": ["get"]}
     anybody = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:unauthenticated"}
-    space = f"namespaces/{_NAMESPACE}"
+    space = f"namespaces/{NAMESPACE}"
     rbac = "rbac.authorization.k8s.io/v1"
-    yield f"/api/v1/{space}", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _NAMESPACE}}
-    yield f"/api/v1/{space}/configmaps/{_NAME}", _item("v1", "ConfigMap", data=documents)
-    yield f"/apis/apps/v1/{space}/deployments/{_NAME}", _item("apps/v1", "Deployment", spec=_deployment(key.kid or ""))
-    service = {"selector": {"app": _NAME}, "ports": [{"port": 80, "targetPort": _PORT}]}
-    yield f"/api/v1/{space}/services/{_NAME}", _item("v1", "Service", spec=service)
-    yield f"{_RBAC}/{space}/roles/{_NAME}", _item(rbac, "Role", rules=[rule])
-    yield f"{_RBAC}/{space}/rolebindings/{_NAME}", _item(rbac, "RoleBinding", roleRef=role, subjects=[anybody])
+    yield f"/api/v1/{space}", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    yield f"/api/v1/{space}/configmaps/{NAME}", _item("v1", "ConfigMap", data=documents)
+    yield f"/apis/apps/v1/{space}/deployments/{NAME}", _item("apps/v1", "Deployment", spec=_deployment(key.kid or ""))
+    service = {"selector": {"app": NAME}, "ports": [{"port": 80, "targetPort": _PORT}]}
+    yield f"/api/v1/{space}/services/{NAME}", _item("v1", "Service", spec=service)
+    yield f"{_RBAC}/{space}/roles/{NAME}", _item(rbac, "Role", rules=[rule])
+    yield f"{_RBAC}/{space}/rolebindings/{NAME}", _item(rbac, "RoleBinding", roleRef=role, subjects=[anybody])
 
 
 def _item(version: str, kind: str, **content: object) -> dict[str, Any]:
-    metadata = {"name": _NAME, "namespace": _NAMESPACE}
+    metadata = {"name": NAME, "namespace": NAMESPACE}
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
 
 
@@ -206,8 +157,8 @@ def _deployment(key_name: str) -> dict[str, Any]:
         "terminationGracePeriodSeconds": 1,
         "securityContext": {"runAsNonRoot": True, "runAsUser": _NOBODY, "runAsGroup": _NOBODY},
         "containers": [container],
-        "volumes": [{"name": "documents", "configMap": {"name": _NAME, "items": paths}}],
+        "volumes": [{"name": "documents", "configMap": {"name": NAME, "items": paths}}],
     }
     # A new key is a new pod: a file of a running one would follow a minute later.
-    labels = {"metadata": {"labels": {"app": _NAME}, "annotations": {"cahier/key": key_name}}}
-    return {"replicas": 1, "selector": {"matchLabels": {"app": _NAME}}, "template": {**labels, "spec": pod}}
+    labels = {"metadata": {"labels": {"app": NAME}, "annotations": {"cahier/key": key_name}}}
+    return {"replicas": 1, "selector": {"matchLabels": {"app": NAME}}, "template": {**labels, "spec": pod}}

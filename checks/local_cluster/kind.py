@@ -39,7 +39,7 @@ from checks.lock import in_turn
 if TYPE_CHECKING:
     from types import FrameType
 
-    from checks.kubernetes_api import Api
+    from checks.access.kubernetes_api import Api
 
 IMAGE_VARIABLE = "CAHIER_IMAGE_NOEUD"
 MAX_PODS = 250  # a whole class on one node; the node's range of 254 addresses allows no more
@@ -186,7 +186,7 @@ def _in_order(count: int) -> bool:
 
 def admin_api() -> Api:
     """The API with the administrator's identity. Raises AccessError where there is no cluster."""
-    from checks.kubernetes_api import Api
+    from checks.access.kubernetes_api import Api
 
     if not admin_kubeconfig().is_file():
         raise messages.none_here()

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from checks import kubeconfig
+from checks.access import kubeconfig
 from checks.errors import AccessError
 from checks.local_cluster.places import CLUSTER_NAME
 

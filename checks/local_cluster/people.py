@@ -21,14 +21,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from checks import kubeconfig
+from checks.access import kubeconfig
 from checks.errors import AccessError, CahierError, Refused, UsageError
 from checks.facts import OWNER_BINDING
 from checks.local_cluster.messages import none_here
 from checks.local_cluster.places import LEARNERS, admin_kubeconfig, people_folder, write_private
 
 if TYPE_CHECKING:
-    from checks.kubernetes_api import Api
+    from checks.access.kubernetes_api import Api
 
 TEACHER = "prof"
 ADMIN = "admin"
@@ -153,7 +153,7 @@ def usable_kubeconfig(name: str) -> Path:
     file = kubeconfig_path(name)
     if name == ADMIN or _is_current(file, _read_cluster(admin)):
         return file
-    from checks.kubernetes_api import Api
+    from checks.access.kubernetes_api import Api
 
     api = Api(str(admin))
     return create_teacher(api, admin) if name == TEACHER else create_person(api, admin, name)

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from checks.doctor.lines import SUBJECTS, Diagnosis, Line, State
-from checks.render.terminal import MARKS
+from checks.render.terminal import STYLES
 from checks.verdict import Status
 
 _TITLE_WIDTH = max(len(title) for lines in SUBJECTS.values() for title in lines.values())
@@ -29,7 +29,8 @@ def show(console: Console, diagnosis: Diagnosis) -> None:
 
 
 def _sentence(line: Line) -> RenderableType:
-    mark, style = MARKS[Status(line.status)]
+    status = Status(line.status)
+    mark, style = status.symbol, STYLES[status]
     row = Table.grid(padding=(0, 2, 0, 0))
     row.add_column(width=3, no_wrap=True)
     row.add_column(width=_TITLE_WIDTH, no_wrap=True)

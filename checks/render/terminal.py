@@ -13,12 +13,12 @@ from checks.facts import Cluster
 from checks.lab import Hop, Lab
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict
 
-MARKS: Mapping[Status, tuple[str, str]] = {
-    Status.PASSED: ("✔", "green"),
-    Status.FAILED: ("✘", "bold red"),
-    Status.SKIPPED: ("·", "dim"),
-    Status.UNVERIFIED: ("?", "yellow"),
-    Status.ERROR: ("!", "magenta"),
+STYLES: Mapping[Status, str] = {
+    Status.PASSED: "green",
+    Status.FAILED: "bold red",
+    Status.SKIPPED: "dim",
+    Status.UNVERIFIED: "yellow",
+    Status.ERROR: "magenta",
 }
 _LABELS = {
     Status.UNVERIFIED: "Raison",
@@ -70,7 +70,7 @@ def path_lines(path: Sequence[Hop], verdict: Verdict) -> list[Text]:
     for hop in path:
         status = _hop_status(hop, verdict)
         if hop.link:
-            mark, style = MARKS[status]
+            mark, style = status.symbol, STYLES[status]
             line = Text.assemble(("│ ", "dim"), (mark, style), " ", (hop.link, "dim" if broken else ""))
             if status is Status.FAILED and not broken:
                 line.append("   ← le chemin s’arrête ici", "bold red")
@@ -90,7 +90,7 @@ def _hop_status(hop: Hop, verdict: Verdict) -> Status:
 
 
 def _sentence(result: CheckResult, note: str) -> RenderableType:
-    mark, style = MARKS[result.status]
+    mark, style = result.status.symbol, STYLES[result.status]
     row = Table.grid(expand=True)
     row.add_column(width=4)
     row.add_column(ratio=1)

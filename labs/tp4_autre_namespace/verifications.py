@@ -23,8 +23,7 @@ from checks.diagnosis.reach import PROBE_LABELS, Attempt, Trial, Way, Ways, held
 from checks.diagnosis.services import Address, addresses, no_service_leads
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres
-from checks.facts import Cluster, ForwardRefused, Pod
-from checks.probes import LABEL
+from checks.facts import PROBE_LABEL, Cluster, ForwardRefused, Pod
 from checks.verdict import Diagnostic
 from checks.verification import verification
 
@@ -82,7 +81,7 @@ class Seen:
 
 def policies(cluster: Cluster) -> Sequence[Policy]:
     """The namespace's policies, without those of our own experiments."""
-    return [one for one in cluster.objects("NetworkPolicy") if LABEL not in (one["metadata"].get("labels") or {})]
+    return [one for one in cluster.objects("NetworkPolicy") if PROBE_LABEL not in (one["metadata"].get("labels") or {})]
 
 
 def peer(namespace: str, attempt: Attempt | None = None) -> Peer:

@@ -14,12 +14,12 @@ from checks.grading.results import CheckGrade, LabGrade, LabInfo, LearnerGrades
 from checks.lab import Hop
 from checks.verdict import Status
 
-WORDS: Mapping[Status, tuple[str, str]] = {
-    Status.PASSED: ("✔", "juste"),
-    Status.FAILED: ("✘", "faux"),
-    Status.SKIPPED: ("·", "pas regardé"),
-    Status.UNVERIFIED: ("?", "non vérifiable d’ici"),
-    Status.ERROR: ("!", "problème du vérificateur"),
+WORDS: Mapping[Status, str] = {
+    Status.PASSED: "juste",
+    Status.FAILED: "faux",
+    Status.SKIPPED: "pas regardé",
+    Status.UNVERIFIED: "non vérifiable d’ici",
+    Status.ERROR: "problème du vérificateur",
 }
 _WORST = (Status.FAILED, Status.ERROR, Status.UNVERIFIED, Status.SKIPPED)
 
@@ -104,7 +104,7 @@ def told(infos: Sequence[LabInfo], learner: LearnerGrades, paths: Mapping[str, S
             grade,
             cell(grade),
             _steps(paths.get(grade.lab, ()), grade),
-            [(check, *WORDS[check.status]) for check in grade.checks],
+            [(check, check.status.symbol, WORDS[check.status]) for check in grade.checks],
         )
         for info, grade in zip(infos, learner.labs, strict=True)
     ]
@@ -121,7 +121,6 @@ def _steps(path: Sequence[Hop], grade: LabGrade) -> Sequence[Step]:
         status = next((each for each in _WORST if each in [states.get(one) for one in hop.checks]), Status.PASSED)
         here = status is Status.FAILED and not broken
         broken = broken or here
-        steps.append(
-            Step(hop.place, hop.link, *WORDS[status], str(status), here, not broken and status is Status.PASSED)
-        )
+        reached = not broken and status is Status.PASSED
+        steps.append(Step(hop.place, hop.link, status.symbol, WORDS[status], str(status), here, reached))
     return steps

@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
+from checks.access.kubernetes_api import Api
 from checks.errors import AccessError, CahierError, Refused, UsageError
 from checks.grading.in_cluster import manifests
 from checks.grading.in_cluster.manifests import COLLECTIONS, LABEL, SERVICE_ACCOUNT
 from checks.grading.in_cluster.order import Order
-from checks.kubernetes_api import Api
 
 _BYTES = 1_000_000  # of a ConfigMap, nearly
 _ATTEMPTS = 5

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from checks.access.kubernetes_api import Api
 from checks.errors import AccessError, CahierError
 from checks.grading.grade import Verify, grade_pairs
 from checks.grading.in_cluster.order import (
@@ -30,7 +31,6 @@ from checks.grading.in_cluster.order import (
 from checks.grading.results import Store
 from checks.grading.roster import Learner
 from checks.grading.view import LiveVerifier
-from checks.kubernetes_api import Api
 from checks.lab import Lab
 
 _PUBLISHED_EVERY = 5.0  # seconds: what a pod that is killed may have to do again

@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
+from checks.access.kubernetes_api import METADATA_ONLY, Api
 from checks.errors import CahierError
 from checks.grading.in_cluster.launch import Owner
 from checks.grading.in_cluster.manifests import COLLECTIONS, LABEL
 from checks.grading.in_cluster.order import DONE, FILE, GRADES, OTHER_CODE, RUN, Order, unpack
 from checks.grading.results import Store
 from checks.grading.roster import Learner
-from checks.kubernetes_api import METADATA_ONLY, Api
 from checks.lab import Lab
 
 _NO_PODS_SECONDS = 10.0  # a Job that may make pods has made one by then

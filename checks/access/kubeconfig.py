@@ -16,7 +16,7 @@ import yaml
 
 from checks.errors import AccessError
 from checks.facts import Credentials
-from checks.local_cluster.issuer import ISSUER
+from checks.local_cluster.tokens import ISSUER
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _COPY_SCRIPT = (

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from checks import kubeconfig
+from checks.access import kubeconfig
 from checks.facts import ForwardCommand, KubectlVersion, Listener
 
 _CONNECT_SECONDS = 3

@@ -14,8 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from checks.facts import Pod
-from checks.probes import LABEL as PROBE
+from checks.facts import PROBE_LABEL, Pod
 from checks.verdict import CheckResult, Status
 
 NAME = "cahier-recus"
@@ -78,7 +77,7 @@ def is_receipts(item: Mapping[str, Any]) -> bool:
 
 def versions(policies: Iterable[Mapping[str, Any]]) -> Mapping[str, str]:
     """Names and versions of NetworkPolicies: a version changes with what the policy says. Those of probes are ours."""
-    told = [item["metadata"] for item in policies if PROBE not in (item["metadata"].get("labels") or {})]
+    told = [item["metadata"] for item in policies if PROBE_LABEL not in (item["metadata"].get("labels") or {})]
     return {one["name"]: f"{one['uid']}/{one.get('generation', 0)}" for one in told}
 
 

@@ -16,12 +16,11 @@ from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from checks.errors import Refused, Unverifiable
-from checks.facts import ForwardRefused
+from checks.facts import PROBE_LABEL, ForwardRefused
 
 if TYPE_CHECKING:
-    from checks.kubernetes_api import Api
+    from checks.access.kubernetes_api import Api
 
-LABEL = "cahier-kubernetes/sonde"
 IMAGE = "alpine/socat:1.7.4.4"  # the one that the labs use: often on the node already
 _LIFE = 120  # seconds
 _START = 45.0  # seconds: an image to pull
@@ -155,7 +154,7 @@ def _pod(name: str, ports: Mapping[str, int], labels: Mapping[str, str]) -> dict
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "labels": {**labels, LABEL: "oui"}},
+        "metadata": {"name": name, "labels": {**labels, PROBE_LABEL: "oui"}},
         "spec": {
             "activeDeadlineSeconds": _LIFE,
             "terminationGracePeriodSeconds": 0,
@@ -171,7 +170,7 @@ def _policy(name: str, selected: Mapping[str, str], rule: Mapping[str, object]) 
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {"name": name, "labels": {LABEL: "oui"}},
+        "metadata": {"name": name, "labels": {PROBE_LABEL: "oui"}},
         "spec": {"podSelector": {"matchLabels": dict(selected)}, **rule},
     }
 
@@ -232,7 +231,7 @@ def _sweep(api: Api, namespace: str) -> None:
         f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
     ):
         try:
-            left = api.request("GET", listed, query={"labelSelector": LABEL}).get("items") or []
+            left = api.request("GET", listed, query={"labelSelector": PROBE_LABEL}).get("items") or []
         except AccessError:
             continue
         for item in left:

@@ -24,8 +24,8 @@ from checks.errors import CahierError, ClusterLost, Unverifiable, UsageError
 from checks.facts import Access, Cluster, Colleague, Credentials, Machine, Pod, Probe
 from checks.grading.results import write_atomically
 from checks.lab import Lab
-from checks.objects import Served, must_be_known
-from checks.receipts import Doubtful, Place, holding, versions
+from checks.sources.objects import Served, must_be_known
+from checks.sources.receipts import Doubtful, Place, holding, versions
 
 KINDS = (
     "Pod",

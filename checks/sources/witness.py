@@ -14,10 +14,10 @@ from checks.errors import AccessError, CahierError, ClusterLost, UsageError
 from checks.exchange.http import NotHttp, get
 from checks.exchange.postgres import refusal
 from checks.facts import Pod
-from checks.kubernetes_api import LiveCluster
 from checks.lab import Lab
-from checks.machine import LocalMachine
-from checks.receipts import Doubtful, Place, Receipt, holding, manager, manifest, versions
+from checks.sources.live_cluster import LiveCluster
+from checks.sources.machine import LocalMachine
+from checks.sources.receipts import Doubtful, Place, Receipt, holding, manager, manifest, versions
 from checks.verdict import Status, Verdict
 
 _HEARD_SECONDS = 1.0  # a log shows a line within a tenth of a second

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Self, TypeVar, cast
 
 from checks.errors import Unverifiable
-from checks.facts import Container, Event, Pod
-from checks.probes import LABEL
+from checks.facts import PROBE_LABEL, Container, Event, Pod
 
 _T = TypeVar("_T")
 
@@ -58,7 +57,7 @@ class Served(ABC):
 
 
 def _pods_in(items: Iterable[Mapping[str, Any]], labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
-    found = [_pod(raw) for raw in items if LABEL not in (raw["metadata"].get("labels") or {})]
+    found = [_pod(raw) for raw in items if PROBE_LABEL not in (raw["metadata"].get("labels") or {})]
     wanted = (labels or {}).items()
     return sorted((pod for pod in found if wanted <= pod.labels.items()), key=lambda pod: pod.name)
 

@@ -1,0 +1,74 @@
+"""What a grading says on the terminal: how it goes, then what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from checks.errors import CahierError
+from checks.grading.exports.pages import cell
+from checks.grading.exports.worksheet import Filled
+from checks.grading.results import ClassGrades
+
+
+def console_of(*, stderr: bool = False) -> Console:
+    """Where the command speaks: what it found, or, on standard error, how it goes."""
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+
+
+def progress_bar(console: Console) -> Progress:
+    """A bar with an estimate of the time left; nothing where no person looks."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("reste"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def conclude(console: Console, grades: ClassGrades, folder: Path) -> None:
+    """Say how many are graded, and what the teacher has to look at."""
+    count = {state: sum(each.state == state for each in grades.learners) for state in ("graded", "review", "absent")}
+    console.print(
+        f"{plural(len(grades.learners), 'personne')}, {len(grades.labs)} TP : "
+        f"{plural(count['graded'], 'entièrement notée')}, "
+        f"{count['review']} à revoir, {plural(count['absent'], 'absente')}."
+    )
+    names = {lab.name: lab.short_name for lab in grades.labs}
+    for learner in grades.learners:
+        if learner.state == "absent":
+            console.print(f"  – {learner.identifier} : absent, sans note. {learner.labs[0].reason}")
+        elif learner.state == "review":
+            still_open = ", ".join(
+                f"{names[lab.lab]} ({cell(lab).text} sur 20)" for lab in learner.labs if lab.state != "graded"
+            )
+            console.print(f"  ? {learner.identifier} : à revoir, sans note : {still_open}")
+    console.print(f"Rapport : {folder / 'rapport.html'}")
+
+
+def conclude_worksheet(console: Console, filled: Filled, worksheet: Path) -> None:
+    """Say what came of the Moodle worksheet."""
+    console.print(f"Feuille Moodle {worksheet} : {plural(filled.marks, 'note posée')}.")
+    if filled.unknown:
+        console.print(f"  Pas dans la liste de classe, laissées telles quelles : {', '.join(filled.unknown)}")
+    if filled.left:
+        console.print(f"  Sans note dans la feuille : {', '.join(filled.left)}")
+
+
+def plural(count: int, words: str) -> str:
+    """`count` and the words, which take their s from two on; an adverb takes none."""
+    several = " ".join(word if word.endswith("ment") else f"{word}s" for word in words.split())
+    return f"{count} {several if count > 1 else words}"
+
+
+def not_kept(folder: Path, error: OSError) -> CahierError:
+    """The error for a grade that the disk does not take."""
+    return CahierError(
+        f"Une note n’a pas pu être gardée dans {folder} : {error.strerror or error}.",
+        "Libérez de la place ou choisissez un autre dossier, puis relancez avec --reprendre.",
+    )

@@ -1,0 +1,321 @@
+"""The live cluster: facts asked of a real API server, as a check needs them."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from checks import state
+from checks.access import kubeconfig, refusals
+from checks.access.kubectl import forwarding
+from checks.access.kubernetes_api import METADATA_ONLY, Api, collection
+from checks.errors import CahierError, Forbidden, Refused, Unverifiable, UsageError
+from checks.facts import OWNER_BINDING, Access, Colleague, Credentials, ForwardRefused, Machine, Pod
+from checks.local_cluster.places import LEARNERS, people_folder
+from checks.sources.objects import Served, must_be_known
+from checks.sources.probes import Probe, enforces_policies, probe
+from checks.sources.receipts import is_receipts
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LOG_BYTES = str(2**20)  # of a log at most, from the moment that is asked for
+
+
+class LiveCluster(Served):
+    """`facts.Cluster` served by a real API server. Each kind is listed once until `refresh`."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        kubeconfig_path: str | None = None,
+        namespace: str | None = None,
+        colleague: str | None = None,
+        colleague_user: str | None = None,
+        port: int | None = None,
+        api: Api | None = None,
+    ) -> None:
+        for option, given in (("--namespace", namespace), ("--collegue", colleague)):
+            if given and not _NAMESPACE.fullmatch(given):
+                raise UsageError(
+                    f"« {given} » ne peut pas être le nom d’un namespace ({option}).",
+                    "Un tel nom n’a que des minuscules sans accent, des chiffres et des tirets, par exemple user-alice",
+                )
+        self.api = api or Api(kubeconfig_path)  # one that is given is shared: its connections serve a whole class
+        self.namespace = namespace or self.api.credentials.namespace
+        self.machine = machine
+        self._colleague = colleague
+        self._colleague_user = colleague_user
+        self._port = port
+        super().__init__()
+        self._lists: dict[str, list[dict[str, Any]]] = {}
+        self._receipts: Mapping[str, Any] | None = None
+        self._answers: dict[tuple[object, ...], Access] = {}
+
+    def refresh(self) -> None:
+        """Forget what was listed and kept: the next question asks the API server again."""
+        self._lists.clear()
+        self._answers.clear()
+        self.ask_anew()
+
+    @property
+    def credentials(self) -> Credentials:
+        """How we got in."""
+        return self.api.credentials
+
+    @property
+    def user(self) -> str:
+        """Who the API server says we are."""
+        return self._identity
+
+    @cached_property
+    def _identity(self) -> str:
+        return self.api.who_am_i()
+
+    @cached_property
+    def server_version(self) -> tuple[int, int]:
+        """Major and minor version of the API server."""
+        return self.api.version()
+
+    @property
+    def has_colleague(self) -> bool:
+        """Whether --collegue was given."""
+        return bool(self._colleague)
+
+    @cached_property
+    def colleague(self) -> Colleague:
+        """The colleague; the RBAC user is inferred from our own pair when it was not given, "" where our rights do not
+        let us read that pair."""
+        if not self._colleague:
+            raise UsageError(
+                "Ce TP se fait à deux : il manque le namespace de votre collègue.",
+                "Ajoutez par exemple --collegue user-bob",
+            )
+        if self._colleague == self.namespace:
+            raise UsageError(
+                f"--collegue {self._colleague} désigne votre propre namespace.",
+                "Donnez celui d’une autre personne, par exemple --collegue user-bob",
+            )
+        user = self._colleague_user or ""
+        if not user:
+            with contextlib.suppress(Forbidden):
+                user = self.user_of(self._colleague)
+        return Colleague(self._colleague, user)
+
+    def user_of(self, namespace: str) -> str:
+        """Onyxia names a namespace `user-NAME` and the RBAC user `PREFIX NAME`; the prefix is ours."""
+        mine = self.namespace.removeprefix("user-")
+        owner = self.user if self.user.endswith(mine) else self.owner
+        if not owner.endswith(mine):
+            raise UsageError(
+                f"Le nom d’utilisateur de {namespace} ne se déduit pas du vôtre ({self.user} dans {self.namespace}).",
+                "Donnez-le : --utilisateur-collegue oidc-bob (votre collègue le lit avec « kubectl auth whoami »)",
+            )
+        return owner.removesuffix(mine) + namespace.removeprefix("user-")
+
+    @property
+    def in_own_service(self) -> bool:
+        """Whether our identity is that of a program of the learner's namespace, such as a VSCode service."""
+        return refusals.is_service_of(self.user, self.namespace)
+
+    @property
+    def owner(self) -> str:
+        """The user who owns the namespace, as its own binding names them; "" when it does not."""
+        for binding in self.objects("RoleBinding"):
+            if binding["metadata"]["name"] == OWNER_BINDING:
+                for subject in binding.get("subjects") or []:
+                    if subject.get("kind") == "User":
+                        return str(subject["name"])
+        return ""
+
+    def local_port(self, default: int) -> int:
+        """The local port of the lab: --port, else `default`."""
+        return self._port or default
+
+    def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
+        """Objects of the learner's namespace, as the API gives them."""
+        if kind not in self._lists:
+            found = self._listed(kind)
+            if kind == "ConfigMap":
+                self._receipts = next((item for item in found if is_receipts(item)), None)
+                found = [item for item in found if not is_receipts(item)]
+            self._lists[kind] = found
+        return self._lists[kind]
+
+    def _listed(self, kind: str) -> list[dict[str, Any]]:
+        accept = METADATA_ONLY if kind == "Secret" else "application/json"
+        try:
+            answer = self.api.request("GET", collection(kind, self.namespace), accept=accept)
+        except Refused as refusal:
+            raise self._namespace_problem(refusal) from refusal
+        return answer.get("items") or []
+
+    def receipts(self) -> Mapping[str, Any] | None:
+        """The ConfigMap of the receipts, which `objects` leaves out: it is no part of the learner's work."""
+        self.objects("ConfigMap")
+        return self._receipts
+
+    @property
+    def namespace_uid(self) -> str:
+        """UID of the learner's namespace."""
+        return self.api.namespace_uid(self.namespace)
+
+    def secret_values(self, name: str) -> Mapping[str, str] | None:
+        """Decoded values of a Secret, None when there is no such Secret; fetched each time, never kept."""
+        answer = self.api.find(f"{collection('Secret', self.namespace)}/{name}")
+        if answer is None:
+            return None
+        values = (answer.get("data") or {}).items()
+        return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in values}
+
+    def watch(self, kind: str) -> Iterator[Mapping[str, Any]]:
+        """Changes of the objects of `kind` in the learner's namespace, until the connection ends."""
+        yield from self.api.watch(collection(kind, self.namespace))
+
+    def _namespace_problem(self, refusal: Refused) -> CahierError:
+        if refusal.status == 403 and not self.in_own_service and self.may("list", "pods").allowed is False:
+            return UsageError(
+                f"Vous n’avez pas accès au namespace « {self.namespace} », ou il n’existe pas (vous êtes {self.user}).",
+                "Vérifiez son nom : kubectl config view --minify. Pour en changer : --namespace NOM",
+            )
+        return refusal
+
+    def logs(self, pod: str, lines: int = 20) -> str:
+        """Last lines of a pod's log; "" when there is none."""
+        return self._log(pod, tailLines=str(lines))
+
+    def heard(self, pod: Pod, word: str, since: datetime) -> bool:
+        """Whether the log of a pod has kept `word` since then."""
+        return word in self._log(pod.name, sinceTime=since.isoformat(), limitBytes=_LOG_BYTES)
+
+    def _log(self, pod: str, **query: str) -> str:
+        container = self._main_container(pod)
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
+        try:
+            return self.api.text(path, {**query, "container": container} if container else query)
+        except Refused:
+            return ""
+
+    def may(self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = "") -> Access:
+        """Whether the learner may, in `namespace` (the learner's own when empty)."""
+        attributes = _attributes(verb, resource, group, name, namespace or self.namespace)
+        return self._review("SelfSubjectAccessReview", "/selfsubjectaccessreviews", {"resourceAttributes": attributes})
+
+    def may_other(
+        self,
+        user: str,
+        verb: str,
+        resource: str,
+        *,
+        group: str = "",
+        name: str = "",
+        groups: Sequence[str] = (),
+    ) -> Access:
+        """Whether `user` may, in the learner's namespace. Raises Unverifiable where that user is not known."""
+        must_be_known(user)
+        attributes = _attributes(verb, resource, group, name, self.namespace)
+        spec = {
+            "user": user,
+            "groups": [*groups, "system:authenticated"],
+            "resourceAttributes": attributes,
+        }
+        path = f"/namespaces/{self.namespace}/localsubjectaccessreviews"
+        return self._review("LocalSubjectAccessReview", path, spec)
+
+    def _review(self, kind: str, path: str, spec: Mapping[str, Any]) -> Access:
+        key = (kind, json.dumps(spec, sort_keys=True))
+        if key not in self._answers:
+            body = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
+            if kind.startswith("Local"):
+                body["metadata"] = {"namespace": self.namespace}
+            status = self.api.request("POST", f"/apis/authorization.k8s.io/v1{path}", body)["status"]
+            self._answers[key] = Access(bool(status.get("allowed")), status.get("reason") or "")
+        return self._answers[key]
+
+    def execute(self, pod: str, command: Sequence[str]) -> str:
+        """Standard output of a command run in the pod."""
+        return self.api.execute(self.namespace, pod, command, container=self._main_container(pod))
+
+    def _main_container(self, pod: str) -> str:
+        """The container that kubectl would choose: the annotated one, else the first. "" for an unknown pod."""
+        found = self.pod(pod)
+        if found is None:
+            return ""
+        chosen = (found.raw["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
+        return str(chosen or found.containers[0].name)
+
+    def forward(self, pod: str, port: int) -> contextlib.AbstractContextManager[Any]:
+        """Our own tunnel to a port of a pod."""
+        return self.api.forward(self.namespace, pod, port)
+
+    @contextlib.contextmanager
+    def kubectl_forward(self, pod: str, port: int) -> Iterator[Any]:
+        """A socket through a `kubectl port-forward` of this identity, ended with the context."""
+        found = self.machine.kubectl()
+        if found is None:
+            raise Unverifiable("kubectl n’est pas installé sur ce poste.", "Installez-le, puis recommencez.")
+        configuration = None if self.credentials.kind == "serviceaccount" else self.credentials.source
+        with forwarding(found.path, configuration, self.namespace, pod, port) as local:
+            try:
+                connection = self.machine.connect(local)
+            except OSError as cut:
+                raise ForwardRefused(str(cut)) from None
+            with connection:
+                connection.settimeout(8)
+                yield connection
+
+    def probe(
+        self, targets: Sequence[str], labels: Mapping[str, str] | None = None
+    ) -> contextlib.AbstractContextManager[Probe]:
+        """A pod of ours in the namespace, that leads to each of `targets`."""
+        return probe(self.api, self.namespace, targets, labels)
+
+    @cached_property
+    def enforces_policies(self) -> bool:
+        """Whether this cluster enforces NetworkPolicy: tried once, and not again in the minutes that follow a yes."""
+        if not state.enforcement_seen(self.api.identity):
+            if not enforces_policies(self.api, self.namespace):
+                return False
+            state.remember_enforcement(self.api.identity)
+        return True
+
+    def as_owner(self, owner: str, at: str = "") -> LiveCluster | None:
+        """The cluster as the owner of a namespace sees it: with the access that the local cluster keeps for them."""
+        path = people_folder() / f"{owner.removeprefix('user-')}.kubeconfig"
+        if not path.is_file() or kubeconfig.read(str(path)).server != self.credentials.server:
+            return None
+        return LiveCluster(self.machine, kubeconfig_path=str(path), namespace=at or owner)
+
+    def outsiders(self) -> Sequence[str]:
+        """Namespaces of the local cluster's other people."""
+        pair = {self.namespace, self._colleague}
+        found = {path.stem for path in people_folder().glob("*.kubeconfig")}
+        first = [name for name in LEARNERS if name in found]  # the others may be of a class, or of a test
+        names = [f"user-{name}" for name in (*first, *sorted(found - {*LEARNERS, "prof"}))]
+        return [name for name in names if name not in pair and self.as_owner(name) is not None]
+
+    def delete_pod(self, name: str) -> None:
+        """Delete a pod at once; one that is gone already is what was wanted."""
+        with contextlib.suppress(Refused):
+            path = f"{collection('Pod', self.namespace)}/{name}"
+            self.api.request("DELETE", path, {"gracePeriodSeconds": 0})
+        self.refresh()
+
+
+def _attributes(verb: str, resource: str, group: str, name: str, namespace: str) -> dict[str, str]:
+    kind, _, subresource = resource.partition("/")
+    kind, _, dotted = kind.partition(".")
+    filled = {
+        "verb": verb,
+        "group": group or dotted,
+        "resource": kind,
+        "subresource": subresource,
+        "name": name,
+        "namespace": namespace,
+    }
+    return {key: value for key, value in filled.items() if value}
