@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from checks.errors import AccessError, CahierError, UsageError
+from checks.local_cluster import creation, kind, places, records, running
 from checks.local_cluster import engine as engines
-from checks.local_cluster import kind, places
 from checks.local_cluster.engine import Engine
 from checks.local_cluster.progress import silent
 from checks.lock import at_once
@@ -74,9 +74,9 @@ class Fake:
             monkeypatch.delenv(variable, raising=False)
         monkeypatch.setattr(engines, "_private_module", lambda: None)
         self.ready = True
-        monkeypatch.setattr(kind, "_in_order", lambda count: self._in_order(count))
+        monkeypatch.setattr(running, "in_order", lambda count: self._in_order(count))
         monkeypatch.setattr(kind, "_REVIVE_SECONDS", 0.3)
-        monkeypatch.setattr(kind, "_READY_SECONDS", 1.0)
+        monkeypatch.setattr(creation, "_READY_SECONDS", 1.0)
 
     def _in_order(self, count: int) -> bool:
         up = [file for file in self.containers.iterdir() if not file.read_text()]
@@ -106,7 +106,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 
 def test_configuration_names_the_cluster_and_raises_the_number_of_pods() -> None:
-    config = yaml.safe_load(kind.configuration(Engine("docker", "docker", {}), 3))
+    config = yaml.safe_load(creation.configuration(Engine("docker", "docker", {}), 3))
     assert config["name"] == "cahier"
     assert [node["role"] for node in config["nodes"]] == ["control-plane", "worker", "worker"]
     assert "networking" not in config
@@ -116,12 +116,12 @@ def test_configuration_names_the_cluster_and_raises_the_number_of_pods() -> None
 
 def test_configuration_carries_the_engine_s_networking() -> None:
     networking = {"apiServerAddress": "198.18.77.10", "apiServerPort": 6443}
-    config = yaml.safe_load(kind.configuration(Engine("private", "docker", {}, networking=networking), 1))
+    config = yaml.safe_load(creation.configuration(Engine("private", "docker", {}, networking=networking), 1))
     assert config["networking"] == networking
 
 
 def test_configuration_has_the_api_server_accept_the_issuer_s_tokens() -> None:
-    config = yaml.safe_load(kind.configuration(Engine("docker", "docker", {}), 1))
+    config = yaml.safe_load(creation.configuration(Engine("docker", "docker", {}), 1))
     patch = yaml.safe_load(config["kubeadmConfigPatches"][1])
     assert "apiVersion" not in patch  # kind then brings it to the form of each Kubernetes
     assert patch["kind"] == "ClusterConfiguration"
@@ -131,26 +131,26 @@ def test_configuration_has_the_api_server_accept_the_issuer_s_tokens() -> None:
 
 
 def test_a_cluster_made_otherwise_is_told(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not kind.is_outdated()
+    assert not creation.is_outdated()
     kind.create(silent)
-    assert not kind.is_outdated()
-    monkeypatch.setattr(kind, "MAX_PODS", 110)
-    assert kind.is_outdated()
+    assert not creation.is_outdated()
+    monkeypatch.setattr(creation, "MAX_PODS", 110)
+    assert creation.is_outdated()
 
 
 def test_a_cluster_that_nobody_remembers_may_have_been_made_otherwise(fake: Fake) -> None:
     fake.container("cahier-control-plane")
     kind.create(silent)
-    assert kind.is_outdated()
+    assert creation.is_outdated()
 
 
 def test_a_node_image_of_the_private_engine_made_anew_is_told(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     key = "before"
     monkeypatch.setattr(engines, "node_image_key", lambda engine, image: key)
     kind.create(silent)
-    assert not kind.is_outdated()
+    assert not creation.is_outdated()
     key = "after"
-    assert kind.is_outdated()
+    assert creation.is_outdated()
 
 
 def test_create_makes_shows_and_writes_down(fake: Fake) -> None:
@@ -195,7 +195,7 @@ def test_another_number_of_nodes_is_refused(fake: Fake) -> None:
 
 def test_an_unfinished_cluster_is_made_anew(fake: Fake) -> None:
     kind.create(silent)
-    kind._save(kind.Record("docker", 1))
+    records.save(records.Record("docker", 1))
     fake.forget_commands()
     kind.create(silent)
     assert fake.ran == ["kind delete cluster", "kind create cluster"]
@@ -249,10 +249,10 @@ def test_a_cluster_that_is_made_forgets_the_failure_before(fake: Fake, monkeypat
     monkeypatch.setenv("KIND_SAYS", "ERROR: failed to create cluster: quelque chose d’autre")
     with pytest.raises(CahierError):
         kind.create(silent)
-    assert kind.last_failure(Engine("docker", "docker", {})) is not None
+    assert creation.last_failure(Engine("docker", "docker", {})) is not None
     monkeypatch.delenv("KIND_SAYS")
     kind.create(silent)
-    assert kind.last_failure(Engine("docker", "docker", {})) is None
+    assert creation.last_failure(Engine("docker", "docker", {})) is None
 
 
 def test_a_cluster_that_is_never_ready_is_removed(fake: Fake) -> None:
@@ -283,7 +283,7 @@ def test_interrupted_it_leaves_nothing(fake: Fake, number: signal.Signals) -> No
 
 def test_killed_it_is_made_anew(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     fake.container("cahier-control-plane")
-    kind._save(kind.Record("docker", 1))
+    records.save(records.Record("docker", 1))
     kind.create(silent)
     assert fake.ran == ["kind delete cluster", "kind create cluster"]
 

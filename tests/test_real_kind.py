@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from checks.local_cluster import creation
 from checks.local_cluster import engine as engines
-from checks.local_cluster import kind
 from checks.local_cluster.engine import Engine
 
 # An engine that has the image, and refuses the first container: kind has then accepted the configuration.
@@ -58,7 +58,7 @@ def test_kind_accepts_the_configuration(
     (tmp_path / program).write_text(ENGINE)
     (tmp_path / program).chmod(0o755)
     configuration = tmp_path / "kind.yaml"
-    configuration.write_text(kind.configuration(Engine(program, program, {}, networking=networking), nodes))
+    configuration.write_text(creation.configuration(Engine(program, program, {}, networking=networking), nodes))
     said = subprocess.run(
         [real_kind, "create", "cluster", "--config", configuration, "--kubeconfig", tmp_path / "kubeconfig"],
         env={
@@ -83,7 +83,7 @@ def test_kind_accepts_the_configuration(
 
 @pytest.mark.cluster
 def test_kind_refuses_a_configuration_that_is_none(real_kind: Path, tmp_path: Path) -> None:
-    (tmp_path / "kind.yaml").write_text(kind.configuration(Engine("docker", "docker", {}), 1) + "nœuds: 3\n")
+    (tmp_path / "kind.yaml").write_text(creation.configuration(Engine("docker", "docker", {}), 1) + "nœuds: 3\n")
     done = subprocess.run(
         [real_kind, "create", "cluster", "--config", tmp_path / "kind.yaml"],
         env={"PATH": "/nowhere", "KIND_EXPERIMENTAL_PROVIDER": "docker"},

@@ -40,26 +40,26 @@ def create(
     ] = None,
 ) -> None:
     """Créer le cluster et ses habitants, ou réparer ce qui manque. Sans effet si tout est là."""
-    from checks.local_cluster import issuer, kind, people
+    from checks.local_cluster import creation, issuer, kind, people, running
     from checks.local_cluster.progress import TerminalProgress
 
     progress = TerminalProgress()
     kind.create(progress, image, nodes)
     with progress("Habitants (alice, bob, chloe, prof)", 2):
-        api = kind.admin_api()
+        api = running.admin_api()
         people.ensure_people(api)
         if issuer.is_expected(api):
             issuer.ensure(api, progress)
     typer.echo("Le petit SSPCloud est prêt. Vous êtes alice si vous exécutez :")
     typer.echo("  export KUBECONFIG=$(cahier cluster kubeconfig alice)")
-    if kind.is_outdated():
+    if creation.is_outdated():
         typer.echo(_OUTDATED, err=True)
 
 
 @app.command("etat", cls=Command)
 def show() -> None:
     """Montrer le cluster : moteur, version, nœuds, habitants, âge."""
-    from checks.local_cluster import kind, people
+    from checks.local_cluster import creation, kind, people
 
     state = kind.state()
     nodes = [f"{name} ({'prêt' if ready else 'pas prêt'})" for name, ready in sorted(state.nodes.items())]
@@ -73,7 +73,7 @@ def show() -> None:
     }
     for title, value in lines.items():
         typer.echo(f"{title:<14} {value}")
-    if kind.is_outdated():
+    if creation.is_outdated():
         typer.echo(_OUTDATED, err=True)
 
 

@@ -17,8 +17,8 @@ from checks.errors import AccessError, CahierError
 from checks.facts import Listener, Machine
 from checks.lab import all_labs
 from checks.local_cluster import engine, messages, places
+from checks.local_cluster.creation import last_failure
 from checks.local_cluster.engine import Engine
-from checks.local_cluster.kind import last_failure
 from checks.local_cluster.messages import Trouble
 
 _NEEDED = 200 * 2**20  # bytes: progress is small, but a full disk breaks every other program too

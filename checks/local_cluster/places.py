@@ -29,6 +29,11 @@ def people_folder() -> Path:
     return folder() / "people"
 
 
+def failure_log() -> Path:
+    """What kind and the nodes said when the last making failed. May not exist."""
+    return folder() / "kind.log"
+
+
 def lock() -> Path:
     """Held by the one command that makes or removes something of the cluster."""
     return folder() / "lock"
