@@ -19,7 +19,8 @@ from checks.cli.application import app
 from checks.errors import UsageError
 from checks.lab import find_lab
 from checks.local_cluster import people
-from checks.sources.snapshot import KINDS, Snapshot, clean, read, write
+from checks.sources.recorder import KINDS, clean
+from checks.sources.snapshot import Snapshot, read, write
 from checks.stage import Person, Stage
 
 # -- without a cluster ----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from checks.cli.french import Command
 from checks.cli.options import Colleague, ColleagueUser, Kubeconfig, Namespace, connect
 
 if TYPE_CHECKING:
-    from checks.sources.snapshot import Source
+    from checks.sources.recorder import Source
     from checks.sources.witness import WatchedCluster
 
 
@@ -50,7 +50,8 @@ def snapshot(
     from checks.diagnosis.role import too_small
     from checks.lab import all_labs
     from checks.render.problem import show
-    from checks.sources.snapshot import KINDS, record, write
+    from checks.sources.recorder import KINDS, record
+    from checks.sources.snapshot import write
 
     cluster = connect(kubeconfig, namespace, colleague, colleague_user)
     source = _source(cluster, colleague)

@@ -20,7 +20,8 @@ from checks.facts import Cluster
 from checks.lab import Lab, all_labs, find_lab
 from checks.render.problem import show
 from checks.sources.live_cluster import LiveCluster
-from checks.sources.snapshot import Snapshot, record
+from checks.sources.recorder import record
+from checks.sources.snapshot import Snapshot
 from checks.verdict import CheckResult, Diagnostic, Verdict
 
 _AGAIN = "Recommencez : make recordings"

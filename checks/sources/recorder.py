@@ -1,0 +1,172 @@
+"""Records a snapshot, by asking every check of every lab."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from checks.errors import CahierError, ClusterLost, Unverifiable
+from checks.facts import Access, Cluster, Pod
+from checks.lab import Lab
+from checks.sources.receipts import Doubtful, Place, holding
+from checks.sources.snapshot import Granted, Log, Right, Snapshot, SnapshotCluster, Word, question
+
+KINDS = (
+    "Pod",
+    "Service",
+    "Secret",
+    "ConfigMap",
+    "Event",
+    "PersistentVolumeClaim",
+    "ResourceQuota",
+    "Deployment",
+    "ReplicaSet",
+    "EndpointSlice",
+    "NetworkPolicy",
+    "Role",
+    "RoleBinding",
+)
+_HIDDEN = "(masqué)"
+_PRIVATE = re.compile(r"(?i)passw|pwd|secret|token|credential|mdp|motdepasse|mot_de_passe|api_?key")
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_log = logging.getLogger(__name__)
+
+
+class Source(Cluster, Protocol):
+    """Where a snapshot is recorded: the learner's own cluster, or their namespace as a teacher sees it."""
+
+    @property
+    def namespace_uid(self) -> str:
+        """UID of the namespace."""
+
+    def receipts(self) -> Mapping[str, Any] | None:
+        """The ConfigMap of the receipts, with its managedFields."""
+
+    def heard(self, pod: Pod, word: str, since: datetime) -> bool:
+        """Whether the log of a pod has kept a word since then."""
+
+
+class Recorder(SnapshotCluster):
+    """A snapshot that asks the cluster what it does not know yet, and keeps the answer. It changes nothing there."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(Snapshot(taken=datetime.now(UTC).replace(microsecond=0), namespace=source.namespace))
+        self._source = source
+        with self._unread("user"):
+            self.snapshot.user = source.user
+        with self._unread("version"):
+            self.snapshot.version = source.server_version
+        if source.has_colleague:
+            self.snapshot.colleague = source.colleague
+
+    @contextlib.contextmanager
+    def _unread(self, what: str) -> Any:
+        """What the cluster refuses to tell is kept as such. Raises ClusterLost."""
+        try:
+            yield
+        except ClusterLost:
+            raise
+        except CahierError as refusal:
+            self.snapshot.unread[what] = refusal.message
+
+    def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
+        """Objects of the learner's namespace, without what a snapshot must not contain."""
+        if kind not in self.snapshot.objects and kind not in self.snapshot.unread:
+            with self._unread(kind):
+                self.snapshot.objects[kind] = [clean(kind, item) for item in self._source.objects(kind)]
+        return super().objects(kind)
+
+    def user_of(self, namespace: str) -> str:
+        """The owner of another namespace."""
+        if namespace not in self.snapshot.users:
+            with self._unread(f"user_of {namespace}"):
+                self.snapshot.users[namespace] = self._source.user_of(namespace)
+        return super().user_of(namespace)
+
+    def logs(self, pod: str, lines: int = 20) -> str:
+        """Last lines of a pod's log."""
+        if (pod, lines) not in self._logs:
+            self._logs[pod, lines] = self._source.logs(pod, lines)
+            self.snapshot.logs.append(Log(pod, lines, self._logs[pod, lines]))
+        return super().logs(pod, lines)
+
+    def _right(self, asked: Right) -> Access:
+        if asked not in self._rights and question(asked) not in self.snapshot.unread:
+            with self._unread(question(asked)):
+                answer = self._ask(asked)
+                self._rights[asked] = answer
+                self.snapshot.rights.append(Granted(asked, answer.allowed, answer.reason))
+        return super()._right(asked)
+
+    def _ask(self, asked: Right) -> Access:
+        named = {"group": asked.group, "name": asked.name}
+        if asked.user:
+            return self._source.may_other(asked.user, asked.verb, asked.resource, groups=asked.groups, **named)
+        return self._source.may(asked.verb, asked.resource, namespace=asked.namespace, **named)
+
+    def keep_receipts(self, labs: Sequence[Lab]) -> None:
+        """Keep the receipts, and what they are held against. Raises ClusterLost."""
+        with self._unread("receipts"):
+            found = self._source.receipts()
+            self.snapshot.receipts = copy.deepcopy(dict(found)) if found is not None else None
+            self.snapshot.namespace_uid = self._source.namespace_uid
+
+        def heard(pod: Pod, word: str, since: datetime) -> bool:
+            answer = self._source.heard(pod, word, since)
+            self.snapshot.words.append(Word(pod.name, word, answer))
+            return answer
+
+        for lab in labs:
+            with contextlib.suppress(Doubtful, Unverifiable):
+                place = Place(self.namespace, self.snapshot.namespace_uid, self.pods(), self._policies, heard)
+                holding(self.snapshot.receipts, lab.name, place)
+
+
+def record(source: Source, labs: Sequence[Lab], on_lab: Callable[[Lab], None] = lambda lab: None) -> Snapshot:
+    """What the checks of `labs` ask of the cluster. Nothing is changed, tried or broken there. Raises ClusterLost.
+
+    Every check is asked, also those that a failure would keep from being asked: what is repaired later, or counted
+    from a receipt, finds its answer.
+    """
+    recorder = Recorder(source)
+    for kind in KINDS:
+        with contextlib.suppress(Unverifiable):
+            recorder.objects(kind)
+    for lab in labs:
+        on_lab(lab)
+        for check in lab.checks:
+            try:
+                check.function(recorder)
+            except ClusterLost:
+                raise
+            except Exception as trouble:  # out of its turn, a check may not find what it counts on
+                _log.debug("%s %s: %s", lab.name, check.id, trouble)
+    recorder.keep_receipts(labs)
+    return recorder.snapshot
+
+
+def clean(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of an object without what a snapshot must not contain.
+
+    Of a Secret, its name and labels are left: `kubectl apply` writes its values in an annotation. A variable that is
+    named like a password is hidden where its value is written in the pod itself.
+    """
+    metadata = item["metadata"]
+    if kind == "Secret":
+        kept = {key: metadata[key] for key in ("name", "namespace", "labels", "creationTimestamp") if key in metadata}
+        return copy.deepcopy({"metadata": kept})
+    found: dict[str, Any] = copy.deepcopy(dict(item))
+    found["metadata"].pop("managedFields", None)
+    (found["metadata"].get("annotations") or {}).pop(_LAST_APPLIED, None)
+    spec = (found.get("spec") or {}).get("template", {}).get("spec") or found.get("spec") or {}
+    for family in ("containers", "initContainers", "ephemeralContainers"):
+        for container in spec.get(family) or ():
+            for variable in container.get("env") or ():
+                if "value" in variable and _PRIVATE.search(variable["name"]):
+                    variable["value"] = _HIDDEN
+    return found
