@@ -17,7 +17,7 @@ import yaml
 from checks.access.kubernetes_api import Api, collection
 from checks.errors import CahierError
 from checks.lab import find_lab
-from checks.local_cluster import catalogue, people
+from checks.local_cluster import people, postgresql
 from checks.stage import rename
 
 PREFIX = "mesure-"
@@ -62,7 +62,7 @@ def work(number: int) -> Sequence[tuple[str, str]]:
 def objects(learner: Learner) -> Iterator[dict[str, Any]]:
     """Everything that a learner has made in their namespace."""
     base = find_lab("tp6").about.story.database
-    yield from map(dict, catalogue.manifests(learner.namespace, base, False, learner.namespace, catalogue.DATABASE))
+    yield from map(dict, postgresql.manifests(learner.namespace, base, False, learner.namespace, postgresql.DATABASE))
     for name, state in work(learner.number):
         lab = find_lab(name)
         files = lab.files(state) if state == "solution" else lab.case_files("erreurs", state)

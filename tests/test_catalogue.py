@@ -13,14 +13,15 @@ import pytest
 
 from checks.access.kubernetes_api import Api
 from checks.errors import CahierError, Refused, UsageError
-from checks.local_cluster import catalogue
+from checks.local_cluster import catalogue, postgresql
+from checks.selectors import selects
 from checks.stage import Person
 
 NAME = "postgresql-cnpg-951239"
 
 
 def manifests(opened: bool = False) -> dict[str, Any]:
-    made = catalogue.manifests("user-alice", NAME, opened, "user-alice", "defaultdb")
+    made = postgresql.manifests("user-alice", NAME, opened, "user-alice", "defaultdb")
     return {f"{item['kind']}/{item['metadata']['name']}": item for item in made}
 
 
@@ -39,7 +40,7 @@ def test_names_are_the_platform_s() -> None:
 
 def test_labels_are_the_platform_s() -> None:
     for item in manifests().values():
-        assert item["metadata"]["labels"].items() >= catalogue._labels(NAME).items()
+        assert item["metadata"]["labels"].items() >= postgresql._labels(NAME).items()
     assert manifests()[f"Pod/{NAME}-1"]["metadata"]["labels"] == {
         "cnpg.io/cluster": NAME,
         "cnpg.io/instanceName": f"{NAME}-1",
@@ -56,7 +57,7 @@ def test_service_and_policy_select_the_pod() -> None:
     made = manifests()
     labels = made[f"Pod/{NAME}-1"]["metadata"]["labels"]
     assert made[f"Service/{NAME}-rw"]["spec"]["selector"].items() <= labels.items()
-    assert catalogue._selects(made[f"NetworkPolicy/{NAME}"], labels)
+    assert selects(made[f"NetworkPolicy/{NAME}"]["spec"]["podSelector"], labels)
 
 
 def test_the_superuser_has_the_same_password_as_on_the_platform() -> None:
@@ -67,7 +68,7 @@ def test_the_superuser_has_the_same_password_as_on_the_platform() -> None:
 
 
 @pytest.mark.parametrize(
-    ("selector", "selects"),
+    ("selector", "expected"),
     [
         ({}, True),
         ({"matchLabels": {"cnpg.io/cluster": NAME}}, True),
@@ -78,9 +79,9 @@ def test_the_superuser_has_the_same_password_as_on_the_platform() -> None:
         ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["mon-api"]}]}, False),
     ],
 )
-def test_which_policies_select_the_pod(selector: dict[str, Any], selects: bool) -> None:
+def test_which_policies_select_the_pod(selector: dict[str, Any], expected: bool) -> None:
     labels = manifests()[f"Pod/{NAME}-1"]["metadata"]["labels"]
-    assert catalogue._selects({"spec": {"podSelector": selector}}, labels) is selects
+    assert selects(selector, labels) is expected
 
 
 @pytest.mark.parametrize("name", ["Ma-Base", "1base", "base_", "base-", "b" * 51])

@@ -46,14 +46,14 @@ def launch(
     Exemples : cahier catalogue lancer postgresql · cahier catalogue lancer postgresql --nom ma-base --ouvert
     """
     from checks.errors import UsageError
-    from checks.local_cluster import catalogue
+    from checks.local_cluster import catalogue, postgresql
     from checks.local_cluster.progress import TerminalProgress
 
     if service not in _SERVICES:
         raise UsageError(f"Le catalogue local n’a pas de « {service} ».", f"Il propose : {', '.join(_SERVICES)}")
     api, own = _connect(kubeconfig, namespace)
     release = catalogue.launch_postgresql(api, own, name, opened, TerminalProgress())
-    _show_notes(release, catalogue.default_user(api, own), catalogue.DATABASE, catalogue.PORT)
+    _show_notes(release, catalogue.default_user(api, own), postgresql.DATABASE, postgresql.PORT)
 
 
 def _show_notes(release: Release, user: str, database: str, port: int) -> None:

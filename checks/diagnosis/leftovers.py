@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from checks.diagnosis.policies import selects
 from checks.facts import Cluster
+from checks.selectors import selects
 
 
 @dataclass(frozen=True)

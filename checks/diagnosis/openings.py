@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from checks.diagnosis.policies import NAMESPACE_NAME, Peer, decide, selects
+from checks.diagnosis.policies import NAMESPACE_NAME, Peer, decide
 from checks.facts import Pod
+from checks.selectors import selects, written
 
 Policy = Mapping[str, Any]
 
@@ -43,17 +44,6 @@ def nearest(policies: Sequence[Policy], pod: Pod, peer: Peer, port: int) -> Near
     return min(found, key=lambda near: len(near.faults), default=None)
 
 
-def selector_text(selector: Mapping[str, Any]) -> str:
-    """A label selector as kubectl writes it."""
-    words = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    for one in selector.get("matchExpressions") or ():
-        key, operator, values = one["key"], one["operator"], ", ".join(one.get("values") or ())
-        words.append(
-            {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}.get(operator, f"!{key}")
-        )
-    return ",".join(words)
-
-
 def astray(policy: Policy, pod: Pod) -> Fault | None:
     """None when the policy applies to `pod`; else what its podSelector asks that the pod does not carry."""
     selector = policy["spec"].get("podSelector") or {}
@@ -62,7 +52,7 @@ def astray(policy: Policy, pod: Pod) -> Fault | None:
     keys = [*(selector.get("matchLabels") or {}), *(one["key"] for one in selector.get("matchExpressions") or ())]
     carried = ", ".join(f"{key}={pod.labels[key]}" for key in dict.fromkeys(keys) if key in pod.labels)
     return Fault(
-        f"son podSelector choisit les pods étiquetés {selector_text(selector)}, et {pod.name} "
+        f"son podSelector choisit les pods étiquetés {written(selector)}, et {pod.name} "
         + (f"porte {carried}" if carried else f"ne porte pas {', '.join(dict.fromkeys(keys))}"),
         "Une NetworkPolicy ne concerne que les pods de son namespace que son podSelector choisit ; si aucun ne "
         "convient, elle est acceptée sans un mot, et n’a aucun effet.",
@@ -177,7 +167,7 @@ def _entry_fault(entry: Mapping[str, Any], pod: Pod, peer: Peer) -> tuple[int, F
             f"elle admet les adresses {entry['ipBlock']['cidr']}, qui ne désignent pas les pods de {peer.namespace}",
             "L’adresse d’un pod change à chaque redémarrage : entre pods, on choisit par étiquettes.",
         )
-    chosen = selector_text(entry.get("podSelector") or {})
+    chosen = written(entry.get("podSelector") or {})
     if "namespaceSelector" not in entry:
         which = f"les pods étiquetés {chosen}" if chosen else "les pods"
         return 2, Fault(
@@ -196,14 +186,14 @@ def _entry_fault(entry: Mapping[str, Any], pod: Pod, peer: Peer) -> tuple[int, F
     if wanted is not None and wanted != peer.namespace:
         return 1, Fault(f"elle admet le namespace « {wanted} », pas « {peer.namespace} »", _LABELS)
     return 1, Fault(
-        f"elle admet les namespaces étiquetés {selector_text(namespaces)}, ce que {peer.namespace} n’est pas", _LABELS
+        f"elle admet les namespaces étiquetés {written(namespaces)}, ce que {peer.namespace} n’est pas", _LABELS
     )
 
 
 def _wide_entry(entry: Mapping[str, Any], peer: Peer) -> str:
     if "ipBlock" in entry:
         return f"son ipBlock {entry['ipBlock']['cidr']} contient les adresses des pods de tous les namespaces"
-    text = selector_text(entry.get("namespaceSelector") or {})
+    text = written(entry.get("namespaceSelector") or {})
     if not text:
         return "son namespaceSelector vide désigne tous les namespaces du cluster"
     if peer.namespace in text:

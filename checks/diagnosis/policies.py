@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from checks.facts import Pod
+from checks.selectors import selects
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"  # the label that the API server itself gives each namespace
 
@@ -74,30 +75,10 @@ def decide(
     return Decision(allowed, selecting, by)
 
 
-def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a label selector takes these labels; an empty one takes all."""
-    return all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items()) and all(
-        _expression(one, labels) for one in selector.get("matchExpressions") or ()
-    )
-
-
 def _applies(policy: Mapping[str, Any], pod: Pod, direction: Direction) -> bool:
     spec = policy["spec"]
     types = spec.get("policyTypes") or (["Ingress", "Egress"] if spec.get("egress") else ["Ingress"])
     return direction in types and selects(spec.get("podSelector") or {}, pod.labels)
-
-
-def _expression(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, values = expression["key"], expression.get("values") or ()
-    match expression["operator"]:
-        case "In":
-            return labels.get(key) in values
-        case "NotIn":
-            return labels.get(key) not in values
-        case "Exists":
-            return key in labels
-        case _:
-            return key not in labels
 
 
 def _matches(entry: Mapping[str, Any], own: str, peer: Peer) -> bool | None:

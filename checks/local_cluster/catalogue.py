@@ -1,15 +1,10 @@
-"""What the platform's catalogue form does, done by the user in the current namespace, under the same names and labels.
-
-https://github.com/InseeFrLab/helm-charts-databases/tree/main/charts/postgresql-cnpg: here a plain pod takes
-the place of the CloudNativePG operator, which a learner could not install.
-"""
+"""What the platform's catalogue form does, done by the user in the current namespace, under the same names."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 import secrets
-import string
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,31 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from checks.errors import AccessError, CahierError, UsageError
 from checks.local_cluster.messages import unpulled_image
+from checks.local_cluster.postgresql import DATABASE, IMAGE, manifests
 from checks.local_cluster.progress import Progress, silent
+from checks.selectors import selects
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
 
-IMAGE = "postgres:15-bookworm"
-PORT = 5432
-DATABASE = "defaultdb"
 _READY_SECONDS = 180.0
 _GONE_SECONDS = 60.0
 _POLL_SECONDS = 0.15
-_UID = 999  # `postgres` in the image
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,48}[a-z0-9])?")
 _SELECTOR = "app.kubernetes.io/name=postgresql,app.kubernetes.io/managed-by=cloudnative-pg"
 _UNPULLED = ("ErrImagePull", "ImagePullBackOff")
 _STUCK = (*_UNPULLED, "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff")
-
-# The account of the form is no superuser and owns its database, as CloudNativePG makes it.
-_OWNER_SCRIPT = """\
-psql --no-psqlrc -v ON_ERROR_STOP=1 --username postgres --dbname postgres \\
-  --set=owner="$OWNER" --set=password="$OWNER_PASSWORD" --set=database="$OWNER_DATABASE" <<'SQL'
-CREATE ROLE :"owner" LOGIN PASSWORD :'password';
-CREATE DATABASE :"database" OWNER :"owner";
-SQL
-"""
 
 
 @dataclass(frozen=True)
@@ -150,106 +134,6 @@ def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> No
 
 
 # -- making -------------------------------------------------------------------------------------------------------
-
-
-def _labels(name: str) -> dict[str, str]:
-    return {
-        "cnpg.io/cluster": name,
-        "app.kubernetes.io/name": "postgresql",
-        "app.kubernetes.io/instance": name,
-        "app.kubernetes.io/component": "database",
-        "app.kubernetes.io/managed-by": "cloudnative-pg",
-    }
-
-
-def manifests(namespace: str, name: str, opened: bool, user: str, database: str) -> Sequence[Mapping[str, Any]]:
-    """Everything that a database consists of, in the order in which it is made: the pod last."""
-    alphabet = string.ascii_letters + string.digits
-    password = "".join(secrets.choice(alphabet) for _ in range(20))
-
-    def item(version: str, kind: str, suffix: str, **content: object) -> dict[str, Any]:
-        metadata = {"name": name + suffix, "namespace": namespace, "labels": _labels(name)}
-        return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
-
-    account = {"username": user, "password": password}
-    # The real chart gives the superuser the very same password: sharing it shares more than a database.
-    superuser = {"username": "postgres", "password": password}
-    made = [
-        item("v1", "Secret", "", type="Opaque", stringData={**account, "database": database}),
-        item("v1", "Secret", "-user", type="kubernetes.io/basic-auth", stringData=account),
-        item("v1", "Secret", "-superuser", type="kubernetes.io/basic-auth", stringData=superuser),
-        item("v1", "ConfigMap", "-initdb", data={"10-owner.sh": _OWNER_SCRIPT}),
-        item("v1", "Service", "-rw", spec=_service(name)),
-    ]
-    if not opened:
-        made.append(item("networking.k8s.io/v1", "NetworkPolicy", "", spec=_same_namespace_only(name)))
-    pod = item("v1", "Pod", "-1", spec=_pod(name))
-    roles = {"cnpg.io/instanceName": f"{name}-1", "cnpg.io/podRole": "instance", "cnpg.io/instanceRole": "primary"}
-    pod["metadata"]["labels"] |= roles
-    return [*made, pod]
-
-
-def _service(name: str) -> dict[str, Any]:
-    return {
-        "selector": {"cnpg.io/cluster": name, "cnpg.io/instanceRole": "primary"},
-        "ports": [{"name": "postgres", "port": PORT, "targetPort": PORT}],
-    }
-
-
-def _same_namespace_only(name: str) -> dict[str, Any]:
-    return {
-        "podSelector": {"matchLabels": {"cnpg.io/cluster": name}},
-        "policyTypes": ["Ingress"],
-        "ingress": [{"from": [{"podSelector": {}}]}],
-    }
-
-
-def _pod(name: str) -> dict[str, Any]:
-    accepts = {"exec": {"command": ["pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"]}, "timeoutSeconds": 5}
-    container = {
-        "name": "postgres",
-        "image": IMAGE,
-        "imagePullPolicy": "IfNotPresent",
-        "ports": [{"name": "postgresql", "containerPort": PORT}],
-        "env": [
-            {"name": "PGDATA", "value": "/var/lib/postgresql/data/pgdata"},
-            {"name": "POSTGRES_USER", "value": "postgres"},
-            _from_secret("POSTGRES_PASSWORD", f"{name}-superuser", "password"),
-            # A port-forward arrives from the pod's own loopback, which the image would trust without password.
-            {"name": "POSTGRES_INITDB_ARGS", "value": "--auth-host=scram-sha-256"},
-            {"name": "POSTGRES_HOST_AUTH_METHOD", "value": "scram-sha-256"},
-            _from_secret("OWNER", name, "username"),
-            _from_secret("OWNER_PASSWORD", name, "password"),
-            _from_secret("OWNER_DATABASE", name, "database"),
-        ],
-        # A process every second while it starts (however long: a slow machine must not have it killed), none
-        # afterwards: a class has thirty of them on one node. The port is open on the network only once filled.
-        "startupProbe": {**accepts, "periodSeconds": 1, "failureThreshold": 3600},
-        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 5},
-        "resources": {
-            "requests": {"cpu": "20m", "memory": "64Mi"},
-            "limits": {"cpu": "1", "memory": "256Mi"},
-        },
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        "volumeMounts": [
-            {"name": "data", "mountPath": "/var/lib/postgresql/data"},
-            {"name": "initdb", "mountPath": "/docker-entrypoint-initdb.d"},
-        ],
-    }
-    return {
-        "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": 5,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": _UID, "runAsGroup": _UID, "fsGroup": _UID},
-        "containers": [container],
-        "volumes": [
-            {"name": "data", "emptyDir": {}},
-            {"name": "initdb", "configMap": {"name": f"{name}-initdb"}},
-        ],
-    }
-
-
-def _from_secret(variable: str, secret: str, key: str) -> dict[str, Any]:
-    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
 
 
 def _create_all(api: Api, namespace: str, name: str, items: Sequence[Mapping[str, Any]]) -> None:
@@ -387,27 +271,13 @@ def _release(
     if pod is None:
         return Release(name, namespace, False, "sans pod", (), None)
     metadata = pod["metadata"]
+    labels = metadata.get("labels") or {}
     ready = _condition(pod, "Ready").get("status") == "True"
     state = "prêt" if ready else _waiting(pod)[0] or "démarre"
     if "deletionTimestamp" in metadata:
         state = "s’arrête"
-    selecting = [policy["metadata"]["name"] for policy in policies if _selects(policy, metadata.get("labels") or {})]
+    selecting = [
+        policy["metadata"]["name"] for policy in policies if selects(policy["spec"].get("podSelector") or {}, labels)
+    ]
     created = datetime.fromisoformat(metadata["creationTimestamp"])
     return Release(name, namespace, ready, state, sorted(selecting), created)
-
-
-def _selects(policy: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    selector = policy["spec"].get("podSelector") or {}
-    wanted = (selector.get("matchLabels") or {}).items()
-    return wanted <= labels.items() and all(_meets(one, labels) for one in selector.get("matchExpressions") or ())
-
-
-def _meets(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(expression["key"]), expression.get("values") or ()
-    met: bool = {
-        "In": value in values,
-        "NotIn": value not in values,
-        "Exists": value is not None,
-        "DoesNotExist": value is None,
-    }[expression["operator"]]
-    return met

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import yaml
 
 from checks.lab import Lab, all_labs, find_lab
-from checks.local_cluster import catalogue, messages
+from checks.local_cluster import messages, postgresql
 from checks.render.terminal import number
 from checks.sources import probes
 
@@ -105,7 +105,7 @@ def _lab_images() -> Mapping[str, str]:
         named = {image for manifest in manifests for image in _images_in(list(manifest))}
         for image in named.union(_COMMAND_IMAGE.findall(lab.page.read_text(encoding="utf-8"))):
             uses.setdefault(image, []).append(_label(lab))
-    uses.setdefault(catalogue.IMAGE, []).append("les bases du catalogue")
+    uses.setdefault(postgresql.IMAGE, []).append("les bases du catalogue")
     uses.setdefault(probes.IMAGE, []).append("les vérifications")
     return {image: ", ".join(uses[image]) for image in sorted(uses)}
 

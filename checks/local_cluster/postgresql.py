@@ -1,0 +1,126 @@
+"""What a PostgreSQL of the platform's catalogue consists of, under the same names and labels.
+
+https://github.com/InseeFrLab/helm-charts-databases/tree/main/charts/postgresql-cnpg: here a plain pod takes
+the place of the CloudNativePG operator, which a learner could not install.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+IMAGE = "postgres:15-bookworm"
+PORT = 5432
+DATABASE = "defaultdb"
+_UID = 999  # `postgres` in the image
+
+# The account of the form is no superuser and owns its database, as CloudNativePG makes it.
+_OWNER_SCRIPT = """\
+psql --no-psqlrc -v ON_ERROR_STOP=1 --username postgres --dbname postgres \\
+  --set=owner="$OWNER" --set=password="$OWNER_PASSWORD" --set=database="$OWNER_DATABASE" <<'SQL'
+CREATE ROLE :"owner" LOGIN PASSWORD :'password';
+CREATE DATABASE :"database" OWNER :"owner";
+SQL
+"""
+
+
+def manifests(namespace: str, name: str, opened: bool, user: str, database: str) -> Sequence[Mapping[str, Any]]:
+    """Everything that a database consists of, in the order in which it is made: the pod last."""
+    alphabet = string.ascii_letters + string.digits
+    password = "".join(secrets.choice(alphabet) for _ in range(20))
+
+    def item(version: str, kind: str, suffix: str, **content: object) -> dict[str, Any]:
+        metadata = {"name": name + suffix, "namespace": namespace, "labels": _labels(name)}
+        return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
+
+    account = {"username": user, "password": password}
+    # The real chart gives the superuser the very same password: sharing it shares more than a database.
+    superuser = {"username": "postgres", "password": password}
+    made = [
+        item("v1", "Secret", "", type="Opaque", stringData={**account, "database": database}),
+        item("v1", "Secret", "-user", type="kubernetes.io/basic-auth", stringData=account),
+        item("v1", "Secret", "-superuser", type="kubernetes.io/basic-auth", stringData=superuser),
+        item("v1", "ConfigMap", "-initdb", data={"10-owner.sh": _OWNER_SCRIPT}),
+        item("v1", "Service", "-rw", spec=_service(name)),
+    ]
+    if not opened:
+        made.append(item("networking.k8s.io/v1", "NetworkPolicy", "", spec=_same_namespace_only(name)))
+    pod = item("v1", "Pod", "-1", spec=_pod(name))
+    roles = {"cnpg.io/instanceName": f"{name}-1", "cnpg.io/podRole": "instance", "cnpg.io/instanceRole": "primary"}
+    pod["metadata"]["labels"] |= roles
+    return [*made, pod]
+
+
+def _labels(name: str) -> dict[str, str]:
+    return {
+        "cnpg.io/cluster": name,
+        "app.kubernetes.io/name": "postgresql",
+        "app.kubernetes.io/instance": name,
+        "app.kubernetes.io/component": "database",
+        "app.kubernetes.io/managed-by": "cloudnative-pg",
+    }
+
+
+def _service(name: str) -> dict[str, Any]:
+    return {
+        "selector": {"cnpg.io/cluster": name, "cnpg.io/instanceRole": "primary"},
+        "ports": [{"name": "postgres", "port": PORT, "targetPort": PORT}],
+    }
+
+
+def _same_namespace_only(name: str) -> dict[str, Any]:
+    return {
+        "podSelector": {"matchLabels": {"cnpg.io/cluster": name}},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": {}}]}],
+    }
+
+
+def _pod(name: str) -> dict[str, Any]:
+    accepts = {"exec": {"command": ["pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"]}, "timeoutSeconds": 5}
+    container = {
+        "name": "postgres",
+        "image": IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "ports": [{"name": "postgresql", "containerPort": PORT}],
+        "env": [
+            {"name": "PGDATA", "value": "/var/lib/postgresql/data/pgdata"},
+            {"name": "POSTGRES_USER", "value": "postgres"},
+            _from_secret("POSTGRES_PASSWORD", f"{name}-superuser", "password"),
+            # A port-forward arrives from the pod's own loopback, which the image would trust without password.
+            {"name": "POSTGRES_INITDB_ARGS", "value": "--auth-host=scram-sha-256"},
+            {"name": "POSTGRES_HOST_AUTH_METHOD", "value": "scram-sha-256"},
+            _from_secret("OWNER", name, "username"),
+            _from_secret("OWNER_PASSWORD", name, "password"),
+            _from_secret("OWNER_DATABASE", name, "database"),
+        ],
+        # A process every second while it starts (however long: a slow machine must not have it killed), none
+        # afterwards: a class has thirty of them on one node. The port is open on the network only once filled.
+        "startupProbe": {**accepts, "periodSeconds": 1, "failureThreshold": 3600},
+        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 5},
+        "resources": {
+            "requests": {"cpu": "20m", "memory": "64Mi"},
+            "limits": {"cpu": "1", "memory": "256Mi"},
+        },
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [
+            {"name": "data", "mountPath": "/var/lib/postgresql/data"},
+            {"name": "initdb", "mountPath": "/docker-entrypoint-initdb.d"},
+        ],
+    }
+    return {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 5,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": _UID, "runAsGroup": _UID, "fsGroup": _UID},
+        "containers": [container],
+        "volumes": [
+            {"name": "data", "emptyDir": {}},
+            {"name": "initdb", "configMap": {"name": f"{name}-initdb"}},
+        ],
+    }
+
+
+def _from_secret(variable: str, secret: str, key: str) -> dict[str, Any]:
+    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
