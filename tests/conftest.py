@@ -59,11 +59,8 @@ def image(admin_kubeconfig: Path) -> str:
     return done.stdout.strip()
 
 
-@pytest.fixture(scope="session")
-def new_person(
-    admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., Person]]:
-    """Makes people with a namespace of their own, removed at the end of the run."""
+def _people(admin: Api, admin_kubeconfig: Path, folders: pytest.TempPathFactory) -> Iterator[Callable[..., Person]]:
+    """Makes people with a namespace of their own, who go together: the node has no room for those of a whole run."""
     from checks.local_cluster.people import create_person, remove_person
 
     made: list[str] = []
@@ -72,7 +69,7 @@ def new_person(
         name = f"{prefix}{uuid.uuid4().hex[:6]}"
         made.append(name)
         kubeconfig = create_person(admin, admin_kubeconfig, name)
-        own = tmp_path_factory.mktemp(name) / "kubeconfig"  # a copy: what the person does to it stays theirs
+        own = folders.mktemp(name) / "kubeconfig"  # a copy: what the person does to it stays theirs
         shutil.copyfile(kubeconfig, own)
         own.chmod(0o600)
         return Person(namespace=f"user-{name}", kubeconfig=own)
@@ -83,14 +80,25 @@ def new_person(
 
 
 @pytest.fixture
-def cast(admin: Api, new_person: Callable[..., Person]) -> Iterator[Mapping[str, Person]]:
-    """New people who play alice, bob and chloe."""
-    from checks.local_cluster.people import remove_person
+def new_person(
+    admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Person]]:
+    """Makes people for one test."""
+    yield from _people(admin, admin_kubeconfig, tmp_path_factory)
 
-    people = {name: new_person(name[0]) for name in ("alice", "bob", "chloe")}
-    yield people
-    for person in people.values():
-        remove_person(admin, person.namespace.removeprefix("user-"))
+
+@pytest.fixture(scope="module")
+def new_resident(
+    admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Person]]:
+    """Makes people who stay for all tests of a file."""
+    yield from _people(admin, admin_kubeconfig, tmp_path_factory)
+
+
+@pytest.fixture
+def cast(new_person: Callable[..., Person]) -> Mapping[str, Person]:
+    """New people who play alice, bob and chloe."""
+    return {name: new_person(name[0]) for name in ("alice", "bob", "chloe")}
 
 
 @pytest.fixture

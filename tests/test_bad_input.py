@@ -115,8 +115,8 @@ def terminal(tmp_path: Path) -> Terminal:
 
 
 @pytest.fixture(scope="module")
-def person(new_person: Callable[..., Person]) -> Person:
-    return new_person("b")
+def person(new_resident: Callable[..., Person]) -> Person:
+    return new_resident("b")
 
 
 @pytest.fixture

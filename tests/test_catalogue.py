@@ -94,8 +94,8 @@ def test_impossible_names_are_refused(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def person(new_person: Callable[..., Person]) -> Person:
-    return new_person("cat")
+def person(new_resident: Callable[..., Person]) -> Person:
+    return new_resident("cat")
 
 
 @pytest.fixture(scope="module")

@@ -99,8 +99,8 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture(scope="module")
-def person(new_person: Callable[..., Person]) -> Person:
-    return new_person("c")
+def person(new_resident: Callable[..., Person]) -> Person:
+    return new_resident("c")
 
 
 @pytest.fixture(scope="module")

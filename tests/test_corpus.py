@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 
-from checks.access.kubernetes_api import Api
 from checks.lab import Case, Lab, all_labs
-from checks.local_cluster.people import remove_person
 from checks.stage import Person, Stage
 from tests import findings
 
@@ -34,6 +32,7 @@ class Classroom:
     """Makes stages: a fresh learner each, the colleague shared where the lab's own setup is enough."""
 
     new_person: Callable[..., Person]
+    new_resident: Callable[..., Person]
     colleagues: dict[str, Person]
 
     def stage(self, lab: Lab, port: int, case: Case | None = None) -> Stage:
@@ -51,20 +50,28 @@ class Classroom:
         if fresh:
             return self.new_person("c")
         if lab.name not in self.colleagues:
-            colleague = self.new_person("c")
+            colleague = self.new_resident("c")
             Stage(lab, colleague, colleague).run(lab.about.setup.colleague_commands, colleague)
             self.colleagues[lab.name] = colleague
         return self.colleagues[lab.name]
 
 
-@pytest.fixture(scope="session")
-def classroom(new_person: Callable[..., Person]) -> Classroom:
-    return Classroom(new_person, {})
+@pytest.fixture(scope="module")
+def colleagues() -> dict[str, Person]:
+    """Who has shared their database, by lab."""
+    return {}
 
 
 @pytest.fixture
-def close_after(admin: Api, classroom: Classroom) -> Iterator[Callable[[Stage], Stage]]:
-    """Ends a stage's terminals, and makes room: a class of pods would fill the node."""
+def classroom(
+    new_person: Callable[..., Person], new_resident: Callable[..., Person], colleagues: dict[str, Person]
+) -> Classroom:
+    return Classroom(new_person, new_resident, colleagues)
+
+
+@pytest.fixture
+def close_after() -> Iterator[Callable[[Stage], Stage]]:
+    """Ends a stage's terminals."""
     stages: list[Stage] = []
 
     def keep(stage: Stage) -> Stage:
@@ -74,10 +81,6 @@ def close_after(admin: Api, classroom: Classroom) -> Iterator[Callable[[Stage], 
     yield keep
     for stage in stages:
         stage.close()
-        people = [stage.learner, *([stage.colleague] if stage.colleague else [])]
-        for person in people:
-            if person not in classroom.colleagues.values():
-                remove_person(admin, person.namespace.removeprefix("user-"))
 
 
 def verify(stage: Stage, delay: str = "30s") -> dict[str, Any]:

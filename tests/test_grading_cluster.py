@@ -19,9 +19,9 @@ from checks.stage import Person, Stage
 
 
 @pytest.fixture(scope="module")
-def graded(new_person: Callable[..., Person], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def graded(new_resident: Callable[..., Person], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A roster of three: one who has deployed the API, one with a mistake, one whose namespace does not exist."""
-    right, wrong, lab = new_person("n"), new_person("n"), find_lab("tp2")
+    right, wrong, lab = new_resident("n"), new_resident("n"), find_lab("tp2")
     stage = Stage(lab, right)
     stage.apply(lab.files("solution"))
     stage.run(lab.about.solution.commands[:1])
@@ -176,8 +176,6 @@ def test_a_right_answer_is_never_wrong_from_afar(
         assert _pods(admin, learner.namespace) == before
     finally:
         stage.close()
-        for person in (learner, colleague):
-            people.remove_person(admin, person.namespace.removeprefix("user-"))
 
 
 def _pods(admin: Api, namespace: str) -> set[str]:

@@ -187,9 +187,9 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def one_school(
-    new_person: Callable[..., Person], admin_kubeconfig: Path, image: str, tmp_path_factory: pytest.TempPathFactory
+    new_resident: Callable[..., Person], admin_kubeconfig: Path, image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> School:
-    teacher, right, wrong, *others = (new_person("n") for _ in range(6))
+    teacher, right, wrong, *others = (new_resident("n") for _ in range(6))
     lab = find_lab("tp2")
     stage = Stage(lab, right)
     stage.apply(lab.files("solution"))

@@ -79,8 +79,8 @@ class Street:
 
 
 @pytest.fixture(scope="module")
-def street(new_person: Callable[..., Person]) -> Street:
-    alice, bob = new_person("a"), new_person("b")
+def street(new_resident: Callable[..., Person]) -> Street:
+    alice, bob = new_resident("a"), new_resident("b")
     fifth, second = Stage(find_lab("tp5"), bob, alice), Stage(find_lab("tp2"), bob)
     fifth.run(fifth.lab.about.setup.colleague_commands, alice)
     for stage in (second, fifth):

@@ -62,8 +62,8 @@ def wait_ready(admin: Api, namespace: str, name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def town(admin: Api, new_person: Callable[..., Person]) -> Town:
-    namespace, other = new_person("n").namespace, new_person("n").namespace
+def town(admin: Api, new_resident: Callable[..., Person]) -> Town:
+    namespace, other = new_resident("n").namespace, new_resident("n").namespace
     sleep = ("TCP-LISTEN:7999,fork", "PIPE")
     for where, what in (
         (namespace, pod("server", "TCP-LISTEN:7000,fork,reuseaddr", "EXEC:cat")),

@@ -116,17 +116,17 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def project(platform: Platform, namespace_called: Callable[[str], str], new_person: Callable[..., Person]) -> Project:
+def project(platform: Platform, namespace_called: Callable[[str], str], new_resident: Callable[..., Person]) -> Project:
     namespace = namespace_called("projet-")
     group, user = f"oidc-{namespace.removeprefix('projet-')}", f"oidc-a{uuid.uuid4().hex[:5]}"
-    mate = new_person("b")
+    mate = new_resident("b")
     name = mate.namespace.removeprefix("user-")
     of_the_group = platform.identity(f"oidc-{name}", mate.namespace, [group])
     people.kubeconfig_path(name).write_text(of_the_group.kubeconfig.read_text())  # the access that is at hand
     me = platform.identity(user, namespace, [group])
     platform.give(namespace, ("Group", group))
     run(me, "cahier", "catalogue", "lancer", "postgresql", "--nom", "postgresql-cnpg-7")
-    return Project(me, group, user, f"oidc-{name}", mate.namespace, new_person("o"), "postgresql-cnpg-7")
+    return Project(me, group, user, f"oidc-{name}", mate.namespace, new_resident("o"), "postgresql-cnpg-7")
 
 
 @pytest.fixture(params=["group", "people"])
@@ -255,7 +255,12 @@ def test_a_quota_that_demands_resources(
 def test_defaults_of_a_namespace_admit_a_pod_without_resources(
     counted: Person, platform: Platform, stages: Callable[..., Stage], free_port: int
 ) -> None:
-    limits = {"type": "Container", "default": {"cpu": "500m", "memory": "128Mi"}, "min": {"cpu": "1m", "memory": "4Mi"}}
+    limits = {
+        "type": "Container",
+        "default": {"cpu": "500m", "memory": "128Mi"},
+        "defaultRequest": {"cpu": "10m", "memory": "32Mi"},  # the node is everybody's
+        "min": {"cpu": "1m", "memory": "4Mi"},
+    }
     platform.apply(
         f"/api/v1/namespaces/{counted.namespace}/limitranges/onyxia-limites",
         {
@@ -341,9 +346,9 @@ OLDER = "postgresql-482913"
 
 
 @pytest.fixture(scope="module")
-def older(new_person: Callable[..., Person]) -> Person:
+def older(new_resident: Callable[..., Person]) -> Person:
     """Somebody whose database is of the older chart."""
-    owner = new_person("v")
+    owner = new_resident("v")
     stage = Stage(find_lab("tp3"), owner)
     case = stage.lab.cases("variantes")["ancien_catalogue"]
     stage.apply(stage.lab.case_files("variantes", "ancien_catalogue"))

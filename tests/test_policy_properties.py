@@ -119,9 +119,9 @@ def _pod(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def village(admin: Api, new_person: Callable[..., Person]) -> Callable[[], Village]:
+def village(admin: Api, new_resident: Callable[..., Person]) -> Callable[[], Village]:
     """As a function: hypothesis writes out the arguments of every example."""
-    people = {home: new_person("v") for home in (OWN, OTHER)}
+    people = {home: new_resident("v") for home in (OWN, OTHER)}
     wanted = {
         OWN: [_pod("base", {"app": "base"}), _pod("api", {"app": "api", "rang": "deux"})],
         OTHER: [_pod("client-base", {"app": "base"}), _pod("client-api", {"app": "api"})],

@@ -101,9 +101,6 @@ def classroom(
     yield make
     for stage in stages:
         stage.close()
-        for person in (stage.learner, stage.colleague):
-            if person:
-                people.remove_person(admin, person.namespace.removeprefix("user-"))
 
 
 @pytest.mark.parametrize("lab", list(all_labs()), ids=lambda lab: lab.short_name)

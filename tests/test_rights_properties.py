@@ -63,8 +63,8 @@ class Share:
 
 
 @pytest.fixture(scope="module")
-def share(admin: Api, new_person: Callable[..., Person]) -> Callable[[], Share]:
-    owner, colleague = new_person("r"), new_person("r")
+def share(admin: Api, new_resident: Callable[..., Person]) -> Callable[[], Share]:
+    owner, colleague = new_resident("r"), new_resident("r")
     Stage(LAB, owner, colleague).run(LAB.about.setup.commands)
     machine = LocalMachine()
     made = Share(

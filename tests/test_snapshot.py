@@ -75,9 +75,7 @@ SAMPLES = [("tp2", "solution"), ("tp2", "mauvaise_etiquette"), ("tp2", "image_in
 
 
 @pytest.fixture
-def stage(
-    request: pytest.FixtureRequest, new_person: Callable[..., Person], admin: Api, free_port: int
-) -> Iterator[Stage]:
+def stage(request: pytest.FixtureRequest, new_person: Callable[..., Person], free_port: int) -> Iterator[Stage]:
     name, state = request.param
     lab = find_lab(name)
     colleague = new_person("s") if lab.about.colleague == "required" else None
@@ -97,9 +95,6 @@ def stage(
         yield made
     finally:
         made.close()
-        for person in (made.learner, colleague):
-            if person:
-                people.remove_person(admin, person.namespace.removeprefix("user-"))
 
 
 def _cahier(stage: Stage, *words: str, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
