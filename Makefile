@@ -43,13 +43,13 @@ demo: programs ## l’histoire entière, jouée sur un petit SSPCloud local
 
 # A whole class plays on one small machine: a test that fails is played again (twice at most), by new people, and is told (R).
 test: lint programs test-programs ## tous les tests, sur un vrai cluster
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal --reruns 2
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal --reruns 2
 
 image: programs ## l’image du projet, chargée dans le cluster local s’il y en a un
 	@$(BIN)/python -m checks.local_cluster.image
 
 findings: programs ## écrit de nouveau les constats du corpus, à relire avec git diff
-	@CAHIER_CONSTATS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 3 --dist worksteal tests/test_corpus.py -k mistake
+	@CAHIER_CONSTATS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal tests/test_corpus.py -k mistake
 
 # All labs, or some: make recordings LABS="tp2 tp5"
 recordings: programs ## enregistre de nouveau la démonstration, montrée là où aucun cluster n’est possible

@@ -263,7 +263,7 @@ def _verify(here: Classroom, pupil: Pupil) -> str:
         try:
             stage.run(work.commands)
             cluster = WatchedCluster(kubeconfig_path=str(person.kubeconfig), colleague=here.owner.namespace, port=port)
-            verdict, _ = run(lab, cluster, refresh=cluster.refresh, seconds=20)
+            verdict, _ = run(lab, cluster, refresh=cluster.refresh, seconds=20, on_check=cluster.begin)
             trouble = leave_receipt(cluster, lab, verdict) if verdict.exit_code == 0 else str(verdict)
         finally:
             stage.close()

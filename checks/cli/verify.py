@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from checks.sources.live_cluster import LiveCluster
     from checks.sources.witness import WatchedCluster
     from checks.verdict import Verdict
+    from checks.verification import Check
 
 
 def register(app: typer.Typer) -> None:
@@ -121,13 +122,12 @@ def check_once(
     cluster.forget()
     progress = Console(stderr=True)
     with progress.status(f"Vérification de {lab.short_name}…") as status:
-        verdict, diagnostics = run(
-            lab,
-            cluster,
-            refresh=cluster.refresh,
-            seconds=seconds,
-            on_check=lambda check: status.update(check.title),
-        )
+
+        def on_check(check: Check) -> None:
+            cluster.begin(check)
+            status.update(check.title)
+
+        verdict, diagnostics = run(lab, cluster, refresh=cluster.refresh, seconds=seconds, on_check=on_check)
     state.remember(place(cluster), verdict)
     shortage = role_too_small(lab, cluster, verdict)
     if shortage is not None:

@@ -25,6 +25,10 @@ class NotPostgres(Exception):
     """What answered is not PostgreSQL, or the connection was cut; the message is French."""
 
 
+class Silence(NotPostgres):
+    """Nothing was answered for as long as the connection waits."""
+
+
 @dataclass(frozen=True)
 class PostgresServer:
     """A PostgreSQL server. Two with the same `fingerprint` are the same; None: it could not be taken."""
@@ -117,7 +121,7 @@ def _receive(connection: socket, size: int) -> bytes:
         try:
             part = connection.recv(size - len(data))
         except TimeoutError as error:
-            raise NotPostgres("aucune réponse dans le délai") from error
+            raise Silence("aucune réponse dans le délai") from error
         except OSError as error:
             raise NotPostgres("la connexion a été coupée") from error
         if not part:

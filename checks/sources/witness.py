@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from socket import socket
 from typing import Any
 
@@ -19,6 +19,7 @@ from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
 from checks.sources.receipts import Doubtful, Place, Receipt, holding, manager, manifest, versions
 from checks.verdict import Status, Verdict
+from checks.verification import Check
 
 _HEARD_SECONDS = 1.0  # a log shows a line within a tenth of a second
 _PAUSE = 0.1
@@ -26,15 +27,17 @@ _LINES = 50
 
 
 class WatchedMachine(LocalMachine):
-    """The learner's machine, which notes the local ports that a check has connected to."""
+    """The learner's machine, which notes the local ports that each check has connected to."""
 
     def __init__(self) -> None:
-        self.connected: set[int] = set()
+        self.check = ""
+        """The one that is being asked."""
+        self.connected: set[tuple[str, int]] = set()
 
     def connect(self, port: int) -> socket:
         """A connection to `port`. Raises OSError."""
         connection = super().connect(port)
-        self.connected.add(port)
+        self.connected.add((self.check, port))
         return connection
 
 
@@ -55,6 +58,10 @@ class WatchedCluster(LiveCluster):
         self.touched.clear()
         self.asked.clear()
         self.machine.connected.clear()
+
+    def begin(self, check: Check) -> None:
+        """Note what follows as asked by that check."""
+        self.machine.check = check.id
 
     def _touch(self, name: str) -> None:
         pod = self.pod(name)
@@ -121,7 +128,7 @@ def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
             pods={pod.name: pod.uid for pod in pods},
             policies=place.policies() if by_policies else None,
             word=word,
-            heard_by=_heard_by(cluster, lab, pods, word),
+            heard_by=_heard_by(cluster, lab, passed, pods, word),
         )
         path = f"/api/v1/namespaces/{cluster.namespace}/configmaps/{manifest(receipt)['metadata']['name']}"
         query = {"fieldManager": manager(lab.name), "force": "true"}
@@ -166,10 +173,13 @@ def _maker(pod: Pod) -> str:
     return str(controller(pod.raw).get("uid", ""))
 
 
-def _heard_by(cluster: WatchedCluster, lab: Lab, pods: Sequence[Pod], word: str) -> str:
-    """Name of the pod whose log keeps a word that is said to it through the learner's tunnel; "" when none does."""
+def _heard_by(cluster: WatchedCluster, lab: Lab, passed: Collection[str], pods: Sequence[Pod], word: str) -> str:
+    """Name of the pod whose log keeps a word that is said to it through the learner's tunnel; "" when none does.
+
+    Nothing is said through a tunnel that no check that has `passed` went through: its silence has been waited for.
+    """
     port = cluster.local_port(lab.about.port) if lab.about.port else 0
-    if not lab.about.port_speaks or port not in cluster.machine.connected:
+    if not lab.about.port_speaks or not any((check, port) in cluster.machine.connected for check in passed):
         return ""
     try:
         with cluster.machine.connect(port) as connection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from checks.diagnosis.databases import server_in
 from checks.diagnosis.pods import never_admitted, not_ready
 from checks.diagnosis.relays import (
@@ -16,7 +18,7 @@ from checks.diagnosis.relays import (
 )
 from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens
 from checks.errors import Unverifiable
-from checks.exchange.postgres import NotPostgres, PostgresServer, identify, is_postgres
+from checks.exchange.postgres import NotPostgres, PostgresServer, Silence, identify, is_postgres
 from checks.facts import Cluster, ForwardRefused, Pod
 from checks.verdict import Diagnostic
 from checks.verification import verification
@@ -104,14 +106,10 @@ def le_proxy_ecoute_sur_5432(cluster: Cluster) -> Diagnostic | None:
     """
     pod = proxy(cluster)
     try:
-        with cluster.forward(pod.name, PORT) as held:
-            is_postgres(held)
-            alone = refuses(cluster, PROXY, PORT)
-    except NotPostgres:
-        return None  # it listens; what is behind is the next check's
+        door = cluster.once(_door)
     except ForwardRefused as refused:
         return _nothing_listens(cluster, pod) if "refused" in str(refused) else None
-    if alone:
+    if door.alone:
         return _one_client_only(cluster, f"Le pod {PROXY} n’accepte qu’un seul client : le second est refusé")
     return None
 
@@ -191,8 +189,30 @@ def tunnel(cluster: Cluster) -> Tunnel:
     )
 
 
+@dataclass(frozen=True)
+class Door:
+    """What the proxy does with its clients. `alone`: it takes one at a time; `silent`: nothing answers behind it."""
+
+    alone: bool = False
+    silent: bool = False
+
+
+def _door(cluster: Cluster) -> Door:
+    """Asked once for all checks: a silence lasts as long as a connection waits. Raises ForwardRefused."""
+    try:
+        with cluster.forward(PROXY, PORT) as held:
+            is_postgres(held)
+            return Door(alone=refuses(cluster, PROXY, PORT))
+    except Silence:
+        return Door(silent=True)
+    except NotPostgres:
+        return Door()  # it listens; what is behind is the next check's
+
+
 def server_behind(cluster: Cluster) -> PostgresServer:
     """Le serveur que le proxy atteint, demandé par un tunnel à nous. Lève NotPostgres ou ForwardRefused."""
+    if cluster.once(_door).silent:
+        raise Silence("aucune réponse dans le délai")
     return server_in(cluster, proxy(cluster), PORT)
 
 
