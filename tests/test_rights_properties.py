@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,13 +46,35 @@ class Share:
                 if item["metadata"]["name"].startswith("essai-"):
                     self.admin.request("DELETE", f"{path}/{item['metadata']['name']}")
         for index, (rules, named) in enumerate(zip(roles, subjects, strict=True)):
-            about = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": f"essai-{index}"}}
-            self.admin.request("POST", RBAC.format(namespace, "roles"), {**about, "kind": "Role", "rules": rules})
-            reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": f"essai-{index}"}
-            binding = {**about, "kind": "RoleBinding", "roleRef": reference, "subjects": named}
-            self.admin.request("POST", RBAC.format(namespace, "rolebindings"), binding)
+            self._bind(f"essai-{index}", rules, named)
+        self._wait_until_known()
         self.owner.refresh()
         self.colleague.refresh()
+
+    def _bind(self, name: str, rules: Sequence[Rule], subjects: Sequence[Mapping[str, str]]) -> None:
+        about = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": name}}
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+        role = {**about, "kind": "Role", "rules": rules}
+        binding = {**about, "kind": "RoleBinding", "roleRef": reference, "subjects": subjects}
+        self.admin.request("POST", RBAC.format(self.owner.namespace, "roles"), role)
+        self.admin.request("POST", RBAC.format(self.owner.namespace, "rolebindings"), binding)
+
+    def _wait_until_known(self) -> None:
+        """The API server learns of roles and bindings a moment after it took them, each kind in its order."""
+        last = uuid.uuid4().hex
+        rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [last], "verbs": ["get"]}
+        self._bind(f"essai-{last}", [rule], [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": last}])
+        asked = {"namespace": self.owner.namespace, "verb": "get", "resource": "configmaps", "name": last}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": last, "resourceAttributes": asked},
+        }
+        deadline = time.monotonic() + 30
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        while not self.admin.request("POST", path, review)["status"]["allowed"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
     def may(self, verb: str, resource: str, name: str = "") -> bool:
         """The API server's answer to the colleague's own question."""
