@@ -250,7 +250,7 @@ def test_who_follows_is_answered_once_the_script_is_played_again(home: Home, nam
 
 
 def test_a_token_about_to_end_is_told_with_the_command_that_renews_it(home: Home, name: str, server: str) -> None:
-    token = tokens.sign(name, timedelta(hours=1), issued=datetime.now(UTC) - timedelta(minutes=57))
+    token = tokens.sign(name, timedelta(hours=1), issued=ago(timedelta(minutes=57)))
     home.connect(name, token, server)
     code, verdict = home.verdict()
     assert code == 1

@@ -6,12 +6,11 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -32,8 +31,8 @@ from checks.lab import Lab, find_lab
 from checks.local_cluster import people
 from checks.stage import Person, Stage
 from tests.test_grading import verdict
+from tests.waiting import until
 
-_T = TypeVar("_T")
 _KINDS = "jobs,cronjobs,pods,configmaps,roles,rolebindings,serviceaccounts"
 
 
@@ -140,7 +139,7 @@ class School:
         return self.shell(f"kubectl get {_KINDS} -l {LABEL} -n {self.teacher.namespace} -o name")
 
     def require_nothing_left(self) -> None:
-        _until(lambda: not self.left())  # the cluster removes what belonged to a Job a little later
+        until(lambda: not self.left())  # the cluster removes what belonged to a Job a little later
 
     @contextmanager
     def interrupted(
@@ -163,15 +162,6 @@ class School:
         assert process.returncode == 130, err
         assert "La notation et ses notes restent dans le cluster" in err
         yield found[1]
-
-
-def _until(ask: Callable[[], _T]) -> _T:
-    """What `ask` answers, once there is something."""
-    deadline = time.monotonic() + 90
-    while not (answer := ask()):
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
-    return answer
 
 
 def _run(command: list[str], variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -266,13 +256,13 @@ def test_nothing_is_lost_with_a_pod_or_with_the_command(
     killed = []
 
     def kill(job: str) -> None:
-        killed.append(_until(lambda: part(job)).pop())
+        killed.append(until(lambda: part(job)).pop())
         admin.request("DELETE", f"{pods}/{killed[0]}", {"gracePeriodSeconds": 0})
 
     with school.interrupted(tmp_path / "notes", before=kill) as job:
         again = school.grade(tmp_path / "elsewhere")
         assert (again.returncode, "est déjà dans le cluster" in again.stderr) == (2, True), again
-        assert _until(lambda: part(job) - {*killed} or done_all_the_same(job))
+        assert until(lambda: part(job) - {*killed} or done_all_the_same(job))
         done = school.grade(tmp_path / "notes", "--reprendre")
         assert done.returncode == 3, done
         assert _files(tmp_path / "notes") == local

@@ -22,6 +22,7 @@ from checks.local_cluster import people
 from checks.sources import receipts
 from checks.stage import Person, Stage
 from checks.verdict import Status, Verdict
+from tests.waiting import until
 
 pytestmark = pytest.mark.cluster
 
@@ -245,10 +246,7 @@ def test_a_receipt_does_not_call_for_another_look(classroom: Callable[[Lab], Cla
     with (tmp_path / "sortie").open("w+", encoding="utf-8") as said:
         process = subprocess.Popen(command, env=dict(here.stage.learner.environment), stdout=said, stderr=said)
         try:
-            deadline = time.monotonic() + 20
-            while here.kubectl("get", "configmaps", "-l", receipts.LABEL, "-o", "name") == "":
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
+            until(lambda: here.kubectl("get", "configmaps", "-l", receipts.LABEL, "-o", "name"), seconds=20, pause=0.2)
             time.sleep(3)  # a watch tells of a change within a tenth of a second
         finally:
             process.terminate()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from checks.lab import find_lab
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
 from checks.stage import Person, Stage
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -70,11 +70,8 @@ class Share:
             "kind": "SubjectAccessReview",
             "spec": {"user": last, "resourceAttributes": asked},
         }
-        deadline = time.monotonic() + 30
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-        while not self.admin.request("POST", path, review)["status"]["allowed"]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: self.admin.request("POST", path, review)["status"]["allowed"], seconds=30, pause=0.05)
 
     def may(self, verb: str, resource: str, name: str = "") -> bool:
         """The API server's answer to the colleague's own question."""

@@ -85,18 +85,18 @@ def _unauthorized(credentials: Credentials) -> ClusterLost:
     what = "certificat" if credentials.kind == "certificate" else "jeton"
     end = f"{credentials.expires.astimezone():%d/%m/%Y à %H:%M}" if credentials.expires else ""
     if credentials.expires is None:
-        reason = f"votre {what} a expiré ou a été révoqué"
+        why = f"votre {what} a expiré ou a été révoqué"
     elif credentials.expires <= now:
-        reason = f"votre {what} a expiré le {end}"
+        why = f"votre {what} a expiré le {end}"
     else:
-        reason = (
+        why = (
             f"votre {what} devrait valoir jusqu’au {end}, mais il est abîmé, révoqué, ou fait pour un autre "
             "cluster, ou l’heure de votre poste est fausse"
         )
     remedy = RENEW
     if credentials.renewal_command:
         remedy = f"Copiez de nouveau le script et exécutez-le : {credentials.renewal_command}"
-    return ClusterLost(f"Le cluster ne reconnaît plus votre identité (Unauthorized) : {reason}.", remedy)
+    return ClusterLost(f"Le cluster ne reconnaît plus votre identité (Unauthorized) : {why}.", remedy)
 
 
 def forbidden(said: str, kubeconfig: str | None) -> Forbidden | None:

@@ -28,6 +28,9 @@ class NotPostgres(Exception):
 class Silence(NotPostgres):
     """Nothing was answered for as long as the connection waits."""
 
+    def __init__(self) -> None:
+        super().__init__("aucune réponse dans le délai")
+
 
 @dataclass(frozen=True)
 class PostgresServer:
@@ -121,7 +124,7 @@ def _receive(connection: socket, size: int) -> bytes:
         try:
             part = connection.recv(size - len(data))
         except TimeoutError as error:
-            raise Silence("aucune réponse dans le délai") from error
+            raise Silence from error
         except OSError as error:
             raise NotPostgres("la connexion a été coupée") from error
         if not part:

@@ -63,6 +63,10 @@ class Engine:
         """The kind command, recent enough. Raises CahierError."""
         return self.known_kind or _find_kind(self.environment)
 
+    def run_kind(self, *arguments: str, seconds: float | None = None) -> subprocess.CompletedProcess[str]:
+        """What a kind command says, and its exit code. Raises CahierError, OSError and TimeoutExpired."""
+        return _call([str(self.kind()), *arguments], seconds, self.environment)
+
     def nodes(self) -> Sequence[Node]:
         """Containers of the local cluster, running or not."""
         label = f"label=io.x-k8s.kind.cluster={CLUSTER_NAME}"
@@ -73,16 +77,7 @@ class Engine:
     def run(self, *arguments: str, seconds: float = _COMMAND_SECONDS) -> str:
         """What the engine's command prints. Raises CahierError when it fails, or takes longer."""
         try:
-            done = subprocess.run(
-                [self._path(), *arguments],
-                env=dict(self.environment),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=seconds,
-                check=False,
-            )
+            done = _call([self._path(), *arguments], seconds, self.environment)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise CahierError(f"{self.title} ne répond plus ({error}).", "Redémarrez-le, puis recommencez.") from error
         if done.returncode:
@@ -92,6 +87,22 @@ class Engine:
 
     def _path(self) -> str:
         return shutil.which(self.program, path=self.environment.get("PATH")) or self.program
+
+
+def _call(
+    command: Sequence[str], seconds: float | None, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What a command says, with nobody at its keyboard. Raises OSError and TimeoutExpired."""
+    return subprocess.run(
+        command,
+        env=dict(environment) if environment is not None else None,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=seconds,
+        check=False,
+    )
 
 
 class NoEngine(CahierError):
@@ -145,15 +156,7 @@ def probe(name: str) -> Engine | Trouble | None:
         return None
     form = "{{.Version.Version}}" if name == "podman" else "{{.ServerVersion}}"
     try:
-        done = subprocess.run(
-            [path, "info", "--format", form],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PROBE_SECONDS,
-            check=False,
-        )
+        done = _call([path, "info", "--format", form], _PROBE_SECONDS)
     except subprocess.TimeoutExpired:
         title = messages.title(name)
         return Trouble(
@@ -289,15 +292,7 @@ def _find_kind(environment: Mapping[str, str]) -> Path:
 def kind_version(path: Path) -> tuple[int, int] | None:
     """Major and minor version, None where it does not say (a build of one's own)."""
     try:
-        done = subprocess.run(
-            [str(path), "version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PROBE_SECONDS,
-            check=False,
-        )
+        done = _call([str(path), "version"], _PROBE_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CahierError(f"{path} ne peut pas être exécuté ({error}).", messages.INSTALL_KIND) from error
     found = re.search(r"v(\d+)\.(\d+)", done.stdout)

@@ -151,14 +151,7 @@ def _load(engine: Engine, node: str, key: str, progress: Progress) -> None:
     ):
         archive = Path(scratch, "image.tar")
         engine.run("save", "--output", str(archive), FULL_NAME)
-        done = subprocess.run(
-            [str(engine.kind()), "load", "image-archive", str(archive), "--name", CLUSTER_NAME, "--nodes", node],
-            env=dict(engine.environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = engine.run_kind("load", "image-archive", str(archive), "--name", CLUSTER_NAME, "--nodes", node)
     if done.returncode:
         raise CahierError(
             f"kind n’a pas pu charger l’image dans {node} : {done.stderr.strip()[-300:]}",

@@ -18,7 +18,7 @@ from checks.local_cluster.places import CLUSTER_NAME
 
 _LINUX = platform.system() == "Linux"
 _DISPLAY = {"docker": "Docker", "podman": "Podman"}
-_AGAIN = "Recommencez : cahier cluster creer"
+AGAIN = "Recommencez : cahier cluster creer"
 _LINE = 300  # characters of what a program said that are shown
 CLOSED_NETWORK = "page « Sur un réseau fermé » du site"
 
@@ -243,18 +243,18 @@ INOTIFY = Row(
     r"too many open files|inotify watch limit reached|inotify_add_watch.*no space left",
     "Le noyau n’a plus de surveillance de fichiers à donner (limites inotify).",
     "Relevez ces limites : sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512. "
-    "Sous Windows, cela se tape dans WSL2. " + _AGAIN,
+    "Sous Windows, cela se tape dans WSL2. " + AGAIN,
 )
 DISK = Row(
     r"no space left on device|disk quota exceeded",
     "Le disque du moteur de conteneurs est plein.",
     "Libérez de la place : {program} system prune (sous Docker Desktop, agrandissez aussi le disque virtuel, dans "
-    "Settings → Resources). " + _AGAIN,
+    "Settings → Resources). " + AGAIN,
 )
 MEMORY = Row(
     r"cannot allocate memory|out of memory|oom-kill|signal: killed|exit status 137",
     "La mémoire manque pour démarrer Kubernetes.",
-    "Fermez des programmes ; sous Docker Desktop ou dans « podman machine », donnez au moins 4 Gio. " + _AGAIN,
+    "Fermez des programmes ; sous Docker Desktop ou dans « podman machine », donnez au moins 4 Gio. " + AGAIN,
 )
 OTHER_PROCESSOR = Row(
     r"exec format error",
@@ -290,33 +290,33 @@ KIND = (
     Row(
         r"access a socket in a way forbidden",
         "Windows s’est réservé le port que kind demandait : {said}",
-        "Dans PowerShell en administrateur : net stop winnat ; net start winnat. " + _AGAIN,
+        "Dans PowerShell en administrateur : net stop winnat ; net start winnat. " + AGAIN,
     ),
     Row(
         r"port is already allocated|address already in use|ports are not available|EADDRINUSE",
         "Un port demandé par kind est déjà pris : {said}",
-        "kind en tire un autre à chaque essai. " + _AGAIN,
+        "kind en tire un autre à chaque essai. " + AGAIN,
     ),
     Row(
         r"node\(s\) already exist",
         f"Un cluster « {CLUSTER_NAME} » était en train d’être fait par une autre commande.",
-        _AGAIN,
+        AGAIN,
     ),
     Row(
         r"name .*is already in use|already in use by container",
         "Un conteneur qui n’est pas du cahier porte déjà le nom d’un nœud : {said}",
-        f"Supprimez-le : {{program}} rm --force --volumes {CLUSTER_NAME}-control-plane. {_AGAIN}",
+        f"Supprimez-le : {{program}} rm --force --volumes {CLUSTER_NAME}-control-plane. {AGAIN}",
     ),
     Row(
         r"non-overlapping IPv4 address pool|address pools have been fully subnetted|non-overlapping subnet",
         "{engine} n’a plus d’adresses à donner à un réseau : il en a trop, ou un VPN les couvre toutes.",
-        "Retirez les réseaux inutiles ({program} network prune), ou coupez le VPN. " + _AGAIN,
+        "Retirez les réseaux inutiles ({program} network prune), ou coupez le VPN. " + AGAIN,
     ),
     Row(
         r"iptables|nftables|netavark|CNI network",
         "{engine} n’a pas pu écrire les règles de réseau de ses conteneurs : {said}",
         "Chargez les modules du noyau (sudo modprobe -a iptable_nat ip6table_nat), redémarrez {engine} (un pare-feu "
-        "rechargé efface ses règles) ; sous Windows, « wsl --update ». " + _AGAIN,
+        "rechargé efface ses règles) ; sous Windows, « wsl --update ». " + AGAIN,
     ),
     MEMORY,
     OTHER_PROCESSOR,
@@ -348,12 +348,12 @@ NODE = (
     Row(
         r"cgroupns not enabled",
         "Cette machine emploie encore cgroup v1, sans les espaces de noms dont le nœud a besoin.",
-        "Passez à une distribution plus récente ; sous Windows, « wsl --update » puis « wsl --shutdown ». " + _AGAIN,
+        "Passez à une distribution plus récente ; sous Windows, « wsl --update » puis « wsl --shutdown ». " + AGAIN,
     ),
 )
 _MORE = (
     "Donnez plus de mémoire au moteur (4 Gio), relevez les limites inotify (sudo sysctl "
-    "fs.inotify.max_user_instances=512), redémarrez {engine}. " + _AGAIN
+    "fs.inotify.max_user_instances=512), redémarrez {engine}. " + AGAIN
 )
 NOT_STARTED = Row(
     r"could not find a log line|failed to (init|join) node with kubeadm", "Le nœud n’a pas démarré : {said}", _MORE
@@ -417,7 +417,7 @@ def failed_creation(name: str, program: str, said: str, journals: str = "") -> T
     row = _found(KIND, said) or _found(NODE, journals) or _found((NOT_STARTED, UNREADY, *ENGINE), said)
     if row is not None:
         return _filled(row, name, program, said if _found((row,), said) else journals)
-    return Trouble(f"kind n’a pas pu faire le cluster : {_telling_line(said)}", _AGAIN)
+    return Trouble(f"kind n’a pas pu faire le cluster : {_telling_line(said)}", AGAIN)
 
 
 def _unpulled_node_image(name: str, program: str, said: str) -> Trouble:

@@ -17,8 +17,6 @@ from checks.local_cluster.places import CLUSTER_NAME, admin_kubeconfig, failure_
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
 
-AGAIN = "Recommencez : cahier cluster creer"
-
 
 def admin_api() -> Api:
     """The API with the administrator's identity. Raises AccessError where there is no cluster."""
@@ -62,30 +60,17 @@ def is_ready(item: Mapping[str, Any]) -> bool:
 
 def kubeconfig(engine: Engine) -> str:
     """The administrator's kubeconfig, as kind knows it. Raises CahierError."""
-    done = subprocess.run(
-        [str(engine.kind()), "get", "kubeconfig", "--name", CLUSTER_NAME],
-        env=dict(engine.environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = engine.run_kind("get", "kubeconfig", "--name", CLUSTER_NAME)
     if done.returncode:
-        raise CahierError(f"kind ne retrouve pas le cluster : {done.stderr.strip()[-300:]}", AGAIN)
+        raise CahierError(f"kind ne retrouve pas le cluster : {done.stderr.strip()[-300:]}", messages.AGAIN)
     return done.stdout
 
 
 def remove(engine: Engine) -> None:
     """Remove the cluster's containers, whatever their state."""
     with contextlib.suppress(CahierError, OSError, subprocess.SubprocessError):
-        subprocess.run(
-            [str(engine.kind()), "delete", "cluster", "--name", CLUSTER_NAME, "--kubeconfig", str(admin_kubeconfig())],
-            env=dict(engine.environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
+        what = ("delete", "cluster", "--name", CLUSTER_NAME, "--kubeconfig", str(admin_kubeconfig()))
+        engine.run_kind(*what, seconds=120)
     left = [node.name for node in engine.nodes()]
     if left:
         engine.run("rm", "--force", "--volumes", *left)

@@ -10,27 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from checks.access.kubernetes_api import PATHS
 from checks.errors import CahierError, ClusterLost, Unverifiable
 from checks.facts import Access, Cluster, Pod
 from checks.lab import Lab
 from checks.sources.receipts import Doubtful, Place, holding
 from checks.sources.snapshot import Granted, Log, Right, Snapshot, SnapshotCluster, Word, question
 
-KINDS = (
-    "Pod",
-    "Service",
-    "Secret",
-    "ConfigMap",
-    "Event",
-    "PersistentVolumeClaim",
-    "ResourceQuota",
-    "Deployment",
-    "ReplicaSet",
-    "EndpointSlice",
-    "NetworkPolicy",
-    "Role",
-    "RoleBinding",
-)
+KINDS = tuple(PATHS)
 _HIDDEN = "(masqué)"
 _PRIVATE = re.compile(r"(?i)passw|pwd|secret|token|credential|mdp|motdepasse|mot_de_passe|api_?key")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

@@ -212,7 +212,7 @@ def _door(cluster: Cluster) -> Door:
 def server_behind(cluster: Cluster) -> PostgresServer:
     """Le serveur que le proxy atteint, demandé par un tunnel à nous. Lève NotPostgres ou ForwardRefused."""
     if cluster.once(_door).silent:
-        raise Silence("aucune réponse dans le délai")
+        raise Silence
     return server_in(cluster, proxy(cluster), PORT)
 
 
