@@ -9,10 +9,12 @@ import os
 import random
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from checks.diagnosis.policies import decide
 from tests import oracles
 from tests.small_policies import CONNECTIONS, KNOWN, PODS, UNLABELLED, Catalogue, Meaning, Policy, meanings
 
@@ -117,3 +119,17 @@ def test_a_reading_that_overlooks_a_field_is_caught(
     found = list(meanings(catalogue, some, KNOWN, overlooks))
     for name in IMPLEMENTATIONS:
         assert disagreements(catalogue, some, found, verdicts[name][:FEW])
+
+
+@pytest.mark.parametrize("always", [{"restartPolicy": "Always"}, {}], ids=["sidecar", "init container"])
+def test_a_sidecar_names_ports_of_its_pod(oracle_programs: Path, always: Mapping[str, str]) -> None:
+    """Asked of the cluster's own enforcer alone: kube-network-policies does not know sidecars."""
+    client, other = KNOWN[0], PODS[1]
+    box = {"name": "box", "ports": [{"name": "metrics", "containerPort": 9000}], **always}
+    pod = replace(other, raw={**other.raw, "spec": {"containers": [], "initContainers": [box]}})
+    spec = {"podSelector": {}, "ingress": [{"ports": [{"port": "metrics"}]}]}
+    policy = {"metadata": {"name": "policy-0", "namespace": pod.namespace}, "spec": spec}
+    connection = {"From": client.ip, "To": pod.ip, "Port": 9000, "Protocol": "TCP"}
+    world = {"Pods": [pod.raw], "Namespaces": [], "Policies": [policy], "Connections": [connection]}
+    assert oracles.answers(oracle_programs / "enforcer", [world, [0]]) == ["1" if always else "0"]
+    assert decide([policy], pod, client, 9000).allowed is bool(always)
