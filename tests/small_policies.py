@@ -1,7 +1,7 @@
 """Every small set of NetworkPolicies over three namespaces of two pods, and what they mean by the checks' reasoning.
 
-A set is one policy of one rule with at most two peers and one port, or one peer and two ports; one policy of two rules
-with at most one of each; or two policies, in any namespaces, of at most one such rule.
+A set is one policy of one rule with at most two peers and two ports, though not two of each, spelled in every way; one
+policy of two rules with at most one of each; or two policies, in any namespaces, of at most one such rule.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _up_to(count: int, parts: Sequence[Part]) -> list[list[Part]]:
 
 
 def _rules(side: str, peers: Sequence[Part], ports: Sequence[Part], most: int) -> Iterator[Part]:
-    """Every rule with at most `most` peers and ports, and no more than one of both."""
+    """Every rule with at most `most` peers and ports, though not two of each."""
     for some, those in itertools.product(_up_to(most, peers), _up_to(most, ports)):
         if min(len(some), len(those)) <= 1:
             yield {side: some, "ports": those}

@@ -8,7 +8,7 @@ import json
 import os
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]  # its program is 
 
 WORLDS = int(os.environ.get("CAHIER_EXEMPLES", "500"))
 REQUESTS = 10  # in each world
-FEW = 200  # worlds; enough for a wrong reading to show
 Item = dict[str, Any]
 
 HOMES = ("user-alice", "user-bob")
@@ -39,11 +38,8 @@ USERS: Mapping[str, Sequence[str]] = {
 }
 SUBJECTS: Sequence[Item] = (
     *({"kind": "User", "name": name} for name in USERS),
-    *(
-        {"kind": "Group", "name": name}
-        for name in ("equipe", "system:authenticated", "system:serviceaccounts:user-bob")
-    ),
-    {"kind": "Group", "name": "oidc-bob"},
+    *({"kind": "Group", "name": name} for name in ("equipe", "system:authenticated", "oidc-bob")),
+    {"kind": "Group", "name": "system:serviceaccounts:user-bob"},
     {"kind": "User", "name": "equipe"},
     {"kind": "ServiceAccount", "name": "default"},
     {"kind": "ServiceAccount", "name": "default", "namespace": "user-bob"},
@@ -55,7 +51,7 @@ RESOURCES = ("pods", "secrets")
 SUBRESOURCES = ("log", "portforward")
 VERBS = ("get", "list", "create")
 NAMES = ("base-1", "base-2")
-PATHS = ("/metrics", "/healthz", "/healthz/etcd", "/api", "/apis/apps/v1")
+PATHS = ("/metrics", "/healthz/etcd", "/apis/apps/v1")
 LABELS: Sequence[Mapping[str, str]] = ({"a": "oui"}, {"a": "non"}, {"b": "oui"}, {})
 SELECTORS: Sequence[Item] = (
     {},
@@ -122,7 +118,7 @@ class Draw:
     def request(self) -> Request:
         pick = self.random.choice
         verb = pick(VERBS)
-        if self.random.random() < 0.15:
+        if self.random.random() < 0.2:
             return Request(verb, path=pick([*PATHS, "/"]))
         subresource = pick(["", "", "", *SUBRESOURCES])
         return Request(verb, pick(["", *GROUPS]), pick(RESOURCES), subresource, pick(["", *NAMES]))
@@ -185,7 +181,7 @@ def drawn(seed: int) -> World:
     )
 
 
-def contradictions(worlds: Sequence[World], verdicts: Sequence[Sequence[Item]]) -> Iterator[str]:
+def contradictions(worlds: Iterable[World], verdicts: Sequence[Sequence[Item]]) -> Iterator[str]:
     """Each request of which we say otherwise than the authorizer, or see another binding behind its answer."""
     for world, said in zip(worlds, verdicts, strict=True):
         for request, ours, theirs in zip(world.requests, world.answers(), said, strict=True):
@@ -237,8 +233,8 @@ def test_a_reading_that_overlooks_a_word_is_caught(
     word: str, worlds: Sequence[World], verdicts: Sequence[Sequence[Item]]
 ) -> None:
     parts = ("roles", "bindings", "cluster_roles", "cluster_bindings")
-    read = [replace(one, **{part: oracles.without(getattr(one, part), word) for part in parts}) for one in worlds[:FEW]]
-    assert next(contradictions(read, verdicts[:FEW]), None)
+    read = (replace(one, **{part: oracles.without(getattr(one, part), word) for part in parts}) for one in worlds)
+    assert next(contradictions(read, verdicts), None)
 
 
 def test_kubernetes_own_code_is_of_the_local_cluster_s_version() -> None:

@@ -3,7 +3,7 @@
 Three Go programs, which share the compiled packages of the local cluster's:
 `rbac` is the API server's RBAC authorizer and the controller that fills aggregated ClusterRoles;
 `enforcer` is the compiler of NetworkPolicies of the local cluster's nodes (cluster/go/network);
-`policies` is sigs.k8s.io/kube-network-policies, the implementation of Kubernetes' own network group.
+`kube-network-policies` is the implementation of Kubernetes' own network group, in user space.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def made() -> Path:
     folder = paths.cache() / "oracles"
     folder.mkdir(parents=True, exist_ok=True)
     go = build.go()
-    _compiled([go, "build", *_OPTIONS, "-o", f"{folder}{os.sep}", "./rbac", "./policies"], SOURCES)
+    _compiled([go, "build", *_OPTIONS, "-o", f"{folder}{os.sep}", "./rbac", "./kube-network-policies"], SOURCES)
     _compiled([go, "test", "-c", *_OPTIONS, "-o", folder / "enforcer", "./network"], build.MODULE)
     return folder
 

@@ -1,5 +1,5 @@
-// Command policies says which connections sigs.k8s.io/kube-network-policies
-// allows. The first line it reads is a world; each further line lists the
+// Command kube-network-policies says which connections the implementation of
+// that name allows. The first line it reads is a world; each further line lists the
 // policies, by their index, of a cluster in that world. For each of these it
 // writes a line with one character per connection: 1 for allowed, 0 for denied.
 package main
