@@ -108,7 +108,7 @@ func (a *aggregation) settle(roles []*rbacv1.ClusterRole) {
 		}
 	}
 	for _, r := range roles {
-		if rules, changed := a.written[r.Name]; changed {
+		if rules := a.written[r.Name]; rules != nil {
 			r.Rules = rules
 		}
 	}
@@ -120,9 +120,10 @@ func syncClusterRole(c *clusterroleaggregation.ClusterRoleAggregationController,
 // ClusterRoles makes an aggregation the client that the controller writes with.
 func (a *aggregation) ClusterRoles() rbacclient.ClusterRoleInterface { return a }
 
-// Apply notes what the controller writes.
+// Apply notes what the controller writes. To apply no rules is to leave those
+// that somebody else wrote.
 func (a *aggregation) Apply(_ context.Context, role *rbacv1ac.ClusterRoleApplyConfiguration, _ metav1.ApplyOptions) (*rbacv1.ClusterRole, error) {
-	rules := []rbacv1.PolicyRule{}
+	var rules []rbacv1.PolicyRule
 	for _, r := range role.Rules {
 		rules = append(rules, rbacv1.PolicyRule{
 			Verbs: r.Verbs, APIGroups: r.APIGroups, Resources: r.Resources, ResourceNames: r.ResourceNames,
