@@ -27,7 +27,7 @@ from tests.random_roles import Asked, Item, World, contradictions, drawn, real
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]  # its program is compiled after the cluster's
 
 WORLDS = int(os.environ.get("CAHIER_EXEMPLES", "500"))
-REAL_WORLDS = 10
+REAL_WORLDS = 6
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
