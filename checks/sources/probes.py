@@ -13,13 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from socket import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from checks.errors import Refused, Unverifiable
+from checks.access.kubernetes_api import Api, collection
+from checks.errors import AccessError, Refused, Unverifiable
 from checks.facts import PROBE_LABEL, ForwardRefused
-
-if TYPE_CHECKING:
-    from checks.access.kubernetes_api import Api
 
 IMAGE = "alpine/socat:1.7.4.4"  # the one that the labs use: often on the node already
 _LIFE = 120  # seconds
@@ -115,7 +113,7 @@ def _echoes(client: Probe, target: str) -> bool:
     """Whether an echo comes back. A refusal is fast, and asked again: the server may be opening its port."""
     deadline = time.monotonic() + 1.5
     while True:
-        with contextlib.suppress(ForwardRefused, OSError), client.connect(target) as connection:
+        with contextlib.suppress(ForwardRefused, Unverifiable, OSError), client.connect(target) as connection:
             connection.sendall(_WORD)
             if connection.recv(len(_WORD)) == _WORD:
                 return True
@@ -215,23 +213,17 @@ def _removed(api: Api, path: str) -> Iterator[None]:
 
 
 def _delete(api: Api, path: str) -> None:
-    from checks.errors import AccessError
-
     with contextlib.suppress(AccessError):
         api.request("DELETE", path, {"gracePeriodSeconds": 0})
 
 
 def _sweep(api: Api, namespace: str) -> None:
     """What a killed run has left behind."""
-    from checks.errors import AccessError
-
     old = datetime.now(UTC) - timedelta(seconds=_LIFE + 30)
-    for listed in (
-        f"/api/v1/namespaces/{namespace}/pods",
-        f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
-    ):
+    for kind in ("Pod", "NetworkPolicy"):
+        listed = collection(kind, namespace)
         try:
-            left = api.request("GET", listed, query={"labelSelector": PROBE_LABEL}).get("items") or []
+            left = api.objects(kind, listed, {"labelSelector": PROBE_LABEL})
         except AccessError:
             continue
         for item in left:
