@@ -16,7 +16,7 @@ from checks.access import kubeconfig, refusals
 from checks.access.answers import AccessReview
 from checks.access.kubectl import forwarding
 from checks.access.kubernetes_api import Api, collection
-from checks.errors import CahierError, Forbidden, Refused, Unverifiable, UsageError
+from checks.errors import AccessError, CahierError, Forbidden, Refused, Unverifiable, UsageError
 from checks.facts import OWNER_BINDING, Access, Colleague, Credentials, ForwardRefused, Machine, Pod
 from checks.local_cluster.places import LEARNERS, people_folder
 from checks.sources.objects import Served, must_be_known
@@ -168,6 +168,11 @@ class LiveCluster(Served):
         """Decoded values of a Secret, None when there is no such Secret; fetched each time, never kept."""
         answer = self.api.find(f"{collection('Secret', self.namespace)}/{name}")
         if answer is None:
+            if any(item["metadata"]["name"] == name for item in self.objects("Secret")):
+                raise AccessError(
+                    f"Le cluster dit d’abord que le Secret {name} existe, puis qu’il n’existe pas.",
+                    "Relancez la commande.",
+                )
             return None
         values = (answer.get("data") or {}).items()
         return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in values}
