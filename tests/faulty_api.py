@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -22,6 +21,7 @@ import yaml
 from tests.pretend_api import QuietServer, self_signed
 
 _PAGE = "<!doctype html><title>Portail</title><p>Identifiez-vous pour accéder au réseau.</p>".encode()
+_NOT_PASSED_ON = ("accept-encoding", "authorization")
 _ENDLESS = 1 << 16  # bytes of each part of an answer that never ends
 
 STATUSES = (401, 403, 404, 409, 429, 500, 503)
@@ -67,7 +67,11 @@ class Faults:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     faults: Faults
-    upstream: Callable[[], ssl.SSLSocket]
+    upstreams: Mapping[str, Callable[[], ssl.SSLSocket]]
+
+    def upstream(self) -> ssl.SSLSocket:
+        """A connection to the real server as the person whose name is the token of this request."""
+        return self.upstreams[self.headers["Authorization"].removeprefix("Bearer ")]()
 
     def _relay(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -80,6 +84,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _relay  # noqa: N815 (the library looks for these names)
 
+    def _passed_on(self) -> Iterator[tuple[str, str]]:
+        return ((key, value) for key, value in self.headers.items() if key.lower() not in _NOT_PASSED_ON)
+
     # -- ordinary requests ------------------------------------------------------------------------------------------
 
     def _request(self, kind: str, body: bytes) -> None:
@@ -88,8 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.closing(self.upstream()) as server:
             client = http.client.HTTPConnection("upstream")
             client.sock = server
-            headers = {key: value for key, value in self.headers.items() if key.lower() != "accept-encoding"}
-            client.request(self.command, self.path, body or None, headers)
+            client.request(self.command, self.path, body or None, dict(self._passed_on()))
             answer = client.getresponse()
             content = answer.read()
         media = answer.headers.get("Content-Type", "application/json")
@@ -151,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         with contextlib.closing(self.upstream()) as server:
             head = f"{self.command} {self.path} HTTP/1.1\r\n"
-            head += "".join(f"{key}: {value}\r\n" for key, value in self.headers.items())
+            head += "".join(f"{key}: {value}\r\n" for key, value in self._passed_on())
             server.sendall(head.encode() + b"\r\n")
             _exchange(self.connection, server, cut=kind in ("cut-within", "truncated"))
         self._hang_up()
@@ -198,12 +204,12 @@ def _spoilt(content: bytes, kind: str) -> bytes:
     return json.dumps(answer).encode()
 
 
-def _upstream(kubeconfig: Mapping[str, Any], folder: Path) -> Callable[[], ssl.SSLSocket]:
+def _upstream(person: str, kubeconfig: Path, folder: Path) -> Callable[[], ssl.SSLSocket]:
     """Opens connections to the API server of a kubeconfig, as its person."""
-    cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
+    content = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+    cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
     context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    pair = folder / "person.pem"
-    pair.touch(0o600)
+    pair = _closed(folder / f"{person}.pem")
     pair.write_bytes(b"".join(base64.b64decode(user[f"client-{part}-data"]) for part in ("certificate", "key")))
     context.load_cert_chain(pair)
     where = urlsplit(cluster["server"])
@@ -211,31 +217,42 @@ def _upstream(kubeconfig: Mapping[str, Any], folder: Path) -> Callable[[], ssl.S
     return lambda: context.wrap_socket(socket.create_connection((host, port), 20), server_hostname=host)
 
 
+def _closed(file: Path) -> Path:
+    """An empty file that is nobody else's to read."""
+    file.touch(0o600)
+    return file
+
+
 @contextlib.contextmanager
-def faulty(kubeconfig: Path, folder: Path) -> Iterator[tuple[Path, Faults]]:
-    """A kubeconfig of the same person that leads through a proxy of ours, and what to have it spoil."""
-    content = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+def faulty(people: Mapping[str, Path], folder: Path) -> Iterator[tuple[Mapping[str, Path], Faults]]:
+    """Kubeconfigs of the same people, by name, that all lead through one proxy of ours, and what to have it spoil."""
     key, certificate = self_signed(("127.0.0.1",))
-    served = folder / "proxy.pem"
-    served.touch(0o600)
+    served = _closed(folder / "proxy.pem")
     served.write_bytes(key + certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(served)
     faults = Faults()
-    upstream = _upstream(content, folder)
-    attributes = {"faults": faults, "upstream": staticmethod(upstream)}
-    with QuietServer(("127.0.0.1", 0), type("Handler", (_Handler,), attributes)) as server:
+    upstreams = {name: _upstream(name, path, folder) for name, path in people.items()}
+    handler = type("Handler", (_Handler,), {"faults": faults, "upstreams": upstreams})
+    with QuietServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
-        content["clusters"][0]["cluster"] = {
+        reached = {
             "server": f"https://127.0.0.1:{server.server_port}",
             "certificate-authority-data": base64.b64encode(certificate).decode(),
         }
-        spoilt = folder / "kubeconfig"
-        spoilt.touch(0o600)
-        spoilt.write_text(yaml.safe_dump(content), encoding="utf-8")
-        yield spoilt, faults
+        yield {name: _through(path, reached, name, folder) for name, path in people.items()}, faults
         server.shutdown()
         thread.join()
+
+
+def _through(kubeconfig: Path, cluster: Mapping[str, str], name: str, folder: Path) -> Path:
+    """The kubeconfig of the same person at another address, where their name is all they have to show."""
+    content = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+    content["clusters"][0]["cluster"] = dict(cluster)
+    content["users"][0]["user"] = {"token": name}
+    new = _closed(folder / f"{name}.kubeconfig")
+    new.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return new

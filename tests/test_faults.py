@@ -86,15 +86,23 @@ def _words(name: str, stage: Stage, folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def scene(request: pytest.FixtureRequest, new_person: Callable[..., Person], tmp_path: Path) -> Iterator[Scene]:
+def scene(
+    request: pytest.FixtureRequest, new_person: Callable[..., Person], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Scene]:
     lab = find_lab(request.param if request.param in LABS else "tp2")
     colleague = new_person("c") if lab.about.colleague != "none" else None
     stage = Stage(lab, new_person(), colleague, local_port=unused_port() if lab.about.port else None)
     try:
         _ready(stage)
-        who = people_folder() / "prof.kubeconfig" if request.param == "noter" else stage.learner.kubeconfig
-        with faulty(who, tmp_path) as (kubeconfig, faults):
-            yield Scene(_words(request.param, stage, tmp_path), kubeconfig, faults, tmp_path, stage.learner)
+        cast = [stage.learner, *([colleague] if colleague else [])]
+        people = {one.namespace.removeprefix("user-"): one.kubeconfig for one in cast}
+        people |= {name: people_folder() / f"{name}.kubeconfig" for name in ("chloe", "prof")}
+        access = tmp_path / "etat" / "cluster" / "people"  # where the local cluster keeps it
+        access.mkdir(parents=True)
+        who = "prof" if request.param == "noter" else stage.learner.namespace.removeprefix("user-")
+        with faulty(people, access) as (kubeconfigs, faults):
+            monkeypatch.setenv("CAHIER_ETAT", str(tmp_path / "etat"))
+            yield Scene(_words(request.param, stage, tmp_path), kubeconfigs[who], faults, tmp_path, stage.learner)
     finally:
         stage.close()
 

@@ -24,6 +24,8 @@ _LIFE = 120  # seconds
 _START = 45.0  # seconds: an image to pull
 _CONNECT = 2  # seconds before a path counts as closed: its first packet is sent twice
 _SETTLES = 3.0  # seconds: a policy takes effect on a new pod within one, on an idle machine
+_GONE = 3.0  # seconds to take a probe away, should the first answers be bad
+_PAUSE = 0.2
 _FIRST_PORT = 6001
 _ECHO = "PIPE"
 _WORD = b"cahier"
@@ -213,8 +215,15 @@ def _removed(api: Api, path: str) -> Iterator[None]:
 
 
 def _delete(api: Api, path: str) -> None:
-    with contextlib.suppress(AccessError):
-        api.request("DELETE", path, {"gracePeriodSeconds": 0})
+    """Take away what is ours; asked again for a moment, so that one bad answer leaves nothing behind."""
+    deadline = time.monotonic() + _GONE
+    while True:
+        try:
+            return api.remove(path, {"gracePeriodSeconds": 0})
+        except AccessError:
+            if time.monotonic() > deadline:
+                return None  # the next probe sweeps it
+        time.sleep(_PAUSE)
 
 
 def _sweep(api: Api, namespace: str) -> None:
