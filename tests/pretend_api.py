@@ -56,7 +56,18 @@ class Answers:
             ours = asked["namespace"] == "user-alice" and f"{asked['verb']} {resource}" not in self.denied
             reason = 'RBAC: allowed by RoleBinding "full_control_namespace/user-alice" of ClusterRole "admin"'
             return {"status": {"allowed": ours, "reason": reason if ours else ""}}
-        return {"items": list(self.objects.get(kind, ()))}
+        return listed(self.objects.get(kind, ()))
+
+
+def listed(items: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A list as a real server answers it."""
+    return {"metadata": {}, "items": [_whole(item) for item in items]}
+
+
+def _whole(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The object with what a real server never leaves out."""
+    always = {"uid": "une-identite", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    return {"spec": {}, "status": {}, **item, "metadata": {**always, **item["metadata"]}}
 
 
 @dataclass(frozen=True)
