@@ -200,13 +200,14 @@ def test_no_kubeconfig_exits_3_and_says_how_to_get_one(terminal: Terminal) -> No
         (b"", "ne désigne aucun contexte courant"),
         (b"users: [token: secret-a-ne-pas-montrer", "n’est pas du YAML, ligne 1"),
         (b"\tbonjour", "n’est pas du YAML"),
-        (b"\xff\xfe\x00\x01", "n’est pas un fichier texte YAML"),
+        (b"\xff\xfe\x00\x01", "n’est pas un kubeconfig"),
+        (b"\xe9t\xe9: \x00\x01", "n’est pas un fichier texte YAML"),
         (b"- une\n- liste\n", "n’est pas un kubeconfig"),
         (b"<html>page de connexion</html>", "n’est pas un kubeconfig"),
-        (b"contexts: [a, b]\ncurrent-context: a\n", "n’est pas un kubeconfig (contexts)"),
+        (b"contexts: [a, b]\ncurrent-context: a\n", "« contexts[0] » doit être un groupe de clés, et non un texte"),
         (b"current-context: absent\n", "Le contexte courant « absent » n’est pas décrit"),
         (b"contexts: [{name: a, context: {}}]\n", "kubectl config use-context NOM"),
-        (b"contexts: [{name: a, context: {cluster: c}}]\ncurrent-context: a\n", "inutilisable"),
+        (b"contexts: [{name: a, context: {cluster: c}}]\ncurrent-context: a\n", "n’a pas d’adresse"),
     ],
 )
 def test_a_broken_kubeconfig_exits_3(terminal: Terminal, tmp_path: Path, content: bytes, words: str) -> None:

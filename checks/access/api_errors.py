@@ -11,13 +11,9 @@ import urllib3
 from kubernetes.client.exceptions import ApiException
 
 from checks.access import refusals
+from checks.access.kubeconfig_file import RENEW
 from checks.errors import AccessError, ClusterLost, Forbidden, Refused
 from checks.facts import Credentials
-
-RENEW = (
-    "Sur le SSPCloud : « Mon compte », « Connexion à Kubernetes », copiez de nouveau le script et exécutez-le. "
-    "Sur le petit SSPCloud local : cahier cluster creer, puis export KUBECONFIG=$(cahier cluster kubeconfig alice)"
-)
 
 
 def silent(server: str, error: Exception) -> ClusterLost:
