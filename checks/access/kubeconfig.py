@@ -19,6 +19,7 @@ from checks.errors import AccessError
 from checks.facts import Credentials
 from checks.local_cluster.tokens import ISSUER
 
+_PRIVATE = re.compile(r"(?i)secret|token|passw")
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -133,6 +134,7 @@ def secrets(choice: Choice) -> Iterator[str]:
         yield from user.auth_provider.config.values()
     if user.exec is not None:
         yield from (variable.value for variable in user.exec.env if variable)
+        yield from (word.partition("=")[2] for word in user.exec.args if word and _PRIVATE.search(word))
 
 
 def context_namespace(environment: Mapping[str, str], explicit: str | None, context: str | None) -> str:
