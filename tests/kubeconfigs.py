@@ -73,7 +73,8 @@ class Row:
             "current-context": "k",
             **self.top,
         }
-        return {key: value for key, value in _without(config).items()}
+        found: dict[str, Any] = _without(config)
+        return found
 
 
 def _without(value: Any) -> Any:
@@ -96,7 +97,8 @@ def _filled(value: Any, values: Mapping[str, str]) -> Any:
     return _fill(value, values) if isinstance(value, str) else value
 
 
-def _answer(version: str, status: str) -> str:
+def answer(version: str, status: str) -> str:
+    """A program that gives credentials."""
     return f"""#!/bin/sh
 echo '{{"apiVersion": "{version}", "kind": "ExecCredential", "status": {status}}}'
 """
@@ -106,8 +108,8 @@ def _plugin(command: str = "./greffon", version: str = _BETA, **more: Any) -> Ma
     return {"exec": {"apiVersion": version, "command": command, **more}}
 
 
-_GIVES = {"greffon": _answer(_BETA, f'{{"token": "{TOKEN}"}}')}
-_GIVES_V1 = {"greffon": _answer(_V1, f'{{"token": "{TOKEN}"}}')}
+_GIVES = {"greffon": answer(_BETA, f'{{"token": "{TOKEN}"}}')}
+_GIVES_V1 = {"greffon": answer(_V1, f'{{"token": "{TOKEN}"}}')}
 _CERTIFICATE = {"client-certificate-data": "{cert}", "client-key-data": "{key}"}
 _SECOND = "apiVersion: v1\nkind: Config\ncurrent-context: ailleurs\nusers: [{name: u, user: {token: autre}}]\n"
 _CONTEXT_ALONE = "contexts: [{name: k, context: {cluster: c, user: u}}]\ncurrent-context: k\n"
@@ -329,7 +331,7 @@ ROWS = [
         "program that says anything", "decoding stdout", user=_plugin(), files={"greffon": f"#!/bin/sh\necho {TOKEN}\n"}
     ),
     Row("program of another version", "plugin returned version", user=_plugin(), files=_GIVES_V1),
-    Row("program that gives nothing", "didn't return a token", user=_plugin(), files={"greffon": _answer(_BETA, "{}")}),
+    Row("program that gives nothing", "didn't return a token", user=_plugin(), files={"greffon": answer(_BETA, "{}")}),
     Row(
         "program without status",
         "didn't return a status",
@@ -340,14 +342,12 @@ ROWS = [
         "program that gives a certificate alone",
         "only certificate or key",
         user=_plugin(),
-        files={"greffon": _answer(_BETA, '{"clientCertificateData": "x"}')},
+        files={"greffon": answer(_BETA, '{"clientCertificateData": "x"}')},
     ),
     Row(
         "program with arguments and variables",
         user=_plugin(args=[TOKEN], env=[{"name": "VERSION", "value": _BETA}]),
-        files={
-            "greffon": '#!/bin/sh\necho \'{"apiVersion": "\'$VERSION\'", "kind": "ExecCredential", "status": {"token": "\'$1\'"}}\'\n'
-        },
+        files={"greffon": answer("'$VERSION'", """{"token": "'$1'"}""")},
     ),
     Row(
         "program with a variable without name",
@@ -359,7 +359,8 @@ ROWS = [
         "program that reads what it is asked",
         user=_plugin(provideClusterInfo=True),
         files={
-            "greffon": "#!/bin/sh\ncase \"$KUBERNETES_EXEC_INFO\" in *'{server}'*'\"interactive\"'* | *'\"interactive\"'*'{server}'*) ;; *) exit 9;; esac\n"
+            "greffon": "#!/bin/sh\nset -e\nfor word in '\"server\":' '{server}' '\"interactive\":' '{ca}'; do\n"
+            'case "$KUBERNETES_EXEC_INFO" in *"$word"*) ;; *) exit 9;; esac\ndone\n'
             + _GIVES["greffon"].removeprefix("#!/bin/sh\n")
         },
     ),

@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,7 +43,7 @@ class Answers:
     """Last part of a path to what is listed there."""
     authorizations: list[str] = field(default_factory=list)
     """What each request said of who asks."""
-    accepted: Sequence[str] | None = None
+    accepted: Container[str] | None = None
     """The only ones that are known, where not every one is; a client certificate is "certificate"."""
     impersonations: list[Sequence[tuple[str, str]]] = field(default_factory=list)
     """For whom each request was made."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import copy
+import functools
+import json
 import os
+import random
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from checks.access.kubernetes_api import Api
 from checks.errors import CahierError
-from tests.kubeconfigs import PASSWORD, ROWS, TOKEN, Row
+from tests.kubeconfigs import PASSWORD, ROWS, TOKEN, Row, answer
 from tests.pretend_api import Answers, Pretender, pretend
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the programs are shell scripts")
@@ -91,3 +97,138 @@ def test_what_kubectl_refuses_is_refused(
 
 def test_the_table_is_a_table() -> None:
     assert len({row.name for row in ROWS}) == len(ROWS) >= 60
+
+
+# -- one key or type odd at a time ----------------------------------------------------------------------------------
+
+_ABSENT = object()
+_ODD = (
+    None,
+    0,
+    12,
+    1.5,
+    True,
+    "",
+    "x",
+    "a\nb",
+    "é\x85",
+    [],
+    ["x"],
+    [1],
+    [None],
+    [[]],
+    {},
+    {"a": "b"},
+    {"a": 1},
+    _ABSENT,
+)
+_COMPARED = int(os.environ.get("CAHIER_EXEMPLES", "40"))
+"""With how many of the odd files kubectl is run too."""
+
+
+class _Anybody:
+    """Every identity, but not nobody."""
+
+    def __contains__(self, said: object) -> bool:
+        return bool(said)
+
+
+def _unsigned(**claims: object) -> str:
+    """A JSON Web Token of nobody."""
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, claims, {})]
+    return ".".join(parts)
+
+
+def _bases() -> Iterator[dict[str, Any]]:
+    """Kubeconfigs that work and hold, between them, every key there is."""
+    authority = {
+        "certificate-authority-data": "{ca}",
+        "insecure-skip-tls-verify": False,
+        "tls-server-name": "127.0.0.1",
+    }
+    extensions = [{"name": "a", "extension": {"b": "c"}}]
+    acting = {"as": "oidc-bob", "as-uid": "7", "as-groups": ["a"], "as-user-extra": {"b": ["c"]}}
+    config = {"client-id": "a", "idp-issuer-url": "b", "id-token": _unsigned(exp=4e9)}
+    program = {
+        **{"apiVersion": "client.authentication.k8s.io/v1", "command": "./greffon", "args": ["a"]},
+        **{"env": [{"name": "A", "value": "b"}], "interactiveMode": "Never", "provideClusterInfo": True},
+        "installHint": "Installez-le",
+    }
+    for user in (
+        {"token": TOKEN, "tokenFile": "jeton", "extensions": extensions, **acting},
+        {"client-certificate-data": "{cert}", "client-key-data": "{key}", "username": "alice", "password": PASSWORD},
+        {"client-certificate": "cert.pem", "client-key": "cle.pem"},
+        {"auth-provider": {"name": "oidc", "config": config}},
+        {"exec": program},
+    ):
+        yield {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "preferences": {"colors": True, "extensions": extensions},
+            "clusters": [{"name": "c", "cluster": {"server": "{server}", **authority, "disable-compression": True}}],
+            "users": [{"name": "u", "user": user}],
+            "contexts": [{"name": "k", "context": {"cluster": "c", "user": "u", "namespace": "n"}}],
+            "current-context": "k",
+            "extensions": extensions,
+        }
+
+
+def _places(value: object, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where something may be odd."""
+    inside: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, dict):
+        inside = value.items()
+    elif isinstance(value, list):
+        inside = enumerate(value)
+    for key, one in inside:
+        yield (*above, key)
+        yield from _places(one, (*above, key))
+
+
+def _odd_files() -> Iterator[dict[str, Any]]:
+    known = set()
+    for base in _bases():
+        for place in _places(base):
+            if place in known:
+                continue
+            known.add(place)
+            for odd in _ODD:
+                changed: Any = copy.deepcopy(base)
+                holder = functools.reduce(lambda inside, key: inside[key], place[:-1], changed)
+                if odd is _ABSENT:
+                    del holder[place[-1]]
+                else:
+                    holder[place[-1]] = odd
+                yield changed
+
+
+_BESIDE = {
+    "jeton": TOKEN,
+    "cert.pem": "{capem}",
+    "cle.pem": "{keypem}",
+    "greffon": answer("client.authentication.k8s.io/v1", '{"token": "t"}'),
+}
+
+
+def test_odd_files_are_told_in_one_sentence_or_work(
+    tmp_path_factory: pytest.TempPathFactory, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every key, absent or of every type; and of some of them, whether kubectl agrees."""
+    folder = tmp_path_factory.mktemp("server")
+    files = [*_bases(), *_odd_files()]
+    compared = {*range(len(list(_bases()))), *random.Random(7).sample(range(len(files)), min(_COMPARED, len(files)))}
+    disagreements = []
+    with pretend(folder, Answers(accepted=_Anybody())) as running:
+        pem = (folder / "server.pem").read_bytes()
+        for number, content in enumerate(files):
+            row = Row(str(number), top=content, files=_BESIDE)
+            monkeypatch.setenv("KUBECONFIG", row.write(elsewhere, running.port, pem)["KUBECONFIG"])
+            said, told = ours(running.answers)
+            assert TOKEN not in said, said
+            assert PASSWORD not in said, said
+            if number in compared:
+                complaint, told_by_kubectl = kubectl(running.answers)
+                if bool(complaint) is not bool(said) or (not said and told != told_by_kubectl):
+                    disagreements.append((said, complaint, told, told_by_kubectl, content))
+    assert len(files) > 1000
+    assert disagreements == []
