@@ -101,8 +101,8 @@ def _of_encryption(choice: Choice) -> Iterator[ConfigurationRefused]:
         yield ConfigurationRefused(
             f"Le cluster « {name} » de votre configuration porte à la fois une autorité de certification et "
             "insecure-skip-tls-verify.",
-            "Gardez l’autorité, et la vérification avec elle ; si elle n’est pas celle du cluster, copiez de nouveau "
-            "le script de « Connexion à Kubernetes ». Pour retirer l’autre :",
+            "Si cette autorité n’est pas celle du cluster, copiez de nouveau le script de « Connexion à Kubernetes ». "
+            "Sinon, gardez-la, et retirez insecure-skip-tls-verify :",
             unset("clusters", name, "insecure-skip-tls-verify"),
             "L’une demande de vérifier le certificat du serveur, l’autre de ne pas le faire : kubectl ne choisit pas, "
             "et refuse toute commande.",
