@@ -111,6 +111,11 @@ class Credentials:
     local_person: str = ""
 
     @property
+    def named(self) -> str:
+        """What they are, in a sentence."""
+        return {"certificate": "certificat", "password": "mot de passe"}.get(self.kind, "jeton")
+
+    @property
     def renewal_command(self) -> str:
         """The command that gives such credentials again; "" where none of ours does."""
         return f"cahier cluster connexion {self.local_person} | sh" if self.local_person else ""

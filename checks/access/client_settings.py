@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
+import sys
 import tempfile
 import time
 import weakref
@@ -38,7 +39,7 @@ class _PrivateFiles:
 
     def add(self, content: bytes) -> str:
         """The path of a file that holds this."""
-        if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
+        if sys.platform == "linux" and Path("/proc/self/fd").is_dir():
             descriptor = os.memfd_create("cahier", os.MFD_CLOEXEC)
             self._open.callback(os.close, descriptor)
             os.write(descriptor, content)
@@ -78,14 +79,14 @@ class Settings:
         if self.choice is None or not self.choice.user.impersonate:
             return said
         user = self.choice.user
-        said.add("Impersonate-User", user.impersonate)
+        said.add("Impersonate-User", _in_header(user.impersonate))
         if user.impersonate_uid:
-            said.add("Impersonate-Uid", user.impersonate_uid)
+            said.add("Impersonate-Uid", _in_header(user.impersonate_uid))
         for group in user.impersonate_groups:
-            said.add("Impersonate-Group", group or "")
+            said.add("Impersonate-Group", _in_header(group or ""))
         for key, values in user.impersonate_extra.items():
             for value in values:
-                said.add(f"Impersonate-Extra-{quote(key, safe=_TOKEN_CHARACTERS)}", value or "")
+                said.add(f"Impersonate-Extra-{quote(key, safe=_TOKEN_CHARACTERS)}", _in_header(value or ""))
         return said
 
     def _reach(self, choice: Choice) -> None:
@@ -128,17 +129,17 @@ class Settings:
         if user.token or user.token_file:
             self._bear(user.token, user.token_file)
         elif user.username:
-            pair = f"{user.username}:{user.password}".encode().decode("latin-1")  # kubectl sends UTF-8
+            pair = _in_header(f"{user.username}:{user.password}")
             settings.api_key["BearerToken"] = make_headers(basic_auth=pair)["authorization"]
         elif user.auth_provider is not None:
-            settings.api_key["BearerToken"] = f"Bearer {user.auth_provider.config.get('id-token', '')}"
+            settings.api_key["BearerToken"] = _bearer(user.auth_provider.config.get("id-token", ""))
         elif user.exec is not None and not settings.cert_file:
             self._ask_plugin(choice, seconds)
 
     def _bear(self, token: str, file: str) -> None:
         """A token, or the file that holds it: it is read again from time to time."""
         settings = self.configuration
-        settings.api_key["BearerToken"] = f"Bearer {token}"
+        settings.api_key["BearerToken"] = _bearer(token)
         if not file:
             return
         read_at = -_REREAD
@@ -149,7 +150,7 @@ class Settings:
                 return
             read_at = time.monotonic()
             with contextlib.suppress(OSError, ValueError):  # as kubectl does, the last one is kept
-                settings.api_key["BearerToken"] = f"Bearer {token_of(file) or token}"
+                settings.api_key["BearerToken"] = _bearer(token_of(file) or token)
 
         settings.refresh_api_key_hook = read_again
         read_again(settings)
@@ -163,7 +164,7 @@ class Settings:
             if self._given is None or self._given.has_ended:
                 self._given = exec_plugin.ask(choice, plugin, seconds)
                 if self._given.token:
-                    settings.api_key["BearerToken"] = f"Bearer {self._given.token}"
+                    settings.api_key["BearerToken"] = _bearer(self._given.token)
 
         settings.refresh_api_key_hook = ask_again
         ask_again(settings)
@@ -184,6 +185,15 @@ class Settings:
 
 
 _TOKEN_CHARACTERS = "!#$&'*+^`|"  # besides letters, digits and « -._~ »: what HTTP lets a header's name hold
+
+
+def _in_header(value: str) -> str:
+    """What the library writes as UTF-8, as kubectl does: it knows Latin-1 only."""
+    return value.encode("utf-8", "replace").decode("latin-1")
+
+
+def _bearer(token: str) -> str:
+    return f"Bearer {_in_header(token)}"
 
 
 def _must_load(what: str, file: str) -> None:

@@ -19,7 +19,7 @@ import yaml
 from checks.access import bounded
 from checks.access.kubeconfig import Choice, content, secrets
 from checks.access.kubeconfig_file import RENEW, Plugin
-from checks.access.kubectl_rules import of_user
+from checks.access.kubectl_rules import breaks_header, of_user
 from checks.access.words import cleaned
 from checks.errors import ClusterLost
 
@@ -138,6 +138,6 @@ def _read(begun: str, said: str, plugin: Plugin, quoted: str) -> Given:
         raise ClusterLost(f"{begun} sans jeton ni certificat.{quoted}", RENEW)
     if bool(status.clientCertificateData) != bool(status.clientKeyData):
         raise ClusterLost(f"{begun} avec un certificat sans sa clé, ou l’inverse.{quoted}", RENEW)
-    if not status.token.isprintable():
+    if breaks_header(status.token):
         raise ClusterLost(f"{begun} son jeton contient un retour à la ligne.{quoted}", RENEW)
     return Given(status.token, status.clientCertificateData, status.clientKeyData, status.expirationTimestamp)

@@ -79,6 +79,8 @@ def choose(explicit: str | None = None) -> Choice | None:
         raise AccessError(f"Aucune configuration Kubernetes : {why}.", COPY_SCRIPT)
     config = merged(files)
     name = config.current_context
+    if not name and in_pod():  # as kubectl does where nothing is chosen
+        return None
     if not name:
         others = ", ".join(config.contexts)
         raise AccessError(
@@ -104,7 +106,7 @@ def credentials(choice: Choice | None) -> Credentials:
     if choice is None:
         return _service_account()
     kind, token = _kind(choice.user)
-    issued, expires = _validity(_claims(token)) if token else _certificate_validity(choice.user)
+    issued, expires = _validity(claims(token)) if token else _certificate_validity(choice.user)
     return Credentials(
         source=os.pathsep.join(str(path) for path in choice.files),
         context=choice.context_name,
@@ -113,7 +115,7 @@ def credentials(choice: Choice | None) -> Credentials:
         kind=kind,
         expires=expires,
         issued=issued,
-        local_person=_local_person(_claims(token)),
+        local_person=_local_person(claims(token)),
     )
 
 
@@ -157,7 +159,7 @@ def token_of(file: str) -> str:
 
 
 def _service_account() -> Credentials:
-    issued, expires = _validity(_claims((SERVICE_ACCOUNT / "token").read_text()))
+    issued, expires = _validity(claims((SERVICE_ACCOUNT / "token").read_text()))
     host = os.environ["KUBERNETES_SERVICE_HOST"]
     return Credentials(
         source=str(SERVICE_ACCOUNT),
@@ -192,7 +194,7 @@ def _kind(user: User) -> tuple[str, str]:
 _Validity = tuple[datetime | None, datetime | None]
 
 
-def _claims(token: str) -> Mapping[str, Any]:
+def claims(token: str) -> Mapping[str, Any]:
     """What a JSON Web Token (RFC 7519) says; nothing for an opaque one."""
     parts = token.strip().split(".")
     if len(parts) != 3:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from checks.access import proxies
-from checks.access.kubeconfig import Choice, content, server, token_of
+from checks.access.kubeconfig import Choice, claims, content, server, token_of
 from checks.access.kubeconfig_file import RENEW, Plugin, Provider, User
 from checks.errors import ConfigurationRefused
 
@@ -39,6 +39,11 @@ def of_user(choice: Choice) -> str:
     return f"l’utilisateur « {choice.context.user} »"
 
 
+def breaks_header(value: str) -> bool:
+    """Whether this cannot be said in an HTTP header, which is one line."""
+    return re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value) is not None
+
+
 def unset(part: str, name: str, *keys: str) -> tuple[str, ...]:
     """The commands that take keys out of the configuration."""
     return tuple(f"kubectl config unset {shlex.quote(f'{part}.{name}.{key}')}" for key in keys)
@@ -62,12 +67,15 @@ def _problems(choice: Choice) -> Iterator[ConfigurationRefused]:
 
 def _of_cluster(choice: Choice) -> Iterator[ConfigurationRefused]:
     cluster, name = choice.cluster, choice.context.cluster
-    try:
-        whole = bool(urlsplit(server(cluster)).hostname) and urlsplit(server(cluster)).port != 0
-    except ValueError:
-        whole = False
-    if not whole:
+    if not _leads_somewhere(server(cluster)):
         yield ConfigurationRefused(f"L’adresse du cluster « {name} » n’en est pas une : {cluster.server}", RENEW)
+    if not _may_be_host(cluster.tls_server_name):
+        yield ConfigurationRefused(
+            f"Le nom que doit porter le certificat du cluster « {name} » (tls-server-name) ne peut être celui d’aucun "
+            "serveur.",
+            "S’il n’est pas nécessaire, retirez-le :",
+            unset("clusters", name, "tls-server-name"),
+        )
     if cluster.proxy_url:
         yield from _of_proxy(name, cluster.proxy_url)
     if cluster.certificate_authority and cluster.certificate_authority_data:
@@ -82,10 +90,8 @@ def _of_cluster(choice: Choice) -> Iterator[ConfigurationRefused]:
 
 
 def _of_proxy(name: str, proxy: str) -> Iterator[ConfigurationRefused]:
-    try:
-        known = urlsplit(proxy).scheme in ("http", "https", "socks5") and bool(urlsplit(proxy).hostname)
-    except ValueError:
-        known = False
+    scheme, separator, _ = proxy.partition("://")
+    known = bool(separator) and scheme in ("http", "https", "socks5") and _leads_somewhere(proxy)
     if not known:
         yield ConfigurationRefused(
             f"Le proxy du cluster « {name} » (proxy-url) n’a pas une adresse que kubectl comprend : "
@@ -93,6 +99,22 @@ def _of_proxy(name: str, proxy: str) -> Iterator[ConfigurationRefused]:
             "Une telle adresse commence par http://, https:// ou socks5://. Si aucun proxy n’est nécessaire :",
             unset("clusters", name, "proxy-url"),
         )
+
+
+def _leads_somewhere(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0 and _may_be_host(parts.hostname or "")
+    except ValueError:
+        return False
+
+
+def _may_be_host(name: str) -> bool:
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _of_encryption(choice: Choice) -> Iterator[ConfigurationRefused]:
@@ -213,7 +235,8 @@ def _of_user(choice: Choice) -> Iterator[ConfigurationRefused]:
             unset("users", name, *keys),
         )
     values = [user.impersonate, user.impersonate_uid, *user.impersonate_groups]
-    if any(_BROKEN.search(value or "") for value in values):
+    values += [value for extra in user.impersonate_extra.values() for value in extra]
+    if any(breaks_header(value or "") for value in values):
         yield ConfigurationRefused(
             f"Pour {of_user(choice)}, la clé « as » de votre configuration contient un retour à la ligne.",
             "Retirez-la :",
@@ -258,9 +281,13 @@ def _of_provider(choice: Choice, provider: Provider) -> Iterator[ConfigurationRe
     for key in ("idp-issuer-url", "client-id"):
         if not provider.config.get(key):
             yield ConfigurationRefused(f"{whose}, mais « {key} » y manque.", RENEW)
-
-
-_BROKEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+    token = provider.config.get("id-token", "")
+    if "exp" not in claims(token) or breaks_header(token):
+        yield ConfigurationRefused(
+            f"{whose}, mais son « id-token » manque, ou n’est pas un jeton qui annonce sa fin.",
+            RENEW,
+            cause="Sans un tel jeton, ni de quoi le renouveler, kubectl n’envoie aucune demande.",
+        )
 
 
 def _of_token(choice: Choice) -> Iterator[ConfigurationRefused]:
@@ -276,7 +303,7 @@ def _of_token(choice: Choice) -> Iterator[ConfigurationRefused]:
             f"Le fichier de jeton de {of_user(choice)} (tokenFile) est vide, ou n’est pas un texte : {user.token_file}",
             RENEW,
         )
-    if _BROKEN.search(token):
+    if breaks_header(token):
         yield ConfigurationRefused(
             f"Le jeton de {of_user(choice)} contient un retour à la ligne, ou un autre caractère de contrôle.",
             f"Écrivez-le sur une seule ligne, sans « | » devant. {RENEW}",

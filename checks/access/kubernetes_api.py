@@ -82,7 +82,7 @@ def _current(kubeconfig_path: str | None) -> kubeconfig.Choice | None:
     """What the configuration designates, once kubectl has renewed a token that it renews by itself."""
     found = kubeconfig.choose(kubeconfig_path)
     said = kubeconfig.credentials(found)
-    if said.kind == "oidc" and said.expires is not None and said.expires <= datetime.now(UTC):
+    if said.kind == "oidc" and (said.expires is None or said.expires <= datetime.now(UTC)):
         renew(said.source, said.context)
         return kubeconfig.choose(kubeconfig_path)
     return found
@@ -106,6 +106,7 @@ class Api:
         self._timeout: float | tuple[float, float] = seconds or _TIMEOUT
         self._patience = min(exec_plugin.PATIENCE, 0.8 * seconds) if seconds else exec_plugin.PATIENCE
         self._trouble: AccessError | None = None
+        self._turn = threading.Lock()
 
     @cached_property
     def _usable(self) -> Settings:
@@ -118,13 +119,14 @@ class Api:
     @property
     def _client(self) -> Any:
         """The library's client. A program that gives no credentials is not asked twice. Raises AccessError."""
-        if self._trouble is not None:
-            raise self._trouble
-        try:
-            return self._made_client
-        except AccessError as trouble:
-            self._trouble = trouble
-            raise
+        with self._turn:
+            if self._trouble is not None:
+                raise self._trouble
+            try:
+                return self._made_client
+            except AccessError as trouble:
+                self._trouble = trouble
+                raise
 
     @cached_property
     def _made_client(self) -> Any:

@@ -91,11 +91,10 @@ def lifetime(credentials: Credentials, now: datetime) -> Answer:
             "serviceaccount": "par le cluster, tant que ce pod existe",
         }
         return passed(f"Vos identifiants sont renouvelés {how[credentials.kind]}.")
-    what = {"certificate": "certificat", "password": "mot de passe"}.get(credentials.kind, "jeton")
     if credentials.expires is None:
-        return skipped(f"Votre {what} n’annonce pas sa fin.")
+        return skipped(f"Votre {credentials.named} n’annonce pas sa fin.")
     end = f"{credentials.expires.astimezone():%d/%m/%Y à %H:%M}"
-    return passed(f"Votre {what} vaut jusqu’au {end} (encore {_duration(credentials.expires - now)}).")
+    return passed(f"Votre {credentials.named} vaut jusqu’au {end} (encore {_duration(credentials.expires - now)}).")
 
 
 def _duration(left: timedelta) -> str:
