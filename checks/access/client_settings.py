@@ -19,9 +19,10 @@ from urllib3 import HTTPHeaderDict
 from urllib3.util import make_headers
 
 from checks.access import exec_plugin, proxies
-from checks.access.kubeconfig import Choice, content, server, token_of
+from checks.access.kubeconfig import Choice, content, is_encrypted, server, token_of
 from checks.access.kubeconfig_file import RENEW
-from checks.access.kubectl_rules import is_encrypted, must_be_accepted, of_user
+from checks.access.kubectl_rules import must_be_accepted
+from checks.access.user_rules import of_user
 from checks.errors import AccessError, ClusterLost
 
 _REREAD = 60.0  # seconds: kubectl reads a token file again after as many

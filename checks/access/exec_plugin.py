@@ -19,7 +19,7 @@ import yaml
 from checks.access import bounded
 from checks.access.kubeconfig import Choice, content, secrets
 from checks.access.kubeconfig_file import RENEW, Plugin
-from checks.access.kubectl_rules import breaks_header, of_user
+from checks.access.user_rules import breaks_header, of_user
 from checks.access.words import cleaned
 from checks.errors import ClusterLost
 

@@ -125,6 +125,11 @@ def server(cluster: Cluster) -> str:
     return f"http://{address}" if address and "://" not in address else address
 
 
+def is_encrypted(choice: Choice) -> bool:
+    """Whether requests are encrypted; if not, kubectl sends no credentials."""
+    return server(choice.cluster).lower().startswith("https://")
+
+
 def secrets(choice: Choice) -> Iterator[str]:
     """What must not be shown of this choice."""
     user = choice.user

@@ -24,7 +24,7 @@ from kubernetes.stream.ws_client import portforward_call, websocket_call
 from urllib3 import HTTPHeaderDict
 from websocket import WebSocketException, setdefaulttimeout
 
-from checks.access import exec_plugin, kubeconfig, kubectl_rules, proxies, refusals
+from checks.access import exec_plugin, kubeconfig, proxies, refusals, user_rules
 from checks.access.api_errors import forbidden, reason, refused, silent
 from checks.access.client_settings import Settings
 from checks.access.kubectl import renew, whoami
@@ -277,16 +277,18 @@ class Api:
         error = refused(self.credentials, self._kubeconfig_path, status, data)
         if self._usable.headers and isinstance(error, Forbidden) and error.refusal.is_impersonation:
             assert self._choice is not None
-            return kubectl_rules.impersonation(self._choice, error.refusal.user)
+            return user_rules.impersonation(self._choice, error.refusal.user)
         return error
 
     def kubectl_user(self) -> str | None:
-        """Who kubectl itself is for the cluster, with this very configuration; None without a kubectl that tells.
-
-        Raises KubectlRefused.
-        """
-        hidden = () if self._choice is None else kubeconfig.secrets(self._choice)
-        return whoami(self._kubeconfig_path, tuple(hidden))
+        """Who kubectl itself is for the cluster, with this very configuration; None without a kubectl that tells, or
+        where it would ask questions again. Raises KubectlRefused."""
+        choice = self._choice
+        if choice is None:
+            return whoami(self._kubeconfig_path, ())
+        if choice.user.exec is not None and choice.user.exec.interactive_mode == "Always":
+            return None
+        return whoami(self._kubeconfig_path, tuple(kubeconfig.secrets(choice)))
 
     def everywhere(self, kind: str) -> Iterator[dict[str, Any]]:
         """Objects of `kind` of all namespaces, page by page (Secret, Namespace: metadata only). Raises as `request`."""
