@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,6 +43,10 @@ class Answers:
     """Last part of a path to what is listed there."""
     authorizations: list[str] = field(default_factory=list)
     """What each request said of who asks."""
+    accepted: Container[str] | None = None
+    """The only ones that are known, where not every one is; a client certificate is "certificate"."""
+    impersonations: list[Sequence[tuple[str, str]]] = field(default_factory=list)
+    """For whom each request was made."""
 
     def to(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         kind = path.rpartition("/")[2]
@@ -106,9 +110,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: Mapping[str, Any]) -> None:
         path = self.path.partition("?")[0]
-        self.answers.authorizations.append(self.headers.get("Authorization", ""))
-        content = json.dumps(self.answers.to(path, body) if self.answers.status == 200 else {"message": "non"})
-        self.send_response(self.answers.status)
+        said = self.headers.get("Authorization", "")
+        if isinstance(self.connection, ssl.SSLSocket) and self.connection.getpeercert():
+            said = f"{said} certificate".strip()
+        self.answers.authorizations.append(said)
+        named = [(name.lower(), value) for name, value in self.headers.items() if name.startswith("Impersonate-")]
+        self.answers.impersonations.append(sorted(named))
+        known = self.answers.accepted is None or said in self.answers.accepted
+        status = self.answers.status if known else 401
+        content = json.dumps(self.answers.to(path, body) if status == 200 else {"message": "non"})
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -145,6 +156,8 @@ def pretend(
             (folder / "server.pem").write_bytes(key + certificate)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(folder / "server.pem")
+            context.verify_mode = ssl.CERT_OPTIONAL  # a client may show the server's own certificate
+            context.load_verify_locations(folder / "server.pem")
             server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()

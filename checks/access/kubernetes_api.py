@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import ssl
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,19 +15,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import urllib3
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
-from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger  # type: ignore[attr-defined]
 from kubernetes.stream.ws_client import portforward_call, websocket_call
+from urllib3 import HTTPHeaderDict
 from websocket import WebSocketException, setdefaulttimeout
 
-from checks.access import answers, kubeconfig, proxies, refusals, tunnels
-from checks.access.api_errors import RENEW, forbidden, reason, refused, silent
-from checks.access.kubectl import renew
-from checks.errors import AccessError, Refused, Unverifiable
+from checks.access import answers, exec_plugin, kubeconfig, proxies, refusals, tunnels, user_rules
+from checks.access.api_errors import forbidden, reason, refused, silent
+from checks.access.client_settings import Settings
+from checks.access.kubectl import renew, whoami
+from checks.errors import AccessError, Forbidden, Refused, Unverifiable
 from checks.facts import Credentials
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
@@ -63,20 +64,14 @@ def collection(kind: str, namespace: str) -> str:
     return PATHS[kind].format(namespace)
 
 
-def _current(kubeconfig_path: str | None) -> Credentials:
-    """What the configuration says, once kubectl has renewed a token that it renews by itself."""
-    found = kubeconfig.read(kubeconfig_path)
-    if found.kind == "oidc" and found.expires is not None and found.expires <= datetime.now(UTC):
-        renew(found.source, found.context)
-        found = kubeconfig.read(kubeconfig_path)
+def _current(kubeconfig_path: str | None) -> kubeconfig.Choice | None:
+    """What the configuration designates, once kubectl has renewed a token that it renews by itself."""
+    found = kubeconfig.choose(kubeconfig_path)
+    said = kubeconfig.credentials(found)
+    if said.kind == "oidc" and (said.expires is None or said.expires <= datetime.now(UTC)):
+        renew(said.source, said.context)
+        return kubeconfig.choose(kubeconfig_path)
     return found
-
-
-class _Loader(KubeConfigLoader):  # type: ignore[misc]
-    """The library's own, but for a token that is near its end: it would renew it without keeping it."""
-
-    def _refresh_oidc(self, provider: object) -> None:
-        pass
 
 
 class Api:
@@ -85,28 +80,48 @@ class Api:
     def __init__(
         self, kubeconfig_path: str | None = None, seconds: float | None = None, *, without_secrets: bool = False
     ) -> None:
-        """`seconds` bounds each request; None: five to connect, twenty between two parts of the answer."""
+        """`seconds` bounds each request; None: five to connect, twenty between two parts of the answer.
+
+        Raises AccessError where the configuration designates no cluster. What kubectl would refuse of it is raised by
+        the first request.
+        """
         self._without_secrets = without_secrets  # a request about one is then a mistake of ours, never sent
         self._kubeconfig_path = kubeconfig_path
-        self.credentials: Credentials = _current(kubeconfig_path)
+        self._choice = _current(kubeconfig_path)
+        self.credentials: Credentials = kubeconfig.credentials(self._choice)
         self._timeout: float | tuple[float, float] = seconds or _TIMEOUT
-        settings: Any = client.Configuration()
-        try:
-            if self.credentials.kind == "serviceaccount":
-                config.load_incluster_config(client_configuration=settings)
-            else:
-                # Of several files, the library would take the last one's context.
-                merged = KubeConfigMerger(self.credentials.source).config
-                _Loader(merged, active_context=self.credentials.context).load_and_set(settings)
-        except (config.ConfigException, TypeError, ValueError, OSError) as error:
-            raise AccessError(f"La configuration Kubernetes est inutilisable : {error}", RENEW) from error
-        settings.retries = False
-        _follow_proxy(settings)
-        self._settings = settings
+        self._patience = min(exec_plugin.PATIENCE, 0.8 * seconds) if seconds else exec_plugin.PATIENCE
+        self._trouble: AccessError | None = None
+        self._turn = threading.Lock()
+
+    @cached_property
+    def _usable(self) -> Settings:
+        return Settings(self._choice)
+
+    @property
+    def _settings(self) -> Any:
+        return self._usable.configuration
+
+    @property
+    def _client(self) -> Any:
+        """The library's client. A program that gives no credentials is not asked twice. Raises AccessError."""
+        with self._turn:
+            if self._trouble is not None:
+                raise self._trouble
+            try:
+                return self._made_client
+            except AccessError as trouble:
+                self._trouble = trouble
+                raise
+
+    @cached_property
+    def _made_client(self) -> Any:
+        self._usable.identify(self._patience)
+        settings = self._settings
         if not settings.verify_ssl:  # the platform's own script asks for it
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         try:
-            self._client: Any = client.ApiClient(settings)
+            return client.ApiClient(settings)
         except (ImportError, ValueError, urllib3.exceptions.HTTPError) as error:
             raise AccessError(
                 f"Le proxy {proxies.shown(settings.proxy or '')} ne peut pas être employé.",
@@ -116,7 +131,7 @@ class Api:
     @cached_property
     def identity(self) -> str:
         """What tells this cluster from one made anew at the same address: a digest of server and authority."""
-        authority: str | None = getattr(self._settings, "ssl_ca_cert", None)
+        authority: str | None = self._settings.ssl_ca_cert
         content = Path(authority).read_bytes() if authority else b""
         return hashlib.sha256(self.credentials.server.encode() + content).hexdigest()[:16]
 
@@ -137,17 +152,11 @@ class Api:
         return proxies.exclusion(self.server, self._settings.no_proxy or "")
 
     def tls(self) -> tuple[ssl.SSLContext, str]:
-        """How connections are encrypted, and the name that the server's certificate must bear.
-
-        Raises AccessError when a certificate or a key of the configuration is unreadable.
-        """
+        """How connections are encrypted, and the name that the server's certificate must bear. Raises AccessError."""
         settings = self._settings
-        try:
-            context = ssl.create_default_context(cafile=settings.ssl_ca_cert)
-            if settings.cert_file:
-                context.load_cert_chain(settings.cert_file, settings.key_file)
-        except OSError as error:  # ssl.SSLError is one
-            raise AccessError("Un certificat ou une clé de votre configuration est illisible.", RENEW) from error
+        context = ssl.create_default_context(cafile=settings.ssl_ca_cert)
+        if settings.cert_file:
+            context.load_cert_chain(settings.cert_file, settings.key_file)
         if not settings.verify_ssl:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -238,13 +247,12 @@ class Api:
         if self._without_secrets and "secrets" in path.split("/"):
             raise AssertionError(f"a Secret would be read: {method} {path}")
         try:
-            request = self._client.param_serialize(
+            request = self._signed(
                 method,
                 path,
                 query_params=list((query or {}).items()),
                 header_params={"Accept": accept, "Content-Type": content_type},
                 body=body,
-                auth_settings=["BearerToken"],
             )
             response = self._client.call_api(*request, _request_timeout=self._timeout)
             data = answers.body(response.response, self.server)
@@ -253,8 +261,32 @@ class Api:
         if 300 <= response.status < 400:
             raise answers.redirected(self.server)
         if response.status >= 400:
-            raise refused(self.credentials, self._kubeconfig_path, response.status, data)
+            raise self._refused(response.status, data)
         return data
+
+    def _signed(self, method: str, path: str, **parts: Any) -> tuple[Any, ...]:
+        """A request of ours as the library sends it: who asks, and for whom."""
+        request = self._client.param_serialize(method, path, auth_settings=["BearerToken"], **parts)
+        method, url, headers, *rest = request
+        return method, url, HTTPHeaderDict(headers) | self._usable.headers, *rest
+
+    def _refused(self, status: int, data: bytes) -> AccessError:
+        """The error for an answer that is none."""
+        error = refused(self.credentials, self._kubeconfig_path, status, data)
+        if self._usable.headers and isinstance(error, Forbidden) and error.refusal.is_impersonation:
+            assert self._choice is not None
+            return user_rules.impersonation(self._choice, error.refusal.user)
+        return error
+
+    def kubectl_user(self) -> str | None:
+        """Who kubectl itself is for the cluster, with this very configuration; None without a kubectl that tells, or
+        where it would ask questions again. Raises KubectlRefused."""
+        choice = self._choice
+        if choice is None:
+            return whoami(self._kubeconfig_path, ())
+        if choice.user.exec is not None and choice.user.exec.interactive_mode == "Always":
+            return None
+        return whoami(self._kubeconfig_path, tuple(kubeconfig.secrets(choice)))
 
     def everywhere(self, kind: str) -> Iterator[dict[str, Any]]:
         """Objects of `kind` of all namespaces, page by page (Secret, Namespace: metadata only). Raises as `request`."""
@@ -273,7 +305,14 @@ class Api:
 
     def _stream(self, open_stream: Callable[..., Any], path: str, query: Sequence[tuple[str, str]]) -> Any:
         """A WebSocket of the API server. Asked of the transport itself: the generated methods that lead to
-        it cost a second of imports."""
+        it cost a second of imports. Raises Unverifiable where it would not be opened as the person that « as » names:
+        the transport sends no such header."""
+        if self._usable.headers:
+            raise Unverifiable(
+                "Votre configuration demande à agir comme quelqu’un d’autre (« as ») : kubectl le fait, mais le "
+                "vérificateur ne sait pas ouvrir un tunnel ainsi.",
+                "Retirez « as » de votre configuration, ou reprenez celle de cette personne.",
+            )
         method, url, headers, *_ = self._client.param_serialize(
             "GET", path, query_params=list(query), auth_settings=["BearerToken"]
         )
@@ -326,7 +365,7 @@ class Api:
         """The error for a stream that the API server, or what stands before it, does not open."""
         status = getattr(trouble, "status_code", None) or getattr(trouble, "status", None)
         if status == 401:
-            return refused(self.credentials, self._kubeconfig_path, 401, b"{}")
+            return self._refused(401, b"{}")
         said = reason(trouble)
         refusal = forbidden(said, self._kubeconfig_path)
         if refusal is not None:
@@ -338,11 +377,11 @@ class Api:
         """Events of a watch on the list `path`, until the server or the network ends it. Raises AccessError."""
         known = self.request("GET", path, query={"limit": "1"})["metadata"]["resourceVersion"]
         query = [("watch", "true"), ("resourceVersion", known), ("timeoutSeconds", "300")]
-        request = self._client.param_serialize("GET", path, query_params=query, auth_settings=["BearerToken"])
+        request = self._signed("GET", path, query_params=query)
         try:
             response = self._client.call_api(*request, _request_timeout=(5, 310)).response
             if response.status >= 400:
-                raise refused(self.credentials, self._kubeconfig_path, response.status, response.read())
+                raise self._refused(response.status, response.read())
             for line in response:
                 if line.strip():
                     yield json.loads(line)
@@ -376,14 +415,3 @@ class Api:
             raise answers.unfinished(self.server)
         major, minor = (int(found[0]) for found in numbers if found)
         return major, minor
-
-
-def _follow_proxy(settings: Any) -> None:
-    """Choose and use the environment's proxy as kubectl does: never for this machine, with its name and password."""
-    if not settings.proxy:
-        return
-    if settings.proxy in getproxies().values() and proxies.is_loopback(settings.host):
-        settings.proxy = None
-        return
-    settings.proxy = proxies.complete(settings.proxy)
-    settings.proxy_headers = dict(proxies.credentials(settings.proxy)) or settings.proxy_headers

@@ -78,6 +78,10 @@ class LiveCluster(Served):
     def _identity(self) -> str:
         return self.api.who_am_i()
 
+    def kubectl_user(self) -> str | None:
+        """Who a real kubectl is for the API server, with our configuration. Raises KubectlRefused."""
+        return self.api.kubectl_user()
+
     @cached_property
     def server_version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
