@@ -7,22 +7,25 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from checks import state
 from checks.access import kubeconfig, refusals
+from checks.access.discovery import Resource, namespaced
 from checks.access.kubectl import forwarding
-from checks.access.kubernetes_api import METADATA_ONLY, Api, collection
+from checks.access.kubernetes_api import METADATA_ONLY, PATHS, Api, collection
 from checks.errors import CahierError, Forbidden, Refused, Unverifiable, UsageError
-from checks.facts import OWNER_BINDING, Access, Colleague, Credentials, ForwardRefused, Machine, Pod
+from checks.facts import OWNER_BINDING, Access, Colleague, Credentials, ForwardRefused, Listing, Machine, Pod
 from checks.local_cluster.places import LEARNERS, people_folder
 from checks.sources.objects import Served, must_be_known
 from checks.sources.probes import Probe, enforces_policies, probe
 from checks.sources.receipts import is_receipts
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LISTED_AT_ONCE = 8
 _LOG_BYTES = str(2**20)  # of a log at most, from the moment that is asked for
 
 
@@ -164,6 +167,23 @@ class LiveCluster(Served):
     def namespace_uid(self) -> str:
         """UID of the learner's namespace."""
         return self.api.namespace_uid(self.namespace)
+
+    def everything(self) -> Sequence[Listing]:
+        """All the objects of the learner's namespace but Secrets, asked of many kinds at once."""
+        with ThreadPoolExecutor(_LISTED_AT_ONCE) as pool:
+            return list(pool.map(self._listing, self._kinds))
+
+    @cached_property
+    def _kinds(self) -> Sequence[Resource]:
+        return [one for one in namespaced(self.api) if one.dotted != "secrets"]
+
+    def _listing(self, resource: Resource) -> Listing:
+        path = resource.path(self.namespace)
+        known = next((kind for kind in PATHS if collection(kind, self.namespace) == path), "")
+        items: Sequence[Mapping[str, Any]] | None = None
+        with contextlib.suppress(Refused):
+            items = self.objects(known) if known else self.api.request("GET", path).get("items") or []
+        return Listing(resource.kind, resource.dotted, items)
 
     def secret_values(self, name: str) -> Mapping[str, str] | None:
         """Decoded values of a Secret, None when there is no such Secret; fetched each time, never kept."""

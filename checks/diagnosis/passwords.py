@@ -1,0 +1,173 @@
+"""The passwords of a shared database, and where they are written for anybody to read.
+
+A password of the base is what opens a session on its server, told from the digest that the server itself keeps of each
+(`accounts.opens`): neither a user's name, nor the key of another service, nor an old password is one. Those that the
+Secrets hold are looked for in every text, in every spelling. Where an account is left whose password no Secret holds,
+the words of the texts are tried on it, the most likely first, `_TRIED` of them at most; what looks like a password and
+opens nothing is none of the base.
+
+A digest cannot be looked for inside a text: the passwords themselves are in memory for the time of a call, read anew
+each time. They are in no result, no message and no log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import unescape
+from itertools import islice
+from urllib.parse import unquote, unquote_plus
+
+from checks.diagnosis.accounts import Role, opens
+from checks.diagnosis.plain_text import Item, Written, written
+from checks.diagnosis.spellings import Search, decoded
+
+_TRIED = 400
+_LONGEST = 128  # letters of a password, and of a word that is tried
+_NAMED = re.compile(r"(?i)pass(?:w|$|[^a-z])|pwd|mdp|mot.?de.?passe|secret")
+_SAID = re.compile(
+    r"""(?isx) (?: passw(?:or)?d | pwd | pass | mdp | mot[-_ ]?de[-_ ]?passe | secret ) [\\"']*
+    (?: \s*(?:=>|[:=>])\s* | \s+ )
+    (?: \\*' ( (?: [^'\\] | '' | \\. )* ) ' | \\*" ( (?: [^"\\] | "" | \\. )*? ) \\*" | \$(\w*)\$ (.*?) \$\3\$
+    | ( [^\s"'<>,;&]+ ) )"""
+)
+_ADDRESS = re.compile(r"://[^\s/:@\"'<>]*:([^\s/\"'<>]+)@")
+_PGPASS = re.compile(r"(?m)^[^:\s]+:(?:\d+|\*):[^:\n]*:[^:\n]*:(.+)$")
+_ORDINARY = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
+_KEY_MATERIAL = "-----BEGIN "
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A text that has passwords of the base: whose they are, and whether it takes decoding base64 to read them.
+
+    `held`: the Secrets hold all of them.
+    """
+
+    place: Written
+    roles: tuple[Role, ...]
+    base64: bool
+    held: bool
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """Every place where a password of the base is written in clear."""
+
+    found: Sequence[Leak]
+    _search: Search
+
+    def tells(self, text: str) -> bool:
+        """Whether a text of ours would show one: a name that somebody gave may be a password."""
+        return bool(self._search(text))
+
+
+def leaks(items: Sequence[Item], secrets: Iterable[Mapping[str, str]], roles: Sequence[Role]) -> Leaks:
+    """Where the passwords of these roles are written in these objects; `secrets`: the values of each Secret."""
+    texts = [place for item in items for place in written(item)]
+    held = _opening(_in_secrets(secrets), [role for role in roles if role.login and role.stored])
+    known = {role.name for opened in held.values() for role in opened}
+    others = [role for role in roles if role.login and role.stored and role.name not in known]
+    passwords = held | _opening(_in_texts(texts), others)
+    names = {role.name for role in roles} | {name for role in roles for name in role.databases}
+    names |= {item.name for item in items} | {str(item.raw["metadata"].get("namespace", "")) for item in items}
+    common = {word for word in passwords if is_common(word, names)}
+    search = Search(passwords.keys() - common)
+    found = []
+    for place in texts:
+        words = dict(search(place.text))
+        if common:
+            words |= dict.fromkeys(common & set(likely(place.name, place.text)), False)
+        if words:
+            opened = sorted((role for word in words for role in passwords[word]), key=lambda role: not role.platform)
+            found.append(Leak(place, tuple(opened), all(words.values()), words.keys() <= held.keys()))
+    return Leaks(found, search)
+
+
+def _opening(words: Iterable[str], roles: Sequence[Role]) -> dict[str, Sequence[Role]]:
+    """Those of the words that open a role, and which. A role whose password is found is asked of no other word."""
+    found: dict[str, Sequence[Role]] = {}
+    left, seen = list(roles), set[str]()
+    for word in words:
+        if not left or len(seen) >= _TRIED:
+            break
+        if word in seen or not 0 < len(word) <= _LONGEST:
+            continue
+        seen.add(word)
+        opened = [role for role in left if opens(word, role)]
+        if opened:
+            found[word] = opened
+            left = [role for role in left if role not in opened]
+    return found
+
+
+def is_common(word: str, names: Iterable[str]) -> bool:
+    """Whether a password is also an ordinary word, or the name of something that may be seen: its being in a text
+    tells nothing, unless it is there as a password."""
+    ordinary = len(word) < 12 and _ORDINARY.fullmatch(word)
+    return len(word) < 6 or bool(ordinary) or any(word.lower() in name.lower() for name in names)
+
+
+# -- words that may be passwords -----------------------------------------------------------------------------------
+
+
+def _in_secrets(secrets: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    values = [
+        (key, value)
+        for secret in secrets
+        for key, value in sorted(secret.items(), key=lambda one: not _NAMED.search(one[0]))
+        if _KEY_MATERIAL not in value
+    ]
+    for key, value in values:
+        yield from likely(key, value)
+    for _, value in values:
+        yield from _words(value)
+
+
+def _in_texts(texts: Sequence[Written]) -> Iterator[str]:
+    values = [place for place in texts if place.name and place.path[0] != "status" and _KEY_MATERIAL not in place.text]
+    for place in values:
+        yield from likely(place.name, place.text)
+    for family in (_of_config_map, _of_container, _of_annotation):
+        for place in filter(family, values):
+            yield from _words(place.text)
+
+
+def _of_config_map(place: Written) -> bool:
+    return place.item.kind == "ConfigMap" and place.path[0] != "metadata"
+
+
+def _of_container(place: Written) -> bool:
+    return bool({"env", "args", "command"} & set(place.path))
+
+
+def _of_annotation(place: Written) -> bool:
+    return "annotations" in place.path
+
+
+def likely(name: str, text: str) -> Iterator[str]:
+    """What a text called `name` gives as a password: its value, or what it says after the word, or in an address."""
+    if _NAMED.search(name) and "\n" not in text.strip():
+        yield from _unescaped(text)
+    for pattern in (_SAID, _ADDRESS, _PGPASS):
+        for match in pattern.finditer(text):
+            word = next((group for group in reversed(match.groups()) if group), "")
+            yield from _unescaped(word)
+    for inner in decoded(text):
+        if inner.isprintable() or "\n" in inner:
+            yield from likely(name, inner)
+
+
+def _unescaped(word: str) -> Iterator[str]:
+    """A word, and what it may stand for."""
+    bare = word.strip()
+    for one in (word, bare, bare.strip("\"'"), bare.rstrip(".,;)")):
+        yield from (one, unescape(one), unquote(one), unquote_plus(one), re.sub(r"\\(.)", r"\1", one))
+        yield from (one.replace(char * 2, char) for char in "'\"$%" if char * 2 in one)
+
+
+def _words(text: str) -> Iterator[str]:
+    """The words of a text, whole or cut at its signs."""
+    found = [text.strip(), *text.split(), *re.split(r"[\s:=@/,;&?\"'{}\\<>]+", text)]
+    yield from (word for word in islice(dict.fromkeys(found), _TRIED) if 4 <= len(word) <= _LONGEST)
