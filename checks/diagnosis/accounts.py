@@ -8,6 +8,7 @@ import hmac
 import json
 import re
 import shlex
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -126,8 +127,13 @@ def _revoke(role: Role, name: str) -> str:
 def opens(word: str, role: Role) -> bool:
     """Whether `word` is the role's password, told from what the server keeps of it.
 
-    https://www.postgresql.org/docs/current/catalog-pg-authid.html, RFC 5802.
+    https://www.postgresql.org/docs/current/catalog-pg-authid.html, RFC 5802; and RFC 4013, by which two ways to write
+    a letter are one password.
     """
+    return any(_is_kept(form, role) for form in {word, unicodedata.normalize("NFKC", word)})
+
+
+def _is_kept(word: str, role: Role) -> bool:
     if role.stored.startswith("md5"):
         return hmac.compare_digest(hashlib.md5((word + role.name).encode()).hexdigest(), role.stored[3:])
     found = re.fullmatch(r"SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):.+", role.stored)

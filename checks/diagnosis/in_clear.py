@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from checks.diagnosis import accounts
@@ -29,7 +29,7 @@ def in_clear(cluster: Cluster, release: str, readers: Sequence[Person]) -> Diagn
         secrets = [values or {} for values in pool.map(cluster.secret_values, filter(_is_written_by_hand, names))]
     listings = cluster.everything()
     found = leaks(objects_of(listings), secrets, roles)
-    if found.found:
+    if found.places:
         return _told(cluster, release, found)
     _require_all(cluster, [one for one in listings if one.items is None], readers)
     return None
@@ -62,13 +62,13 @@ def _require_all(cluster: Cluster, unread: Sequence[Listing], readers: Sequence[
 
 def _told(cluster: Cluster, release: str, found: Leaks) -> Diagnostic:
     by_item: dict[int, list[Leak]] = {}
-    for leak in found.found:
+    for leak in found.places:
         by_item.setdefault(id(leak.place.item), []).append(leak)
-    holders = {one[0].place.item.uid: one[0].place.item for one in by_item.values()}
-    told = [some for some in by_item.values() if not _follows(some[0].place.item, holders)]
-    roles = {role.name: role for leak in found.found for role in leak.roles}
+    holders = {some[0].place.item.uid for some in by_item.values()}
+    told = [some for some in by_item.values() if not _goes_with(some[0].place.item, holders)]
+    roles = {role.name: role for password in found.passwords for role in password.roles}
     commands = [
-        *(line for some in by_item.values() for line in _removed(cluster, release, some, holders)),
+        *(line for some in told for line in removal([leak.place for leak in some], cluster.namespace, release)),
         *(line for role in roles.values() for line in accounts.password_changed(cluster, role)),
     ]
     kinds = dict.fromkeys(some[0].place.item.resource for some in told)
@@ -83,17 +83,9 @@ def _told(cluster: Cluster, release: str, found: Leaks) -> Diagnostic:
     )
 
 
-def _follows(item: Item, holders: Mapping[str, Item]) -> bool:
-    """Whether what makes this object has the password too: then it is the one to be told of."""
-    return controller(item.raw).get("uid") in holders
-
-
-def _removed(cluster: Cluster, release: str, some: Sequence[Leak], holders: Mapping[str, Item]) -> Sequence[str]:
-    """The commands that take the passwords away from one object; none for a pod that follows what makes it."""
-    item = some[0].place.item
-    if item.kind == "Pod" and _follows(item, holders):
-        return ()
-    return removal([leak.place for leak in some], cluster.namespace, release)
+def _goes_with(item: Item, holders: Collection[str]) -> bool:
+    """Whether this is a pod that follows what makes it, which has the password too."""
+    return item.kind == "Pod" and controller(item.raw).get("uid") in holders
 
 
 def _places(found: Leaks, told: Sequence[Sequence[Leak]]) -> Iterator[str]:
@@ -106,15 +98,20 @@ def _places(found: Leaks, told: Sequence[Sequence[Leak]]) -> Iterator[str]:
 
 
 def _finding(cluster: Cluster, found: Leaks, places: Sequence[str], roles: Sequence[str]) -> str:
+    several = len(found.passwords) > 1
     whose = " et ".join(f"« {name} »" for name in roles)
-    alone = "" if all(leak.held for leak in found.found) else " (aucun de vos Secrets ne le contient)"
-    begin = f"Namespace {cluster.namespace} : "
+    what = f"{'des mots' if several else 'un mot'} de passe de la base, {'ceux' if several else 'celui'} de {whose}"
+    unknown = [role.name for password in found.passwords if not password.held for role in password.roles]
+    if unknown:
+        which = f"contient celui de {', '.join(unknown)}" if several else "le contient"
+        what += f" (aucun de vos Secrets ne {which})"
     if len(places) == 1:
-        return f"{begin}{places[0]}, contient en clair un mot de passe de la base, celui de {whose}{alone}."
+        return f"Namespace {cluster.namespace} : {places[0]}, contient en clair {what}."
     more = len(places) - _SHOWN
     others = f" ; et {more} autre{'s' if more > 1 else ''}" if more > 0 else ""
+    are = "sont écrits" if several else "est écrit"
     return (
-        f"{begin}un mot de passe de la base, celui de {whose}{alone}, est écrit en clair à {len(places)} endroits : "
+        f"Namespace {cluster.namespace} : {what}, {are} en clair à {len(places)} endroits : "
         f"{' ; '.join(places[:_SHOWN])}{others}."
     )
 

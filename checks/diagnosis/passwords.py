@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import unescape
 from itertools import islice
 from urllib.parse import unquote, unquote_plus
@@ -39,24 +39,28 @@ _KEY_MATERIAL = "-----BEGIN "
 
 
 @dataclass(frozen=True)
-class Leak:
-    """A text that has passwords of the base: whose they are, and whether it takes decoding base64 to read them.
+class Password:
+    """A password of the base, without the password: whose it is, and whether a Secret holds it."""
 
-    `held`: the Secrets hold all of them.
-    """
-
-    place: Written
     roles: tuple[Role, ...]
-    base64: bool
     held: bool
 
 
 @dataclass(frozen=True)
-class Leaks:
-    """Every place where a password of the base is written in clear."""
+class Leak:
+    """A text that has a password of the base, or several; `base64`: it takes decoding to read them."""
 
-    found: Sequence[Leak]
-    _search: Search
+    place: Written
+    base64: bool
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """The passwords of the base that are written in clear, and every place where they are."""
+
+    passwords: Sequence[Password]
+    places: Sequence[Leak]
+    _search: Search = field(repr=False)
 
     def tells(self, text: str) -> bool:
         """Whether a text of ours would show one: a name that somebody gave may be a password."""
@@ -66,23 +70,28 @@ class Leaks:
 def leaks(items: Sequence[Item], secrets: Iterable[Mapping[str, str]], roles: Sequence[Role]) -> Leaks:
     """Where the passwords of these roles are written in these objects; `secrets`: the values of each Secret."""
     texts = [place for item in items for place in written(item)]
-    held = _opening(_in_secrets(secrets), [role for role in roles if role.login and role.stored])
-    known = {role.name for opened in held.values() for role in opened}
-    others = [role for role in roles if role.login and role.stored and role.name not in known]
-    passwords = held | _opening(_in_texts(texts), others)
-    names = {role.name for role in roles} | {name for role in roles for name in role.databases}
-    names |= {item.name for item in items} | {str(item.raw["metadata"].get("namespace", "")) for item in items}
-    common = {word for word in passwords if is_common(word, names)}
+    asked = sorted((role for role in roles if role.login and role.stored), key=lambda role: not role.platform)
+    held = _opening(_in_secrets(secrets), asked)
+    known = {role.name for password in held.values() for role in password}
+    passwords = held | _opening(_in_texts(texts), [role for role in asked if role.name not in known])
+    common = {word for word in passwords if is_common(word, _public(items, roles))}
     search = Search(passwords.keys() - common)
-    found = []
+    found: dict[str, Password] = {}
+    places = []
     for place in texts:
         words = dict(search(place.text))
         if common:
-            words |= dict.fromkeys(common & set(likely(place.name, place.text)), False)
+            words |= dict.fromkeys(common.intersection(likely(place.name, place.text)), False)
         if words:
-            opened = sorted((role for word in words for role in passwords[word]), key=lambda role: not role.platform)
-            found.append(Leak(place, tuple(opened), all(words.values()), words.keys() <= held.keys()))
-    return Leaks(found, search)
+            places.append(Leak(place, all(words.values())))
+            found |= {word: Password(tuple(passwords[word]), word in held) for word in words}
+    return Leaks(list(found.values()), places, search)
+
+
+def _public(items: Sequence[Item], roles: Sequence[Role]) -> set[str]:
+    """Names that may be seen."""
+    spaces = {str(item.raw["metadata"].get("namespace", "")) for item in items}
+    return spaces | {item.name for item in items} | {name for role in roles for name in (role.name, *role.databases)}
 
 
 def _opening(words: Iterable[str], roles: Sequence[Role]) -> dict[str, Sequence[Role]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from checks.diagnosis.databases import of_release
@@ -49,7 +49,7 @@ class Item:
 
     kind: str
     resource: str
-    raw: Mapping[str, Any]
+    raw: Mapping[str, Any] = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -79,7 +79,7 @@ class Written:
     item: Item
     path: Path
     name: str
-    text: str
+    text: str = field(repr=False)
 
 
 def objects_of(listings: Sequence[Listing]) -> Sequence[Item]:
