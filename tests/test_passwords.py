@@ -9,6 +9,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote, quote_plus
 
@@ -22,13 +23,13 @@ from scramp.core import ScramMechanism
 from checks.access.discovery import namespaced
 from checks.access.kubernetes_api import Api
 from checks.diagnosis.accounts import Role
+from checks.diagnosis.databases import Database
 from checks.diagnosis.in_clear import in_clear
 from checks.diagnosis.passwords import is_common, leaks
 from checks.diagnosis.plain_text import objects_of
-from checks.diagnosis.rights import Person
 from checks.diagnosis.spellings import Search
 from checks.errors import Unverifiable
-from checks.facts import Access, Cluster, Listing
+from checks.facts import Access, Cluster, Listing, Pod
 
 NAMESPACE = "user-alice"
 STRONG = "k9$Zé&4'x\"T0 q%7\\w"
@@ -133,7 +134,7 @@ def test_a_few_megabytes_are_searched_in_well_under_a_second() -> None:
     search = Search([STRONG, "kT4mWq81ZpX0sLr7", "l’été à 35° & 40 %"])
     began = time.process_time()
     assert not any(search(one) for one in texts)
-    assert time.process_time() - began < 2, "seconds of a processor, on a loaded machine"
+    assert time.process_time() - began < 1, "second of a processor"
 
 
 # -- where it is written -------------------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ PLACES: Mapping[str, tuple[Callable[[str], Listing], str, str]] = {
             thing("ControllerRevision", owner="uid-X", data={"spec": {"template": {"spec": pod_spec(text)}}}),
         ),
         "l’objet ControllerRevision « chose », variable PGPASSWORD",
-        "kubectl delete controllerrevision chose -n user-alice --ignore-not-found",
+        """kubectl patch x x -n user-alice --type=merge -p '{"spec": {"revisionHistoryLimit": 0}}'""",
     ),
     "an annotation": (
         lambda text: listing(
@@ -259,19 +260,24 @@ PLACES: Mapping[str, tuple[Callable[[str], Listing], str, str]] = {
 }
 
 
+POD = Pod("base-1", NAMESPACE, "", {}, "Running", True, False, "10.0.0.1", (), datetime.now(UTC))
+
+
 class Namespace:
     """The objects, the Secrets and the accounts of a namespace: what this check asks of a cluster."""
 
-    namespace = NAMESPACE
+    namespace, user = NAMESPACE, "oidc-alice"
     has_colleague = False
 
     def __init__(self, roles: Sequence[Role], secrets: Mapping[str, Mapping[str, str]], *listings: Listing) -> None:
         self.roles, self.secrets, self.listings = roles, secrets, listings
 
     def once(self, ask: Callable[..., Any]) -> Any:
-        return self.roles
+        return self.roles if "roles" in ask.__name__ else (Database("base", POD), POD)
 
     def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
+        if kind == "RoleBinding":
+            return [{"metadata": {"name": "a"}, "subjects": [{"kind": "User", "name": "oidc-bob"}]}]
         return [{"metadata": {"name": name}} for name in self.secrets]
 
     def secret_values(self, name: str) -> Mapping[str, str]:
@@ -284,7 +290,7 @@ class Namespace:
         return Access(user == "oidc-bob" and verb == "list" and resource == "tables.exemple.fr")
 
     def verified(self) -> Any:
-        return in_clear(cast(Cluster, self), "base", [Person("oidc-bob", "bob"), Person("oidc-chloe", "chloe")])
+        return in_clear(cast(Cluster, self), "base")
 
 
 PLATFORM = role("postgres", STRONG, platform=True)
@@ -300,7 +306,7 @@ def test_each_place_is_named_and_has_its_remedy(place: Callable[[str], Listing],
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    word=words,
+    word=words.filter(lambda word: "😀" not in word),  # who makes the server's trace refuses that one
     writing=st.sampled_from([*WRITINGS]),
     places=st.lists(st.sampled_from([*PLACES]), min_size=1, unique=True),
 )
@@ -385,7 +391,7 @@ def test_many_places_are_counted_and_several_passwords_told() -> None:
     cluster = Namespace([PLATFORM, equipe], HELD, listing("configmaps", "ConfigMap", thing("ConfigMap", data=data)))
     said = cluster.verified().finding
     assert "des mots de passe de la base, ceux de « postgres » et « equipe »" in said
-    assert "(aucun de vos Secrets ne contient celui de equipe)" in said
+    assert "(aucun de vos Secrets ne contient celui de « equipe »)" in said
     assert "sont écrits en clair à 7 endroits" in said
     assert said.endswith("clé « cle-4 » ; et 2 autres.")
 
@@ -420,7 +426,7 @@ def test_every_kind_of_a_namespace_is_known_from_new_and_old_servers() -> None:
     pods, nodes = resource("pods", "Namespaced", "list"), resource("nodes", "Cluster", "list")
     reviews = resource("reviews", "Namespaced", "create")
     aggregated = {"kind": "APIGroupDiscoveryList"}
-    new = {
+    new: dict[str, Any] = {
         "/api": {**aggregated, "items": [group("", v1=[pods, nodes, reviews])]},
         "/apis": {**aggregated, "items": [group("a.fr", v2=[pods], v1=[pods, resource("old", "Namespaced", "list")])]},
     }
@@ -428,7 +434,7 @@ def test_every_kind_of_a_namespace_is_known_from_new_and_old_servers() -> None:
     def plain(name: str, *verbs: str, namespaced: bool = True) -> dict[str, Any]:
         return {"name": name, "kind": name.title(), "namespaced": namespaced, "verbs": verbs}
 
-    old = {
+    old: dict[str, Any] = {
         "/api": {"kind": "APIVersions", "versions": ["v1"]},
         "/apis": {"groups": [{"versions": [{"groupVersion": "a.fr/v2"}, {"groupVersion": "a.fr/v1"}]}]},
         "/api/v1": {

@@ -9,7 +9,7 @@ from checks.diagnosis import accounts
 from checks.diagnosis.objects import controller
 from checks.diagnosis.passwords import Leak, Leaks, leaks
 from checks.diagnosis.plain_text import Item, objects_of, removal, where
-from checks.diagnosis.rights import Person
+from checks.diagnosis.rights import Person, people
 from checks.errors import Unverifiable
 from checks.facts import Cluster, Listing
 from checks.verdict import Diagnostic
@@ -18,10 +18,10 @@ _SHOWN = 5
 _ASKED_AT_ONCE = 8
 
 
-def in_clear(cluster: Cluster, release: str, readers: Sequence[Person]) -> Diagnostic | None:
-    """What is wrong with the passwords of the base that the objects of the namespace hold; None where none does.
+def in_clear(cluster: Cluster, release: str) -> Diagnostic | None:
+    """The passwords of the base that the objects of the namespace hold, with their remedy; None where there is none.
 
-    `readers`: who else may read there. Raises Unverifiable for a kind of objects that one of them reads and we do not.
+    Raises Unverifiable for a kind of objects that somebody else reads and we do not.
     """
     roles = accounts.roles(cluster)
     names = [str(item["metadata"]["name"]) for item in cluster.objects("Secret")]
@@ -31,7 +31,7 @@ def in_clear(cluster: Cluster, release: str, readers: Sequence[Person]) -> Diagn
     found = leaks(objects_of(listings), secrets, roles)
     if found.places:
         return _told(cluster, release, found)
-    _require_all(cluster, [one for one in listings if one.items is None], readers)
+    _require_all(cluster, [one for one in listings if one.items is None])
     return None
 
 
@@ -39,8 +39,9 @@ def _is_written_by_hand(secret: str) -> bool:
     return not secret.startswith("sh.helm.release.v1.")  # megabytes, that repeat what others hold
 
 
-def _require_all(cluster: Cluster, unread: Sequence[Listing], readers: Sequence[Person]) -> None:
+def _require_all(cluster: Cluster, unread: Sequence[Listing]) -> None:
     """Raise Unverifiable where somebody else reads what we could not."""
+    readers = [one for one in people(cluster) if one.user] if unread else ()
     questions = [(kind, one, verb) for kind in unread for one in readers for verb in ("get", "list")]
 
     def allowed(question: tuple[Listing, Person, str]) -> bool:
@@ -66,9 +67,10 @@ def _told(cluster: Cluster, release: str, found: Leaks) -> Diagnostic:
         by_item.setdefault(id(leak.place.item), []).append(leak)
     holders = {some[0].place.item.uid for some in by_item.values()}
     told = [some for some in by_item.values() if not _goes_with(some[0].place.item, holders)]
+    told.sort(key=lambda some: (some[0].place.item.kind == "Event", some[0].place.item.is_history))  # last what follows
     roles = {role.name: role for password in found.passwords for role in password.roles}
     commands = [
-        *(line for some in told for line in removal([leak.place for leak in some], cluster.namespace, release)),
+        *_removals(told, cluster.namespace, release),
         *(line for role in roles.values() for line in accounts.password_changed(cluster, role)),
     ]
     kinds = dict.fromkeys(some[0].place.item.resource for some in told)
@@ -79,8 +81,17 @@ def _told(cluster: Cluster, release: str, found: Leaks) -> Diagnostic:
         "qui a été écrit en clair a pu être lu.",
         commands=[command for command in dict.fromkeys(commands) if not found.tells(command)],
         look=(f"kubectl get {','.join(kinds)} -n {cluster.namespace}",),
-        transient=all(some[0].place.item.kind == "Pod" and controller(some[0].place.item.raw) for some in told),
+        transient=all(some[0].place.item.is_replaced for some in told),
     )
+
+
+def _removals(told: Sequence[Sequence[Leak]], namespace: str, release: str) -> Iterator[str]:
+    """The commands that take them all away; what its controller keeps goes with a controller that is deleted."""
+    removed = {some[0].place.item: removal([leak.place for leak in some], namespace, release) for some in told}
+    deleted = {item.uid for item, lines in removed.items() if any(line.startswith("kubectl delete") for line in lines)}
+    for item, lines in removed.items():
+        if controller(item.raw).get("uid") not in deleted:
+            yield from lines
 
 
 def _goes_with(item: Item, holders: Collection[str]) -> bool:
@@ -101,9 +112,9 @@ def _finding(cluster: Cluster, found: Leaks, places: Sequence[str], roles: Seque
     several = len(found.passwords) > 1
     whose = " et ".join(f"« {name} »" for name in roles)
     what = f"{'des mots' if several else 'un mot'} de passe de la base, {'ceux' if several else 'celui'} de {whose}"
-    unknown = [role.name for password in found.passwords if not password.held for role in password.roles]
+    unknown = [f"« {role.name} »" for password in found.passwords if not password.held for role in password.roles]
     if unknown:
-        which = f"contient celui de {', '.join(unknown)}" if several else "le contient"
+        which = f"contient celui de {' et '.join(unknown)}" if several else "le contient"
         what += f" (aucun de vos Secrets ne {which})"
     if len(places) == 1:
         return f"Namespace {cluster.namespace} : {places[0]}, contient en clair {what}."
@@ -125,6 +136,6 @@ def _causes(told: Sequence[Sequence[Leak]]) -> Iterator[str]:
         yield "base64 n’est pas un chiffrement : il se relit sans aucune clé."
     if any(some[0].place.item.is_history for some in told):
         yield (
-            "Corriger un objet ne corrige pas son passé : un Deployment garde ses anciennes versions dans ses "
-            "ReplicaSets, un CronJob dans ses Jobs."
+            "Corriger un objet ne corrige pas son passé : un Deployment garde ses anciennes versions (des "
+            "ReplicaSets), un StatefulSet aussi (des ControllerRevisions), un CronJob ses derniers Jobs."
         )

@@ -35,7 +35,7 @@ _BOXES = {
 }
 _TEMPLATED = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "ReplicaSet", "ReplicationController")
 """Kinds whose variables can be changed in place: what they make is made again."""
-_MADE_AGAIN = (*_TEMPLATED, "Pod", "Job", "ControllerRevision", "Event")
+_MADE_AGAIN = (*_TEMPLATED, "Pod", "Job", "Event")
 """Kinds that can be made again from what their author keeps, or that count for nothing: they may be deleted."""
 _HISTORY = ("ReplicaSet", "Job", "ControllerRevision")
 """What a controller keeps of its past, templates included."""
@@ -43,7 +43,7 @@ _HISTORY = ("ReplicaSet", "Job", "ControllerRevision")
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Item:
     """An object of the namespace. `resource` names its kind for kubectl."""
 
@@ -70,6 +70,11 @@ class Item:
     def is_history(self) -> bool:
         """Whether a controller has made it and keeps it, whatever becomes of its own template."""
         return self.kind in _HISTORY and bool(controller(self.raw))
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether its controller replaces it by itself once its own template is right."""
+        return self.kind in ("Pod", "ControllerRevision") and bool(controller(self.raw))
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,9 @@ def removal(places: Sequence[Written], namespace: str, release: str) -> Sequence
     None for what only its author can write otherwise, nor for what serves the database itself.
     """
     item = places[0].item
+    if item.kind == "ControllerRevision":  # an owner may not delete them; their controller does
+        owner, forget = controller(item.raw), shlex.quote('{"spec": {"revisionHistoryLimit": 0}}')
+        return [f"kubectl patch {owner['kind'].lower()} {owner['name']} -n {namespace} --type=merge -p {forget}"]
     asked = [place for place in places if place.path[0] != "status"] or places  # the status repeats the rest
     found = list(dict.fromkeys(_in_place(place, namespace) for place in asked))
     made = item.kind in _MADE_AGAIN or item.raw.get("immutable")

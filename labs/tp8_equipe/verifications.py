@@ -418,7 +418,7 @@ def aucun_mot_de_passe_n_est_ecrit_en_clair(cluster: Cluster) -> Diagnostic | No
     y sont cherchés, en mémoire, sous toutes leurs écritures (guillemets, échappements, base64) ; pour les comptes dont
     aucun Secret n’a le mot de passe, les mots sont comparés à ce que le serveur en garde. Rien n’est montré.
     """
-    return in_clear(cluster, base(cluster)[0].release, everybody(cluster))
+    return in_clear(cluster, base(cluster)[0].release)
 
 
 # -- nothing left behind -------------------------------------------------------------------------------------------
