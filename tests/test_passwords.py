@@ -341,6 +341,21 @@ def test_a_password_that_is_an_ordinary_word_is_looked_for_where_passwords_are()
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("password", f"{STRONG}\n"),
+        ("uri", f"postgresql://u:{quote(STRONG, safe='')}@base-rw/d"),
+        ("jdbc-uri", f"jdbc:postgresql://base-rw:5432/d?password={quote_plus(STRONG)}&user=u"),
+        ("pgpass", "base-rw:5432:d:u:" + STRONG.replace("\\", "\\\\") + "\n"),
+        ("config.json", json.dumps({"url": "x", "database": {"user": "u", "password": STRONG}})),
+    ],
+)
+def test_it_is_known_from_whatever_a_secret_keeps(key: str, value: str) -> None:
+    found = Namespace([PLATFORM], {"compte": {key: value}}, PLACES["an event"][0](STRONG)).verified()
+    assert found.finding.endswith("celui de « postgres ».")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "hote:5432:d:u:mot\\:de passe",

@@ -12,6 +12,7 @@ each time. They are in no result, no message and no log.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +30,8 @@ _NAMED = re.compile(r"(?i)pass(?:w|$|[^a-z])|pwd|mdp|mot.?de.?passe|secret")
 _SAID = re.compile(
     r"""(?isx) (?: passw(?:or)?d | pwd | pass | mdp | mot[-_ ]?de[-_ ]?passe | secret ) [\\"']*
     (?: \s*(?:=>|[:=>])\s* | \s+ )
-    (?: \\*' ( (?: [^'\\] | '' | \\. )* ) ' | \\*" ( (?: [^"\\] | "" | \\. )*? ) \\*" | \$(\w*)\$ (.*?) \$\3\$
+    (?: (\\*)' ( (?: [^'\\] | '' | \\. )*? ) \1'(?!') | (\\*)" ( (?: [^"\\] | "" | \\. )*? ) \3"
+    | \$(\w*)\$ (.*?) \$\5\$
     | (?<=>) ( [^<>\n]+ ) (?=<) | ( (?: \\. | &\#?\w+; | [^\s"'<>,;&\\] )+ ) )"""
 )
 _ADDRESS = re.compile(r"://[^\s/:@\"'<>]*:([^\s/\"'<>]+)@")
@@ -74,7 +76,8 @@ def leaks(items: Sequence[Item], secrets: Iterable[Mapping[str, str]], roles: Se
     held = _opening(_in_secrets(secrets), asked)
     known = {role.name for password in held.values() for role in password}
     passwords = held | _opening(_in_texts(texts), [role for role in asked if role.name not in known])
-    common = {word for word in passwords if is_common(word, _public(items, roles))}
+    names = _public(items, roles)
+    common = {word for word in passwords if is_common(word, names)}
     search = Search(passwords.keys() - common)
     found: dict[str, Password] = {}
     places = []
@@ -172,8 +175,15 @@ def _unescaped(word: str) -> Iterator[str]:
     """A word, and what it may stand for."""
     bare = word.strip()
     for one in (word, bare, bare.strip("\"'"), bare.rstrip(".,;)")):
-        yield from (one, unescape(one), unquote(one), unquote_plus(one), re.sub(r"\\(.)", r"\1", one))
+        yield from (one, unescape(one), unquote(one), unquote_plus(one), _of_json(one), re.sub(r"\\(.)", r"\1", one))
         yield from (one.replace(char * 2, char) for char in "'\"$%" if char * 2 in one)
+
+
+def _of_json(word: str) -> str:
+    try:
+        return str(json.loads(f'"{word}"'))
+    except ValueError:
+        return word
 
 
 def _words(text: str) -> Iterator[str]:
