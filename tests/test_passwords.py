@@ -393,6 +393,17 @@ def test_a_pod_goes_with_what_makes_it_and_the_past_does_not() -> None:
     assert Namespace([PLATFORM], HELD, listing("pods", "Pod", going)).verified() is None
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [{"containers": [STRONG]}, {"containers": [{"env": {"A": STRONG}}]}, {"containers": {"a": [STRONG]}}, {STRONG: 1}],
+)
+def test_kinds_of_another_shape_are_searched_too(spec: dict[str, Any]) -> None:
+    for kind in ("Table", "Deployment", "ControllerRevision"):
+        found = Namespace([PLATFORM], HELD, listing("tables.exemple.fr", kind, thing(kind, spec=spec))).verified()
+        assert "en clair" in found.finding
+        assert STRONG not in found.finding
+
+
 def test_the_base_itself_is_never_deleted() -> None:
     metadata = {"labels": {"cnpg.io/cluster": "base"}, "annotations": {"a": STRONG}}
     pod = thing("Pod", "base-1", spec=pod_spec(STRONG, "ephemeralContainers"), metadata=metadata)

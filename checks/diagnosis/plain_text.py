@@ -139,7 +139,7 @@ def _box(place: Written) -> tuple[str, Mapping[str, Any], int]:
     value: Any = place.item.raw
     for rank, step in enumerate(place.path):
         value = value[step] if isinstance(step, int) or step in value else {}
-        if rank and place.path[rank - 1] in _BOXES and isinstance(step, int):
+        if rank and place.path[rank - 1] in _BOXES and isinstance(step, int) and isinstance(value, Mapping):
             return str(place.path[rank - 1]), value, rank + 1
     return "", {}, 0
 
@@ -157,8 +157,8 @@ def where(place: Written) -> str:
     if not family:
         return f"champ {_dotted(path)}"
     of = f" {_BOXES[family]} {box.get('name', '')}"
-    if path[rest] == "env":
-        return f"variable {box['env'][path[rest + 1]]['name']}" + (of if family != "containers" else "")
+    if path[rest] == "env" and path[-1] == "value":
+        return f"variable {place.name}" + (of if family != "containers" else "")
     return f"arguments{of}" if path[rest] in ("command", "args") else f"champ {_dotted(path[rest:])}{of}"
 
 
@@ -172,7 +172,7 @@ def removal(places: Sequence[Written], namespace: str, release: str) -> Sequence
     None for what only its author can write otherwise, nor for what serves the database itself.
     """
     item = places[0].item
-    if item.kind == "ControllerRevision":  # an owner may not delete them; their controller does
+    if item.kind == "ControllerRevision" and item.is_history:  # an owner may not delete them; their controller does
         owner, forget = controller(item.raw), shlex.quote('{"spec": {"revisionHistoryLimit": 0}}')
         return [f"kubectl patch {owner['kind'].lower()} {owner['name']} -n {namespace} --type=merge -p {forget}"]
     asked = [place for place in places if place.path[0] != "status"] or places  # the status repeats the rest
