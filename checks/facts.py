@@ -93,6 +93,18 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """The objects of one kind in the namespace. `resource`: its name for RBAC, such as cronjobs.batch.
+
+    `items` is None where they may not, or cannot, be listed.
+    """
+
+    kind: str
+    resource: str
+    items: Sequence[Mapping[str, Any]] | None = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Credentials:
     """What a kubeconfig, or a pod's ServiceAccount, says before any request is made.
 
@@ -246,6 +258,12 @@ class Cluster(Protocol):
 
         `kind`: Service, Secret (names and labels only: values are dropped), ConfigMap, Deployment,
         ReplicaSet, EndpointSlice, NetworkPolicy, Role, RoleBinding, ResourceQuota, PersistentVolumeClaim.
+        """
+
+    def everything(self) -> Sequence[Listing]:
+        """All the objects of the learner's namespace, of every kind that the API server serves, but Secrets.
+
+        Raises Unverifiable in a snapshot.
         """
 
     def secret_values(self, name: str) -> Mapping[str, str] | None:

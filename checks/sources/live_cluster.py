@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -14,16 +15,18 @@ from typing import Any
 from checks import state
 from checks.access import kubeconfig, refusals
 from checks.access.answers import AccessReview
+from checks.access.discovery import Resource, namespaced
 from checks.access.kubectl import forwarding
-from checks.access.kubernetes_api import Api, collection
+from checks.access.kubernetes_api import PATHS, Api, collection
 from checks.errors import AccessError, CahierError, Forbidden, Refused, Unverifiable, UsageError
-from checks.facts import OWNER_BINDING, Access, Colleague, Credentials, ForwardRefused, Machine, Pod
+from checks.facts import OWNER_BINDING, Access, Colleague, Credentials, ForwardRefused, Listing, Machine, Pod
 from checks.local_cluster.places import LEARNERS, people_folder
 from checks.sources.objects import Served, must_be_known
 from checks.sources.probes import Probe, enforces_policies, probe
 from checks.sources.receipts import is_receipts
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LISTED_AT_ONCE = 8
 _LOG_BYTES = str(2**20)  # of a log at most, from the moment that is asked for
 
 
@@ -167,6 +170,27 @@ class LiveCluster(Served):
     def namespace_uid(self) -> str:
         """UID of the learner's namespace."""
         return self.api.namespace_uid(self.namespace)
+
+    def everything(self) -> Sequence[Listing]:
+        """All the objects of the learner's namespace but Secrets, asked of many kinds at once."""
+        with ThreadPoolExecutor(_LISTED_AT_ONCE) as pool:
+            return list(pool.map(self._listing, self._kinds))
+
+    @cached_property
+    def _kinds(self) -> Sequence[Resource]:
+        return [one for one in namespaced(self.api) if one.dotted != "secrets"]
+
+    def _listing(self, resource: Resource) -> Listing:
+        path = resource.path(self.namespace)
+        known = next((kind for kind in PATHS if collection(kind, self.namespace) == path), "")
+        try:
+            items = self.objects(known) if known else self.api.objects(resource.kind, path)
+        except Refused as refusal:
+            # Forbidden, or an API that another program serves, and that is away.
+            if refusal.status != 403 and (known or refusal.status not in (404, 405, 503)):
+                raise
+            return Listing(resource.kind, resource.dotted, None)
+        return Listing(resource.kind, resource.dotted, items)
 
     def secret_values(self, name: str) -> Mapping[str, str] | None:
         """Decoded values of a Secret, None when there is no such Secret; fetched each time, never kept."""
