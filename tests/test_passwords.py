@@ -20,8 +20,6 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from scramp.core import ScramMechanism
 
-from checks.access.discovery import namespaced
-from checks.access.kubernetes_api import Api
 from checks.diagnosis.accounts import Role
 from checks.diagnosis.databases import Database
 from checks.diagnosis.in_clear import in_clear
@@ -426,57 +424,3 @@ def test_what_somebody_else_reads_and_we_do_not_is_not_passed() -> None:
     with pytest.raises(Unverifiable, match=r"tables\.exemple\.fr"):
         Namespace([PLATFORM], HELD, Listing("Table", "tables.exemple.fr", None)).verified()
     assert Namespace([PLATFORM], HELD, Listing("Bail", "leases.coordination.k8s.io", None)).verified() is None
-
-
-# -- what a server serves ------------------------------------------------------------------------------------------
-
-
-class Server:
-    """Answers to what is asked of its root, as a server of one age or another."""
-
-    def __init__(self, answers: Mapping[str, Mapping[str, Any]]) -> None:
-        self.answers = answers
-
-    def request(self, method: str, path: str, accept: str = "") -> Mapping[str, Any]:
-        return self.answers[path]
-
-
-def test_every_kind_of_a_namespace_is_known_from_new_and_old_servers() -> None:
-    def resource(name: str, scope: str, *verbs: str) -> dict[str, Any]:
-        return {"resource": name, "scope": scope, "verbs": verbs, "responseKind": {"kind": name.title()}}
-
-    def group(name: str, **versions: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        of = [{"version": version, "resources": resources} for version, resources in versions.items()]
-        return {"metadata": {"name": name}, "versions": of}
-
-    pods, nodes = resource("pods", "Namespaced", "list"), resource("nodes", "Cluster", "list")
-    reviews = resource("reviews", "Namespaced", "create")
-    aggregated = {"kind": "APIGroupDiscoveryList"}
-    new: dict[str, Any] = {
-        "/api": {**aggregated, "items": [group("", v1=[pods, nodes, reviews])]},
-        "/apis": {**aggregated, "items": [group("a.fr", v2=[pods], v1=[pods, resource("old", "Namespaced", "list")])]},
-    }
-
-    def plain(name: str, *verbs: str, namespaced: bool = True) -> dict[str, Any]:
-        return {"name": name, "kind": name.title(), "namespaced": namespaced, "verbs": verbs}
-
-    old: dict[str, Any] = {
-        "/api": {"kind": "APIVersions", "versions": ["v1"]},
-        "/apis": {"groups": [{"versions": [{"groupVersion": "a.fr/v2"}, {"groupVersion": "a.fr/v1"}]}]},
-        "/api/v1": {
-            "resources": [
-                *(plain("pods", "list"), plain("pods/log", "list"), plain("reviews", "create")),
-                plain("nodes", "list", namespaced=False),
-            ]
-        },
-        "/apis/a.fr/v2": {"resources": [plain("pods", "list")]},
-        "/apis/a.fr/v1": {"resources": [plain("pods", "list"), plain("old", "list")]},
-    }
-    for answers in (new, old):
-        found = namespaced(cast(Api, Server(answers)))
-        assert [one.path("n") for one in found] == [
-            "/api/v1/namespaces/n/pods",
-            "/apis/a.fr/v2/namespaces/n/pods",
-            "/apis/a.fr/v1/namespaces/n/old",
-        ]
-        assert [one.kind for one in found] == ["Pods", "Pods", "Old"]

@@ -15,7 +15,7 @@ from typing import Any
 from checks import state
 from checks.access import kubeconfig, refusals
 from checks.access.answers import AccessReview
-from checks.access.discovery import Resource, namespaced
+from checks.access.discovery import Resource, served
 from checks.access.kubectl import forwarding
 from checks.access.kubernetes_api import PATHS, Api, collection
 from checks.errors import AccessError, CahierError, Forbidden, Refused, Unverifiable, UsageError
@@ -174,11 +174,15 @@ class LiveCluster(Served):
     def everything(self) -> Sequence[Listing]:
         """All the objects of the learner's namespace but Secrets, asked of many kinds at once."""
         with ThreadPoolExecutor(_LISTED_AT_ONCE) as pool:
-            return list(pool.map(self._listing, self._kinds))
+            return list(pool.map(self._listing, self._readable))
 
     @cached_property
-    def _kinds(self) -> Sequence[Resource]:
-        return [one for one in namespaced(self.api) if one.dotted != "secrets"]
+    def _served(self) -> Sequence[Resource]:
+        return served(self.api)
+
+    @property
+    def _readable(self) -> Sequence[Resource]:
+        return [one for one in self._served if one.namespaced and "list" in one.verbs and one.dotted != "secrets"]
 
     def _listing(self, resource: Resource) -> Listing:
         path = resource.path(self.namespace)
