@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from checks.diagnosis.admission import dressed, lacking
 from checks.diagnosis.databases import PORT, Database, of_release, ready_pods, server_in
-from checks.diagnosis.relays import listening_ports
+from checks.diagnosis.relay_manifest import listening_ports
 from checks.diagnosis.sockets import listening
 from checks.diagnosis.team import members
 from checks.errors import Unverifiable

@@ -6,10 +6,12 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from checks.errors import Unverifiable
 from checks.facts import Cluster
 
 _ESTABLISHED = "01"  # states of include/net/tcp_states.h
 _LISTEN = "0A"
+_READ = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,30 @@ def established(cluster: Cluster, pod: str) -> frozenset[Connection]:
     return frozenset(_parse(_table(cluster, pod), _ESTABLISHED))
 
 
+def outgoing(cluster: Cluster, pod: str) -> frozenset[Connection]:
+    """Established connections that `pod` has itself opened to elsewhere. Raises Unverifiable as `established`."""
+    table = _table(cluster, pod)
+    served = {item.local_port for item in _parse(table, _LISTEN)}
+    found = _parse(table, _ESTABLISHED)
+    return frozenset(item for item in found if item.local_port not in served and not item.from_loopback)
+
+
 def listening(cluster: Cluster, pod: str) -> frozenset[int]:
     """Ports on which something listens in `pod`. Raises Unverifiable where the image has no `cat`."""
     return frozenset(item.local_port for item in _parse(_table(cluster, pod), _LISTEN))
 
 
 def _table(cluster: Cluster, pod: str) -> str:
-    return cluster.execute(pod, ["sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"])
+    """The table that all the containers of a pod share, read in the first of them whose image can."""
+    found = cluster.pod(pod)
+    others = [box.name for box in found.containers if box.running] if found is not None else []
+    trouble: Unverifiable | None = None
+    for container in ("", *others[1:]):
+        try:
+            return cluster.execute(pod, ["sh", "-c", _READ], container)
+        except Unverifiable as refusal:
+            trouble = trouble or refusal
+    raise trouble or Unverifiable(f"Le pod {pod} ne montre pas ses connexions.")
 
 
 def _parse(table: str, state: str) -> Iterator[Connection]:
