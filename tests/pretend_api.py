@@ -125,7 +125,7 @@ def pretend(
     names: Sequence[str] = ("127.0.0.1", NAME),
 ) -> Iterator[Pretender]:
     """Serve `answers`; the certificate bears `names` and ends after `ends`."""
-    key, certificate = _self_signed(names, datetime.now(UTC) + ends)
+    key, certificate = self_signed(names, datetime.now(UTC) + ends)
     handler = type("Handler", (_Handler,), {"answers": answers})
     with _QuietServer(("127.0.0.1", 0), handler) as server:
         if encrypted:
@@ -140,7 +140,8 @@ def pretend(
         thread.join()
 
 
-def _self_signed(names: Sequence[str], ends: datetime) -> tuple[bytes, bytes]:
+def self_signed(names: Sequence[str], ends: datetime) -> tuple[bytes, bytes]:
+    """A key and its certificate, which bears `names`, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Pare-feu de l’université")])
     alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])

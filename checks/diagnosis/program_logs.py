@@ -32,7 +32,7 @@ _NAME = re.compile(
     r"getaddrinfo\(\"(?P<socat>[^\"]+)\", \"(?P<port>[^\"]*)\"|"
     r"(?:could not resolve address|host not found in upstream|could not translate host name)"
     r" [\"'](?P<told>[^\"':]+)|"
-    r"\blookup (?P<go>[\w.-]+)"
+    r"\blookup (?:failed: )?(?P<go>[\w.-]+)"
 )
 _DATED = re.compile(r"^(?:\W*(?:\d{4}[/-]\d\d[/-]\d\d[T ])?\d\d:\d\d:\d\d[\d.,Z]*\W*)+")
 _PROCESS = re.compile(r"^\s*socat\[\d+\] \w ")

@@ -32,7 +32,7 @@ class Served:
     """What a relay did with clients held at once, then with one more.
 
     `held`: how many it served together, None for all that came; `waits`: the next one then got no answer instead of
-    being refused. `lasts`: one that came after they had left was served.
+    being refused. `lasts`: one that came after all of them had left was served.
     """
 
     server: PostgresServer
@@ -47,10 +47,12 @@ def served(connect: Callable[[], AbstractContextManager[socket]]) -> Served:
     with connect() as first:
         server = identify(first)
         held, waits = _others(connect, 1)
+    if held is not None:
+        return Served(server, held, waits)
     lasts = False
     with contextlib.suppress(NotPostgres, ForwardRefused), connect() as last:
         lasts = is_postgres(last)
-    return Served(server, held, waits, lasts)
+    return Served(server, lasts=lasts)
 
 
 def _others(connect: Callable[[], AbstractContextManager[socket]], held: int) -> tuple[int | None, bool]:
@@ -113,7 +115,7 @@ def stranger(cluster: Cluster, pod: Pod, port: int, reached: PostgresServer) -> 
     colleague, known = cluster.colleague.namespace, cluster.once(_servers_of_the_colleague)
     if reached.fingerprint is not None and reached in known:
         return None
-    trail = _trail(cluster, pod, port)
+    trail = _trail(cluster, pod, port) or Trail()
     if colleague in trail.opened or set(trail.kept) == {colleague}:
         return None
     elsewhere = sorted(set(trail.opened) - {""})
@@ -133,7 +135,8 @@ def stranger(cluster: Cluster, pod: Pod, port: int, reached: PostgresServer) -> 
 
 def answers_itself(cluster: Cluster, pod: Pod, port: int) -> bool:
     """Whether the pod answers its clients before it joins any server: its fingerprint is then its own."""
-    return not _trail(cluster, pod, port).opened
+    trail = _trail(cluster, pod, port)
+    return trail is not None and not trail.opened
 
 
 def _servers_of_the_colleague(cluster: Cluster) -> Sequence[PostgresServer]:
@@ -148,8 +151,8 @@ def _own_servers(cluster: Cluster) -> Sequence[PostgresServer]:
     return []
 
 
-def _trail(cluster: Cluster, pod: Pod, port: int) -> Trail:
-    """Nowhere for a pod that cannot be looked into."""
+def _trail(cluster: Cluster, pod: Pod, port: int) -> Trail | None:
+    """None for a pod that cannot be looked into."""
     with contextlib.suppress(Unverifiable, NotPostgres, ForwardRefused):
         before = outgoing(cluster, pod.name)
         with cluster.forward(pod.name, port) as connection:
@@ -157,7 +160,7 @@ def _trail(cluster: Cluster, pod: Pod, port: int) -> Trail:
             now = outgoing(cluster, pod.name)
             places = {_place(cluster, pod, one.remote_address) for one in now - before or now}
         return Trail(opened=places) if now - before else Trail(kept=places)
-    return Trail()
+    return None
 
 
 def _place(cluster: Cluster, pod: Pod, address: str, hops: int = _HOPS) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from checks.errors import Unverifiable
-from checks.facts import Cluster
+from checks.facts import Cluster, Pod
 
 _ESTABLISHED = "01"  # states of include/net/tcp_states.h
 _LISTEN = "0A"
@@ -45,6 +46,22 @@ def outgoing(cluster: Cluster, pod: str) -> frozenset[Connection]:
 def listening(cluster: Cluster, pod: str) -> frozenset[int]:
     """Ports on which something listens in `pod`. Raises Unverifiable where the image has no `cat`."""
     return frozenset(item.local_port for item in _parse(_table(cluster, pod), _LISTEN))
+
+
+def holder(cluster: Cluster, pod: Pod, port: int) -> str:
+    """The container whose program listens on a port that all of them share; "" where it is the only one, or none
+    shows it."""
+    running = [box.name for box in pod.containers if box.running]
+    for container in running if len(running) > 1 else ():
+        with contextlib.suppress(Unverifiable):
+            told = cluster.execute(
+                pod.name, ["sh", "-c", f"{_READ}; ls -l /proc/[0-9]*/fd 2>/dev/null; true"], container
+            )
+            rows = [line.split() for line in told.splitlines()]
+            inodes = [row[9] for row in rows if len(row) > 9 and row[3] == _LISTEN and _address(row[1])[1] == port]
+            if any(f"socket:[{inode}]" in told for inode in inodes):
+                return container
+    return ""
 
 
 def _table(cluster: Cluster, pod: str) -> str:

@@ -526,7 +526,8 @@ def le_proxy_revient_quand_son_pod_disparait(cluster: Cluster) -> Diagnostic | N
         return None
     if not cluster.may("delete", "pods").allowed:
         raise Unverifiable("Supprimer un pod de ce namespace ne vous est pas permis.", "Vérifiez : cahier verifier tp1")
-    missing = replaced(cluster, PROXY, _address(cluster))
+    port = next(iter(_serving(cluster).values()), PORT)
+    missing = replaced(cluster, PROXY, _address(cluster), port)
     if missing is not None:
         return _not_replaced(cluster, missing)
     _REPLACED.add(tried)
