@@ -198,9 +198,11 @@ def _unknown_port(said: Told, aimed: Sequence[Target], lab: Unanswered) -> Diagn
 
 
 def _unknown_host(said: Told, aimed: Sequence[Target], lab: Unanswered) -> Diagnostic:
-    name = said.host or " ou ".join(target.host for target in aimed) or "sa cible"
+    name = said.host or " ou ".join(target.host for target in aimed)
     return Diagnostic(
-        finding=f"Le proxy ne trouve pas « {name} » : ce nom n’existe pas dans le DNS du cluster.",
+        finding=f"Le proxy ne trouve pas « {name} » : ce nom n’existe pas dans le DNS du cluster."
+        if name
+        else f"Le proxy vise un nom qui n’existe pas dans le DNS du cluster ; il a dit : « {said.message} ».",
         cause=lab.unresolved,
         fix=lab.fix,
         commands=lab.commands,
