@@ -244,7 +244,7 @@ def _another_owner(cluster: Cluster, found: Stranger) -> Diagnostic:
     colleague = cluster.colleague.namespace
     if found.namespace:
         finding = f"Le proxy mène à un serveur PostgreSQL du namespace « {found.namespace} », pas de « {colleague} »."
-        cause = "Le DNS du cluster, interrogé sur l’adresse que le proxy a jointe, donne ce namespace."
+        cause = "Le pod montre l’adresse qu’il a jointe pour servir un client : elle est dans ce namespace."
     else:
         finding = f"Le serveur PostgreSQL atteint à travers le proxy n’est aucun de ceux de {colleague}."
         cause = "Deux serveurs se distinguent par leur empreinte, lue ici dans le pod de votre collègue."
