@@ -192,6 +192,7 @@ LOGS = [
         "b",
     ),
     (SOCAT + 'getaddrinfo("b", "pg", {1,2,1,6}, {}): Unrecognized service', Trouble.UNKNOWN_PORT, "b"),
+    (SOCAT + 'getaddrinfo"b.c", "pg", {1,0,1,0}, {}): Servname not supported', Trouble.UNKNOWN_PORT, "b.c"),
     (SOCAT + "connect(5, AF=2 10.96.3.4:5433, 16): Connection refused", Trouble.REFUSED, ""),
     (SOCAT + "connect(5, AF=2 10.96.3.4:5432, 16): Connection timed out", Trouble.SILENT, ""),
     ("[ALERT] (1) : config : 'server pg/base' : could not resolve address 'b.c'.", Trouble.UNKNOWN_HOST, "b.c"),

@@ -171,9 +171,14 @@ def _never_ran(container: Container) -> _Start | None:
 def _stopped_by(log: str) -> str:
     """Why a program ended, as far as its log tells."""
     said = told(log)
+    if said is not None and said.trouble is Trouble.UNKNOWN_PORT:
+        return (
+            "Ce programme cherche un port par son nom, que le fichier /etc/services de son image ne donne pas. Un port "
+            "s’écrit aussi en chiffres."
+        )
     if said is not None and said.trouble is Trouble.UNKNOWN_HOST:
         return (
-            "Ce programme cherche un nom dès son démarrage, et s’arrête quand le DNS du cluster ne le connaît pas. La "
+            "Ce programme cherche un nom dès son démarrage, et s’arrête quand le DNS ne le lui donne pas. La "
             "forme complète d’un nom de Service est NOM.NAMESPACE.svc.cluster.local."
         )
     return "Le programme du conteneur se termine : ses arguments ou sa configuration sont refusés."

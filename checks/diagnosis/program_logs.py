@@ -29,7 +29,7 @@ _TOLD = {
     Trouble.SILENT: r"(?i:timed out)|ETIMEDOUT|i/o timeout|(?i:no route to host)|EHOSTUNREACH|network is unreachable",
 }
 _NAME = re.compile(
-    r"getaddrinfo\(\"(?P<socat>[^\"]+)\", \"(?P<port>[^\"]*)\"|"
+    r"getaddrinfo\(?\"(?P<socat>[^\"]+)\", \"(?P<port>[^\"]*)\"|"
     r"(?:could not resolve address|host not found in upstream|could not translate host name)"
     r" [\"'](?P<told>[^\"':]+)|"
     r"\blookup (?:failed: )?(?P<go>[\w.-]+)"

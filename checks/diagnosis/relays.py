@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from socket import socket
 
-from checks.diagnosis.databases import ready_pods, server_in
+from checks.diagnosis.databases import databases, ready_pods, server_in
 from checks.diagnosis.relay_manifest import mentions
 from checks.diagnosis.sockets import outgoing
 from checks.errors import Unverifiable
@@ -21,7 +21,8 @@ from checks.facts import Cluster, ForwardRefused, Pod
 
 _AT_ONCE = 3  # clients held together: a relay may take two and no more
 _PATIENCE = 5.0  # seconds for each of the others, once the first has been answered
-_HOPS = 2  # pods of the learner's own that a path may cross
+_HOPS = 2  # relays, one behind the other, that are followed
+_UNTOLD = "?"  # a pod that is no database, and does not show where it leads
 
 
 # -- its clients ---------------------------------------------------------------------------------------------------
@@ -96,7 +97,7 @@ class Stranger:
 
 @dataclass(frozen=True)
 class Trail:
-    """Namespaces to which a relaying pod is connected while a client is served, "" for one that nothing tells.
+    """Namespaces to which a relaying pod leads while a client is served, "" and `_UNTOLD` for those that nothing tells.
 
     `opened`: by connections that it made for this client; `kept`: by older ones, looked at where it made none.
     """
@@ -118,10 +119,10 @@ def stranger(cluster: Cluster, pod: Pod, port: int, reached: PostgresServer) -> 
     trail = _trail(cluster, pod, port) or Trail()
     if colleague in trail.opened or set(trail.kept) == {colleague}:
         return None
-    elsewhere = sorted(set(trail.opened) - {""})
+    elsewhere = sorted(set(trail.opened) - {"", _UNTOLD})
     if reached.fingerprint is not None and reached in cluster.once(_own_servers):
         elsewhere = [cluster.namespace]
-    if elsewhere or (known and trail.opened):
+    if elsewhere or (known and trail.opened and _UNTOLD not in trail.opened):
         return Stranger("" if known else elsewhere[0])
     if not known and mentions(cluster, pod, colleague):
         return None
@@ -164,27 +165,38 @@ def _trail(cluster: Cluster, pod: Pod, port: int) -> Trail | None:
 
 
 def _place(cluster: Cluster, pod: Pod, address: str, hops: int = _HOPS) -> str:
-    """Namespace of the server that an address leads to, "" when nothing tells; `pod` is joined to it now.
+    """Namespace of the server that an address leads to, "" when nothing tells; `pod` is joined to it now."""
+    ends: Sequence[str] = [address]
+    for view in cluster.once(_views):
+        ends = [end for one in ends for end in _behind(view, one)]
+        joined = next((one for one in view.pods() if one.ip in ends), None)
+        if joined is not None:
+            return _through(cluster, view, joined, hops)
+    return _by_reverse_dns(cluster, pod, ends[0])
 
-    Another relay of the learner's own is followed by its own sockets.
-    """
-    colleague = cluster.colleague.namespace
-    ends = _behind(cluster, address)
-    if {address, *ends} & set(cluster.once(_addresses_of_the_colleague)):
-        return colleague
-    own = next((one for one in cluster.pods() if one.ip in ends), None)
-    if own is None:
-        return _by_reverse_dns(cluster, pod, ends[0])
+
+def _views(cluster: Cluster) -> Sequence[Cluster]:
+    """Whose pods can be looked into: the learner's, and the colleague's where their access is at hand."""
+    theirs = cluster.as_owner(cluster.colleague.namespace)
+    return [cluster, theirs] if theirs is not None else [cluster]
+
+
+def _through(cluster: Cluster, view: Cluster, joined: Pod, hops: int) -> str:
+    """Where a path ends that has entered a pod: there for a database, else where the pod's own sockets lead."""
+    if any(one.pod is not None and one.pod.uid == joined.uid for one in databases(view)):
+        return view.namespace
     try:
-        further = outgoing(cluster, own.name) if hops else ()
+        further = outgoing(view, joined.name) if hops else ()
     except Unverifiable:
-        return ""
-    places = {_place(cluster, own, one.remote_address, hops - 1) for one in further}
-    return colleague if colleague in places else cluster.namespace
+        return _UNTOLD
+    colleague = cluster.colleague.namespace
+    if any(_place(cluster, joined, one.remote_address, hops - 1) == colleague for one in further):
+        return colleague
+    return _UNTOLD if view.namespace == colleague else view.namespace
 
 
 def _behind(cluster: Cluster, address: str) -> Sequence[str]:
-    """Where a Service of the learner's own sends the clients of its `address`; any other address is its own end."""
+    """Where a Service of this namespace sends the clients of its `address`; any other address is its own end."""
     names = {
         service["metadata"]["name"]
         for service in cluster.objects("Service")
@@ -198,15 +210,6 @@ def _behind(cluster: Cluster, address: str) -> Sequence[str]:
         for end in endpoint.get("addresses") or ()
     ]
     return found or [address]
-
-
-def _addresses_of_the_colleague(cluster: Cluster) -> Collection[str]:
-    """Of their Services and pods, where their access is at hand."""
-    theirs = cluster.as_owner(cluster.colleague.namespace)
-    if theirs is None:
-        return ()
-    services = [address for one in theirs.objects("Service") for address in one["spec"].get("clusterIPs") or ()]
-    return {*services, *(pod.ip for pod in theirs.pods())} - {"", "None"}
 
 
 def _by_reverse_dns(cluster: Cluster, pod: Pod, address: str) -> str:
