@@ -32,7 +32,8 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Container:
-    """A container of a pod: what was asked (image, command, args) and how it is."""
+    """A container of a pod: what was asked (image, command, args) and how it is. An init container that keeps running
+    (`restartPolicy: Always`) is one."""
 
     name: str
     image: str
@@ -45,7 +46,17 @@ class Container:
     waiting_reason: str = ""
     waiting_message: str = ""
     terminated_reason: str = ""
+    terminated_message: str = ""
     exit_code: int | None = None
+
+
+def lasting_containers(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The containers that a pod's `spec` keeps running: its own, then the init containers that stay beside them.
+
+    https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
+    """
+    beside = [item for item in spec.get("initContainers") or () if item.get("restartPolicy") == "Always"]
+    return [*spec["containers"], *beside]
 
 
 @dataclass(frozen=True)
@@ -275,8 +286,8 @@ class Cluster(Protocol):
     def events(self, name: str) -> Sequence[Event]:
         """Events about the object `name`."""
 
-    def logs(self, pod: str, lines: int = 20) -> str:
-        """Last lines of a pod's log; "" when there is none."""
+    def logs(self, pod: str, lines: int = 20, container: str = "") -> str:
+        """Last lines of a pod's log, that of the container kubectl chooses where none is named; "" for none."""
 
     def may(self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = "") -> Access:
         """Whether the learner may. `resource` may carry a group and a subresource: "deployments.apps/scale"."""
@@ -293,8 +304,9 @@ class Cluster(Protocol):
     ) -> Access:
         """Whether `user` may, in the learner's namespace (LocalSubjectAccessReview)."""
 
-    def execute(self, pod: str, command: Sequence[str]) -> str:
-        """Standard output of a command run in the pod. Raises Unverifiable when it cannot run there."""
+    def execute(self, pod: str, command: Sequence[str], container: str = "") -> str:
+        """Standard output of a command run in the pod, in the container kubectl chooses where none is named. Raises
+        Unverifiable when it cannot run there."""
 
     def forward(self, pod: str, port: int) -> AbstractContextManager[socket]:
         """Our own tunnel to a port of a pod, as a connected socket. Raises Forbidden, ForwardRefused."""

@@ -89,14 +89,14 @@ IMAGES = (
     ),
     LabImage(
         names=("alpine/socat:latest", "alpine/socat:1.7.4.4"),
-        packages=("socat", "busybox", *_CLIENTS),
+        packages=("socat", "busybox", "netbase", *_CLIENTS),  # netbase: names of ports, as in Alpine's own base
         configuration={"Entrypoint": ["socat"], "Env": [f"PATH={_PATH}"]},
         finish=_applets,
         dropped=("usr/share/ssl*",),
     ),
     LabImage(
         names=("library/python:3.11-slim-bookworm", "library/python:3.11"),
-        packages=("python3", "python-is-python3", "ca-certificates", *_SHELL),
+        packages=("python3", "python-is-python3", "ca-certificates", "netbase", *_SHELL),
         configuration={
             "Cmd": ["python3"],
             "Env": [f"PATH={_PATH}", "LANG=C.UTF-8", "PYTHON_VERSION=3.11"],

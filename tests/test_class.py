@@ -52,7 +52,13 @@ SEEN_FROM_AFAR = {
     "le_proxy_vise_la_base_du_collegue",
 }
 # Their findings count restarts, or tell what the kubelet tries just then: they differ from one minute to the next.
-UNSETTLED = {"image_inconnue", "arret_au_demarrage", "argument_refuse"}
+UNSETTLED = {
+    "image_inconnue",
+    "arret_au_demarrage",
+    "argument_refuse",
+    "arguments_sous_command",
+    "nom_cherche_au_demarrage",
+}
 WAITS_OR_FORWARDS = re.compile(r"kubectl (rollout status|wait|.*port-forward) ?.*")
 """Commands that change nothing in the namespace."""
 

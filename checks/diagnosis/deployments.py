@@ -10,7 +10,7 @@ from typing import Any
 
 from checks.diagnosis.objects import controller, named
 from checks.errors import Unverifiable
-from checks.facts import Cluster, Pod
+from checks.facts import Cluster, Pod, lasting_containers
 from checks.verdict import Diagnostic
 
 
@@ -92,7 +92,9 @@ def deleted(cluster: Cluster, name: str) -> str:
 
 def patched(cluster: Cluster, name: str, container: str, change: Mapping[str, Any]) -> tuple[str, ...]:
     """The commands that change one of its containers, and wait for its new pods."""
-    patch = json.dumps({"spec": {"template": {"spec": {"containers": [{"name": container, **change}]}}}})
+    own = {box["name"] for box in find(cluster, name).template["containers"]}
+    family = "containers" if container in own else "initContainers"
+    patch = json.dumps({"spec": {"template": {"spec": {family: [{"name": container, **change}]}}}})
     return (
         f"kubectl patch deployment {name} -n {cluster.namespace} -p {shlex.quote(patch)}",
         rolled_out(cluster, name),
@@ -148,7 +150,7 @@ def asleep(cluster: Cluster, name: str) -> Diagnostic | None:
 
 def floating_image(found: Deployment) -> tuple[str, str, str] | None:
     """Container, image and missing precision, in French, of the first image that another may replace under its name."""
-    for box in found.template["containers"]:
+    for box in lasting_containers(found.template):
         image = str(box["image"])
         tag = image.rpartition("/")[2].partition(":")[2]
         if "@sha256:" not in image and tag in ("", "latest"):
@@ -163,7 +165,7 @@ def without_resources(cluster: Cluster, found: Deployment, role: str) -> Diagnos
     """
     for spec in [pod.raw["spec"] for pod in found.pods] or [found.template]:
         whole = spec.get("resources") or {}
-        for box in spec["containers"]:
+        for box in lasting_containers(spec):
             lacking = [
                 f"{family}.{resource}"
                 for family in ("requests", "limits")

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from checks.diagnosis.admission import dressed, lacking
 from checks.diagnosis.databases import PORT, Database, of_release, ready_pods, server_in
-from checks.diagnosis.relays import listening_ports
-from checks.diagnosis.sockets import listening
+from checks.diagnosis.relay_manifest import listening_ports
+from checks.diagnosis.services import addresses
+from checks.diagnosis.sockets import listening, outgoing
 from checks.diagnosis.team import members
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, identify
@@ -80,10 +81,27 @@ def _listens_on(cluster: Cluster, pod: Pod) -> set[int]:
 
 
 def _relays(cluster: Cluster, door: Door) -> bool:
+    """Whether the base answers behind that port, or a pooler that answers in its place and has joined it."""
     with contextlib.suppress(NotPostgres, ForwardRefused, OSError), cluster.forward(door.pod.name, door.port) as end:
         end.settimeout(5)
-        return identify(end).fingerprint == fingerprint(cluster)
+        if identify(end).fingerprint == fingerprint(cluster):
+            return True
+        with contextlib.suppress(Unverifiable):
+            joined = {(one.remote_address, one.remote_port) for one in outgoing(cluster, door.pod.name)}
+            return not joined.isdisjoint(_addresses_of_the_base(cluster))
     return False
+
+
+def _addresses_of_the_base(cluster: Cluster) -> set[tuple[str, int]]:
+    """Where a pod finds the base: in its own pod, or through a Service's address."""
+    pod = base(cluster)[1]
+    ports = {one.service: one.port for one in addresses(cluster, pod)}
+    return {(pod.ip, PORT)} | {
+        (address, ports[item["metadata"]["name"]])
+        for item in cluster.objects("Service")
+        if item["metadata"]["name"] in ports
+        for address in item["spec"].get("clusterIPs") or ()
+    }
 
 
 def _doors(cluster: Cluster) -> Sequence[Door]:

@@ -14,7 +14,7 @@ from typing import Any
 from checks.diagnosis.deployments import Deployment, rolled_out
 from checks.diagnosis.objects import controller
 from checks.diagnosis.relays import refuses
-from checks.facts import Cluster, Pod
+from checks.facts import Cluster, Pod, lasting_containers
 from checks.verdict import Diagnostic
 
 
@@ -109,7 +109,7 @@ def selects_nothing(cluster: Cluster, front: Front, role: str) -> Diagnostic | N
 def port_astray(cluster: Cluster, front: Front, program: str) -> Diagnostic | None:
     """None when the Service declares its clients' port, and a port of the pods behind it. `program` listens there."""
     entry, pod = front.entry, front.behind.pods[0]
-    names = {one.get("name") for box in pod.raw["spec"]["containers"] for one in box.get("ports") or ()}
+    names = {one.get("name") for box in lasting_containers(pod.raw["spec"]) for one in box.get("ports") or ()}
     if entry is None:
         ports = front.service["spec"].get("ports") or ()
         opened = ", ".join(f"{one['port']}/{one.get('protocol', 'TCP')}" for one in ports)

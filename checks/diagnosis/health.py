@@ -9,7 +9,7 @@ from typing import Any
 from checks.diagnosis.sockets import listening
 from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp, get
-from checks.facts import Cluster, ForwardRefused, Pod
+from checks.facts import Cluster, ForwardRefused, Pod, lasting_containers
 
 _PROBE_KINDS = ("httpGet", "exec", "grpc")
 
@@ -21,7 +21,7 @@ def tcp_probe(old: Mapping[str, Any], port: int) -> Mapping[str, Any]:
 
 def deadly(cluster: Cluster, pod: Pod) -> tuple[Mapping[str, Any], str] | None:
     """The first container, as its manifest gives it, whose liveness probe fails, and how; None when there is none."""
-    for box, status in zip(pod.raw["spec"]["containers"], pod.containers, strict=True):
+    for box, status in zip(lasting_containers(pod.raw["spec"]), pod.containers, strict=True):
         probe = box.get("livenessProbe")
         if not probe:
             continue
@@ -40,7 +40,7 @@ def patience(probe: Mapping[str, Any]) -> int:
 def _played(cluster: Cluster, pod: Pod, box: Mapping[str, Any], probe: Mapping[str, Any]) -> str | None:
     """What a probe of the pod is answered when it is played now; "" when it succeeds, None when it cannot be played."""
     if "exec" in probe:
-        return "" if _succeeds(cluster, pod.name, probe["exec"]["command"]) else "sa commande échoue"
+        return "" if _succeeds(cluster, pod.name, probe["exec"]["command"], box["name"]) else "sa commande échoue"
     question = probe.get("tcpSocket") or probe.get("httpGet") or {"host": "elsewhere"}
     if question.get("host"):
         return None
@@ -77,10 +77,10 @@ def _number(box: Mapping[str, Any], port: int | str) -> int:
     return port if isinstance(port, int) else names.get(port, 0)
 
 
-def _succeeds(cluster: Cluster, pod: str, command: Sequence[str]) -> bool:
+def _succeeds(cluster: Cluster, pod: str, command: Sequence[str], container: str = "") -> bool:
     """Whether a command succeeds in a pod. Raises Unverifiable where it cannot be told."""
     try:
-        cluster.execute(pod, command)
+        cluster.execute(pod, command, container)
     except Unverifiable as failure:
         if "exit code" not in failure.message and "executable file not found" not in failure.message:
             raise

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from checks.diagnosis.databases import server_in
 from checks.diagnosis.deployments import creation_refused, find
+from checks.diagnosis.relays import answers_itself
+from checks.diagnosis.sockets import holder
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, identify
 from checks.facts import Cluster, ForwardRefused, Pod, Probe
@@ -50,8 +52,8 @@ def restarted(cluster: Cluster, pod: Pod, port: int) -> Stopped | None:
     A pod that finds its port held is deleted, so that nobody waits until the port is free. Raises Unverifiable when the
     program cannot be ended, or is not restarted in time.
     """
-    before = sum(box.restarts for box in pod.containers)
-    if not _end_while_used(cluster, pod, port):
+    before, container = sum(box.restarts for box in pod.containers), holder(cluster, pod, port)
+    if not _end_while_used(cluster, pod, port, container):
         raise Unverifiable(
             f"Le programme du pod {pod.name} n’a pas pu être arrêté pour voir s’il reprend son port.",
             "Il faut pouvoir y exécuter « sh » (kubectl exec).",
@@ -63,7 +65,7 @@ def restarted(cluster: Cluster, pod: Pod, port: int) -> Stopped | None:
         with contextlib.suppress(NotPostgres, ForwardRefused, Unverifiable):
             server_in(cluster, now, port)
             return None
-        said = cluster.logs(pod.name, 3)
+        said = cluster.logs(pod.name, 3, container)
         if re.search(r"(?i)address (already )?in use", said):
             cluster.delete_pod(pod.name)
             return Stopped(now, said.strip().splitlines()[-1])
@@ -75,15 +77,15 @@ def restarted(cluster: Cluster, pod: Pod, port: int) -> Stopped | None:
     )
 
 
-def _end_while_used(cluster: Cluster, pod: Pod, port: int) -> bool:
-    """End the pod's program while a client is connected; whether that client was cut."""
+def _end_while_used(cluster: Cluster, pod: Pod, port: int, container: str) -> bool:
+    """End the program of the pod's `container` while a client is connected; whether that client was cut."""
     served = False
     try:
         with cluster.forward(pod.name, port) as client:
             identify(client)
             served = True
             with contextlib.suppress(Unverifiable):  # the shell that kills is killed too
-                cluster.execute(pod.name, ["sh", "-c", _END])
+                cluster.execute(pod.name, ["sh", "-c", _END], container)
             return client.recv(1) == b""
     except TimeoutError:
         return False
@@ -99,10 +101,11 @@ class Missing:
     unreached: str
 
 
-def replaced(cluster: Cluster, name: str, target: str) -> Missing | None:
+def replaced(cluster: Cluster, name: str, target: str, port: int) -> Missing | None:
     """Delete a pod of the Deployment `name`; None when another is ready, and the server behind `target` the same.
 
-    `target` (`host:port`) is the Service. Raises Unverifiable when nothing answered there before.
+    `target` (`host:port`) is the Service, `port` that of the pods. A pooler answers for the server, under a fingerprint
+    that may change with its pod. Raises Unverifiable when nothing answered there before.
     """
     lost = max(find(cluster, name).pods, key=lambda pod: sum(box.restarts for box in pod.containers))
     with cluster.probe([target]) as probe:
@@ -117,7 +120,8 @@ def replaced(cluster: Cluster, name: str, target: str) -> Missing | None:
         for passed in _watched(cluster, _REPLACE_SECONDS):
             now = find(cluster, name)
             back = [pod for pod in now.pods if pod.ready and pod.uid != lost.uid]
-            if len(back) >= now.wanted and _answer(probe, target) == expected:
+            answer = _answer(probe, target) if len(back) >= now.wanted else None
+            if answer is not None and (answer == expected or answers_itself(cluster, back[0], port)):
                 return None
             if passed > _REFUSED_SECONDS and creation_refused(cluster, now):
                 break

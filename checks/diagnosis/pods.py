@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from checks.diagnosis.program_logs import Trouble, told
 from checks.errors import CahierError
 from checks.facts import Cluster, Container, Pod
 from checks.local_cluster.messages import unpulled_image
@@ -11,6 +14,7 @@ from checks.verdict import Diagnostic
 
 _STARTING_SECONDS = 20  # a readiness probe that still fails after that is not a slow start
 _PULLING = ("ContainerCreating", "PodInitializing")
+_NOT_STARTED = {"RunContainerError", "StartError", "ContainerCannotRun", "CreateContainerError"}
 _IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 
@@ -129,6 +133,57 @@ def _just_started(pod: Pod) -> bool:
     return not started or (datetime.now(UTC) - max(started)).total_seconds() < _STARTING_SECONDS
 
 
+@dataclass(frozen=True)
+class _Start:
+    """Why a container's program could not be started at all, in French."""
+
+    finding: str
+    cause: str
+    fix: str
+
+
+def _never_ran(container: Container) -> _Start | None:
+    """None unless the runtime could not execute what the container names as its program."""
+    said = f"{container.waiting_message} {container.terminated_message}"
+    found = re.search(r'exec: "((?:[^"\\]|\\.)*)": ([^:"]+(?:: [^:"]+)?)', said)
+    if found is None or not {container.waiting_reason, container.terminated_reason} & _NOT_STARTED:
+        return None
+    program, why = found[1], found[2].strip()
+    missing = "no such file" in why or "not found" in why
+    state = "n’existe pas dans l’image" if missing else f"n’est pas exécutable ({why})"
+    finding = f"le programme « {program} » {state}."
+    silent = "Comme rien n’a été exécuté, « kubectl logs » ne montre rien."
+    if container.command:
+        return _Start(
+            finding,
+            "« command » remplace le programme de l’image (son ENTRYPOINT) ; « args » lui donne seulement ses "
+            f"arguments. {silent}",
+            "Donnez ces arguments sous « args », sans « command », ou commencez « command » par un vrai programme.",
+        )
+    return _Start(
+        finding,
+        "Cette image n’a pas de programme à elle (ENTRYPOINT) : le premier mot de « args » est pris pour lui. "
+        f"{silent}",
+        "Nommez sous « command » un programme qui existe dans l’image.",
+    )
+
+
+def _stopped_by(log: str) -> str:
+    """Why a program ended, as far as its log tells."""
+    said = told(log)
+    if said is not None and said.trouble is Trouble.UNKNOWN_PORT:
+        return (
+            "Ce programme cherche un port par son nom, que le fichier /etc/services de son image ne donne pas. Un port "
+            "s’écrit aussi en chiffres."
+        )
+    if said is not None and said.trouble is Trouble.UNKNOWN_HOST:
+        return (
+            "Ce programme cherche un nom dès son démarrage, et s’arrête quand le DNS ne le lui donne pas. La "
+            "forme complète d’un nom de Service est NOM.NAMESPACE.svc.cluster.local."
+        )
+    return "Le programme du conteneur se termine : ses arguments ou sa configuration sont refusés."
+
+
 def _container(
     cluster: Cluster, pod: Pod, container: Container, fix: str, commands: tuple[str, ...]
 ) -> Diagnostic | None:
@@ -154,12 +209,22 @@ def _container(
             commands=commands,
             look=look,
         )
+    if not container.running and (never_ran := _never_ran(container)):
+        return Diagnostic(
+            finding=f"Le conteneur « {container.name} » du pod {pod.name} n’a jamais démarré : {never_ran.finding}",
+            cause=never_ran.cause,
+            fix=f"{never_ran.fix} {fix}",
+            commands=commands,
+            look=look,  # its log is empty: the reason is in its state
+        )
     if container.terminated_reason and not container.running:
-        said = cluster.logs(pod.name, 3).strip().replace("\n", " ⏎ ")
+        own = "" if container is pod.containers[0] else container.name
+        log = cluster.logs(pod.name, 3, own)
+        said = log.strip().replace("\n", " ⏎ ")
         return Diagnostic(
             finding=f"Le conteneur « {container.name} » du pod {pod.name} s’est arrêté "
             f"(code {container.exit_code}, {container.restarts} redémarrage(s)). Il a dit : « {said or 'rien'} ».",
-            cause="Le programme du conteneur se termine : ses arguments ou sa configuration sont refusés.",
+            cause=_stopped_by(log),
             fix=f"Lisez son journal et corrigez le manifeste. {fix}",
             commands=commands,
             look=(f"kubectl logs {pod.name} -n {pod.namespace}",),

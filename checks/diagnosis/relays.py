@@ -1,88 +1,76 @@
-"""Where a relaying pod leads: as its manifest writes it, then as connections through it prove it."""
+"""What a relaying pod does for its clients, and whose server they reach: proven by real exchanges and by its sockets.
+
+What its manifest says is `relay_manifest`'s; why it fails, `relay_failures`'s.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from socket import socket
 
-from checks.diagnosis.databases import databases, ready_pods, release_of_service, server_in
-from checks.diagnosis.dns import require_dns
-from checks.diagnosis.objects import named
-from checks.diagnosis.sockets import established
+from checks.diagnosis.databases import databases, ready_pods, server_in
+from checks.diagnosis.relay_manifest import mentions
+from checks.diagnosis.sockets import outgoing
 from checks.errors import Unverifiable
-from checks.exchange.postgres import NotPostgres, PostgresServer, is_postgres
+from checks.exchange.postgres import NotPostgres, PostgresServer, Silence, identify, is_postgres
 from checks.facts import Cluster, ForwardRefused, Pod
-from checks.verdict import Diagnostic
+
+_AT_ONCE = 3  # clients held together: a relay may take two and no more
+_PATIENCE = 5.0  # seconds for each of the others, once the first has been answered
+_HOPS = 2  # relays, one behind the other, that are followed
+_UNTOLD = "?"  # a pod that is no database, and does not show where it leads
+
+
+# -- its clients ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Target:
-    """The address a relay leads to, as it is written."""
+class Served:
+    """What a relay did with clients held at once, then with one more.
 
-    host: str
-    port: str
-
-    def namespace(self, own: str) -> str | None:
-        """Namespace in which this name is resolved; None for an IP address or a name from outside."""
-        if re.fullmatch(r"[\d.]+|\[?[0-9a-fA-F:]+\]?", self.host):
-            return None
-        words = self.host.rstrip(".").split(".")
-        if len(words) == 1:
-            return own
-        return words[1] if len(words) == 2 or words[2] == "svc" else None
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-
-# socat's address types: https://manpages.debian.org/bookworm/socat/socat.1.en.html
-_ADDRESS = re.compile(r"\b(?:tcp[46]?|tcp[46]?-connect):([^\s,:\"']+|\[[^]]+]):(\w+)", re.IGNORECASE)
-_LISTEN = re.compile(r"\btcp[46]?-l(?:isten)?:\S+", re.IGNORECASE)
-_VARIABLE = re.compile(r"\$\((\w+)\)|\$\{(\w+)}|\$(\w+)")
-
-
-def targets(cluster: Cluster, pod: Pod) -> Iterator[Target]:
-    """The `TCP:host:port` addresses of the pod's command and arguments, however they are spelt.
-
-    Variables whose value the manifest gives are replaced; an address that stays unknown is left out. The name of an
-    ExternalName Service of the learner's own is followed.
+    `held`: how many it served together, None for all that came; `waits`: the next one then got no answer instead of
+    being refused. `lasts`: one that came after all of them had left was served.
     """
-    for container in pod.raw.get("spec", {}).get("containers") or ():
-        values = {one["name"]: one.get("value", "") for one in container.get("env") or () if "value" in one}
-        for word in (*(container.get("command") or ()), *(container.get("args") or ())):
-            for found in _ADDRESS.finditer(_expanded(word, values)):
-                if "$" not in found[0]:
-                    yield _followed(cluster, Target(found[1], found[2]))
+
+    server: PostgresServer
+    held: int | None = None
+    waits: bool = False
+    lasts: bool = True
 
 
-def _expanded(word: str, values: Mapping[str, str]) -> str:
-    def value(found: re.Match[str]) -> str:
-        name = found[1] or found[2] or found[3]
-        return values.get(name, found[0])
-
-    return _VARIABLE.sub(value, word)
-
-
-def _followed(cluster: Cluster, target: Target) -> Target:
-    """An ExternalName Service is only another name: https://kubernetes.io/docs/concepts/services-networking/service/"""
-    if target.namespace(cluster.namespace) != cluster.namespace:
-        return target
-    service = named(cluster, "Service", target.host.partition(".")[0])
-    other = service["spec"].get("externalName", "") if service else ""
-    return Target(str(other), target.port) if other else target
+def served(connect: Callable[[], AbstractContextManager[socket]]) -> Served:
+    """How clients are served, each over a connection that `connect` opens. Raises NotPostgres or ForwardRefused when
+    even the first is not."""
+    with connect() as first:
+        server = identify(first)
+        held, waits = _others(connect, 1)
+    if held is not None:
+        return Served(server, held, waits)
+    lasts = False
+    with contextlib.suppress(NotPostgres, ForwardRefused), connect() as last:
+        lasts = is_postgres(last)
+    return Served(server, lasts=lasts)
 
 
-def listens(pod: Pod) -> Sequence[str]:
-    """The `TCP-LISTEN:port,options` addresses of the pod's command and arguments."""
-    words = [word for box in pod.containers for word in (*box.command, *box.args)]
-    return [found for word in words for found in _LISTEN.findall(word)]
-
-
-def listening_ports(pod: Pod) -> set[int]:
-    """Ports on which the pod's arguments have it wait for clients, as far as they are written in digits."""
-    return {int(found[1]) for one in listens(pod) if (found := re.search(r":(\d+)", one))}
+def _others(connect: Callable[[], AbstractContextManager[socket]], held: int) -> tuple[int | None, bool]:
+    """How many clients are served at once while `held` are connected, and whether the next one waits."""
+    if held == _AT_ONCE:
+        return None, False
+    found, waits = None, False
+    try:
+        with connect() as end:
+            end.settimeout(_PATIENCE)
+            is_postgres(end)
+            found = _others(connect, held + 1)
+    except Silence:
+        waits = True
+    except (NotPostgres, ForwardRefused):
+        pass
+    return found or (held, waits)
 
 
 def refuses(cluster: Cluster, pod: str, port: int) -> bool:
@@ -97,97 +85,7 @@ def refuses(cluster: Cluster, pod: str, port: int) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class Misplaced:
-    """Why a target is not in the colleague's namespace, in French, and how to mend it there."""
-
-    finding: str
-    cause: str
-    fix: str
-
-
-def misplaced(cluster: Cluster, target: Target) -> Misplaced | None:
-    """None when a target is a Service's name in the colleague's namespace."""
-    colleague = cluster.colleague.namespace
-    place = target.namespace(cluster.namespace)
-    if place == colleague:
-        return None
-    if place == cluster.namespace and "." not in target.host:
-        return Misplaced(
-            f"Le proxy vise « {target} », un nom court qui désigne un Service de votre propre namespace "
-            f"({cluster.namespace}).",
-            "Un nom de Service sans namespace se résout dans le namespace du pod qui le demande.",
-            f"Écrivez le namespace après le nom : {target.host}.{colleague}.svc.cluster.local",
-        )
-    if place is not None:
-        return Misplaced(
-            f"Le proxy vise « {target} », un Service du namespace « {place} », pas de « {colleague} ».",
-            "Le DNS du cluster lit NOM.NAMESPACE.svc.cluster.local : la deuxième partie est le namespace.",
-            f"Remplacez-la par {colleague}.",
-        )
-    if re.fullmatch(r"[\d.]+", target.host):
-        return Misplaced(
-            f"Le proxy vise l’adresse « {target} » au lieu d’un nom de Service.",
-            "L’adresse d’un pod change à chaque redémarrage ; le nom du Service, lui, reste.",
-            "Utilisez le nom du Service que votre collègue vous a donné.",
-        )
-    return Misplaced(
-        f"Le proxy vise « {target.host} », qui n’est pas un nom de Service de ce cluster.",
-        "La forme complète est NOM.NAMESPACE.svc.cluster.local.",
-        "Corrigez le nom du Service.",
-    )
-
-
-def release_of_colleague(cluster: Cluster, written: Sequence[Target]) -> str:
-    """The colleague's database: the one whose Service the relay names (`written`), unless their own namespace, where
-    their access is at hand, tells that there is none such; "" where nothing tells."""
-    services = [target.host.partition(".")[0] for target in written if target.namespace(cluster.namespace)]
-    wanted = next((release for service in services if (release := release_of_service(service))), "")
-    theirs = cluster.as_owner(cluster.colleague.namespace)
-    releases = [one.release for one in databases(theirs)] if theirs is not None else []
-    return wanted if wanted in releases or not releases else releases[0]
-
-
-def unanswered(
-    cluster: Cluster,
-    pods: Sequence[Pod],
-    silence: str,
-    *,
-    unresolved: str,
-    fix: str,
-    commands: tuple[str, ...],
-    look: tuple[str, ...],
-    settling: bool = False,
-) -> Diagnostic:
-    """Why the relay, of which these are the pods, takes a client and what is behind does not answer (`silence`).
-
-    `unresolved` says why its pods look well while they do not find the name; `settling`, that the network may still be
-    following a change. Raises Unverifiable where the cluster's DNS is silent.
-    """
-    said = "\n".join(cluster.logs(pod.name, 5) for pod in pods)
-    target = next((str(one) for pod in pods[:1] for one in targets(cluster, pod)), "sa cible")
-    name = target.rpartition(":")[0] or target
-    transient = False
-    if re.search(r"not known|no address|Temporary failure|does not resolve|getaddrinfo", said):
-        require_dns(cluster)
-        finding = f"Le proxy ne trouve pas « {name} » : ce nom n’existe pas dans le DNS du cluster."
-        cause = unresolved
-    elif "refused" in said:
-        finding = f"« {target} » refuse la connexion : rien n’écoute sur ce port."
-        cause = "Un Service n’accepte que les ports qu’il déclare ; PostgreSQL est sur 5432."
-    elif re.search(r"timed out|No route", said) or "délai" in silence:
-        finding = f"« {target} » ne répond pas : la connexion reste sans réponse."
-        cause = (
-            "Une NetworkPolicy du namespace de votre collègue écarte votre namespace (l’option « only allow access "
-            "from the same namespace » du catalogue), ou son pod est arrêté."
-        )
-        fix = "Vous n’y pouvez rien d’ici : demandez à votre collègue d’ouvrir sa base à votre namespace (TP 4)."
-        commands = ()
-    else:
-        finding = f"À travers le proxy, « {target} » ne répond pas comme PostgreSQL ({silence})."
-        cause = "Le proxy relaie vers un autre programme, ou vers un port qui n’est pas celui de la base."
-        transient = settling
-    return Diagnostic(finding=finding, cause=cause, fix=fix, commands=commands, look=look, transient=transient)
+# -- whose server --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -197,40 +95,127 @@ class Stranger:
     namespace: str
 
 
+@dataclass(frozen=True)
+class Trail:
+    """Namespaces to which a relaying pod leads while a client is served, "" and `_UNTOLD` for those that nothing tells.
+
+    `opened`: by connections that it made for this client; `kept`: by older ones, looked at where it made none.
+    """
+
+    opened: Collection[str] = ()
+    kept: Collection[str] = ()
+
+
 def stranger(cluster: Cluster, pod: Pod, port: int, reached: PostgresServer) -> Stranger | None:
     """None when `reached`, the server behind `port` of the relaying pod, is one of the colleague's.
 
-    Where the colleague's access is at hand, their own servers are compared; elsewhere, an address that the pod's
-    arguments do not tell is asked of the cluster's reverse DNS.
+    Where the colleague's access is at hand, their own servers are compared first. Otherwise, and for a pooler that
+    answers in the server's place, the pod's own sockets tell where it leads while a client is served. Raises
+    Unverifiable where nothing shows it.
     """
-    known = cluster.once(_servers_of_the_colleague)
-    if known and reached.fingerprint is not None:
-        return None if reached in known else Stranger("")
-    place = "" if any(targets(cluster, pod)) else _place_reached(cluster, pod, port)
-    return None if place in ("", cluster.colleague.namespace) else Stranger(place)
+    colleague, known = cluster.colleague.namespace, cluster.once(_servers_of_the_colleague)
+    if reached.fingerprint is not None and reached in known:
+        return None
+    trail = _trail(cluster, pod, port) or Trail()
+    if colleague in trail.opened or set(trail.kept) == {colleague}:
+        return None
+    elsewhere = sorted(set(trail.opened) - {"", _UNTOLD})
+    if reached.fingerprint is not None and reached in cluster.once(_own_servers):
+        elsewhere = [cluster.namespace]
+    if elsewhere or (known and trail.opened and _UNTOLD not in trail.opened):
+        return Stranger("" if known else elsewhere[0])
+    if not known and mentions(cluster, pod, colleague):
+        return None
+    raise Unverifiable(
+        f"À travers le pod {pod.name}, PostgreSQL répond, mais rien ne montre d’ici que c’est celui de {colleague} : "
+        "un programme qui authentifie lui-même ses clients (un pooler, comme PgBouncer) n’ouvre sa propre connexion "
+        "qu’après leur mot de passe.",
+        "Ouvrez une session à travers lui (psql), et relancez la vérification tant qu’elle est ouverte.",
+    )
+
+
+def answers_itself(cluster: Cluster, pod: Pod, port: int) -> bool:
+    """Whether the pod answers its clients before it joins any server: its fingerprint is then its own."""
+    trail = _trail(cluster, pod, port)
+    return trail is not None and not trail.opened
 
 
 def _servers_of_the_colleague(cluster: Cluster) -> Sequence[PostgresServer]:
     """Read in their own pods; none where they cannot all be."""
     theirs = cluster.as_owner(cluster.colleague.namespace)
-    if theirs is not None:
-        with contextlib.suppress(Unverifiable, NotPostgres, ForwardRefused):
-            return [server_in(theirs, pod) for _, pod in ready_pods(theirs)]
+    return _own_servers(theirs) if theirs is not None else []
+
+
+def _own_servers(cluster: Cluster) -> Sequence[PostgresServer]:
+    with contextlib.suppress(Unverifiable, NotPostgres, ForwardRefused):
+        return [server_in(cluster, pod) for _, pod in ready_pods(cluster)]
     return []
 
 
-def _place_reached(cluster: Cluster, pod: Pod, port: int) -> str:
-    """Namespace of the Service that a relaying pod joins for a client of its `port`, by the cluster's reverse DNS; ""
-    when it does not tell."""
+def _trail(cluster: Cluster, pod: Pod, port: int) -> Trail | None:
+    """None for a pod that cannot be looked into."""
     with contextlib.suppress(Unverifiable, NotPostgres, ForwardRefused):
-        before = established(cluster, pod.name)
+        before = outgoing(cluster, pod.name)
         with cluster.forward(pod.name, port) as connection:
-            is_postgres(connection)
-            opened = established(cluster, pod.name) - before
-        for one in opened:
-            if not one.from_loopback:
-                answer = cluster.execute(pod.name, ["nslookup", one.remote_address])
-                found = re.search(r"[\w-]+\.([\w-]+)\.svc\.", answer)
-                if found:
-                    return found[1]
+            identify(connection)
+            now = outgoing(cluster, pod.name)
+            places = {_place(cluster, pod, one.remote_address) for one in now - before or now}
+        return Trail(opened=places) if now - before else Trail(kept=places)
+    return None
+
+
+def _place(cluster: Cluster, pod: Pod, address: str, hops: int = _HOPS) -> str:
+    """Namespace of the server that an address leads to, "" when nothing tells; `pod` is joined to it now."""
+    ends: Sequence[str] = [address]
+    for view in cluster.once(_views):
+        ends = [end for one in ends for end in _behind(view, one)]
+        joined = next((one for one in view.pods() if one.ip in ends), None)
+        if joined is not None:
+            return _through(cluster, view, joined, hops)
+    return _by_reverse_dns(cluster, pod, ends[0])
+
+
+def _views(cluster: Cluster) -> Sequence[Cluster]:
+    """Whose pods can be looked into: the learner's, and the colleague's where their access is at hand."""
+    theirs = cluster.as_owner(cluster.colleague.namespace)
+    return [cluster, theirs] if theirs is not None else [cluster]
+
+
+def _through(cluster: Cluster, view: Cluster, joined: Pod, hops: int) -> str:
+    """Where a path ends that has entered a pod: there for a database, else where the pod's own sockets lead."""
+    if any(one.pod is not None and one.pod.uid == joined.uid for one in databases(view)):
+        return view.namespace
+    try:
+        further = outgoing(view, joined.name) if hops else ()
+    except Unverifiable:
+        return _UNTOLD
+    colleague = cluster.colleague.namespace
+    if any(_place(cluster, joined, one.remote_address, hops - 1) == colleague for one in further):
+        return colleague
+    return _UNTOLD if view.namespace == colleague else view.namespace
+
+
+def _behind(cluster: Cluster, address: str) -> Sequence[str]:
+    """Where a Service of this namespace sends the clients of its `address`; any other address is its own end."""
+    names = {
+        service["metadata"]["name"]
+        for service in cluster.objects("Service")
+        if address in (service["spec"].get("clusterIPs") or ())
+    }
+    found = [
+        end
+        for item in (cluster.objects("EndpointSlice") if names else ())
+        if item["metadata"].get("labels", {}).get("kubernetes.io/service-name") in names
+        for endpoint in item.get("endpoints") or ()
+        for end in endpoint.get("addresses") or ()
+    ]
+    return found or [address]
+
+
+def _by_reverse_dns(cluster: Cluster, pod: Pod, address: str) -> str:
+    """Namespace of the Service that has this address, asked of the cluster's DNS in `pod`; "" when it does not tell."""
+    with contextlib.suppress(Unverifiable):
+        question = f"nslookup {address} 2>/dev/null || getent hosts {address}"
+        found = re.search(r"[\w-]+\.([\w-]+)\.svc\.", cluster.execute(pod.name, ["sh", "-c", question]))
+        return found[1] if found else ""
     return ""

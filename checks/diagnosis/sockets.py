@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from checks.facts import Cluster
+from checks.errors import Unverifiable
+from checks.facts import Cluster, Pod
 
 _ESTABLISHED = "01"  # states of include/net/tcp_states.h
 _LISTEN = "0A"
+_READ = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,46 @@ def established(cluster: Cluster, pod: str) -> frozenset[Connection]:
     return frozenset(_parse(_table(cluster, pod), _ESTABLISHED))
 
 
+def outgoing(cluster: Cluster, pod: str) -> frozenset[Connection]:
+    """Established connections that `pod` has itself opened to elsewhere. Raises Unverifiable as `established`."""
+    table = _table(cluster, pod)
+    served = {item.local_port for item in _parse(table, _LISTEN)}
+    found = _parse(table, _ESTABLISHED)
+    return frozenset(item for item in found if item.local_port not in served and not item.from_loopback)
+
+
 def listening(cluster: Cluster, pod: str) -> frozenset[int]:
     """Ports on which something listens in `pod`. Raises Unverifiable where the image has no `cat`."""
     return frozenset(item.local_port for item in _parse(_table(cluster, pod), _LISTEN))
 
 
+def holder(cluster: Cluster, pod: Pod, port: int) -> str:
+    """The container whose program listens on a port that all of them share; "" where it is the only one, or none
+    shows it."""
+    running = [box.name for box in pod.containers if box.running]
+    for container in running if len(running) > 1 else ():
+        with contextlib.suppress(Unverifiable):
+            told = cluster.execute(
+                pod.name, ["sh", "-c", f"{_READ}; ls -l /proc/[0-9]*/fd 2>/dev/null; true"], container
+            )
+            rows = [line.split() for line in told.splitlines()]
+            inodes = [row[9] for row in rows if len(row) > 9 and row[3] == _LISTEN and _address(row[1])[1] == port]
+            if any(f"socket:[{inode}]" in told for inode in inodes):
+                return container
+    return ""
+
+
 def _table(cluster: Cluster, pod: str) -> str:
-    return cluster.execute(pod, ["sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"])
+    """The table that all the containers of a pod share, read in the first of them whose image can."""
+    found = cluster.pod(pod)
+    others = [box.name for box in found.containers if box.running] if found is not None else []
+    trouble: Unverifiable | None = None
+    for container in ("", *others[1:]):
+        try:
+            return cluster.execute(pod, ["sh", "-c", _READ], container)
+        except Unverifiable as refusal:
+            trouble = trouble or refusal
+    raise trouble or Unverifiable(f"Le pod {pod} ne montre pas ses connexions.")
 
 
 def _parse(table: str, state: str) -> Iterator[Connection]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from socket import socket
 from typing import Any
 
+from checks.diagnosis.objects import named
 from checks.diagnosis.sockets import Connection, established
 from checks.diagnosis.workplace import is_of_service
 from checks.errors import Unverifiable
@@ -302,13 +303,18 @@ def _target_port(cluster: Cluster, service: str, port: int, pods: Sequence[Pod])
     """The pod's port behind a Service's; None when it cannot be told."""
     for item in cluster.objects("Service"):
         if item["metadata"]["name"] == service:
-            if item["spec"].get("clusterIP") == "None":
-                return port  # kubectl does not translate the ports of a headless Service
+            if _is_headless(item):
+                return port
             for entry in item["spec"].get("ports") or ():
                 if entry["port"] == port:
                     target = entry.get("targetPort", port)
                     return target if isinstance(target, int) else _named_port(pods, target)
     return None
+
+
+def _is_headless(service: Mapping[str, Any]) -> bool:
+    """Whether the Service has no address of its own: kubectl does not translate its ports, as it does any other's."""
+    return bool(service["spec"].get("clusterIP") == "None")
 
 
 def _named_port(pods: Sequence[Pod], name: str) -> int | None:
@@ -358,12 +364,22 @@ def _other_port(
     cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand, remote: int
 ) -> Diagnostic:
     through = "pod" if forward.kind == "pod" else f"pod choisi par {forward.kind}"
+    service = named(cluster, "Service", forward.name) if forward.kind == "service" else None
+    if service is None:
+        cause = "L’ordre est PORT_LOCAL:PORT_DU_POD : le second est celui sur lequel le conteneur écoute."
+    elif _is_headless(service):
+        cause = (
+            "Un Service sans adresse (clusterIP: None) ne traduit aucun port, quel que soit son targetPort : le second "
+            "nombre est celui du pod."
+        )
+    else:
+        cause = (
+            "Devant un Service, le second nombre est le port du Service, qui le traduit en port du pod (targetPort)."
+        )
     return Diagnostic(
         finding=f"Le tunnel relie localhost:{tunnel.local_port} au port {remote} du {through} {forward.name} ; "
         f"{tunnel.service} écoute sur {tunnel.port}.",
-        cause="L’ordre est PORT_LOCAL:PORT_DU_POD : le second est celui sur lequel le conteneur écoute."
-        if forward.kind != "service"
-        else "Devant un Service, le second nombre est le port du Service, qui le traduit en port du pod (targetPort).",
+        cause=cause,
         fix=f"Fermez ce tunnel et rouvrez-le vers le bon port. {tunnel.fix}",
         commands=(*_closing(listeners), tunnel.command),
         look=(*_LOOK, f"kubectl get pods -n {cluster.namespace}"),

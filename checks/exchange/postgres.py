@@ -6,9 +6,14 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 from __future__ import annotations
 
 import contextlib
+import ssl
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from socket import SHUT_RDWR, socket
+from typing import Protocol, TypeVar
+
+_T = TypeVar("_T")
 
 _PROTOCOL_3 = 196608
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
@@ -40,17 +45,33 @@ class PostgresServer:
     refusal: str = ""
 
 
+class _Stream(Protocol):
+    def sendall(self, data: bytes, /) -> None: ...
+
+    def recv(self, size: int, /) -> bytes: ...
+
+
 def is_postgres(connection: socket) -> bool:
     """Whether PostgreSQL answers on `connection`, which is left unusable. Raises NotPostgres."""
+    _offers_tls(connection)
+    return True
+
+
+def _offers_tls(connection: socket) -> bool:
     _send(connection, _SSL_REQUEST)
     answer = _receive(connection, 1)
     if answer not in (b"S", b"N"):
         raise NotPostgres("ce qui répond n’est pas PostgreSQL")
-    return True
+    return answer == b"S"
 
 
 def identify(connection: socket) -> PostgresServer:
-    """The server behind `connection`, without logging in. Raises NotPostgres."""
+    """The server behind `connection`, without logging in, encrypted where it offers that, as psql does. Raises
+    NotPostgres."""
+    return _introduced(_Encrypted(connection) if _offers_tls(connection) else connection)
+
+
+def _introduced(connection: _Stream) -> PostgresServer:
     words = ["user", _NOBODY, "database", "postgres", "application_name", "cahier-kubernetes"]
     body = struct.pack("!I", _PROTOCOL_3) + b"".join(word.encode() + b"\0" for word in words) + b"\0"
     _send(connection, struct.pack("!I", len(body) + 4) + body)
@@ -82,7 +103,7 @@ def refusal(connection: socket, user: str, password: str, database: str) -> tupl
             """Hang up without a goodbye. A server that has refused us is gone already: what is written to it then
             resets the connection, for which a kubectl of 1.37 ends the learner's whole tunnel."""
             with contextlib.suppress(OSError):
-                connection.shutdown(SHUT_RDWR)
+                self._usock.shutdown(SHUT_RDWR)  # `connection`, or TLS in its place
 
     try:
         session = Session(user, sock=connection, database=database, password=password)
@@ -96,7 +117,45 @@ def refusal(connection: socket, user: str, password: str, database: str) -> tupl
     return "", ""
 
 
-def _message(connection: socket) -> tuple[bytes, bytes]:
+class _Encrypted:
+    """TLS over a connection that stays its owner's to close. The certificate is not looked at: nothing secret is said.
+
+    A tunnel's end cannot be given to `SSLContext.wrap_socket`, which takes its file descriptor away from it.
+    """
+
+    def __init__(self, connection: socket) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        self._connection = connection
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing)
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send all of `data`. Raises OSError."""
+        self._done(lambda: self._tls.write(data))
+
+    def recv(self, size: int, /) -> bytes:
+        """Some of what was answered, b"" once the other end has closed. Raises OSError."""
+        with contextlib.suppress(ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return self._done(lambda: self._tls.read(size))
+        return b""
+
+    def _done(self, step: Callable[[], _T]) -> _T:
+        """What a step of TLS gives, once the other end has said what it needs: the handshake comes with the first."""
+        while True:
+            try:
+                done = step()
+            except ssl.SSLWantReadError:
+                self._connection.sendall(self._outgoing.read())
+                received = self._connection.recv(16384)
+                self._incoming.write(received) if received else self._incoming.write_eof()
+            else:
+                self._connection.sendall(self._outgoing.read())
+                return done
+
+
+def _message(connection: _Stream) -> tuple[bytes, bytes]:
     head = _receive(connection, 5)
     size = struct.unpack("!I", head[1:])[0] - 4
     if not 0 <= size < 65536:
@@ -111,14 +170,14 @@ def _error_text(payload: bytes) -> str:
     return ""
 
 
-def _send(connection: socket, data: bytes) -> None:
+def _send(connection: _Stream, data: bytes) -> None:
     try:
         connection.sendall(data)
     except OSError as error:
         raise NotPostgres("la connexion a été coupée") from error
 
 
-def _receive(connection: socket, size: int) -> bytes:
+def _receive(connection: _Stream, size: int) -> bytes:
     data = b""
     while len(data) < size:
         try:

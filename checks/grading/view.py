@@ -212,7 +212,7 @@ class LearnerView(LiveCluster):
         """Raises Unverifiable: grading never reads them."""
         raise Unverifiable(_READ_ONLY.format("la valeur d’un Secret, que l’enseignant ne lit jamais"))
 
-    def execute(self, pod: str, command: Sequence[str]) -> str:
+    def execute(self, pod: str, command: Sequence[str], container: str = "") -> str:
         """Raises Unverifiable: nothing is run in a learner's pod."""
         raise Unverifiable(_READ_ONLY.format("d’exécuter une commande dans un pod"))
 

@@ -221,19 +221,19 @@ class LiveCluster(Served):
             )
         return refusal
 
-    def logs(self, pod: str, lines: int = 20) -> str:
+    def logs(self, pod: str, lines: int = 20, container: str = "") -> str:
         """Last lines of a pod's log; "" when there is none."""
         try:
-            return self._log(pod, tailLines=str(lines))
+            return self._log(pod, container, tailLines=str(lines))
         except Refused:
             return ""
 
     def heard(self, pod: Pod, word: str, since: datetime) -> bool:
         """Whether the log of a pod has kept `word` since then. Raises AccessError where it may not be read."""
-        return word in self._log(pod.name, sinceTime=since.isoformat(), limitBytes=_LOG_BYTES)
+        return word in self._log(pod.name, "", sinceTime=since.isoformat(), limitBytes=_LOG_BYTES)
 
-    def _log(self, pod: str, **query: str) -> str:
-        container = self._main_container(pod)
+    def _log(self, pod: str, container: str, **query: str) -> str:
+        container = container or self._main_container(pod)
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
         return self.api.text(path, {**query, "container": container} if container else query)
 
@@ -273,9 +273,9 @@ class LiveCluster(Served):
             self._answers[key] = Access(status.allowed, status.reason)
         return self._answers[key]
 
-    def execute(self, pod: str, command: Sequence[str]) -> str:
+    def execute(self, pod: str, command: Sequence[str], container: str = "") -> str:
         """Standard output of a command run in the pod."""
-        return self.api.execute(self.namespace, pod, command, container=self._main_container(pod))
+        return self.api.execute(self.namespace, pod, command, container=container or self._main_container(pod))
 
     def _main_container(self, pod: str) -> str:
         """The container that kubectl would choose: the annotated one, else the first. "" for an unknown pod."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Self, TypeVar, cast
 
 from checks.errors import Unverifiable
-from checks.facts import PROBE_LABEL, Container, Event, Pod
+from checks.facts import PROBE_LABEL, Container, Event, Pod, lasting_containers
 
 _T = TypeVar("_T")
 
@@ -75,7 +75,8 @@ def _events_in(items: Iterable[Mapping[str, Any]], name: str) -> Sequence[Event]
 
 def _pod(raw: Mapping[str, Any]) -> Pod:
     metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
-    states = {item["name"]: item for item in status.get("containerStatuses") or []}
+    told = (*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ()))
+    states = {item["name"]: item for item in told}
     conditions = {item["type"]: item for item in status.get("conditions") or []}
     scheduled = conditions.get("PodScheduled", {})
     return Pod(
@@ -87,7 +88,7 @@ def _pod(raw: Mapping[str, Any]) -> Pod:
         ready=conditions.get("Ready", {}).get("status") == "True",
         deleting="deletionTimestamp" in metadata,
         ip=status.get("podIP", ""),
-        containers=tuple(_container(item, states.get(item["name"], {})) for item in spec["containers"]),
+        containers=tuple(_container(item, states.get(item["name"], {})) for item in lasting_containers(spec)),
         created=datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC),
         unschedulable=scheduled.get("message", "") if scheduled.get("status") == "False" else "",
         raw=raw,
@@ -111,5 +112,6 @@ def _container(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
         waiting_reason=waiting.get("reason", ""),
         waiting_message=waiting.get("message", ""),
         terminated_reason=ended.get("reason", ""),
+        terminated_message=ended.get("message", ""),
         exit_code=ended.get("exitCode"),
     )

@@ -75,12 +75,13 @@ class Recorder(SnapshotCluster):
                 self.snapshot.users[namespace] = self._source.user_of(namespace)
         return super().user_of(namespace)
 
-    def logs(self, pod: str, lines: int = 20) -> str:
+    def logs(self, pod: str, lines: int = 20, container: str = "") -> str:
         """Last lines of a pod's log."""
-        if (pod, lines) not in self._logs:
-            self._logs[pod, lines] = self._source.logs(pod, lines)
-            self.snapshot.logs.append(Log(pod, lines, self._logs[pod, lines]))
-        return super().logs(pod, lines)
+        asked = pod, lines, container
+        if asked not in self._logs:
+            self._logs[asked] = self._source.logs(pod, lines, container)
+            self.snapshot.logs.append(Log(pod, lines, self._logs[asked], container))
+        return super().logs(pod, lines, container)
 
     def _right(self, asked: Right) -> Access:
         if asked not in self._rights and question(asked) not in self.snapshot.unread:

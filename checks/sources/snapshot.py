@@ -51,6 +51,7 @@ class Log(msgspec.Struct, frozen=True):
     pod: str
     lines: int
     text: str
+    container: str = ""
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -121,7 +122,7 @@ class SnapshotCluster(Served):
         super().__init__()
         self.snapshot = snapshot
         self._rights = {one.asked: Access(one.allowed, one.reason) for one in snapshot.rights}
-        self._logs = {(one.pod, one.lines): one.text for one in snapshot.logs}
+        self._logs = {(one.pod, one.lines, one.container): one.text for one in snapshot.logs}
 
     def _missing(self, what: str) -> NoReturn:
         why = self.snapshot.unread.get(what, "")
@@ -178,9 +179,9 @@ class SnapshotCluster(Served):
             self._missing(kind)
         return self.snapshot.objects[kind]
 
-    def logs(self, pod: str, lines: int = 20) -> str:
+    def logs(self, pod: str, lines: int = 20, container: str = "") -> str:
         """Last lines of a pod's log, as many as were asked for when it was recorded."""
-        found = self._logs.get((pod, lines))
+        found = self._logs.get((pod, lines, container))
         return self._missing(f"logs {pod} {lines}") if found is None else found
 
     def may(self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = "") -> Access:
@@ -236,7 +237,7 @@ class SnapshotCluster(Served):
         """Raises Unverifiable."""
         _live()
 
-    def execute(self, pod: str, command: Sequence[str]) -> str:
+    def execute(self, pod: str, command: Sequence[str], container: str = "") -> str:
         """Raises Unverifiable."""
         _live()
 

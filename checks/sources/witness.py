@@ -73,10 +73,10 @@ class WatchedCluster(LiveCluster):
         self.asked.add(kind)
         return super().objects(kind)
 
-    def execute(self, pod: str, command: Sequence[str]) -> str:
+    def execute(self, pod: str, command: Sequence[str], container: str = "") -> str:
         """Standard output of a command run in the pod."""
         self._touch(pod)
-        return super().execute(pod, command)
+        return super().execute(pod, command, container)
 
     def forward(self, pod: str, port: int) -> contextlib.AbstractContextManager[Any]:
         """Our own tunnel to a port of a pod."""

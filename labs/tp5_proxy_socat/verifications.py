@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from checks.diagnosis.databases import server_in
 from checks.diagnosis.pods import never_admitted, not_ready
-from checks.diagnosis.relays import (
-    Stranger,
-    listening_ports,
-    misplaced,
-    refuses,
+from checks.diagnosis.relay_failures import (
+    Unanswered,
+    misdirected,
     release_of_colleague,
-    stranger,
-    targets,
+    too_few_clients,
     unanswered,
 )
+from checks.diagnosis.relay_manifest import listening_ports, targets
+from checks.diagnosis.relays import Served, Stranger, served, stranger
 from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens
 from checks.errors import Unverifiable
-from checks.exchange.postgres import NotPostgres, PostgresServer, Silence, identify, is_postgres
+from checks.exchange.postgres import NotPostgres, PostgresServer, identify
 from checks.facts import Cluster, ForwardRefused, Pod
 from checks.verdict import Diagnostic
 from checks.verification import verification
@@ -80,57 +77,58 @@ def le_proxy_tourne(cluster: Cluster) -> Diagnostic | None:
 def le_proxy_vise_la_base_du_collegue(cluster: Cluster) -> Diagnostic | None:
     """Le proxy relaie vers un Service du namespace de votre collègue.
 
-    Le nom est lu dans les arguments du pod : « base », « base.namespace » et la forme complète sont admis.
+    Un client passe par le proxy : le serveur atteint décide, quel que soit l’outil. Le manifeste ne sert qu’à
+    expliquer pourquoi le chemin ne mène pas chez votre collègue.
     """
-    look = (f"kubectl get pod {PROXY} -n {cluster.namespace} -o jsonpath='{{.spec.containers[*].args}}'",)
-    for target in targets(cluster, proxy(cluster)):
-        wrong = misplaced(cluster, target)
-        if wrong is None:
-            return None
-        return Diagnostic(
-            finding=wrong.finding,
-            cause=wrong.cause,
-            fix=wrong.fix,
-            commands=again(cluster),
-            look=look,
-        )
-    # Another tool than socat, or a script: what it really reaches is proven by the next checks.
-    return None
+    wrong = misdirected(cluster, proxy(cluster), lambda: cluster.once(_whose))
+    if wrong is None:
+        return None
+    return Diagnostic(
+        finding=wrong.finding,
+        cause=wrong.cause,
+        fix=wrong.fix,
+        commands=again(cluster),
+        look=(f"kubectl get pod {PROXY} -n {cluster.namespace} -o jsonpath='{{.spec.containers[*].args}}'",),
+    )
 
 
 @verification(points=1, after=le_proxy_tourne)
 def le_proxy_ecoute_sur_5432(cluster: Cluster) -> Diagnostic | None:
     """Le proxy accepte plusieurs clients à la fois sur son port 5432.
 
-    Deux connexions sont ouvertes en même temps par un tunnel à nous.
+    Trois connexions sont ouvertes en même temps par des tunnels à nous, puis une autre après leur départ.
     """
-    pod = proxy(cluster)
-    try:
-        door = cluster.once(_door)
-    except ForwardRefused as refused:
-        return _nothing_listens(cluster, pod) if "refused" in str(refused) else None
-    if door.alone:
+    met = cluster.once(_clients)
+    if isinstance(met, ForwardRefused) and "refused" in str(met):
+        return _nothing_listens(cluster, proxy(cluster))
+    if not isinstance(met, Served):
+        return None  # it listens; what is behind is the next check's
+    if met.held == 1 and not met.waits:
         return _one_client_only(cluster, f"Le pod {PROXY} n’accepte qu’un seul client : le second est refusé")
-    return None
+    return too_few_clients(
+        met,
+        f"le pod {PROXY}",
+        f"Laissez-le servir tous ceux qui viennent, par exemple TCP-LISTEN:{PORT},fork,reuseaddr. {_APPLY}",
+        again(cluster),
+        (f"kubectl logs {PROXY} -n {cluster.namespace}",),
+    )
 
 
 @verification(points=2, after=(le_proxy_ecoute_sur_5432, le_proxy_vise_la_base_du_collegue))
 def la_base_repond_a_travers_le_proxy(cluster: Cluster) -> Diagnostic | None:
     """À travers le proxy, c’est bien un serveur PostgreSQL qui répond."""
     try:
-        reached = server_behind(cluster)
+        server_behind(cluster)
     except (NotPostgres, ForwardRefused) as silence:
-        return unanswered(
-            cluster,
-            [proxy(cluster)],
-            str(silence),
+        lab = Unanswered(
             unresolved="socat ne résout le nom qu’à l’arrivée d’un client : le pod reste « Running » malgré l’erreur.",
             fix="Vérifiez le nom et le port avec votre collègue (kubectl get svc, dans son namespace), corrigez "
             "proxy.yaml et refaites le pod.",
             commands=again(cluster),
             look=(f"kubectl logs {PROXY} -n {cluster.namespace}",),
         )
-    found = stranger(cluster, proxy(cluster), PORT, reached)
+        return unanswered(cluster, [proxy(cluster)], str(silence), lab)
+    found = cluster.once(_whose)
     return _another_owner(cluster, found) if found else None
 
 
@@ -167,7 +165,7 @@ def un_client_atteint_le_serveur_du_collegue(cluster: Cluster) -> Diagnostic | N
             commands=(tunnel(cluster).command,),
             look=(f"kubectl logs {PROXY} -n {cluster.namespace}",),
         )
-    if reached == behind:
+    if reached == behind or not _keeps_its_fingerprint(cluster, behind):
         return None
     return Diagnostic(
         finding=f"Le serveur atteint par localhost:{port} n’est pas celui que le proxy atteint.",
@@ -176,6 +174,14 @@ def un_client_atteint_le_serveur_du_collegue(cluster: Cluster) -> Diagnostic | N
         commands=(tunnel(cluster).command,),
         look=("ps aux | grep port-forward",),
     )
+
+
+def _keeps_its_fingerprint(cluster: Cluster, behind: PostgresServer) -> bool:
+    """Un pooler peut en donner une autre à chaque client : le tunnel, lui, a été reconnu à ses connexions."""
+    try:
+        return server_in(cluster, proxy(cluster), PORT) == behind
+    except (NotPostgres, ForwardRefused):
+        return True
 
 
 def tunnel(cluster: Cluster) -> Tunnel:
@@ -189,31 +195,25 @@ def tunnel(cluster: Cluster) -> Tunnel:
     )
 
 
-@dataclass(frozen=True)
-class Door:
-    """What the proxy does with its clients. `alone`: it takes one at a time; `silent`: nothing answers behind it."""
-
-    alone: bool = False
-    silent: bool = False
-
-
-def _door(cluster: Cluster) -> Door:
-    """Asked once for all checks: a silence lasts as long as a connection waits. Raises ForwardRefused."""
+def _clients(cluster: Cluster) -> Served | NotPostgres | ForwardRefused:
+    """Met once for all checks: a silence lasts as long as a connection waits."""
     try:
-        with cluster.forward(PROXY, PORT) as held:
-            is_postgres(held)
-            return Door(alone=refuses(cluster, PROXY, PORT))
-    except Silence:
-        return Door(silent=True)
-    except NotPostgres:
-        return Door()  # it listens; what is behind is the next check's
+        return served(lambda: cluster.forward(PROXY, PORT))
+    except (NotPostgres, ForwardRefused) as silence:
+        return silence
 
 
 def server_behind(cluster: Cluster) -> PostgresServer:
     """Le serveur que le proxy atteint, demandé par un tunnel à nous. Lève NotPostgres ou ForwardRefused."""
-    if cluster.once(_door).silent:
-        raise Silence
-    return server_in(cluster, proxy(cluster), PORT)
+    met = cluster.once(_clients)
+    if isinstance(met, Served):
+        return met.server
+    raise met
+
+
+def _whose(cluster: Cluster) -> Stranger | None:
+    """À qui est ce serveur : None quand c’est au collègue. Lève NotPostgres ou ForwardRefused, et Unverifiable."""
+    return stranger(cluster, proxy(cluster), PORT, server_behind(cluster))
 
 
 def _nothing_listens(cluster: Cluster, pod: Pod) -> Diagnostic:
@@ -244,7 +244,7 @@ def _another_owner(cluster: Cluster, found: Stranger) -> Diagnostic:
     colleague = cluster.colleague.namespace
     if found.namespace:
         finding = f"Le proxy mène à un serveur PostgreSQL du namespace « {found.namespace} », pas de « {colleague} »."
-        cause = "Le DNS du cluster, interrogé sur l’adresse que le proxy a jointe, donne ce namespace."
+        cause = "Le pod montre l’adresse qu’il a jointe pour servir un client : elle est dans ce namespace."
     else:
         finding = f"Le serveur PostgreSQL atteint à travers le proxy n’est aucun de ceux de {colleague}."
         cause = "Deux serveurs se distinguent par leur empreinte, lue ici dans le pod de votre collègue."

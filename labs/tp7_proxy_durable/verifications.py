@@ -17,11 +17,19 @@ from checks.diagnosis.losses import Missing, replaced, restarted
 from checks.diagnosis.objects import named
 from checks.diagnosis.pods import not_ready
 from checks.diagnosis.policies import Peer, decide
-from checks.diagnosis.relays import Target, listens, misplaced, release_of_colleague, stranger, targets, unanswered
+from checks.diagnosis.relay_failures import (
+    Unanswered,
+    misdirected,
+    release_of_colleague,
+    too_few_clients,
+    unanswered,
+)
+from checks.diagnosis.relay_manifest import Target, listens, targets
+from checks.diagnosis.relays import Stranger, served, stranger
 from checks.diagnosis.sockets import listening
 from checks.errors import Unverifiable
-from checks.exchange.postgres import NotPostgres, identify
-from checks.facts import Cluster, ForwardRefused, Pod
+from checks.exchange.postgres import NotPostgres
+from checks.facts import Cluster, ForwardRefused, Pod, lasting_containers
 from checks.verdict import Diagnostic
 from checks.verification import verification
 
@@ -129,7 +137,7 @@ def _other_deployment(cluster: Cluster) -> Diagnostic:
     others = [
         str(item["metadata"]["name"])
         for item in cluster.objects("Deployment")
-        if any("socat" in json.dumps(box) for box in item["spec"]["template"]["spec"]["containers"])
+        if any("socat" in json.dumps(box) for box in lasting_containers(item["spec"]["template"]["spec"]))
     ]
     seen = f" Le Deployment {others[0]} utilise bien socat, mais porte un autre nom." if others else ""
     gone = (f"kubectl delete deployment {others[0]} -n {cluster.namespace} --cascade=foreground",) if others else ()
@@ -248,21 +256,27 @@ def _without_fork(pod: Pod) -> bool:
 def le_proxy_vise_la_base_du_collegue(cluster: Cluster) -> Diagnostic | None:
     """Le proxy relaie vers un Service du namespace de votre collègue.
 
-    Le nom est lu dans les arguments ; ce qui est vraiment atteint est prouvé plus loin.
+    Un client passe par lui : le serveur atteint décide, quel que soit l’outil. Le manifeste ne sert qu’à expliquer
+    pourquoi le chemin ne mène pas chez votre collègue.
     """
-    for target in _targets(cluster):
-        wrong = misplaced(cluster, target)
-        if wrong is None:
-            return None
-        return Diagnostic(
-            finding=wrong.finding,
-            cause=wrong.cause,
-            fix=f"Visez NOM-rw.{cluster.colleague.namespace}.svc.cluster.local:{PORT}, où NOM est celui de la base. "
-            f"{_APPLY}",
-            commands=again(cluster),
-            look=(f"kubectl describe deployment {PROXY} -n {cluster.namespace}",),
-        )
-    return None  # another tool than socat, or a script: what it really reaches is proven by the next checks
+    for pod in relay(cluster).pods[:1]:  # all of them are made from one template
+        wrong = misdirected(cluster, pod, lambda pod=pod: _stranger(cluster, pod))  # type: ignore[misc]
+        if wrong is not None:
+            return Diagnostic(
+                finding=wrong.finding,
+                cause=wrong.cause,
+                fix=f"Visez NOM-rw.{cluster.colleague.namespace}.svc.cluster.local:{PORT}, où NOM est celui de la "
+                f"base. {_APPLY}",
+                commands=again(cluster),
+                look=(f"kubectl describe deployment {PROXY} -n {cluster.namespace}",),
+            )
+    return None
+
+
+def _stranger(cluster: Cluster, pod: Pod) -> Stranger | None:
+    """None when the pod leads to the colleague's server. Raises NotPostgres or ForwardRefused, and Unverifiable."""
+    port = _serving(cluster).get(pod.name) or _listened(cluster, pod)
+    return stranger(cluster, pod, port, server_in(cluster, pod, port))
 
 
 @verification(points=1, after=les_pods_du_proxy_sont_prets)
@@ -272,7 +286,7 @@ def une_sonde_dit_quand_le_proxy_sert(cluster: Cluster) -> Diagnostic | None:
     Une sonde par commande est essayée dans un pod à nous où rien n’écoute : elle doit y échouer.
     """
     for pod in relay(cluster).pods:
-        boxes = pod.raw["spec"]["containers"]
+        boxes = lasting_containers(pod.raw["spec"])
         probes = [(box, box["readinessProbe"]) for box in boxes if box.get("readinessProbe")]
         if not probes:
             return Diagnostic(
@@ -361,32 +375,21 @@ def _closed_port(cluster: Cluster, pod: Pod, port: int) -> Diagnostic:
 def la_base_repond_a_travers_le_service(cluster: Cluster) -> Diagnostic | None:
     """À travers le Service, PostgreSQL répond à plusieurs clients à la fois.
 
-    Un pod à nous, dans votre namespace, ouvre deux connexions en même temps vers pg-proxy:5432.
+    Un pod à nous, dans votre namespace, ouvre trois connexions en même temps vers pg-proxy:5432, puis une autre.
     """
     target = _address(cluster)
     with cluster.probe([target]) as probe:
-        served = 0
         try:
-            with probe.connect(target) as first:
-                identify(first)
-                served = 1
-                with probe.connect(target) as second:
-                    identify(second)
+            met = served(lambda: probe.connect(target))
         except (NotPostgres, ForwardRefused) as silence:
-            if served:
-                return _one_client(cluster)
             blocked = probe.said(target)
             return _blocked(cluster, blocked) if blocked else _unanswered(cluster, str(silence))
-    return None
-
-
-def _one_client(cluster: Cluster) -> Diagnostic:
-    return Diagnostic(
-        finding=f"Pendant qu’un client est servi à travers {PROXY}, un second est refusé.",
-        cause="Le relais n’accepte qu’un client à la fois ; un client PostgreSQL ouvre souvent plusieurs connexions.",
-        fix=f"Ajoutez l’option fork, qui crée un processus par client : TCP-LISTEN:{PORT},fork,reuseaddr. {_APPLY}",
-        commands=again(cluster),
-        look=(f"kubectl get pods -n {cluster.namespace}",),
+    return too_few_clients(
+        met,
+        PROXY,
+        f"Laissez-le servir tous ceux qui viennent, par exemple TCP-LISTEN:{PORT},fork,reuseaddr. {_APPLY}",
+        again(cluster),
+        (f"kubectl get pods -n {cluster.namespace}",),
     )
 
 
@@ -418,16 +421,14 @@ def _blocked(cluster: Cluster, said: str) -> Diagnostic:
 
 
 def _unanswered(cluster: Cluster, silence: str) -> Diagnostic:
-    return unanswered(
-        cluster,
-        relay(cluster).pods,
-        silence,
+    lab = Unanswered(
         unresolved="Le nom n’est cherché qu’à l’arrivée d’un client : les pods restent prêts malgré l’erreur.",
         fix=f"Demandez à votre collègue le résultat de « kubectl get svc », corrigez le nom et le port. {_APPLY}",
         commands=again(cluster),
         look=(f"kubectl logs deployment/{PROXY} -n {cluster.namespace}",),
         settling=True,
     )
+    return unanswered(cluster, relay(cluster).pods, silence, lab)
 
 
 @verification(points=1, after=la_base_repond_a_travers_le_service)
@@ -435,13 +436,13 @@ def chaque_pod_mene_au_serveur_du_collegue(cluster: Cluster) -> Diagnostic | Non
     """Chaque pod du proxy mène au serveur de votre collègue.
 
     Deux serveurs PostgreSQL se distinguent sans mot de passe, par leur empreinte. Là où l’accès de votre collègue est
-    à portée de main, elle est lue aussi chez lui ; ailleurs, le DNS du cluster dit chez qui est l’adresse jointe.
+    à portée de main, elle est lue aussi chez lui ; ailleurs, les connexions du pod et le DNS du cluster disent chez qui
+    est l’adresse jointe.
     """
     colleague = cluster.colleague.namespace
     try:
         for pod in relay(cluster).pods:
-            port = _serving(cluster).get(pod.name, PORT)
-            found = stranger(cluster, pod, port, server_in(cluster, pod, port))
+            found = _stranger(cluster, pod)
             if found is not None:
                 which = f"du namespace « {found.namespace} », pas de « {colleague} »"
                 none = f"qui n’est aucun de ceux de {colleague}"
@@ -525,7 +526,8 @@ def le_proxy_revient_quand_son_pod_disparait(cluster: Cluster) -> Diagnostic | N
         return None
     if not cluster.may("delete", "pods").allowed:
         raise Unverifiable("Supprimer un pod de ce namespace ne vous est pas permis.", "Vérifiez : cahier verifier tp1")
-    missing = replaced(cluster, PROXY, _address(cluster))
+    port = next(iter(_serving(cluster).values()), PORT)
+    missing = replaced(cluster, PROXY, _address(cluster), port)
     if missing is not None:
         return _not_replaced(cluster, missing)
     _REPLACED.add(tried)
