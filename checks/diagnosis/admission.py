@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from checks.diagnosis.circle import OWNER, owner_of
 from checks.diagnosis.policies import Decision, Peer, decide
 from checks.diagnosis.rights import lacks_tunnel
 from checks.diagnosis.team import identities
@@ -38,7 +39,7 @@ def worn(cluster: Cluster) -> Sequence[Mapping[str, str]]:
 
 def anybody(namespace: str, labels: Mapping[str, str]) -> Peer:
     """A pod of that namespace, with the label that the platform puts on each."""
-    return Peer(namespace, labels, {"onyxia_owner": namespace.removeprefix("user-")})
+    return Peer(namespace, labels, {OWNER: owner_of(namespace)})
 
 
 def dressed(cluster: Cluster, pod: Pod, port: int, namespace: str) -> tuple[Mapping[str, str], Decision]:

@@ -13,10 +13,11 @@ from typing import Any
 
 from checks import state
 from checks.access import kubeconfig, refusals
+from checks.access.discovery import ServedKind, served_kinds
 from checks.access.kubectl import forwarding
 from checks.access.kubernetes_api import METADATA_ONLY, Api, collection
 from checks.errors import CahierError, Forbidden, Refused, Unverifiable, UsageError
-from checks.facts import OWNER_BINDING, Access, Colleague, Credentials, ForwardRefused, Machine, Pod
+from checks.facts import OWNER_BINDING, Access, Colleague, Credentials, ForwardRefused, Machine, Pod, PolicyKind
 from checks.local_cluster.places import LEARNERS, people_folder
 from checks.sources.objects import Served, must_be_known
 from checks.sources.probes import Probe, enforces_policies, probe
@@ -283,6 +284,23 @@ class LiveCluster(Served):
                 return False
             state.remember_enforcement(self.api.identity)
         return True
+
+    def other_policies(self) -> Iterator[PolicyKind]:
+        """The kinds of network policy that another program enforces, those of namespaces first."""
+        found = [
+            one
+            for one in served_kinds(self.api)
+            if one.kind.endswith("NetworkPolicy") and one.group != "networking.k8s.io"
+        ]
+        for one in sorted(found, key=lambda one: (not one.namespaced, one.kind)):
+            yield PolicyKind(one.kind, self._names(one))
+
+    def _names(self, kind: ServedKind) -> tuple[str, ...] | None:
+        try:
+            answer = self.api.request("GET", kind.path(self.namespace), query={"limit": "20"}, accept=METADATA_ONLY)
+        except Refused:
+            return None
+        return tuple(str(item["metadata"]["name"]) for item in answer.get("items") or ())
 
     def as_owner(self, owner: str, at: str = "") -> LiveCluster | None:
         """The cluster as the owner of a namespace sees it: with the access that the local cluster keeps for them."""
