@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from checks.diagnosis.circle import Circle
@@ -11,13 +12,23 @@ from checks.diagnosis.circle import Circle
 Block = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def open_blocks(blocks: Sequence[Mapping[str, Any]], families: Collection[int], circle: Circle) -> Mapping[str, bool]:
+@dataclass(frozen=True)
+class OpenBlock:
+    """A block that takes pods of others, for sure or maybe: a part of `whole`, where it forms it with other ones."""
+
+    sure: bool
+    whole: str
+
+
+def open_blocks(
+    blocks: Sequence[Mapping[str, Any]], families: Collection[int], circle: Circle
+) -> Mapping[str, OpenBlock]:
     """Of these `ipBlock`, by their cidr, those that take pods of others, for sure or maybe.
 
     They are judged together: two halves are a whole. `families` are those of the pod's own addresses, none where they
     are not known: a block of another one takes no client of it.
     """
-    found: dict[str, bool] = {}
+    found: dict[str, OpenBlock] = {}
     for version in (4, 6):
         if families and version not in families:
             continue
@@ -25,8 +36,9 @@ def open_blocks(blocks: Sequence[Mapping[str, Any]], families: Collection[int], 
         for network in ipaddress.collapse_addresses(part for _, part in parts):
             answer = _takes_others(network, circle)
             for cidr, part in parts:
-                if answer is not False and part.subnet_of(network):
-                    found[cidr] = found.get(cidr, False) or answer is True
+                if answer is not False and part.subnet_of(network) and not (cidr in found and found[cidr].sure):
+                    larger = network.num_addresses > ipaddress.ip_network(cidr, strict=False).num_addresses
+                    found[cidr] = OpenBlock(answer is True, str(network) if larger else "")
     return found
 
 

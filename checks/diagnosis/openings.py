@@ -77,7 +77,14 @@ def how(leak: Leak) -> str:
         case "administrators":
             return f"elle admet tous les pods {of_administrators(leak.what)}"
         case "addresses":
-            return f"{_blocks(leak.what)} les adresses des pods de tous les namespaces"
+            return _taken_by(leak)
+
+
+def _taken_by(leak: Leak) -> str:
+    one = len(leak.what) == 1
+    blocks = f"son ipBlock {leak.what[0]}" if one else f"ses ipBlock {', '.join(leak.what)}"
+    part = f"{'fait' if one else 'font'} partie d’un ensemble, {leak.whole}, qui contient" if leak.whole else ""
+    return f"{blocks} {part or ('contient' if one else 'contiennent')} les adresses des pods de tous les namespaces"
 
 
 def _maybe(leak: Leak) -> str:
@@ -88,12 +95,6 @@ def _maybe(leak: Leak) -> str:
     if leak.kind == "labels":
         return f"son namespaceSelector ({' ; '.join(leak.what)}) lit des étiquettes que ce poste ne peut pas lire"
     return f"elle nomme aussi {the_namespaces(leak.what)}, selon des étiquettes que ce poste ne peut pas lire"
-
-
-def _blocks(cidrs: Sequence[str]) -> str:
-    if len(cidrs) == 1:
-        return f"son ipBlock {cidrs[0]} contient"
-    return f"ses ipBlock {' et '.join(cidrs)} contiennent, ensemble,"
 
 
 def the_namespaces(names: Sequence[str]) -> str:

@@ -34,6 +34,8 @@ class Leak:
     kind: Kind
     what: tuple[str, ...] = ()
     sure: bool = True
+    whole: str = ""
+    """The addresses that these blocks form, with other ones."""
     rule: Mapping[str, Any] = field(default_factory=dict)
     """A rule of this part alone."""
 
@@ -140,8 +142,10 @@ class Reading:
         """What of an element of `from` may stay, and what of it opens."""
         if "ipBlock" in entry:
             cidr = str(entry["ipBlock"]["cidr"])
-            sure = open_blocks(self._blocks(), families(self.pod), self.circle).get(cidr)
-            return ([entry], []) if sure is None else ([], [Leak(policy, "addresses", (cidr,), sure)])
+            found = open_blocks(self._blocks(), families(self.pod), self.circle).get(cidr)
+            if found is None:
+                return [entry], []
+            return [], [Leak(policy, "addresses", (cidr,), found.sure, found.whole)]
         selector = entry.get("namespaceSelector") or {}
         if "namespaceSelector" not in entry or not satisfiable(entry.get("podSelector") or {}, {}):
             return [entry], []

@@ -390,8 +390,8 @@ def _open_to_all(cluster: Cluster, subject: Subject, failing: str) -> Diagnostic
 
 def _opened_by(cluster: Cluster, subject: Subject, read: Reading, failing: str) -> Diagnostic:
     leaks = read.leaks()
-    by = list(dict.fromkeys(leak.policy for leak in leaks if leak.sure))
-    others = [name for name in subject.colleague.selecting if name not in {leak.policy for leak in leaks}]
+    by = list(dict.fromkeys(leak.policy for leak in leaks))
+    others = [name for name in subject.colleague.selecting if name not in by]
     also = f" {_quoted(others)} n’y change{_s(others, 'nt')} rien." if others else ""
     if programs := read.programs():
         also += f" Le programme d’administration admis de {quoted(programs)} n’est pas en cause."
@@ -402,7 +402,7 @@ def _opened_by(cluster: Cluster, subject: Subject, read: Reading, failing: str) 
         fix=f"Supprimez {quoted(by)}, ou limitez-la {only}."
         if len(by) == 1
         else f"Supprimez {quoted(by)}, ou limitez-les {only}.",
-        commands=_closing(cluster, subject, read, list(dict.fromkeys(leak.policy for leak in leaks))),
+        commands=_closing(cluster, subject, read, by),
         look=(
             *(f"kubectl describe networkpolicy {name} -n {cluster.namespace}" for name in by),
             *_looks(cluster, subject),
