@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from checks.diagnosis.circle import OWNER, owner_of
 from checks.diagnosis.policies import Decision, Peer, decide
 from checks.diagnosis.rights import lacks_tunnel
 from checks.diagnosis.team import identities
@@ -37,15 +36,10 @@ def worn(cluster: Cluster) -> Sequence[Mapping[str, str]]:
     return [{}, *_asked(cluster.objects("NetworkPolicy"))]
 
 
-def anybody(namespace: str, labels: Mapping[str, str]) -> Peer:
-    """A pod of that namespace, with the label that the platform puts on each."""
-    return Peer(namespace, labels, {OWNER: owner_of(namespace)})
-
-
 def dressed(cluster: Cluster, pod: Pod, port: int, namespace: str) -> tuple[Mapping[str, str], Decision]:
     """With which labels a pod of `namespace` gets in, and what the policies decide of it."""
     policies = cluster.objects("NetworkPolicy")
-    decisions = [(labels, decide(policies, pod, anybody(namespace, labels), port)) for labels in worn(cluster)]
+    decisions = [(labels, decide(policies, pod, Peer(namespace, labels), port)) for labels in worn(cluster)]
     for wanted in (True, None):
         for labels, decision in decisions:
             if decision.allowed is wanted:

@@ -108,8 +108,9 @@ def of_administrators(names: Sequence[str]) -> str:
 
 
 def quoted(names: Sequence[str]) -> str:
-    """Names between guillemets, the last one after « and »."""
-    return " et ".join(f"« {name} »" for name in names)
+    """Names between guillemets, « and » before the last one."""
+    *first, last = (f"« {name} »" for name in names)
+    return f"{', '.join(first)} et {last}" if first else last
 
 
 def _with(policy: Policy, rules: Sequence[Mapping[str, Any]], **spec: object) -> Policy:

@@ -188,7 +188,7 @@ def votre_namespace_atteint_la_base(cluster: Cluster) -> Diagnostic | None:
     leaving = held_back(cluster)
     if decision.allowed and leaving:
         return Diagnostic(
-            finding=f"{failing} : {_quoted(leaving)} empêche{_s(leaving)} les pods de {cluster.namespace} d’en sortir.",
+            finding=f"{failing} : {quoted(leaving)} empêche{_s(leaving)} les pods de {cluster.namespace} d’en sortir.",
             cause="policyTypes: Egress gouverne ce qui sort des pods choisis. Un podSelector vide les choisit tous, et "
             "ce qu’aucune règle « egress » n’autorise est refusé, le DNS du cluster comme la base.",
             fix="Supprimez cette policy, ou retirez-lui Egress : ouvrir la base ne demande que de l’Ingress.",
@@ -198,7 +198,7 @@ def votre_namespace_atteint_la_base(cluster: Cluster) -> Diagnostic | None:
     if decision.allowed is not False:
         return _unexplained(cluster, found.own, failing, subject)
     return Diagnostic(
-        finding=f"{failing} : {_quoted(decision.selecting)} s’applique{_s(decision.selecting)} au pod "
+        finding=f"{failing} : {quoted(decision.selecting)} s’applique{_s(decision.selecting)} au pod "
         f"{subject.pod.name}, sans admettre votre propre namespace.",
         cause=f"{_ADDITIVE} Être dans le même namespace ne donne rien par soi-même : la policy du catalogue, elle, "
         "l’autorisait.",
@@ -259,13 +259,13 @@ def un_troisieme_namespace_est_refuse(cluster: Cluster) -> Diagnostic | None:
     subject, outsider = found.subject, found.outsider
     read = reading(cluster)
     leaks = read.leaks()
-    closed_to_some = bool(subject.own.selecting)
-    open_by_them = not closed_to_some or any(leak.sure for leak in leaks)
+    is_chosen = bool(subject.own.selecting)
+    open_by_them = not is_chosen or any(leak.sure for leak in leaks)
     if outsider is not None and outsider.entered:
         failing = f"Depuis le namespace {found.outsider_namespace}, la connexion à {subject.address.name} aboutit"
         if not open_by_them:
             return _not_followed(cluster, subject, failing)
-    elif outsider is not None and (not closed_to_some or read.contradicted()):
+    elif outsider is not None and (not is_chosen or read.contradicted()):
         raise Unverifiable(
             f"Vos policies admettent le namespace {found.outsider_namespace}, et pourtant une connexion qui en vient "
             f"n’atteint pas {subject.address.name} : autre chose l’arrête, qui peut en laisser passer d’autres.",
@@ -280,7 +280,7 @@ def un_troisieme_namespace_est_refuse(cluster: Cluster) -> Diagnostic | None:
         if outsider is None:
             require_only_network_policies(cluster, "n’admettent aucun autre namespace")
         return None
-    return _opened_by(cluster, subject, read, failing) if closed_to_some else _open_to_all(cluster, subject, failing)
+    return _opened_by(cluster, subject, read, failing) if is_chosen else _open_to_all(cluster, subject, failing)
 
 
 # -- the colleague --------------------------------------------------------------------------------------------------
@@ -338,7 +338,7 @@ def _not_opened(cluster: Cluster, subject: Subject, failing: str, attempt: Attem
 
 def _nothing_written(cluster: Cluster, subject: Subject, failing: str) -> Diagnostic:
     there = cluster.colleague.namespace
-    closing = _quoted(subject.colleague.selecting)
+    closing = quoted(subject.colleague.selecting)
     colleague = cluster.as_owner(there)
     elsewhere = [
         name_of(policy)
@@ -392,16 +392,20 @@ def _opened_by(cluster: Cluster, subject: Subject, read: Reading, failing: str) 
     leaks = read.leaks()
     by = list(dict.fromkeys(leak.policy for leak in leaks))
     others = [name for name in subject.colleague.selecting if name not in by]
-    also = f" {_quoted(others)} n’y change{_s(others, 'nt')} rien." if others else ""
+    also = f" {quoted(others)} n’y change{_s(others, 'nt')} rien." if others else ""
     if programs := read.programs():
-        also += f" Le programme d’administration admis de {quoted(programs)} n’est pas en cause."
-    only = f"à votre namespace et à {cluster.colleague.namespace}, nommé par son étiquette kubernetes.io/metadata.name"
+        also += f" Les programmes d’administration que vous admettez de {quoted(programs)} ne sont pas en cause."
+    if any(read.serves_others(policy) for policy in read.policies if name_of(policy) in by):
+        fix = f"Retirez de {quoted(by)} ce qui admet d’autres namespaces, et gardez le reste."
+    else:
+        fix = (
+            f"Supprimez {quoted(by)}, ou limitez-{'la' if len(by) == 1 else 'les'} à votre namespace et à "
+            f"{cluster.colleague.namespace}, nommé par son étiquette kubernetes.io/metadata.name."
+        )
     return Diagnostic(
         finding=f"{failing}. {_openings(leaks)}{also}",
         cause=_ADDITIVE,
-        fix=f"Supprimez {quoted(by)}, ou limitez-la {only}."
-        if len(by) == 1
-        else f"Supprimez {quoted(by)}, ou limitez-les {only}.",
+        fix=fix,
         commands=_closing(cluster, subject, read, by),
         look=(
             *(f"kubectl describe networkpolicy {name} -n {cluster.namespace}" for name in by),
@@ -447,7 +451,7 @@ def _closing(cluster: Cluster, subject: Subject, read: Reading, by: Sequence[str
         else:
             left.append({**policy, "spec": {**policy["spec"], "ingress": read.kept(policy)}})
             if name != _SOLUTION:  # that one is mended as it is opened
-                commands.append(_mended(cluster, subject, read, policy))
+                commands.append(_mended(cluster, subject, read, policy, {}))
     if not decide(left, subject.pod, peer(cluster.namespace), PORT).by:  # nothing else admits one's own pods
         commands.append(closed(cluster, subject))
     return (*commands, *repaired(cluster, subject))
@@ -518,7 +522,7 @@ def closed(cluster: Cluster, subject: Subject) -> str:
     read = reading(cluster)
     existing = next((one for one in policies(cluster) if name_of(one) == release), None)
     if existing is not None and read.serves_others(existing):
-        return _mended(cluster, subject, read, existing, _OWN_PODS)
+        return _mended(cluster, subject, read, existing, {cluster.namespace: _OWN_PODS})
     labels = {"app.kubernetes.io/name": "postgresql", "app.kubernetes.io/instance": release, **_chosen(subject)}
     return _made(
         cluster,
@@ -542,7 +546,7 @@ def repaired(cluster: Cluster, subject: Subject, wrong: Sequence[str] = ()) -> S
     read = reading(cluster)
     existing = next((one for one in policies(cluster) if name_of(one) == _SOLUTION), None)
     if existing is not None and read.serves_others(existing):  # the operator, or other ports: not to be shut
-        return (_mended(cluster, subject, read, existing, opening),)
+        return (_mended(cluster, subject, read, existing, {there: opening}),)
     if "cnpg.io/cluster" not in subject.pod.labels:  # the older catalogue: the solution's labels are not its pod's
         spec = {
             "podSelector": {"matchLabels": dict(_chosen(subject))},
@@ -554,14 +558,21 @@ def repaired(cluster: Cluster, subject: Subject, wrong: Sequence[str] = ()) -> S
     return (*(_deleted(cluster, name) for name in wrong if name == _SOLUTION), applied)
 
 
-def _mended(cluster: Cluster, subject: Subject, read: Reading, policy: Policy, *added: Policy) -> str:
-    """The command that takes out of a policy what it opens to others, and puts in the rules that it lacks."""
-    rules = read.kept(policy)
-    spec = {**policy["spec"], "ingress": [*rules, *(rule for rule in added if rule not in rules)]}
+def _mended(
+    cluster: Cluster, subject: Subject, read: Reading, policy: Policy, wanted: Mapping[str, Mapping[str, object]]
+) -> str:
+    """The command that takes out of a policy what it opens to others, and puts in the rules of those that it lacks.
+
+    `wanted` are namespaces, each with the rule that admits it.
+    """
+    spec = {**policy["spec"], "ingress": read.kept(policy)}
     if astray(policy, subject.pod) is not None:
         spec["podSelector"] = {"matchLabels": dict(_chosen(subject))}
     if "Ingress" not in spec.get("policyTypes", ["Ingress"]):
         spec["policyTypes"] = ["Ingress", *spec["policyTypes"]]
+    for namespace, rule in wanted.items():
+        if not decide([{**policy, "spec": spec}], subject.pod, peer(namespace), PORT).allowed:
+            spec["ingress"].append(rule)
     return _made(cluster, name_of(policy), policy["metadata"].get("labels") or {}, spec)
 
 
@@ -574,10 +585,6 @@ def _looks(cluster: Cluster, subject: Subject) -> Sequence[str]:
         f"kubectl get networkpolicy -n {cluster.namespace}",
         f"kubectl get pod {subject.pod.name} -n {cluster.namespace} --show-labels",
     )
-
-
-def _quoted(names: Sequence[str]) -> str:
-    return " et ".join(f"« {name} »" for name in names) or "rien"
 
 
 def _s(names: Sequence[str], plural: str = "nt") -> str:
