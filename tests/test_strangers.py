@@ -248,7 +248,8 @@ def test_who_came_in_was_let_in_by_what_takes_them() -> None:
 
 
 def test_a_connection_that_stays_out_contradicts_only_what_takes_it() -> None:
-    wide, labelled = {"namespaceSelector": {}}, {"namespaceSelector": {}, "podSelector": {"matchLabels": {"a": "b"}}}
+    wide: dict[str, Any] = {"namespaceSelector": {}}
+    labelled = {**wide, "podSelector": {"matchLabels": {"a": "b"}}}
     assert read(policy(wide), circle=TRIED).contradicted()
     assert not read(policy(labelled), circle=TRIED).contradicted()
     assert not read(policy(by_name("user-ana")), circle=TRIED).contradicted()

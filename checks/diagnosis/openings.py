@@ -73,7 +73,7 @@ def how(leak: Leak) -> str:
             texts = " ; ".join(leak.what)
             return f"son namespaceSelector ({texts}) convient à d’autres namespaces que celui de votre collègue"
         case "namespaces":
-            return f"elle nomme aussi {the_namespaces(leak.what)}"
+            return f"elle nomme aussi {_namespaces(leak.what)}"
         case "administrators":
             return f"elle admet tous les pods {of_administrators(leak.what)}"
         case "addresses":
@@ -94,11 +94,10 @@ def _maybe(leak: Leak) -> str:
         return f"selon le réseau du cluster, {block} aussi des pods"
     if leak.kind == "labels":
         return f"son namespaceSelector ({' ; '.join(leak.what)}) lit des étiquettes que ce poste ne peut pas lire"
-    return f"elle nomme aussi {the_namespaces(leak.what)}, selon des étiquettes que ce poste ne peut pas lire"
+    return f"elle nomme aussi {_namespaces(leak.what)}, selon des étiquettes que ce poste ne peut pas lire"
 
 
-def the_namespaces(names: Sequence[str]) -> str:
-    """« the namespace », or « the namespaces », of these names."""
+def _namespaces(names: Sequence[str]) -> str:
     return f"{'le namespace' if len(names) == 1 else 'les namespaces'} {quoted(names)}"
 
 

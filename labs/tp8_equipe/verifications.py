@@ -14,7 +14,7 @@ from checks.diagnosis.doors import Door, base, doors
 from checks.diagnosis.enforcers import require_only_network_policies
 from checks.diagnosis.leftovers import leftovers
 from checks.diagnosis.objects import maker
-from checks.diagnosis.openings import of_administrators, quoted, the_namespaces
+from checks.diagnosis.openings import of_administrators, quoted
 from checks.diagnosis.plain_text import candidates, written
 from checks.diagnosis.rights import Person, only_the_owner, opening_verbs, people
 from checks.diagnosis.survey import Opening, opened_to, require_enforcement, survey
@@ -178,9 +178,9 @@ def _entering(opening: Opening, door: Door) -> str:
         return f"d’après vos NetworkPolicies, n’importe quel namespace atteint {at}"
     people = sorted({name for leak in sure if leak.kind == "namespaces" for name in leak.what})
     theirs = sorted({name for leak in sure if leak.kind == "administrators" for name in leak.what})
-    told = [f"hors de l’équipe, {the_namespaces(people)}"] if people else []
-    told += [f"tous les pods {of_administrators(theirs)}"] if theirs else []
-    return f"d’après vos NetworkPolicies, atteignent {at} : {', et '.join(told)}"
+    told = [f"{'au namespace' if len(people) == 1 else 'aux namespaces'} {quoted(people)}"] if people else []
+    told += [f"à tous les pods {of_administrators(theirs)}"] if theirs else []
+    return f"d’après vos NetworkPolicies, {at} est ouvert, hors de l’équipe, {' et '.join(told)}"
 
 
 def _through(opening: Opening) -> str:
