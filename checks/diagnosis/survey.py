@@ -13,6 +13,7 @@ from checks.diagnosis.doors import Door, doors, fingerprint
 from checks.diagnosis.enforcers import require_only_network_policies
 from checks.diagnosis.openings import how
 from checks.diagnosis.policies import Peer, decide
+from checks.diagnosis.reach import held_back
 from checks.diagnosis.rights import Person, lacks_tunnel
 from checks.diagnosis.strangers import Leak, Reading
 from checks.diagnosis.team import members, people_at_hand, user_of
@@ -60,7 +61,7 @@ def _survey(cluster: Cluster) -> Survey:
         tunnels[member] = "" if "" in lacks else lacks[0]
         if "" in lacks:
             doorways[member] = ways[lacks.index("")]
-    outside = next((name for name in _strangers(cluster) if cluster.as_owner(name) is not None), "")
+    outside = next((name for name in _strangers(cluster) if _may_leave(cluster, name)), "")
     places = [member for member in team if tunnels[member]] + ([outside] if outside else [])
     with ThreadPoolExecutor(len(places) + len(doorways) + 1) as pool:  # a probe for each namespace, all at once
         tried = [pool.submit(_tried_from, cluster, place) for place in places]
@@ -121,7 +122,7 @@ def _answers(probe: Probe, target: str, expected: str, admitted: bool) -> bool:
     while True:
         try:
             with probe.connect(target) as end:
-                return identify(end).fingerprint == expected
+                return identify(end).fingerprint in (expected, None)  # an error is an answer too
         except NotPostgres:
             patience = _SETTLES if admitted else 0.0
         except (ForwardRefused, OSError):  # the probe may be opening its ports
@@ -139,6 +140,12 @@ def _strangers(cluster: Cluster) -> Sequence[str]:
         return all(dressed(cluster, door.pod, door.port, name)[1].allowed is False for door in doors(cluster))
 
     return sorted((name for name in people_at_hand(cluster) if name not in team), key=closed)
+
+
+def _may_leave(cluster: Cluster, name: str) -> bool:
+    """Whether a probe of ours there may go where it likes: held back at home, it would prove nothing."""
+    there = cluster.as_owner(name)
+    return there is not None and not held_back(there)
 
 
 def reading(cluster: Cluster, door: Door) -> Reading:
@@ -178,6 +185,11 @@ class Opening:
     def by(self) -> Sequence[str]:
         """The policies that open it."""
         return list(dict.fromkeys(leak.policy for leak in self.leaks if leak.sure))
+
+    @property
+    def at_fault(self) -> Sequence[str]:
+        """Those, and the ones that may open it."""
+        return list(dict.fromkeys(leak.policy for leak in self.leaks))
 
 
 def require_enforcement(cluster: Cluster, otherwise: str) -> None:
