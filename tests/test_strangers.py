@@ -10,7 +10,9 @@ from typing import Any, cast
 
 import pytest
 
+from checks.diagnosis import survey
 from checks.diagnosis.circle import Circle, administrators
+from checks.diagnosis.doors import Door
 from checks.diagnosis.enforcers import require_only_network_policies
 from checks.diagnosis.openings import how
 from checks.diagnosis.policies import NAMESPACE_NAME, Peer, decide
@@ -277,6 +279,23 @@ def test_another_enforcer_may_decide_otherwise(kinds: list[PolicyKind], said: st
         require_only_network_policies(cluster, "n’admettent personne")
     assert said in raised.value.message
     assert kinds[-1].kind in raised.value.message
+
+
+@pytest.mark.parametrize("kinds", [[], [PolicyKind("GlobalNetworkPolicy", None)]])
+def test_a_shared_base_where_nobody_else_can_try(kinds: list[PolicyKind], monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster: Any = SimpleNamespace(
+        enforces_policies=True, other_policies=lambda: iter(kinds), once=lambda ask: ask(cluster)
+    )
+    monkeypatch.setattr(survey, "survey", lambda _: survey.Survey({}, {}, {}, ""))
+    said: list[str] = []
+    for entry in (by_name("user-karim"), by_name("kube-system"), {"namespaceSelector": {"matchLabels": {"a": "b"}}}):
+        monkeypatch.setattr(survey, "reading", lambda *_, entry=entry: read(policy(entry)))
+        try:
+            found = survey.opened_to(cluster, Door(BASE, PORT))
+            said.append(found.leaks[0].kind if found else "closed")
+        except Unverifiable:
+            said.append("unverified")
+    assert said == (["unverified"] * 3 if kinds else ["closed", "administrators", "unverified"])
 
 
 def test_the_kinds_that_a_server_knows() -> None:
