@@ -125,7 +125,7 @@ def _answers(probe: Probe, target: str, expected: str, admitted: bool) -> bool:
                 return identify(end).fingerprint in (expected, None)  # an error is an answer too
         except NotPostgres:
             patience = _SETTLES if admitted else 0.0
-        except (ForwardRefused, OSError):  # the probe may be opening its ports
+        except (ForwardRefused, Unverifiable, OSError):  # the probe may be opening its ports
             patience = _OPENS
         if time.monotonic() > begun + patience:
             return False
