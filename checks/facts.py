@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -91,6 +91,17 @@ class Access:
 
     allowed: bool
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class PolicyKind:
+    """A kind of network policy that the cluster serves besides NetworkPolicy; another program enforces it.
+
+    `names` are those of its objects that may be about the learner's namespace, None where our rights do not tell.
+    """
+
+    kind: str
+    names: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -323,6 +334,10 @@ class Cluster(Protocol):
     @property
     def enforces_policies(self) -> bool:
         """Whether a real experiment shows that this cluster enforces NetworkPolicy. Raises Unverifiable."""
+
+    def other_policies(self) -> Iterator[PolicyKind]:
+        """The kinds of network policy that this cluster serves besides NetworkPolicy, those of namespaces first; each
+        is a request. Raises Unverifiable."""
 
     def as_owner(self, owner: str, at: str = "") -> Cluster | None:
         """The same cluster as the owner of namespace `owner` sees it, looking at namespace `at` (their own when

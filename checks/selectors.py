@@ -5,7 +5,7 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -27,6 +27,38 @@ def _expression(expression: Mapping[str, Any], labels: Mapping[str, str]) -> boo
             return key in labels
         case _:
             return key not in labels
+
+
+def by_key(selector: Mapping[str, Any]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """What a label selector asks, as expressions, by the key of the label."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for key, value in (selector.get("matchLabels") or {}).items():
+        found.setdefault(key, []).append({"key": key, "operator": "In", "values": [value]})
+    for one in selector.get("matchExpressions") or ():
+        found.setdefault(one["key"], []).append(one)
+    return found
+
+
+def values_taken(selector: Mapping[str, Any], key: str) -> frozenset[str] | None:
+    """The values that the selector takes for this label; None when it takes any but some, or asks nothing of it."""
+    asked = by_key(selector).get(key, ())
+    listed = [frozenset(one["values"]) for one in asked if one["operator"] == "In"]
+    if not listed:
+        return None
+    return frozenset(
+        value for value in frozenset.intersection(*listed) if all(_expression(one, {key: value}) for one in asked)
+    )
+
+
+def satisfiable(selector: Mapping[str, Any], known: Mapping[str, str]) -> bool:
+    """Whether the selector takes some labels among which are the `known` ones."""
+    for key, asked in by_key(selector).items():
+        mentioned = [value for one in asked for value in one.get("values") or ()]
+        another = "".join(mentioned) + "-"  # a value that the selector does not mention
+        choices = [{key: known[key]}] if key in known else [{}, *({key: value} for value in (*mentioned, another))]
+        if not any(all(_expression(one, labels) for one in asked) for labels in choices):
+            return False
+    return True
 
 
 def written(selector: Mapping[str, Any]) -> str:

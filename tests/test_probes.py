@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from checks.access.discovery import served
 from checks.access.kubernetes_api import Api
 from checks.facts import PROBE_LABEL
 from checks.sources import probes
@@ -29,6 +30,11 @@ def left(cluster: LiveCluster) -> list[str]:
         items = cluster.api.request("GET", path.format(cluster.namespace), query={"labelSelector": PROBE_LABEL})
         found += [one["metadata"] for one in items["items"]]
     return [one["name"] for one in found if "deletionTimestamp" not in one]
+
+
+def test_the_local_cluster_serves_no_other_kind_of_network_policy(learner: LiveCluster) -> None:
+    assert "NetworkPolicy" in {one.kind for one in served(learner.api)}
+    assert not list(learner.other_policies())
 
 
 def test_the_local_cluster_is_seen_to_enforce_policies(learner: LiveCluster) -> None:

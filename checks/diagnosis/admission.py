@@ -36,15 +36,10 @@ def worn(cluster: Cluster) -> Sequence[Mapping[str, str]]:
     return [{}, *_asked(cluster.objects("NetworkPolicy"))]
 
 
-def anybody(namespace: str, labels: Mapping[str, str]) -> Peer:
-    """A pod of that namespace, with the label that the platform puts on each."""
-    return Peer(namespace, labels, {"onyxia_owner": namespace.removeprefix("user-")})
-
-
 def dressed(cluster: Cluster, pod: Pod, port: int, namespace: str) -> tuple[Mapping[str, str], Decision]:
     """With which labels a pod of `namespace` gets in, and what the policies decide of it."""
     policies = cluster.objects("NetworkPolicy")
-    decisions = [(labels, decide(policies, pod, anybody(namespace, labels), port)) for labels in worn(cluster)]
+    decisions = [(labels, decide(policies, pod, Peer(namespace, labels), port)) for labels in worn(cluster)]
     for wanted in (True, None):
         for labels, decision in decisions:
             if decision.allowed is wanted:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from checks.diagnosis.policies import NAMESPACE_NAME, Peer, decide
+from checks.diagnosis.strangers import Leak
 from checks.facts import Pod
 from checks.selectors import selects, written
 
@@ -59,50 +60,56 @@ def astray(policy: Policy, pod: Pod) -> Fault | None:
     )
 
 
-def wide(policies: Sequence[Policy], name: str, pod: Pod, peer: Peer, port: int) -> str:
-    """How the policy `name` lets `peer` in: the end of a sentence that begins with its name."""
-    for policy in policies:
-        if name_of(policy) != name:
-            continue
-        for rule in policy["spec"].get("ingress") or ():
-            if decide([_with(policy, [rule])], pod, peer, port).allowed is False:
-                continue
-            if not rule.get("from"):
-                return "l’une de ses règles n’a pas de « from » (ou l’a vide) : elle admet toutes les provenances"
-            for entry in rule["from"]:
-                if decide([_with(policy, [{**rule, "from": [entry]}])], pod, peer, port).allowed is not False:
-                    return _wide_entry(entry, peer)
-    return "l’une de ses règles l’admet"
+def how(leak: Leak) -> str:
+    """How a policy opens, or may open: the end of a sentence that begins with its name."""
+    if not leak.sure:
+        return _maybe(leak)
+    match leak.kind:
+        case "anywhere":
+            return "l’une de ses règles n’a pas de « from » (ou l’a vide) : elle admet toutes les provenances"
+        case "everybody":
+            return "son namespaceSelector vide désigne tous les namespaces du cluster"
+        case "labels":
+            texts = " ; ".join(leak.what)
+            return f"son namespaceSelector ({texts}) convient à d’autres namespaces que celui de votre collègue"
+        case "namespaces":
+            return f"elle nomme aussi {_namespaces(leak.what)}"
+        case "administrators":
+            return f"elle admet tous les pods {of_administrators(leak.what)}"
+        case "addresses":
+            return _taken_by(leak)
 
 
-def named_namespaces(policies: Sequence[Policy]) -> Iterator[str]:
-    """Every namespace that a rule of these policies names."""
-    for policy in policies:
-        for rule in policy["spec"].get("ingress") or ():
-            for entry in rule.get("from") or ():
-                selector = entry.get("namespaceSelector") or {}
-                yield from (v for k, v in (selector.get("matchLabels") or {}).items() if k == NAMESPACE_NAME)
-                for one in selector.get("matchExpressions") or ():
-                    if one["key"] == NAMESPACE_NAME and one["operator"] == "In":
-                        yield from one["values"]
+def _taken_by(leak: Leak) -> str:
+    one = len(leak.what) == 1
+    blocks = f"son ipBlock {leak.what[0]}" if one else f"ses ipBlock {', '.join(leak.what)}"
+    part = f"{'fait' if one else 'font'} partie d’un ensemble, {leak.whole}, qui contient" if leak.whole else ""
+    return f"{blocks} {part or ('contient' if one else 'contiennent')} les adresses des pods de tous les namespaces"
 
 
-def any_pod_there(policies: Sequence[Policy]) -> Sequence[Policy]:
-    """The same, for somebody who labels their own pods as they like: a podSelector stops no other namespace."""
+def _maybe(leak: Leak) -> str:
+    if leak.kind == "addresses":
+        one = len(leak.what) == 1
+        block = f"son ipBlock {leak.what[0]} désigne" if one else f"ses ipBlock {' et '.join(leak.what)} désignent"
+        return f"selon le réseau du cluster, {block} aussi des pods"
+    if leak.kind == "labels":
+        return f"son namespaceSelector ({' ; '.join(leak.what)}) lit des étiquettes que ce poste ne peut pas lire"
+    return f"elle nomme aussi {_namespaces(leak.what)}, selon des étiquettes que ce poste ne peut pas lire"
 
-    def entry_of(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"namespaceSelector": entry["namespaceSelector"]} if "namespaceSelector" in entry else entry
 
-    return [
-        _with(
-            policy,
-            [
-                {**rule, "from": [entry_of(entry) for entry in rule["from"]]} if rule.get("from") else rule
-                for rule in policy["spec"].get("ingress") or ()
-            ],
-        )
-        for policy in policies
-    ]
+def _namespaces(names: Sequence[str]) -> str:
+    return f"{'le namespace' if len(names) == 1 else 'les namespaces'} {quoted(names)}"
+
+
+def of_administrators(names: Sequence[str]) -> str:
+    """« of a namespace », or « of namespaces », of the administrators."""
+    return f"{'d’un namespace' if len(names) == 1 else 'de namespaces'} d’administration du cluster, {quoted(names)}"
+
+
+def quoted(names: Sequence[str]) -> str:
+    """Names between guillemets, « and » before the last one."""
+    *first, last = (f"« {name} »" for name in names)
+    return f"{', '.join(first)} et {last}" if first else last
 
 
 def _with(policy: Policy, rules: Sequence[Mapping[str, Any]], **spec: object) -> Policy:
@@ -188,14 +195,3 @@ def _entry_fault(entry: Mapping[str, Any], pod: Pod, peer: Peer) -> tuple[int, F
     return 1, Fault(
         f"elle admet les namespaces étiquetés {written(namespaces)}, ce que {peer.namespace} n’est pas", _LABELS
     )
-
-
-def _wide_entry(entry: Mapping[str, Any], peer: Peer) -> str:
-    if "ipBlock" in entry:
-        return f"son ipBlock {entry['ipBlock']['cidr']} contient les adresses des pods de tous les namespaces"
-    text = written(entry.get("namespaceSelector") or {})
-    if not text:
-        return "son namespaceSelector vide désigne tous les namespaces du cluster"
-    if peer.namespace in text:
-        return f"elle nomme aussi le namespace « {peer.namespace} »"
-    return f"son namespaceSelector ({text}) convient à d’autres namespaces que celui de votre collègue"

@@ -65,7 +65,7 @@ def decide(
     for policy in applying:
         for rule in policy["spec"].get(rules) or ():
             answer = _both(
-                _any(_matches(one, pod.namespace, peer) for one in rule.get(peers) or ()) if rule.get(peers) else True,
+                _any(_matches(one, pod, peer) for one in rule.get(peers) or ()) if rule.get(peers) else True,
                 _on_port(rule.get("ports") or (), pod if direction == "Ingress" else None, port, protocol),
             )
             if answer is True:
@@ -81,13 +81,22 @@ def _applies(policy: Mapping[str, Any], pod: Pod, direction: Direction) -> bool:
     return direction in types and selects(spec.get("podSelector") or {}, pod.labels)
 
 
-def _matches(entry: Mapping[str, Any], own: str, peer: Peer) -> bool | None:
+def families(pod: Pod) -> frozenset[int]:
+    """The address families, 4 and 6, in which the pod has an address; empty where it has none yet.
+
+    Both ends of a connection are of one family: a block of another one is about no connection of this pod.
+    """
+    given = [one["ip"] for one in (pod.raw.get("status") or {}).get("podIPs") or ()] or [pod.ip]
+    return frozenset(ipaddress.ip_address(ip).version for ip in given if ip)
+
+
+def _matches(entry: Mapping[str, Any], own: Pod, peer: Peer) -> bool | None:
     """Whether one element of `from` or `to` takes `peer`: its parts are joined by AND."""
     if "ipBlock" in entry:
-        return _in_block(entry["ipBlock"], peer.ip)
+        return _in_block(entry["ipBlock"], own, peer.ip)
     pod = selects(entry["podSelector"], peer.labels) if "podSelector" in entry else True
     if "namespaceSelector" not in entry:
-        return pod and peer.namespace == own
+        return pod and peer.namespace == own.namespace
     return _both(_in_namespace(entry["namespaceSelector"] or {}, peer), pod)
 
 
@@ -106,11 +115,13 @@ def _in_namespace(selector: Mapping[str, Any], peer: Peer) -> bool | None:
     return answer
 
 
-def _in_block(block: Mapping[str, Any], ip: str) -> bool | None:
+def _in_block(block: Mapping[str, Any], own: Pod, ip: str) -> bool | None:
+    """None without an address, even for all of them: whether a block takes pods at all is up to the network plug-in."""
     network = ipaddress.ip_network(block["cidr"], strict=False)
     excepted = [ipaddress.ip_network(one, strict=False) for one in block.get("except") or ()]
     if not ip:
-        return True if network.prefixlen == 0 and not excepted else None
+        known = families(own)
+        return False if known and network.version not in known else None
     address = ipaddress.ip_address(ip)
     return address in network and not any(address in one for one in excepted)
 

@@ -98,6 +98,17 @@ def _leading_to(cluster: Cluster, pod: Pod) -> set[str]:
     }
 
 
+def leads_only_to(cluster: Cluster, service: str, pod: Pod) -> bool:
+    """Whether every client of the Service is sent to `pod`."""
+    endpoints = [
+        endpoint
+        for slice_ in cluster.objects("EndpointSlice")
+        if slice_["metadata"].get("labels", {}).get("kubernetes.io/service-name") == service
+        for endpoint in slice_.get("endpoints") or ()
+    ]
+    return bool(endpoints) and all(_is_endpoint(endpoint, pod) for endpoint in endpoints)
+
+
 def _is_endpoint(endpoint: Mapping[str, Any], pod: Pod) -> bool:
     """Whether it is `pod` and takes clients: an absent `ready` means yes."""
     is_pod = (endpoint.get("targetRef") or {}).get("uid") == pod.uid or pod.ip in endpoint.get("addresses", ())

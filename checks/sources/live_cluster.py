@@ -14,12 +14,22 @@ from typing import Any
 
 from checks import state
 from checks.access import kubeconfig, refusals
-from checks.access.answers import AccessReview
+from checks.access.answers import AccessReview, listed
 from checks.access.discovery import Resource, served
 from checks.access.kubectl import forwarding
-from checks.access.kubernetes_api import PATHS, Api, collection
+from checks.access.kubernetes_api import METADATA_ONLY, PATHS, Api, collection
 from checks.errors import AccessError, CahierError, Forbidden, Refused, Unverifiable, UsageError
-from checks.facts import OWNER_BINDING, Access, Colleague, Credentials, ForwardRefused, Listing, Machine, Pod
+from checks.facts import (
+    OWNER_BINDING,
+    Access,
+    Colleague,
+    Credentials,
+    ForwardRefused,
+    Listing,
+    Machine,
+    Pod,
+    PolicyKind,
+)
 from checks.local_cluster.places import LEARNERS, people_folder
 from checks.sources.objects import Served, must_be_known
 from checks.sources.probes import Probe, enforces_policies, probe
@@ -188,7 +198,7 @@ class LiveCluster(Served):
         path = resource.path(self.namespace)
         known = next((kind for kind in PATHS if collection(kind, self.namespace) == path), "")
         try:
-            items = self.objects(known) if known else self.api.objects(resource.kind, path)
+            items = self.objects(known) if known else self.api.objects("", path)
         except Refused as refusal:
             # Forbidden, or an API that another program serves, and that is away.
             if refusal.status != 403 and (known or refusal.status not in (404, 405, 503)):
@@ -319,6 +329,23 @@ class LiveCluster(Served):
                 return False
             state.remember_enforcement(self.api.identity)
         return True
+
+    def other_policies(self) -> Iterator[PolicyKind]:
+        """The kinds of network policy that another program enforces, those of namespaces first."""
+        found = [
+            one
+            for one in self._served
+            if one.kind.endswith("NetworkPolicy") and one.group != "networking.k8s.io" and "list" in one.verbs
+        ]
+        for one in sorted(found, key=lambda one: (not one.namespaced, one.kind)):
+            yield PolicyKind(one.kind, self._names(one))
+
+    def _names(self, kind: Resource) -> tuple[str, ...] | None:
+        try:
+            answer = self.api.request("GET", kind.path(self.namespace), query={"limit": "20"}, accept=METADATA_ONLY)
+        except Refused:
+            return None
+        return tuple(str(item["metadata"]["name"]) for item in listed(answer, "", self.api.server))
 
     def as_owner(self, owner: str, at: str = "") -> LiveCluster | None:
         """The cluster as the owner of a namespace sees it: with the access that the local cluster keeps for them."""

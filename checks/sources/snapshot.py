@@ -6,7 +6,7 @@ What takes the learner's machine, an identity or an experiment is not in it, nei
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn
 import msgspec
 
 from checks.errors import CahierError, Unverifiable, UsageError
-from checks.facts import Access, Cluster, Colleague, Credentials, Listing, Machine, Probe
+from checks.facts import Access, Cluster, Colleague, Credentials, Listing, Machine, PolicyKind, Probe
 from checks.grading.results import write_atomically
 from checks.sources.objects import Served, must_be_known
 from checks.sources.receipts import Place, versions
@@ -255,6 +255,10 @@ class SnapshotCluster(Served):
 
     @property
     def enforces_policies(self) -> bool:
+        """Raises Unverifiable."""
+        _live()
+
+    def other_policies(self) -> Iterator[PolicyKind]:
         """Raises Unverifiable."""
         _live()
 

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from checks.diagnosis.circle import Circle, administrators
 from checks.diagnosis.databases import (
     PORT,
     Database,
@@ -17,10 +18,12 @@ from checks.diagnosis.databases import (
     ready_pods,
     server_in,
 )
-from checks.diagnosis.openings import Policy, any_pod_there, astray, name_of, named_namespaces, nearest, wide
+from checks.diagnosis.enforcers import require_only_network_policies
+from checks.diagnosis.openings import Policy, astray, how, name_of, nearest, quoted
 from checks.diagnosis.policies import NAMESPACE_NAME, Decision, Peer, decide
 from checks.diagnosis.reach import PROBE_LABELS, Attempt, Trial, Way, Ways, held_back, trial
-from checks.diagnosis.services import Address, addresses, no_service_leads
+from checks.diagnosis.services import Address, addresses, leads_only_to, no_service_leads
+from checks.diagnosis.strangers import Leak, Reading
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres
 from checks.facts import PROBE_LABEL, Cluster, ForwardRefused, Pod
@@ -89,34 +92,20 @@ def peer(namespace: str, attempt: Attempt | None = None) -> Peer:
     return Peer(namespace, PROBE_LABELS, ip=attempt.ip if attempt else "")
 
 
-def strangers(cluster: Cluster) -> Sequence[str]:
-    """Namespaces that must stay outside: one that nobody has heard of, and whichever the policies name."""
-    pair = {cluster.namespace, cluster.colleague.namespace}
-    return [_STRANGER, *sorted(set(named_namespaces(policies(cluster))) - pair)]
-
-
 def subjects(cluster: Cluster) -> Sequence[Subject]:
     """The databases that a Service leads to."""
     known = policies(cluster)
     found = []
     for database, pod in ready_pods(cluster):
         for address in addresses(cluster, pod)[:1]:
-            own, colleague = (
+            own, colleague, stranger = (
                 decide(known, pod, peer(namespace), PORT)
-                for namespace in (cluster.namespace, cluster.colleague.namespace)
+                for namespace in (cluster.namespace, cluster.colleague.namespace, _STRANGER)
             )
-            found.append(Subject(database, pod, address, own, colleague, _widest(cluster, pod)))
+            found.append(Subject(database, pod, address, own, colleague, stranger))
     if not found:
         raise Unverifiable("Le Service de la base a changé pendant la vérification.", "Relancez la commande.")
     return found
-
-
-def _widest(cluster: Cluster, pod: Pod, others: Sequence[Peer] = ()) -> Decision:
-    """What the policies mean for the stranger whom they treat best."""
-    known = any_pod_there(policies(cluster))
-    peers = [*others, *(Peer(name) for name in strangers(cluster))]
-    decisions = [decide(known, pod, one, PORT) for one in peers]
-    return min(decisions, key=lambda one: (True, None, False).index(one.allowed))
 
 
 def _tried(cluster: Cluster) -> Trial:
@@ -144,6 +133,21 @@ def seen(cluster: Cluster) -> Seen:
             "Refaites ce TP sur le cluster local (cahier cluster creer), dont le réseau les applique.",
         )
     return max((_seen(one, tried) for one in subjects(cluster)), key=lambda one: _score(cluster, one))
+
+
+def reading(cluster: Cluster) -> Reading:
+    """The policies as they apply to the base's pod, beside what the connections showed. Raises Unverifiable."""
+    found = seen(cluster)
+    made = [one for one in (found.own, found.colleague, found.outsider) if one]
+    outsider, colleague = found.outsider, cluster.colleague.namespace
+    circle = Circle(
+        namespaces=frozenset({cluster.namespace, colleague}),
+        administrators=administrators(cluster, [colleague]),
+        addresses=[*(one.ip for one in cluster.pods() if one.ip), *(one.ip for one in made)],
+        tried=peer(found.outsider_namespace, outsider) if outsider else None,
+        entered=outsider is not None and outsider.entered,
+    )
+    return Reading(policies(cluster), found.subject.pod, PORT, circle)
 
 
 def _seen(subject: Subject, tried: Trial) -> Seen:
@@ -184,7 +188,7 @@ def votre_namespace_atteint_la_base(cluster: Cluster) -> Diagnostic | None:
     leaving = held_back(cluster)
     if decision.allowed and leaving:
         return Diagnostic(
-            finding=f"{failing} : {_quoted(leaving)} empêche{_s(leaving)} les pods de {cluster.namespace} d’en sortir.",
+            finding=f"{failing} : {quoted(leaving)} empêche{_s(leaving)} les pods de {cluster.namespace} d’en sortir.",
             cause="policyTypes: Egress gouverne ce qui sort des pods choisis. Un podSelector vide les choisit tous, et "
             "ce qu’aucune règle « egress » n’autorise est refusé, le DNS du cluster comme la base.",
             fix="Supprimez cette policy, ou retirez-lui Egress : ouvrir la base ne demande que de l’Ingress.",
@@ -194,7 +198,7 @@ def votre_namespace_atteint_la_base(cluster: Cluster) -> Diagnostic | None:
     if decision.allowed is not False:
         return _unexplained(cluster, found.own, failing, subject)
     return Diagnostic(
-        finding=f"{failing} : {_quoted(decision.selecting)} s’applique{_s(decision.selecting)} au pod "
+        finding=f"{failing} : {quoted(decision.selecting)} s’applique{_s(decision.selecting)} au pod "
         f"{subject.pod.name}, sans admettre votre propre namespace.",
         cause=f"{_ADDITIVE} Être dans le même namespace ne donne rien par soi-même : la policy du catalogue, elle, "
         "l’autorisait.",
@@ -219,6 +223,9 @@ def le_namespace_du_collegue_atteint_la_base(cluster: Cluster) -> Diagnostic | N
     decision = decide(known, subject.pod, peer(there, found.colleague), PORT)
     failing = f"Depuis un pod de {there}, {subject.address.name} ne répond pas"
     if found.colleague is None:
+        if decision.allowed is not None:
+            meaning = "admettent" if decision.allowed else "n’admettent pas"
+            require_only_network_policies(cluster, f"{meaning} le namespace {there}")
         if decision.allowed:
             return None
         if decision.allowed is None:
@@ -250,31 +257,30 @@ def un_troisieme_namespace_est_refuse(cluster: Cluster) -> Diagnostic | None:
     """
     found = seen(cluster)
     subject, outsider = found.subject, found.outsider
-    tried = [peer(found.outsider_namespace, outsider)] if outsider else []
-    decision = _widest(cluster, subject.pod, tried)
+    read = reading(cluster)
+    leaks = read.leaks()
+    is_chosen = bool(subject.own.selecting)
+    open_by_them = not is_chosen or any(leak.sure for leak in leaks)
     if outsider is not None and outsider.entered:
         failing = f"Depuis le namespace {found.outsider_namespace}, la connexion à {subject.address.name} aboutit"
-    elif decision.allowed:
-        failing = f"Un namespace qui n’est ni le vôtre ni celui de votre collègue atteindrait la base ({_REASONED})"
-    elif decision.allowed is None and outsider is None:
+        if not open_by_them:
+            return _not_followed(cluster, subject, failing)
+    elif outsider is not None and (not is_chosen or read.contradicted()):
         raise Unverifiable(
-            f"« {decision.by} » admet peut-être d’autres namespaces, mais cela dépend de ce que ce poste ne peut pas "
-            "lire : leurs étiquettes, ou les adresses de leurs pods.",
-            "Choisissez le namespace par son nom, avec l’étiquette kubernetes.io/metadata.name.",
+            f"Vos policies admettent le namespace {found.outsider_namespace}, et pourtant une connexion qui en vient "
+            f"n’atteint pas {subject.address.name} : autre chose l’arrête, qui peut en laisser passer d’autres.",
+            "Relancez la commande ; si cela dure, signalez-le à l’équipe qui administre le cluster.",
         )
+    elif open_by_them:
+        require_only_network_policies(cluster, "admettent d’autres namespaces que les vôtres")
+        failing = f"Un namespace qui n’est ni le vôtre ni celui de votre collègue atteindrait la base ({_REASONED})"
+    elif leaks:
+        raise _in_doubt(leaks)
     else:
+        if outsider is None:
+            require_only_network_policies(cluster, "n’admettent aucun autre namespace")
         return None
-    if not decision.selecting:
-        return _open_to_all(cluster, subject, failing)
-    if decision.allowed is False:
-        return Diagnostic(
-            finding=f"{failing}, alors que vos policies ne l’admettent pas.",
-            cause="Le réseau du cluster met un instant à suivre un changement.",
-            fix="Relancez la vérification dans un instant.",
-            look=_looks(cluster, subject),
-            transient=True,
-        )
-    return _opened_by(cluster, subject, decision.by, failing, tried)
+    return _opened_by(cluster, subject, read, failing) if is_chosen else _open_to_all(cluster, subject, failing)
 
 
 # -- the colleague --------------------------------------------------------------------------------------------------
@@ -290,10 +296,13 @@ def _other_server(cluster: Cluster, subject: Subject, reached: Attempt) -> Diagn
         ) from silence
     answering = reached.server
     if answering is None or answering.fingerprint is None or inside.fingerprint is None:
+        if leads_only_to(cluster, subject.address.service, subject.pod):
+            return None  # PostgreSQL has answered, and the name leads nowhere else
         said = (answering.refusal if answering else "") or inside.refusal or "il n’utilise pas SCRAM"
         raise Unverifiable(
-            f"La connexion aboutit, mais le serveur ne se laisse pas identifier : {said}.",
-            "Relancez la commande dans un instant.",
+            f"La connexion aboutit, mais le serveur ne se laisse pas identifier ({said}), et plusieurs pods répondent "
+            f"derrière {subject.address.service}.",
+            f"Faites choisir à ce Service le seul pod de la base : kubectl describe service {subject.address.service}",
         )
     if answering.fingerprint == inside.fingerprint:
         return None
@@ -329,7 +338,7 @@ def _not_opened(cluster: Cluster, subject: Subject, failing: str, attempt: Attem
 
 def _nothing_written(cluster: Cluster, subject: Subject, failing: str) -> Diagnostic:
     there = cluster.colleague.namespace
-    closing = _quoted(subject.colleague.selecting)
+    closing = quoted(subject.colleague.selecting)
     colleague = cluster.as_owner(there)
     elsewhere = [
         name_of(policy)
@@ -379,32 +388,82 @@ def _open_to_all(cluster: Cluster, subject: Subject, failing: str) -> Diagnostic
     )
 
 
-def _opened_by(cluster: Cluster, subject: Subject, by: str, failing: str, tried: Sequence[Peer]) -> Diagnostic:
-    known = policies(cluster)
-    free = any_pod_there(known)
-    admitted = next(
-        one
-        for one in (*tried, *(Peer(name) for name in strangers(cluster)))
-        if decide(free, subject.pod, one, PORT).by == by
-    )
-    how = wide(free, by, subject.pod, admitted, PORT)
-    others = [name for name in subject.colleague.selecting if name != by]
-    also = f" {_quoted(others)} n’y change{_s(others, 'nt')} rien." if others else ""
-    culprit = next(policy for policy in known if name_of(policy) == by)
-    if from_catalogue(culprit, subject.database):
-        commands = [closed(cluster, subject)]
+def _opened_by(cluster: Cluster, subject: Subject, read: Reading, failing: str) -> Diagnostic:
+    leaks = read.leaks()
+    by = list(dict.fromkeys(leak.policy for leak in leaks))
+    others = [name for name in subject.colleague.selecting if name not in by]
+    also = f" {quoted(others)} n’y change{_s(others, 'nt')} rien." if others else ""
+    if programs := read.programs():
+        also += f" Les programmes d’administration que vous admettez de {quoted(programs)} ne sont pas en cause."
+    if any(read.serves_others(policy) for policy in read.policies if name_of(policy) in by):
+        fix = f"Retirez de {quoted(by)} ce qui admet d’autres namespaces, et gardez le reste."
     else:
-        commands = [_deleted(cluster, by)]
-        left = [policy for policy in known if policy is not culprit]
-        if not decide(left, subject.pod, peer(cluster.namespace), PORT).by:  # nothing else admits one's own pods
-            commands.append(closed(cluster, subject))
+        fix = (
+            f"Supprimez {quoted(by)}, ou limitez-{'la' if len(by) == 1 else 'les'} à votre namespace et à "
+            f"{cluster.colleague.namespace}, nommé par son étiquette kubernetes.io/metadata.name."
+        )
     return Diagnostic(
-        finding=f"{failing}. C’est « {by} » qui ouvre : {how}.{also}",
+        finding=f"{failing}. {_openings(leaks)}{also}",
         cause=_ADDITIVE,
-        fix=f"Supprimez « {by} », ou limitez-la à votre namespace et à {cluster.colleague.namespace}, nommé par son "
-        "étiquette kubernetes.io/metadata.name.",
-        commands=(*commands, *repaired(cluster, subject)),
-        look=(f"kubectl describe networkpolicy {by} -n {cluster.namespace}", *_looks(cluster, subject)),
+        fix=fix,
+        commands=_closing(cluster, subject, read, by),
+        look=(
+            *(f"kubectl describe networkpolicy {name} -n {cluster.namespace}" for name in by),
+            *_looks(cluster, subject),
+        ),
+    )
+
+
+def _openings(leaks: Sequence[Leak]) -> str:
+    """All that opens, then all that may open, policy by policy."""
+    told: dict[tuple[bool, str], list[str]] = {}
+    for leak in leaks:
+        told.setdefault((leak.sure, leak.policy), []).append(how(leak))
+    sentences: list[str] = []
+    for (sure, name), ways in told.items():
+        verb = "admet peut-être aussi d’autres pods" if not sure else "ouvre aussi" if sentences else "qui ouvre"
+        sentences.append(f"{'' if sentences else 'C’est '}« {name} » {verb} : {' ; '.join(ways)}.")
+    return " ".join(sentences)
+
+
+def _in_doubt(leaks: Sequence[Leak]) -> Unverifiable:
+    ways = " ; ".join(f"« {leak.policy} » : {how(leak)}" for leak in leaks)
+    return Unverifiable(
+        f"D’autres namespaces sont peut-être admis, et ce poste ne peut pas le lire. {ways}.",
+        "Choisissez le namespace par son nom, avec l’étiquette kubernetes.io/metadata.name.",
+    )
+
+
+def _closing(cluster: Cluster, subject: Subject, read: Reading, by: Sequence[str]) -> Sequence[str]:
+    """The commands that close all that these policies open, and leave in place what else they serve."""
+    known = policies(cluster)
+    commands: list[str] = []
+    left: list[Policy] = []
+    for policy in known:
+        name = name_of(policy)
+        if name not in by:
+            left.append(policy)
+        elif name == subject.database.release:
+            commands.append(closed(cluster, subject))
+            left.append({**policy, "spec": {**policy["spec"], "ingress": [_OWN_PODS]}})
+        elif not read.serves_others(policy):
+            commands.append(_deleted(cluster, name))
+        else:
+            left.append({**policy, "spec": {**policy["spec"], "ingress": read.kept(policy)}})
+            if name != _SOLUTION:  # that one is mended as it is opened
+                commands.append(_mended(cluster, subject, read, policy, {}))
+    if not decide(left, subject.pod, peer(cluster.namespace), PORT).by:  # nothing else admits one's own pods
+        commands.append(closed(cluster, subject))
+    return (*commands, *repaired(cluster, subject))
+
+
+def _not_followed(cluster: Cluster, subject: Subject, failing: str) -> Diagnostic:
+    return Diagnostic(
+        finding=f"{failing}, alors que vos policies ne l’admettent pas.",
+        cause="Le réseau du cluster met un instant à suivre un changement.",
+        fix="Relancez la vérification dans un instant.",
+        look=_looks(cluster, subject),
+        transient=True,
     )
 
 
@@ -424,6 +483,7 @@ def _unexplained(cluster: Cluster, attempt: Attempt, failing: str, subject: Subj
 
 
 _SOLUTION = "ouverture-collegue"
+_OWN_PODS: Policy = {"from": [{"podSelector": {}}]}
 
 
 def from_catalogue(policy: Policy, database: Database) -> bool:
@@ -459,6 +519,10 @@ def _made(cluster: Cluster, name: str, labels: Mapping[str, str], spec: Mapping[
 def closed(cluster: Cluster, subject: Subject) -> str:
     """The command that puts back the policy of the catalogue: one's own namespace, and nobody else."""
     release = subject.database.release
+    read = reading(cluster)
+    existing = next((one for one in policies(cluster) if name_of(one) == release), None)
+    if existing is not None and read.serves_others(existing):
+        return _mended(cluster, subject, read, existing, {cluster.namespace: _OWN_PODS})
     labels = {"app.kubernetes.io/name": "postgresql", "app.kubernetes.io/instance": release, **_chosen(subject)}
     return _made(
         cluster,
@@ -467,7 +531,7 @@ def closed(cluster: Cluster, subject: Subject) -> str:
         {
             "podSelector": {"matchLabels": dict(_chosen(subject))},
             "policyTypes": ["Ingress"],
-            "ingress": [{"from": [{"podSelector": {}}]}],
+            "ingress": [_OWN_PODS],
         },
     )
 
@@ -475,20 +539,41 @@ def closed(cluster: Cluster, subject: Subject) -> str:
 def repaired(cluster: Cluster, subject: Subject, wrong: Sequence[str] = ()) -> Sequence[str]:
     """The commands that open to the colleague; a policy found `wrong` that bears the solution's name goes first."""
     there, release = cluster.colleague.namespace, subject.database.release
+    opening = {
+        "from": [{"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: there}}}],
+        "ports": [{"protocol": "TCP", "port": PORT}],
+    }
+    read = reading(cluster)
+    existing = next((one for one in policies(cluster) if name_of(one) == _SOLUTION), None)
+    if existing is not None and read.serves_others(existing):  # the operator, or other ports: not to be shut
+        return (_mended(cluster, subject, read, existing, {there: opening}),)
     if "cnpg.io/cluster" not in subject.pod.labels:  # the older catalogue: the solution's labels are not its pod's
         spec = {
             "podSelector": {"matchLabels": dict(_chosen(subject))},
             "policyTypes": ["Ingress"],
-            "ingress": [
-                {
-                    "from": [{"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: there}}}],
-                    "ports": [{"protocol": "TCP", "port": PORT}],
-                }
-            ],
+            "ingress": [opening],
         }
         return (_made(cluster, _SOLUTION, {}, spec),)
     applied = f"cahier solution tp4 --namespace {cluster.namespace} --collegue {there} --base {release} --appliquer"
     return (*(_deleted(cluster, name) for name in wrong if name == _SOLUTION), applied)
+
+
+def _mended(
+    cluster: Cluster, subject: Subject, read: Reading, policy: Policy, wanted: Mapping[str, Mapping[str, object]]
+) -> str:
+    """The command that takes out of a policy what it opens to others, and puts in the rules of those that it lacks.
+
+    `wanted` are namespaces, each with the rule that admits it.
+    """
+    spec = {**policy["spec"], "ingress": read.kept(policy)}
+    if astray(policy, subject.pod) is not None:
+        spec["podSelector"] = {"matchLabels": dict(_chosen(subject))}
+    if "Ingress" not in spec.get("policyTypes", ["Ingress"]):
+        spec["policyTypes"] = ["Ingress", *spec["policyTypes"]]
+    for namespace, rule in wanted.items():
+        if not decide([{**policy, "spec": spec}], subject.pod, peer(namespace), PORT).allowed:
+            spec["ingress"].append(rule)
+    return _made(cluster, name_of(policy), policy["metadata"].get("labels") or {}, spec)
 
 
 def _deleted(cluster: Cluster, name: str) -> str:
@@ -500,10 +585,6 @@ def _looks(cluster: Cluster, subject: Subject) -> Sequence[str]:
         f"kubectl get networkpolicy -n {cluster.namespace}",
         f"kubectl get pod {subject.pod.name} -n {cluster.namespace} --show-labels",
     )
-
-
-def _quoted(names: Sequence[str]) -> str:
-    return " et ".join(f"« {name} »" for name in names) or "rien"
 
 
 def _s(names: Sequence[str], plural: str = "nt") -> str:

@@ -11,11 +11,13 @@ from checks.diagnosis.admission import dressed
 from checks.diagnosis.closing import close
 from checks.diagnosis.databases import no_database, not_serving, platform_secrets
 from checks.diagnosis.doors import Door, base, doors
+from checks.diagnosis.enforcers import require_only_network_policies
 from checks.diagnosis.in_clear import in_clear
 from checks.diagnosis.leftovers import leftovers
 from checks.diagnosis.objects import maker
+from checks.diagnosis.openings import of_administrators, quoted
 from checks.diagnosis.rights import Person, only_the_owner, opening_verbs, people
-from checks.diagnosis.survey import UNKNOWN, Opening, opened_to, require_enforcement, survey
+from checks.diagnosis.survey import Opening, opened_to, require_enforcement, survey
 from checks.diagnosis.team import KEY, TEAM, declaration, declared, is_member, members, user_of, wrong_word
 from checks.errors import Unverifiable
 from checks.facts import Cluster
@@ -110,8 +112,8 @@ def _shut_out(cluster: Cluster, member: str) -> tuple[str, bool] | None:
     by_tunnel = f"{user} {lacks}" if lacks else f"le tunnel que {user} a le droit d’ouvrir ne mène pas à la base"
     decisions = [dressed(cluster, door.pod, door.port, member)[1] for door in doors(cluster)]
     means = True if any(one.allowed for one in decisions) else decisions[0].allowed
-    if member in found.reached:
-        if found.reached[member]:
+    if member in found.visits:
+        if found.visits[member].reached:
             if means is False:
                 require_enforcement(cluster, f"{member} atteint la base par le réseau, comme n’importe qui")
             return None
@@ -119,6 +121,7 @@ def _shut_out(cluster: Cluster, member: str) -> tuple[str, bool] | None:
         if means is False and decisions[0].selecting:
             by_network += f" (NetworkPolicy {', '.join(decisions[0].selecting)})"
     elif means is True:
+        require_only_network_policies(cluster, f"admettent le namespace {member}")
         return None  # reasoned: nobody here can try it from there
     elif means is None and lacks:
         raise Unverifiable(
@@ -127,6 +130,7 @@ def _shut_out(cluster: Cluster, member: str) -> tuple[str, bool] | None:
             "Demandez à ce membre d’essayer, ou désignez son namespace par kubernetes.io/metadata.name.",
         )
     else:
+        require_only_network_policies(cluster, f"n’admettent pas le namespace {member}")
         require_enforcement(cluster, f"on ne peut pas dire que {member} n’atteint pas la base par le réseau")
         by_network = f"vos NetworkPolicies ({', '.join(decisions[0].selecting)}) écartent son namespace"
     settles = not lacks or means is True
@@ -164,21 +168,28 @@ def chaque_membre_atteint_la_base(cluster: Cluster) -> Diagnostic | None:
 # -- nobody else by the network ------------------------------------------------------------------------------------
 
 
-def _entering(cluster: Cluster, opening: Opening, door: Door) -> str:
+def _entering(opening: Opening, door: Door) -> str:
     """Words for who gets in, and how we know."""
     at = f"le pod {door.pod.name} (port {door.port})"
-    if opening.tried:
+    if opening.stranger:
         return f"une vraie connexion depuis {opening.stranger}, qui n’est pas de l’équipe, atteint {at}"
-    if opening.stranger == UNKNOWN:
+    sure = [leak for leak in opening.leaks if leak.sure]
+    if not opening.selecting or any(leak.kind not in ("namespaces", "administrators") for leak in sure):
         return f"d’après vos NetworkPolicies, n’importe quel namespace atteint {at}"
-    return f"d’après vos NetworkPolicies, {opening.stranger}, qui n’est pas de l’équipe, atteint {at}"
+    people = sorted({name for leak in sure if leak.kind == "namespaces" for name in leak.what})
+    theirs = sorted({name for leak in sure if leak.kind == "administrators" for name in leak.what})
+    told = [f"{'au namespace' if len(people) == 1 else 'aux namespaces'} {quoted(people)}"] if people else []
+    told += [f"à tous les pods {of_administrators(theirs)}"] if theirs else []
+    return f"d’après vos NetworkPolicies, {at} est ouvert, hors de l’équipe, {' et '.join(told)}"
 
 
 def _through(opening: Opening) -> str:
-    if opening.decision.by:
-        return f"C’est la NetworkPolicy « {opening.decision.by} » qui l’admet."
-    if opening.decision.selecting:
-        return f"Les NetworkPolicies {', '.join(opening.decision.selecting)} devraient l’écarter."
+    if len(opening.by) == 1:
+        return f"C’est la NetworkPolicy « {opening.by[0]} » qui l’admet."
+    if opening.by:
+        return f"Ce sont les NetworkPolicies {quoted(opening.by)} qui l’admettent."
+    if opening.selecting:
+        return f"Les NetworkPolicies {', '.join(opening.selecting)} devraient l’écarter."
     return "Aucune NetworkPolicy ne choisit ce pod : tout le cluster lui est ouvert."
 
 
@@ -194,12 +205,12 @@ def le_reseau_n_admet_que_l_equipe(cluster: Cluster) -> Diagnostic | None:
     if opening is None:
         return None
     return Diagnostic(
-        finding=f"Namespace {cluster.namespace} : {_entering(cluster, opening, door)}. {_through(opening)}",
+        finding=f"Namespace {cluster.namespace} : {_entering(opening, door)}. {_through(opening)}",
         cause="Les NetworkPolicies s’additionnent : un pod que l’une choisit reçoit ce qu’admet l’une ou l’autre, et "
         "un pod qu’aucune ne choisit reçoit tout. L’étiquette d’un pod ne protège pas : chacun étiquette les siens.",
         fix="N’admettez que votre namespace et, si l’équipe passe par le réseau, les namespaces de ses membres, "
         "désignés par kubernetes.io/metadata.name.",
-        commands=close(cluster, door, opening.decision.by),
+        commands=close(cluster, door, opening.at_fault),
         look=(f"kubectl describe networkpolicy -n {cluster.namespace}",),
         transient=opening.settles,
     )
@@ -218,7 +229,7 @@ def aucun_relais_ouvert_a_tous(cluster: Cluster) -> Diagnostic | None:
         kind, name = maker(cluster, door.pod)
         return Diagnostic(
             finding=f"Le pod {door.pod.name} relaie votre base sur son port {door.port}, et "
-            f"{_entering(cluster, opening, door)}. {_through(opening)}",
+            f"{_entering(opening, door)}. {_through(opening)}",
             cause="La base admet les pods de votre namespace : un relais oublié chez vous la rouvre à tous ceux qui "
             "l’atteignent, lui, sans que la NetworkPolicy de la base y puisse rien.",
             fix="Supprimez ce relais s’il ne sert plus ; sinon, fermez-le par une NetworkPolicy qui le choisit et "
