@@ -232,4 +232,4 @@ def _ends(namespace: str) -> Iterator[tuple[int, Pod, int, Connection, Direction
 _EVERY = (1 << len(CONNECTIONS)) - 1
 _ENDS = {namespace: list(_ends(namespace)) for namespace in NAMESPACES}
 KNOWN: Sequence[Peer] = [Peer(pod.namespace, pod.labels, NAMESPACES[pod.namespace], pod.ip) for pod in PODS]
-UNLABELLED: Sequence[Peer] = [replace(peer, namespace_labels=None) for peer in KNOWN]
+HALF_KNOWN: Sequence[Peer] = [replace(peer, namespace_labels=None, ip="") for peer in KNOWN]

@@ -202,8 +202,10 @@ class Api:
         return answers.shaped(answer, shape, self.server)
 
     def objects(self, kind: str, path: str, query: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-        """The objects of a collection of `kind`, one of PATHS, or "" for another; of Secrets and Namespaces, the metadata
-        alone. Raises as `request`."""
+        """The objects of a collection of `kind`, one of PATHS, or "" for another. Raises as `request`.
+
+        Of Secrets and Namespaces, the metadata alone.
+        """
         accept = METADATA_ONLY if kind in _METADATA_KINDS else "application/json"
         return answers.listed(self.request("GET", path, query=query, accept=accept), kind, self.server)
 
