@@ -353,9 +353,14 @@ class Api:
 
     def who_am_i(self) -> str:
         """User name that the API server gives us."""
+        return self.identity_seen()[0]
+
+    def identity_seen(self) -> tuple[str, Sequence[str]]:
+        """User name and groups that the API server gives us."""
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         answer = self.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
-        return str(answer["status"]["userInfo"].get("username", ""))
+        seen = answer["status"]["userInfo"]
+        return str(seen.get("username", "")), tuple(seen.get("groups") or ())
 
     def namespace_uid(self, namespace: str) -> str:
         """UID of a namespace: another one that takes its name has another. Raises as `request`."""
