@@ -17,6 +17,13 @@ from checks.diagnosis.telling import HOMES, RANK, READS, TELLING, WRITES
 from checks.errors import Forbidden, Unverifiable
 from checks.facts import Cluster
 
+_OPENED = ("create", "get")
+_VERBS = {
+    **dict.fromkeys(("exec", "attach", "portforward"), _OPENED),
+    **{"log": ("get",), "eviction": ("create",), "token": ("create",), "binding": ("create",)},
+}
+"""The verbs of subresources that have no others."""
+
 
 @dataclass(frozen=True)
 class Lead:
@@ -37,17 +44,18 @@ class Holding:
 def requests(rule: Rule) -> Iterator[Request]:
     """One request for each right that a rule gives in a namespace; a `*` stands for what the table knows, and itself.
 
-    What a rule cannot give is left out: `pods/*` is no resource; creating and emptying name no object, so that such a
-    rule narrowed to names gives nothing, but for an object that another verb may already change.
+    What a rule cannot give is left out. `pods/*` is no resource. Creating and emptying name no object, so that such a
+    rule narrowed to names gives nothing, but for an object that another verb may already change. Some subresources take
+    one verb or two, whatever is written.
     """
     names = rule.resource_names or ("",)
     anybody = replace(rule, resource_names=())
     told = [one for one in TELLING if rbac.covers(anybody, one)]
     for request in dict.fromkeys([*told, *_written(rule)]):
-        for name in names:
-            nameless = request.verb in ("create", "deletecollection") and not request.subresource
-            if not (name and nameless) and (request.subresource != "*"):
-                yield replace(request, name=name)
+        nameless = request.verb in ("create", "deletecollection") and not request.subresource
+        served = request.verb in _VERBS.get(request.subresource, (request.verb,))
+        if served and request.subresource != "*" and not (rule.resource_names and nameless):
+            yield from (replace(request, name=name) for name in names)
 
 
 def _written(rule: Rule) -> Iterator[Request]:

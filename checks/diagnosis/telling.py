@@ -129,7 +129,10 @@ def _entry(request: Request) -> Telling | None:
 def leads_to(request: Request) -> str:
     """Where this right leads, in French; "" where the sentence that it breaks says enough."""
     found = _entry(request)
-    return found.leads if found else _PLAIN
+    if found is not None:
+        return found.leads
+    plain = request.resource in _KINDS and request.verb in READS and not request.subresource
+    return "" if plain else _PLAIN
 
 
 def reaches_secrets(request: Request) -> bool:
@@ -218,7 +221,7 @@ def _standard(request: Request) -> str:
 def _unknown(request: Request) -> str:
     """A right that has no words of its own: its verb, its resource and its group as they are written."""
     name = f"{request.resource}/{request.subresource}".rstrip("/")
-    of = f" (groupe d’API {request.group})" if request.group else ""
+    of = f", groupe d’API {request.group}" if request.group else ""
     on = f"l’objet « {request.name} » de la ressource « {name} »" if request.name else f"la ressource « {name} »"
     if request.resource == "*" and not request.subresource:
         on = f"tout objet nommé « {request.name} »" if request.name else "n’importe quelle ressource"

@@ -117,9 +117,9 @@ def votre_collegue_peut_ouvrir_le_tunnel(cluster: Cluster) -> Diagnostic | None:
 
 def _already(cluster: Cluster, person: Person) -> str:
     """What somebody without a tunnel may do all the same, for the finding; "" for nothing."""
-    anything = beyond_a_tunnel(cluster, *Excess)
-    found = leak(cluster, person, anything)
-    return f" Il peut en revanche {words(cluster, found, anything)}." if found and found.grants else ""
+    harm = beyond_a_tunnel(cluster, Excess.SECRET, Excess.INSIDE, Excess.CHANGE)
+    found = leak(cluster, person, harm)
+    return f" Il peut en revanche {words(cluster, found, harm)}." if found and found.grants else ""
 
 
 # -- a project's namespace: all its members own it --------------------------------------------------------------------
