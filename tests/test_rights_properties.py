@@ -233,7 +233,7 @@ def test_the_verdict_on_random_roles_is_the_api_server_s(
     assert here.passes("votre_collegue_n_entre_pas_dans_les_pods") == (not here.any_of(INSIDE))
     assert here.passes("votre_collegue_ne_change_rien") == (not here.any_of(CHANGING))
     assert here.passes("votre_collegue_n_atteint_que_la_base") == (not here.any_of(BEYOND))
-    others = [("cahier-inconnu", ())]
+    others: list[tuple[str, tuple[str, ...]]] = [("cahier-inconnu", ())]
     for subject in real_subjects([one for _, _, who in drawn for one in who if one != "colleague"], here.colleague):
         name = subject["name"]
         if subject["kind"] == "ServiceAccount":
@@ -271,7 +271,7 @@ GIVEN_BY_AN_ADMINISTRATOR = {
 }
 
 
-@pytest.mark.parametrize(("name", "kind"), zip(GIVEN_BY_AN_ADMINISTRATOR, itertools.cycle(KINDS), strict=False))
+@pytest.mark.parametrize(("name", "kind"), [*zip(GIVEN_BY_AN_ADMINISTRATOR, itertools.cycle(KINDS), strict=False)])
 def test_what_an_administrator_gives_is_found_whatever_it_is(share: Callable[[], Share], name: str, kind: str) -> None:
     here = share()
     some, sentence, words = GIVEN_BY_AN_ADMINISTRATOR[name]

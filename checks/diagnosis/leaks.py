@@ -229,12 +229,10 @@ def only_the_owner(
     place = cluster.namespace
     commands, alone = withdrawn(cluster, [(one.binding, one.subject_kind, one.subject) for one in grants])
     bindings = list(dict.fromkeys(one.binding for one in grants))
-    if len(bindings) > 1 or len(grants) > 1:
-        fix = (
-            "Supprimez ces RoleBindings." if alone else "Retirez ces seuls sujets des RoleBindings, gardez les autres."
-        )
-    else:
-        fix = "Supprimez cette RoleBinding." if alone else "Retirez ce seul sujet de la RoleBinding, gardez les autres."
+    these = "ces RoleBindings" if len(bindings) > 1 else "cette RoleBinding"
+    named = "ce seul sujet" if len(grants) == 1 else "ces seuls sujets"
+    of = "des RoleBindings" if len(bindings) > 1 else "de la RoleBinding"
+    fix = f"Supprimez {these}." if alone else f"Retirez {named} {of}, gardez les autres."
     return Diagnostic(
         finding=" ".join(_sentences(cluster, found, concern)),
         cause=leads_to(found[0].request) or cause,

@@ -91,6 +91,12 @@ def _lacking(rules: Sequence[Mapping[str, Any]], pod: str, verb: str, resource: 
                 "parle de services/portforward",
                 "Cette sous-ressource n’existe pas : un tunnel vers un Service choisit un pod, et s’ouvre vers lui.",
             )
+        if about("resources", "pods/*") and resource == "pods/portforward":
+            return (
+                "parle de « pods/* », qui ne désigne rien",
+                "RBAC ne connaît que « * », toutes les ressources, et « */portforward » : une sous-ressource s’écrit "
+                "en entier.",
+            )
         return f"n’a aucune règle sur {resource}", "Lire un pod et y ouvrir un tunnel sont deux droits distincts."
     with_verb = [rule for rule in on_it if {verb, "*"} & set(rule.get("verbs") or ())]
     if not with_verb:

@@ -233,7 +233,7 @@ def votre_collegue_ne_change_rien(cluster: Cluster) -> Diagnostic | None:
 
 @verification(points=2, after=votre_collegue_peut_ouvrir_le_tunnel)
 def votre_collegue_n_atteint_que_la_base(cluster: Cluster) -> Diagnostic | None:
-    """Ce droit ne porte que sur la base, et rien de plus : ni vos autres pods, ni un autre chemin, ni autre chose.
+    """Ce droit ne porte que sur la base, et rien de plus : ni d’autres pods, ni un autre chemin.
 
     Lister les pods est toléré, et lire par son nom le Service de la base : un tunnel vers un Service en a besoin, et
     « list » ne se réduit pas à un nom.

@@ -316,9 +316,9 @@ def _reading(secret: str, why: str) -> Concern:
 
 @verification(points=1, after=(l_equipe_est_declaree, la_base_est_prete))
 def personne_n_agit_sur_le_pod_de_la_base(cluster: Cluster) -> Diagnostic | None:
-    """Personne d’autre que vous n’exécute de commande dans la base, ni ne touche à vos pods et à ce qui les protège.
+    """Personne d’autre que vous n’agit dans le pod de la base, ni ne touche à ce qui le protège.
 
-    Ce qui les protège : vos NetworkPolicies, et les Services qui mènent à eux.
+    Ni y exécuter une commande, ni modifier ou supprimer vos pods, vos NetworkPolicies ou vos Services.
     """
     return only_the_owner(
         cluster,
