@@ -45,6 +45,7 @@ class Share:
     admin: Api
     owner: LiveCluster
     colleague: LiveCluster
+    stage: Stage
 
     @property
     def mark(self) -> str:
@@ -138,13 +139,15 @@ def _with_group(admin: Api, person: Person) -> None:
 @pytest.fixture(scope="module")
 def share(admin: Api, new_resident: Callable[..., Person]) -> Iterator[Callable[[], Share]]:
     owner, colleague = new_resident("r"), new_resident("r")
-    Stage(LAB, owner, colleague).run(LAB.about.setup.commands)
+    stage = Stage(LAB, owner, colleague)
+    stage.run(LAB.about.setup.commands)
     _with_group(admin, colleague)
     machine = LocalMachine()
     made = Share(
         admin,
         LiveCluster(machine, kubeconfig_path=str(owner.kubeconfig), colleague=colleague.namespace),
         LiveCluster(machine, kubeconfig_path=str(colleague.kubeconfig)),
+        stage,
     )
     yield lambda: made
     made.clear()
@@ -305,3 +308,34 @@ def test_what_cannot_be_known_is_said(share: Callable[[], Share]) -> None:
     found = here.found("votre_collegue_ne_change_rien", absent)
     assert found is not None
     assert "créer des Jobs" in found.finding
+
+
+def test_a_declared_team_is_admitted_and_all_others_named_at_once(share: Callable[[], Share]) -> None:
+    here = share()
+    team = LiveCluster(
+        LocalMachine(),
+        kubeconfig_path=here.owner.credentials.source,
+        colleague=[here.colleague.namespace, "user-gaelle"],
+        colleague_user=[here.colleague.user, "oidc-gaelle"],
+    )
+    users = [here.colleague.user, "oidc-emma", "oidc-gaelle", "oidc-farid"]
+    here.holding([("Role", TUNNEL, [{"kind": "User", "name": name, **GROUP} for name in users])])
+    assert here.found("votre_collegue_peut_ouvrir_le_tunnel", team) is None
+    found = here.found("personne_d_autre_n_ouvre_de_tunnel", team)
+    assert found is not None
+    assert "L’utilisateur oidc-emma et l’utilisateur oidc-farid peuvent" in found.finding
+    here.stage.run(found.commands)
+    for check in ("votre_collegue_peut_ouvrir_le_tunnel", "personne_d_autre_n_ouvre_de_tunnel"):
+        team.refresh()
+        assert here.found(check, team) is None
+    here.holding(
+        [("Role", also("", "secrets", "get"), [{"kind": "User", "name": name, **GROUP} for name in users[:3:2]])]
+    )
+    team.refresh()
+    found = here.found("votre_collegue_ne_lit_aucun_secret", team)
+    assert found is not None
+    assert "oidc-gaelle) peuvent lire" in found.finding
+    here.stage.run(found.commands)
+    team.refresh()
+    assert here.found("votre_collegue_peut_ouvrir_le_tunnel", team) is None
+    assert here.found("votre_collegue_ne_lit_aucun_secret", team) is None

@@ -13,7 +13,7 @@ from checks.diagnosis.rights import EVERYBODY, Person, in_groups, opening_verbs,
 from checks.diagnosis.telling import ASKED, TELLING, leads_to, said
 from checks.diagnosis.withdrawal import withdrawn
 from checks.errors import Unverifiable
-from checks.facts import Access, Cluster
+from checks.facts import Access, ApiResource, Cluster
 from checks.verdict import Diagnostic
 
 _AT_ONCE = 8  # access reviews asked at the same time
@@ -136,9 +136,13 @@ def _asked(cluster: Cluster, held: Holding) -> Iterator[Request]:
     for request in TELLING:
         yield request
         yield from (replace(request, name=name) for name in names.get(request.resource, ()))
-    for one in cluster.api_resources():
+    for one in cluster.once(_served):
         resource, _, subresource = one.name.partition("/")
         yield from (Request(verb, one.group, resource, subresource) for verb in one.verbs)
+
+
+def _served(cluster: Cluster) -> Sequence[ApiResource]:
+    return cluster.api_resources()
 
 
 def _names(cluster: Cluster, kind: str) -> Sequence[str]:

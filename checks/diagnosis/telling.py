@@ -44,9 +44,7 @@ _PLAIN = (
     "Ce que ce droit ouvre dépend de qui se sert de cette ressource, aujourd’hui ou demain. Un tunnel ne le demande "
     "pas : c’est un droit de trop."
 )
-
-
-_KEEPERS = ("deployment", "statefulset", "daemonset", "replicaset")
+_KEEPERS = ("deployments", "statefulsets", "daemonsets", "replicasets")
 
 
 @dataclass(frozen=True)
@@ -66,10 +64,7 @@ _TABLE = (
     Telling("", "pods/log", ("get",)),
     Telling("", "pods", ("create",), _POD),
     *(Telling("batch", kind, _CHANGES, _RUNS) for kind in ("jobs", "cronjobs")),
-    *(
-        Telling("apps", f"{kind}s", _CHANGES, _RUNS)
-        for kind in ("deployment", "statefulset", "daemonset", "replicaset")
-    ),
+    *(Telling("apps", kind, _CHANGES, _RUNS) for kind in _KEEPERS),
     Telling("", "replicationcontrollers", _CHANGES, _RUNS),
     Telling("", "serviceaccounts/token", ("create",), _ACTS_AS),
     Telling("", "serviceaccounts", ("impersonate",), _ACTS_AS),
@@ -79,8 +74,8 @@ _TABLE = (
     Telling("", "pods/portforward", ("create", "get")),
     Telling("", "pods", ("delete", "deletecollection", "patch", "update")),
     Telling("", "pods/eviction", ("create",), _STOPS),
-    *(Telling("apps", f"{kind}s/scale", ("patch", "update"), _STOPS) for kind in ("deployment", "statefulset")),
-    *(Telling("apps", f"{kind}s", ("delete", "deletecollection")) for kind in ("deployment", "statefulset")),
+    *(Telling("apps", f"{kind}/scale", ("patch", "update"), _STOPS) for kind in _KEEPERS),
+    *(Telling("apps", kind, ("delete", "deletecollection")) for kind in _KEEPERS),
     *(Telling("batch", kind, ("delete", "deletecollection")) for kind in ("jobs", "cronjobs")),
     Telling("networking.k8s.io", "networkpolicies", WRITES, _OPENS),
     Telling("", "services", WRITES, _LEADS),
