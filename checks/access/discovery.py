@@ -1,29 +1,96 @@
-"""What the API server serves in a namespace: every resource and subresource, with its verbs."""
+"""What an API server serves in a namespace: the kinds that can be listed there, custom ones included, and their verbs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from checks.access.kubernetes_api import Api
 from checks.errors import Unverifiable
 from checks.facts import ApiResource
 
-_LIST = "APIGroupDiscoveryList"
-_ACCEPT = ",".join(f"application/json;g=apidiscovery.k8s.io;v={version};as={_LIST}" for version in ("v2", "v2beta1"))
+# Of Kubernetes 1.30, of 1.27, and the list of groups that an older one answers.
+_ACCEPT = ",".join(
+    [
+        *(
+            f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+            for version in ("v2", "v2beta1")
+        ),
+        "application/json",
+    ]
+)
 
 
-def namespaced_resources(api: Api) -> Iterator[ApiResource]:
-    """Resources of all groups, as their preferred version has them. Raises Unverifiable and as `Api.request`."""
-    for path in ("/api", "/apis"):
-        answer = api.request("GET", path, accept=f"{_ACCEPT},application/json")
-        if answer.get("kind") != _LIST:  # a server older than 1.26
+@dataclass(frozen=True)
+class Resource:
+    """A kind of objects that belong to a namespace. `name` is the plural of paths; `group` "": the core's."""
+
+    group: str
+    version: str
+    name: str
+    kind: str
+
+    @property
+    def dotted(self) -> str:
+        """Its name for RBAC and for kubectl, such as cronjobs.batch."""
+        return f"{self.name}.{self.group}" if self.group else self.name
+
+    def path(self, namespace: str) -> str:
+        """Path of the objects of this kind in a namespace."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        return f"{root}/namespaces/{namespace}/{self.name}"
+
+
+def namespaced(api: Api) -> Sequence[Resource]:
+    """Every kind of objects of a namespace that can be listed, each once, in the version the server prefers.
+
+    Raises as `Api.request`.
+    """
+    found: dict[str, Resource] = {}
+    for root in ("/api", "/apis"):
+        answer = api.request("GET", root, accept=_ACCEPT)
+        told = _aggregated(answer) if answer.get("kind") == "APIGroupDiscoveryList" else _one_by_one(api, root, answer)
+        for one in told:
+            found.setdefault(one.dotted, one)
+    return list(found.values())
+
+
+def _aggregated(answer: Mapping[str, Any]) -> Iterator[Resource]:
+    for group in answer["items"]:
+        for version in group.get("versions") or ():
+            for one in version.get("resources") or ():
+                if one.get("scope") == "Namespaced" and "list" in (one.get("verbs") or ()):
+                    kind = (one.get("responseKind") or {}).get("kind", "")
+                    yield Resource(group["metadata"].get("name", ""), version["version"], one["resource"], kind)
+
+
+def _one_by_one(api: Api, root: str, answer: Mapping[str, Any]) -> Iterator[Resource]:
+    """The same, of a server that tells each version of each group apart."""
+    for version in [one["groupVersion"] for group in answer.get("groups") or () for one in group["versions"]] + list(
+        answer.get("versions") or ()
+    ):
+        group, _, number = version.rpartition("/")
+        for one in api.request("GET", f"{root}/{version}").get("resources") or ():
+            if one.get("namespaced") and "/" not in one["name"] and "list" in one["verbs"]:
+                yield Resource(group, number, one["name"], one["kind"])
+
+
+def served(api: Api) -> Iterator[ApiResource]:
+    """Every resource and subresource of a namespace, with its verbs, as its preferred version has them.
+
+    Raises Unverifiable where an old server tells its groups apart, and as `Api.request`.
+    """
+    for root in ("/api", "/apis"):
+        answer = api.request("GET", root, accept=_ACCEPT)
+        if answer.get("kind") != "APIGroupDiscoveryList":
             raise Unverifiable("Ce serveur d’API ne donne pas d’un coup la liste de ses ressources.")
-        for group in answer.get("items") or ():
-            name = (group.get("metadata") or {}).get("name") or ""
-            for version in (group.get("versions") or ())[:1]:
-                for one in version.get("resources") or ():
-                    if one.get("scope") == "Namespaced":
-                        yield ApiResource(name, one["resource"], tuple(one.get("verbs") or ()))
-                        for sub in one.get("subresources") or ():
-                            served = f"{one['resource']}/{sub['subresource']}"
-                            yield ApiResource(name, served, tuple(sub.get("verbs") or ()))
+        for group in answer["items"]:
+            for one in [one for version in (group.get("versions") or ())[:1] for one in version.get("resources") or ()]:
+                if one.get("scope") == "Namespaced":
+                    name, verbs = group["metadata"].get("name", ""), tuple(one.get("verbs") or ())
+                    yield ApiResource(name, one["resource"], verbs)
+                    for sub in one.get("subresources") or ():
+                        yield ApiResource(
+                            name, f"{one['resource']}/{sub['subresource']}", tuple(sub.get("verbs") or ())
+                        )

@@ -145,9 +145,10 @@ def applies(subject: Subject, user: str, groups: Collection[str], namespace: str
 
 
 def aggregated(cluster_role: Mapping[str, Any], all_cluster_roles: Iterable[Mapping[str, Any]]) -> Sequence[Rule]:
-    """What the controller writes into a ClusterRole: the rules of those that its aggregationRule selects, as they are.
+    """What the controller makes of a ClusterRole: the rules of those that its aggregationRule selects, as they are.
 
-    Its own rules where it has none. The authorizer reads what is written, and it is written a moment later.
+    Its own rules stay where nothing is selected, for the controller applies none. The authorizer reads what is written,
+    and it is written a moment later.
     """
     rule = cluster_role.get("aggregationRule")
     if rule is None:
@@ -162,7 +163,7 @@ def aggregated(cluster_role: Mapping[str, Any], all_cluster_roles: Iterable[Mapp
         if selects(selector, other["metadata"].get("labels") or {})
         for part in rules(other)
     )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found)) or rules(cluster_role)
 
 
 def granted(
