@@ -1,4 +1,4 @@
-"""What an API server serves in a namespace: the kinds that can be listed there, custom ones included, and their verbs."""
+"""What an API server serves in a namespace: the kinds that can be listed, custom ones included, and their verbs."""
 
 from __future__ import annotations
 
