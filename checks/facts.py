@@ -105,6 +105,15 @@ class PolicyKind:
 
 
 @dataclass(frozen=True)
+class ApiResource:
+    """What the API server serves in a namespace: `name` with its subresource ("pods/log"), and its verbs."""
+
+    group: str
+    name: str
+    verbs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Event:
     """An event of the namespace, newest last."""
 
@@ -252,8 +261,16 @@ class Cluster(Protocol):
         """How we got in."""
 
     @property
+    def groups(self) -> Sequence[str]:
+        """The groups that the API server says we are in. Raises Unverifiable in a snapshot."""
+
+    @property
     def colleague(self) -> Colleague:
-        """The colleague given with --collegue. Raises UsageError when none was given."""
+        """The colleague given with --collegue, the first of several. Raises UsageError when none was given."""
+
+    @property
+    def colleagues(self) -> Sequence[Colleague]:
+        """All those who were given with --collegue, in that order."""
 
     @property
     def has_colleague(self) -> bool:
@@ -314,6 +331,16 @@ class Cluster(Protocol):
         groups: Sequence[str] = (),
     ) -> Access:
         """Whether `user` may, in the learner's namespace (LocalSubjectAccessReview)."""
+
+    def cluster_role(self, name: str) -> Mapping[str, Any] | None:
+        """A ClusterRole as the API gives it, None when there is none. Raises Forbidden where we may not read it."""
+
+    def own_rules(self) -> Sequence[Mapping[str, Any]] | None:
+        """All the rules that hold for us in the learner's namespace (SelfSubjectRulesReview); None where the API server
+        does not know them all. Raises Unverifiable in a snapshot."""
+
+    def api_resources(self) -> Sequence[ApiResource]:
+        """All that the API server serves in a namespace. Raises Unverifiable where it does not tell."""
 
     def execute(self, pod: str, command: Sequence[str], container: str = "") -> str:
         """Standard output of a command run in the pod, in the container kubectl chooses where none is named. Raises

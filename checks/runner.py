@@ -10,7 +10,7 @@ from checks.errors import AccessError, ClusterLost, Forbidden, Unverifiable, Usa
 from checks.facts import Cluster
 from checks.lab import Lab
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict, overall
-from checks.verification import Check
+from checks.verification import Check, Follows
 
 _PAUSE = 0.4  # seconds between two looks at a state that may settle
 _log = logging.getLogger(__name__)
@@ -55,12 +55,7 @@ def _round(
     for check in checks:
         blocking = [before for before in check.after if results[before.id].status is not Status.PASSED]
         if blocking:
-            results[check.id] = _result(
-                check,
-                Status.SKIPPED,
-                finding=f"Dépend de : « {blocking[0].title} »",
-                cause="Réglez d’abord ce point.",
-            )
+            results[check.id] = _waiting(check, blocking[0])
         elif lost:  # each question would wait for the same silence
             results[check.id] = _result(check, Status.SKIPPED, finding=lost, cause="Le cluster n’est plus interrogé.")
         else:
@@ -85,6 +80,8 @@ def _ask(check: Check, cluster: Cluster, settle: Settle) -> tuple[CheckResult, D
         diagnostic = check.function(cluster)
     except (UsageError, ClusterLost):
         raise
+    except Follows as first:
+        return _waiting(check, first.other, spent()), None
     except (Unverifiable, Forbidden) as reason:
         unverified = _result(check, Status.UNVERIFIED, finding=reason.message, fix=reason.remedy, duration_ms=spent())
         return settle(unverified), None
@@ -112,6 +109,11 @@ def _ask(check: Check, cluster: Cluster, settle: Settle) -> tuple[CheckResult, D
         duration_ms=spent(),
     )
     return result, diagnostic
+
+
+def _waiting(check: Check, other: Check, duration_ms: int = 0) -> CheckResult:
+    finding = f"Dépend de : « {other.title} »"
+    return _result(check, Status.SKIPPED, finding=finding, cause="Réglez d’abord ce point.", duration_ms=duration_ms)
 
 
 def _trouble(check: Check, trouble: AccessError, duration_ms: int = 0) -> CheckResult:

@@ -36,6 +36,14 @@ class Check:
         return "\n".join((inspect.getdoc(self.function) or "").splitlines()[1:]).strip()
 
 
+class Follows(Exception):
+    """Raised by a check whose sentence falls with another that has just failed: it waits for it, as with `after`."""
+
+    def __init__(self, other: Check) -> None:
+        super().__init__(other.id)
+        self.other = other
+
+
 def verification(*, points: float = 1, after: Check | tuple[Check, ...] = ()) -> Callable[[CheckFunction], Check]:
     """Make a check of a function that returns None when nothing is wrong, else a Diagnostic.
 

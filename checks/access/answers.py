@@ -117,6 +117,17 @@ class AccessReview(msgspec.Struct):
     status: ReviewStatus
 
 
+class _Rules(msgspec.Struct):
+    incomplete: bool
+    resourceRules: list[dict[str, Any]]  # noqa: N815
+
+
+class RulesReview(msgspec.Struct):
+    """A SelfSubjectRulesReview, once answered."""
+
+    status: _Rules
+
+
 class UserInfo(msgspec.Struct):
     """Who somebody is for the API server."""
 

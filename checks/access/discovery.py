@@ -47,6 +47,12 @@ class Resource:
         """Its name for RBAC and for kubectl, such as cronjobs.batch."""
         return f"{self.name}.{self.group}" if self.group else self.name
 
+    @property
+    def parts(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Itself and its subresources, under their names for RBAC ("pods/log"), with their verbs."""
+        yield self.name, self.verbs
+        yield from ((f"{self.name}/{one.name}", one.verbs) for one in self.subresources)
+
     def path(self, namespace: str) -> str:
         """Path of the objects of this kind: those of a namespace, where they belong to one."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"

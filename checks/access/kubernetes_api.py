@@ -395,9 +395,14 @@ class Api:
 
     def who_am_i(self) -> str:
         """User name that the API server gives us."""
+        return self.identity_seen()[0]
+
+    def identity_seen(self) -> tuple[str, Sequence[str]]:
+        """User name and groups that the API server gives us."""
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-        return self.ask(path, answers.IdentityReview, review).status.userInfo.username
+        seen = self.ask(path, answers.IdentityReview, review).status.userInfo
+        return seen.username, seen.groups
 
     def namespace_uid(self, namespace: str) -> str:
         """UID of a namespace: another one that takes its name has another. Raises as `request`."""

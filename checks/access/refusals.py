@@ -9,7 +9,7 @@ _SAID = re.compile(
     r'User "(?P<user>[^"]+)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]+)")?'
 )
-_VERBS = {
+VERBS = {
     "get": "lire",
     "list": "lister",
     "watch": "suivre",
@@ -93,8 +93,8 @@ class Refusal:
     def _what(self) -> str:
         if self.resource in _ACTIONS:
             return _ACTIONS[self.resource]
-        if self.verb in _VERBS and self.resource in _OBJECTS:
-            return f"{_VERBS[self.verb]} {_OBJECTS[self.resource]}"
+        if self.verb in VERBS and self.resource in _OBJECTS:
+            return f"{VERBS[self.verb]} {_OBJECTS[self.resource]}"
         return f"faire « {self.verb} {self.resource} »"
 
 

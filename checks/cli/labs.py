@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from checks.cli.french import Command
-from checks.cli.options import Colleague, ColleagueUser, Kubeconfig, LabName, Namespace, Port, connect
+from checks.cli.options import (
+    Colleague,
+    Colleagues,
+    ColleagueUser,
+    ColleagueUsers,
+    Kubeconfig,
+    LabName,
+    Namespace,
+    Port,
+    connect,
+)
 from checks.errors import AccessError, CahierError, UsageError
 
 if TYPE_CHECKING:
@@ -193,8 +203,8 @@ def _copy_start(lab: Lab, folder: Path, overwrite: bool) -> list[str]:
 def hint(
     name: LabName,
     namespace: Namespace = None,
-    colleague: Colleague = None,
-    colleague_user: ColleagueUser = None,
+    colleague: Colleagues = None,
+    colleague_user: ColleagueUsers = None,
     port: Port = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:

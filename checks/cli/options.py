@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +36,25 @@ ColleagueUser = Annotated[
         rich_help_panel="Accès",
     ),
 ]
+Colleagues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--collegue",
+        metavar="NS",
+        help="Namespace de votre collègue, par exemple user-bob ; à répéter pour une équipe (TP 6 et TP 8).",
+        rich_help_panel="Accès",
+    ),
+]
+ColleagueUsers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--utilisateur-collegue",
+        metavar="NOM",
+        help="Nom d’utilisateur de votre collègue, s’il ne se déduit pas du vôtre ; se répète dans l’ordre des "
+        "--collegue.",
+        rich_help_panel="Accès",
+    ),
+]
 Kubeconfig = Annotated[
     str | None,
     typer.Option(
@@ -53,8 +73,8 @@ Port = Annotated[
 def connect(
     kubeconfig: str | None,
     namespace: str | None,
-    colleague: str | None = None,
-    colleague_user: str | None = None,
+    colleague: str | Sequence[str] | None = None,
+    colleague_user: str | Sequence[str] | None = None,
     port: int | None = None,
 ) -> WatchedCluster:
     """The cluster as kubectl would reach it. Imported late: the Kubernetes client is slow to load."""

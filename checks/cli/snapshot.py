@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from checks.cli.french import Command
-from checks.cli.options import Colleague, ColleagueUser, Kubeconfig, Namespace, connect
+from checks.cli.options import Colleagues, ColleagueUsers, Kubeconfig, Namespace, connect
 
 if TYPE_CHECKING:
     from checks.sources.recorder import Source
@@ -31,8 +32,8 @@ def snapshot(
         ),
     ] = None,
     namespace: Namespace = None,
-    colleague: Colleague = None,
-    colleague_user: ColleagueUser = None,
+    colleague: Colleagues = None,
+    colleague_user: ColleagueUsers = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Garder ce que les vérifications lisent d’un namespace, pour les rejouer plus tard sans le cluster.
@@ -71,10 +72,10 @@ def snapshot(
         console.print("Sans --collegue, les TP qui se font à deux n’y sont pas.", style="yellow")
 
 
-def _source(cluster: WatchedCluster, colleague: str | None) -> Source:
+def _source(cluster: WatchedCluster, colleagues: Sequence[str] | None) -> Source:
     """The learner's own cluster, or somebody else's namespace as a teacher sees it."""
     from checks.grading.view import Inventory, LearnerView
 
     if cluster.in_own_service or cluster.owner in ("", cluster.user):
         return cluster
-    return LearnerView(cluster.api, Inventory(cluster.api, ()), cluster.namespace, colleague)
+    return LearnerView(cluster.api, Inventory(cluster.api, ()), cluster.namespace, colleagues)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from checks.cli.french import Command
-from checks.cli.options import Colleague, ColleagueUser, Kubeconfig, LabName, Namespace, Port, connect
+from checks.cli.options import Colleagues, ColleagueUsers, Kubeconfig, LabName, Namespace, Port, connect
 from checks.errors import AccessError, CahierError, UsageError
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def register(app: typer.Typer) -> None:
 def verify(
     name: LabName,
     namespace: Namespace = None,
-    colleague: Colleague = None,
-    colleague_user: ColleagueUser = None,
+    colleague: Colleagues = None,
+    colleague_user: ColleagueUsers = None,
     port: Port = None,
     with_help: Annotated[bool, typer.Option("--aide", help="Montrer aussi le remède de chaque erreur.")] = False,
     follow: Annotated[bool, typer.Option("--suivre", help="Vérifier de nouveau à chaque changement.")] = False,
@@ -62,7 +63,8 @@ def verify(
     Ce que seul votre poste montre, comme un tunnel, est noté dans un reçu, la ConfigMap « cahier-recus » de votre
     namespace : « cahier noter » peut ainsi en tenir compte. Il ne contient aucun secret ; --sans-recu l’évite.
 
-    Exemples : cahier verifier tp2 · cahier verifier tp5 --collegue user-alice --aide
+    Exemples : cahier verifier tp2 · cahier verifier tp5 --collegue user-alice --aide ·
+    cahier verifier tp6 --collegue user-bob --collegue user-chloe
     """
     from rich.console import Console
 
@@ -170,7 +172,7 @@ def guidance(console: Console, lab: Lab, cluster: Cluster, verdict: Verdict, sho
 
 
 def check_snapshot(
-    file: Path, lab: Lab, namespace: str | None, colleague: str | None, *, with_help: bool, as_json: bool
+    file: Path, lab: Lab, namespace: str | None, colleagues: Sequence[str] | None, *, with_help: bool, as_json: bool
 ) -> int:
     """Show the verdict of a snapshot; the exit code. Nothing is remembered. Raises UsageError."""
     from rich.console import Console
@@ -179,11 +181,11 @@ def check_snapshot(
     from checks.sources.snapshot import SnapshotCluster, read
 
     cluster = SnapshotCluster(read(file))
-    taken_with = cluster.colleague.namespace if cluster.has_colleague else ""
+    taken_with = [one.namespace for one in cluster.colleagues]
     if namespace and namespace != cluster.namespace:
         raise UsageError(f"{file} est l’instantané de {cluster.namespace}.", "Retirez --namespace.")
-    if colleague and colleague != taken_with:
-        with_whom = f"avec --collegue {taken_with}" if taken_with else "sans --collegue"
+    if colleagues and list(colleagues) != taken_with:
+        with_whom = f"avec --collegue {' --collegue '.join(taken_with)}" if taken_with else "sans --collegue"
         raise UsageError(f"{file} a été pris {with_whom}.", "Retirez --collegue, ou prenez un autre instantané.")
     if lab.about.colleague == "required":
         _ = cluster.colleague

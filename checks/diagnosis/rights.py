@@ -1,28 +1,21 @@
-"""Who else has a right in the learner's namespace, which binding gives it, and how to take it away.
-
-Asked of the API server itself (LocalSubjectAccessReview), never read off the roles.
-"""
+"""Who else may have a right in the learner's namespace: whom it is asked of, and under which names and groups."""
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from checks.diagnosis.objects import named
-from checks.errors import Unverifiable
-from checks.facts import OWNER_BINDING, Access, Cluster
-from checks.verdict import Diagnostic
+from checks.access.refusals import service_account
+from checks.facts import OWNER_BINDING, Cluster, Colleague
 
 _STRANGER = "cahier-inconnu"
-# Groups that hold people whom the owner does not know, and how a sentence about them begins.
-_EVERYBODY = {
+EVERYBODY = {
     "system:authenticated": "N’importe quel utilisateur du cluster",
     "system:unauthenticated": "N’importe qui, même sans identité,",
     "system:serviceaccounts": "N’importe quel pod du cluster",
 }
+"""Groups that hold people whom the owner does not know, and how a sentence about them begins."""
 
 
 def opening_verbs(cluster: Cluster) -> Sequence[str]:
@@ -32,11 +25,20 @@ def opening_verbs(cluster: Cluster) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who is not the owner. `said` begins a French sentence about them."""
+    """Somebody who is not the owner. `said` begins a French sentence about them.
+
+    `certain`: whether those are all their groups, but for those that everybody is in.
+    """
 
     user: str
     said: str
     groups: tuple[str, ...] = ()
+    certain: bool = True
+
+    @property
+    def all_groups(self) -> frozenset[str]:
+        """Their groups, with those that the API server gives to such a user."""
+        return frozenset({*self.groups, "system:authenticated"})
 
     @property
     def home(self) -> str:
@@ -46,33 +48,6 @@ class Person:
             if found:
                 return found[1]
         return ""
-
-
-@dataclass(frozen=True)
-class Leak:
-    """A right that somebody else has; `what` ends the sentence « … peut »."""
-
-    person: Person
-    what: str
-    access: Access
-
-
-@dataclass(frozen=True)
-class Grant:
-    """The binding that gives a right, read in the API server's own answer."""
-
-    binding_kind: str
-    binding: str
-    role_kind: str
-    role: str
-    subject_kind: str
-    subject: str
-
-
-_GRANT = re.compile(
-    r'(?P<binding_kind>(?:Cluster)?RoleBinding) "(?P<binding>[^"/]+)(?:/[^"]+)?" of '
-    r'(?P<role_kind>(?:Cluster)?Role) "(?P<role>[^"]+)" to (?P<subject_kind>\w+) "(?P<subject>[^"]+)"'
-)
 
 
 def owners(cluster: Cluster) -> Sequence[tuple[str, str]]:
@@ -90,131 +65,92 @@ def is_project(cluster: Cluster) -> bool:
     return not cluster.namespace.startswith("user-")
 
 
+def account(user: str, said: str) -> Person:
+    """A pod's account, with the groups that the API server puts it in."""
+    found = service_account(user)
+    assert found is not None
+    return Person(user, said, ("system:serviceaccounts", f"system:serviceaccounts:{found.namespace}"))
+
+
+def _colleagues(cluster: Cluster) -> Sequence[Person]:
+    return [known(cluster, one, f"Votre collègue ({one.user})") for one in cluster.colleagues]
+
+
+def colleagues(cluster: Cluster) -> Sequence[Person]:
+    """Those who were given with --collegue, with their real groups where their access is at hand."""
+    return cluster.once(_colleagues)
+
+
+def as_colleague(cluster: Cluster, one: Colleague) -> Cluster | None:
+    """This namespace as a colleague sees it, where their own access is at hand."""
+    theirs = cluster.as_owner(one.namespace, at=cluster.namespace)
+    return theirs if theirs is not None and theirs.user == one.user else None
+
+
+def known(cluster: Cluster, one: Colleague, said: str) -> Person:
+    """Somebody whose namespace is known, with their real groups where their access is at hand."""
+    if service_account(one.user):
+        return account(one.user, said)
+    theirs = as_colleague(cluster, one)
+    if theirs is None:
+        return Person(one.user, said, certain=False)
+    return Person(one.user, said, tuple(group for group in theirs.groups if group not in EVERYBODY))
+
+
+def in_groups(cluster: Cluster, person: Person) -> Iterator[Person]:
+    """The same person in each group that a RoleBinding names, where it is not known whether they are in it."""
+    if person.certain:
+        return
+    for binding in cluster.objects("RoleBinding"):
+        if binding["metadata"]["name"] == OWNER_BINDING:
+            continue
+        for subject in binding.get("subjects") or ():
+            if subject["kind"] == "Group" and subject["name"] not in EVERYBODY:
+                yield replace(person, groups=(subject["name"],))
+
+
 def people(cluster: Cluster) -> Iterator[Person]:
-    """Everybody of whom it is asked: anybody at all, the colleague, and whoever a RoleBinding names.
+    """Everybody of whom it is asked: anybody at all, the colleagues, and whoever a RoleBinding names.
 
     Never those who own the namespace: of a project, all its people.
     """
-    yield Person(_STRANGER, "N’importe quel utilisateur du cluster", tuple(_EVERYBODY))
-    known = {cluster.user, *_EVERYBODY, f"system:serviceaccounts:{cluster.namespace}"}
+    yield Person(_STRANGER, EVERYBODY["system:authenticated"], tuple(EVERYBODY))
+    met = {cluster.user, *EVERYBODY, f"system:serviceaccounts:{cluster.namespace}"}
     named_owners = owners(cluster)
     if is_project(cluster) or ("User", cluster.user) not in named_owners:  # the second: a ServiceAccount of ours
-        known |= {name for _, name in named_owners}
-    if cluster.has_colleague and cluster.colleague.user not in known:
-        colleague = cluster.colleague.user
-        known.add(colleague)
-        yield Person(colleague, f"Votre collègue ({colleague})")
+        met |= {name for _, name in named_owners}
+    for person in colleagues(cluster):
+        if person.user not in met:
+            met.add(person.user)
+            yield person
     for binding in cluster.objects("RoleBinding"):
         for subject in binding.get("subjects") or ():
-            kind, name = subject["kind"], subject["name"]
-            said = f"L’utilisateur {name}"
-            if kind == "ServiceAccount":
-                home = subject.get("namespace") or cluster.namespace
-                if home == cluster.namespace:
-                    continue  # a pod of the owner's
-                said = f"Le compte de service {name} du namespace {home}"
-                name = f"system:serviceaccount:{home}:{name}"
-            if name in known:
-                continue
-            known.add(name)
-            if kind == "Group":
-                yield Person(_STRANGER, f"Tout membre du groupe {name}", (name,))
-            else:
-                yield Person(name, said)
+            person = _bound(cluster, subject["kind"], subject["name"], subject.get("namespace") or cluster.namespace)
+            names = {person.user} if subject["kind"] != "Group" else {subject["name"]}
+            if person.home != cluster.namespace and not names & met:  # else a pod of the owner's
+                met |= names
+                yield person
+
+
+def _bound(cluster: Cluster, kind: str, name: str, home: str) -> Person:
+    """Whom a subject of a RoleBinding means."""
+    if kind == "ServiceAccount":
+        said = f"Le compte de service {name} du namespace {home}"
+        return account(f"system:serviceaccount:{home}:{name}", said)
+    if kind == "Group":
+        return Person(_STRANGER, f"Tout membre du groupe {name}", (name,))
+    said = f"L’utilisateur {name}"
+    return account(name, said) if service_account(name) else Person(name, said)
 
 
 def lacks_tunnel(cluster: Cluster, person: Person, pod: str) -> str:
     """What this person lacks for a tunnel to the pod, as the API server says; "" for nothing."""
-    if not cluster.may_other(person.user, "get", "pods", name=pod, groups=person.groups).allowed:
+
+    def may(verb: str, resource: str) -> bool:
+        return cluster.may_other(person.user, verb, resource, name=pod, groups=person.groups).allowed
+
+    if not may("get", "pods"):
         return f"ne peut pas lire le pod {pod}"
-    verbs = opening_verbs(cluster)
-    if any(
-        cluster.may_other(person.user, verb, "pods/portforward", name=pod, groups=person.groups).allowed
-        for verb in verbs
-    ):
+    if any(may(verb, "pods/portforward") for verb in opening_verbs(cluster)):
         return ""
     return f"peut lire le pod {pod}, mais pas y ouvrir de tunnel"
-
-
-def _leaks(cluster: Cluster, questions: Sequence[tuple[str, str, str, str]], who: Iterable[Person]) -> Iterator[Leak]:
-    """Which of `who` may do any of `questions`: verb, resource, name, and what it is in French."""
-    for person in who:
-        for verb, resource, name, what in questions:
-            access = cluster.may_other(person.user, verb, resource, name=name, groups=person.groups)
-            if access.allowed:
-                yield Leak(person, what, access)
-                break
-
-
-_SHARING = "Si vous partagez exprès (c’est le sujet du TP 6), vérifiez le TP 3 avant ou après ce partage."
-
-
-def only_the_owner(
-    cluster: Cluster,
-    questions: Sequence[tuple[str, str, str, str]],
-    cause: str,
-    *,
-    who: Iterable[Person] | None = None,
-    advice: str = _SHARING,
-) -> Diagnostic | None:
-    """None when none of `who` (all `people`) may do any of `questions`; else the first leak that the owner can close.
-
-    `advice` ends the remedy in words.
-    """
-    elsewhere = ""
-    for leak in _leaks(cluster, questions, people(cluster) if who is None else who):
-        found = _GRANT.search(leak.access.reason)
-        grant = Grant(**found.groupdict()) if found else None
-        if grant is not None and grant.binding_kind == "RoleBinding":
-            return _leaking(cluster, leak, grant, cause, advice)
-        by = f" (ClusterRoleBinding « {grant.binding} »)" if grant else ""
-        elsewhere = elsewhere or f"{leak.person.said} peut {leak.what}{by}"
-    if elsewhere:
-        raise Unverifiable(
-            f"{elsewhere}, par un droit donné à l’échelle du cluster : vous ne pouvez pas le retirer.",
-            "Signalez-le à l’équipe qui administre le cluster.",
-        )
-    return None
-
-
-_ROLE = {"Role": "le Role", "ClusterRole": "le ClusterRole"}
-_SUBJECT = {"User": "à l’utilisateur", "Group": "au groupe", "ServiceAccount": "au compte de service"}
-
-
-def _leaking(cluster: Cluster, leak: Leak, grant: Grant, cause: str, advice: str) -> Diagnostic:
-    place = cluster.namespace
-    command, alone = _withdrawn(cluster, grant)
-    who = _EVERYBODY.get(grant.subject, leak.person.said)
-    to = f"{_SUBJECT.get(grant.subject_kind, 'à')} {grant.subject.partition('/')[0]}"
-    return Diagnostic(
-        finding=f"{who} peut {leak.what} (namespace {place}). La RoleBinding « {grant.binding} » lui "
-        f"donne {_ROLE[grant.role_kind]} « {grant.role} » : elle est adressée {to}.",
-        cause=cause,
-        fix=("Supprimez cette RoleBinding." if alone else "Retirez ce seul sujet de la RoleBinding, gardez les autres.")
-        + f" {advice}",
-        commands=(command,),
-        look=(f"kubectl describe rolebinding {grant.binding} -n {place}",),
-    )
-
-
-def _withdrawn(cluster: Cluster, grant: Grant) -> tuple[str, bool]:
-    """The command that takes away this grant and no other, and whether the binding gives to nobody else."""
-    binding = named(cluster, "RoleBinding", grant.binding) or {}
-    subjects = binding.get("subjects") or ()
-    given = [
-        index
-        for index, subject in enumerate(subjects)
-        if subject["kind"] == grant.subject_kind
-        and grant.subject in (subject["name"], f"{subject['name']}/{subject.get('namespace', '')}")
-    ]
-    if not given or len(subjects) == len(given):
-        return f"kubectl delete rolebinding {grant.binding} -n {cluster.namespace} --ignore-not-found", True
-    changes: list[dict[str, str]] = []
-    for index in reversed(given):
-        path = f"/subjects/{index}"
-        changes += [
-            {"op": "test", "path": f"{path}/name", "value": subjects[index]["name"]},
-            {"op": "remove", "path": path},
-        ]
-    patch = shlex.quote(json.dumps(changes))
-    return f"kubectl patch rolebinding {grant.binding} -n {cluster.namespace} --type=json -p {patch}", False

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from checks.diagnosis import objects
-from checks.diagnosis.rights import Person, people
+from checks.diagnosis.rights import Person, known, people
 from checks.errors import Unverifiable, UsageError
-from checks.facts import Cluster
+from checks.facts import Cluster, Colleague
 
 TEAM = "equipe"
 """Name of the ConfigMap that declares it."""
@@ -40,8 +40,9 @@ def members(cluster: Cluster) -> Sequence[str]:
 
 def user_of(cluster: Cluster, namespace: str) -> str:
     """The user whom RBAC knows for a member. Raises Unverifiable where nothing tells."""
-    if cluster.has_colleague and namespace == cluster.colleague.namespace:
-        return cluster.colleague.user
+    for colleague in cluster.colleagues:
+        if namespace == colleague.namespace:
+            return colleague.user
     try:
         return _written(cluster).get(namespace) or cluster.user_of(namespace)
     except UsageError as unknown:
@@ -64,7 +65,7 @@ def people_at_hand(cluster: Cluster) -> Sequence[str]:
 
 def wrong_word(cluster: Cluster, word: str) -> tuple[str, str] | None:
     """Why a word of the declaration is nobody's namespace: the finding and the cause."""
-    known = people_at_hand(cluster)
+    at_hand = people_at_hand(cluster)
     if re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", word) is None:
         return (
             f"« {word} » ne peut pas être le nom d’un namespace",
@@ -75,7 +76,7 @@ def wrong_word(cluster: Cluster, word: str) -> tuple[str, str] | None:
             f"« {word} » n’est pas un namespace de la plateforme",
             "La déclaration nomme des namespaces, comme le vôtre ; le nom d’une personne en est un autre.",
         )
-    if known and word not in known:
+    if at_hand and word not in at_hand:
         return (
             f"« {word} » n’est le namespace de personne sur ce cluster",
             "Un membre mal écrit n’aura jamais d’accès, et le vôtre semblera complet.",
@@ -85,16 +86,16 @@ def wrong_word(cluster: Cluster, word: str) -> tuple[str, str] | None:
 
 def _right_names(cluster: Cluster) -> Sequence[str]:
     """The declaration put right as far as we can tell: typos mended, the colleague in, a third person we know of."""
-    known = people_at_hand(cluster)
+    at_hand = people_at_hand(cluster)
     right = []
     for word in members(cluster):
         if wrong_word(cluster, word) is None:
             right.append(word)
         else:
-            right += difflib.get_close_matches(word, known, 1, 0.8)
+            right += difflib.get_close_matches(word, at_hand, 1, 0.8)
     right = list(dict.fromkeys([cluster.colleague.namespace, *right]))
     if len(right) < 2:  # chloe, where she exists: never a stranger of the real platform
-        right += [name for name in known if name == "user-chloe"][:1]
+        right += [name for name in at_hand if name == "user-chloe"][:1]
     return right
 
 
@@ -109,6 +110,12 @@ def declared(cluster: Cluster) -> Sequence[str]:
         return (f"kubectl create configmap {TEAM} -n {cluster.namespace} --from-literal={KEY}={shlex.quote(words)}",)
     patch = json.dumps({"data": {KEY: words}})
     return (f"kubectl patch configmap {TEAM} -n {cluster.namespace} --type=merge -p {shlex.quote(patch)}",)
+
+
+def persons(cluster: Cluster) -> Sequence[Person]:
+    """The members, under their users' names."""
+    named = [Colleague(member, user_of(cluster, member)) for member in members(cluster)]
+    return [known(cluster, one, f"Le membre {one.namespace} ({one.user})") for one in named]
 
 
 def is_member(cluster: Cluster, person: Person) -> bool:

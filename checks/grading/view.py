@@ -122,7 +122,7 @@ class Inventory:
 class LearnerView(LiveCluster):
     """`facts.Cluster` of a learner, served with the teacher's access."""
 
-    def __init__(self, api: Api, inventory: Inventory, namespace: str, colleague: str | None) -> None:
+    def __init__(self, api: Api, inventory: Inventory, namespace: str, colleague: str | Sequence[str] | None) -> None:
         super().__init__(Elsewhere(), api=api, namespace=namespace, colleague=colleague)
         self._inventory = inventory
         self._answers = inventory.answers(namespace)

@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 
 from checks import state
 from checks.access import kubeconfig, refusals
-from checks.access.answers import AccessReview, listed
+from checks.access.answers import AccessReview, RulesReview, listed
 from checks.access.discovery import Resource, served
 from checks.access.kubectl import forwarding
 from checks.access.kubernetes_api import METADATA_ONLY, PATHS, Api, collection
@@ -22,6 +23,7 @@ from checks.errors import AccessError, CahierError, Forbidden, Refused, Unverifi
 from checks.facts import (
     OWNER_BINDING,
     Access,
+    ApiResource,
     Colleague,
     Credentials,
     ForwardRefused,
@@ -49,12 +51,19 @@ class LiveCluster(Served):
         *,
         kubeconfig_path: str | None = None,
         namespace: str | None = None,
-        colleague: str | None = None,
-        colleague_user: str | None = None,
+        colleague: str | Sequence[str] | None = None,
+        colleague_user: str | Sequence[str] | None = None,
         port: int | None = None,
         api: Api | None = None,
     ) -> None:
-        for option, given in (("--namespace", namespace), ("--collegue", colleague)):
+        """`colleague`: one namespace or several; `colleague_user`: their users, in the same order."""
+        namespaces, users = _several(colleague), _several(colleague_user)
+        if len(users) > max(1, len(namespaces)):
+            raise UsageError(
+                f"--utilisateur-collegue est donné {len(users)} fois, --collegue {len(namespaces)} fois.",
+                "Donnez d’abord à chacun son --collegue : le premier utilisateur est celui du premier collègue, etc.",
+            )
+        for option, given in (("--namespace", namespace), *(("--collegue", one) for one in namespaces)):
             if given and not _NAMESPACE.fullmatch(given):
                 raise UsageError(
                     f"« {given} » ne peut pas être le nom d’un namespace ({option}).",
@@ -63,8 +72,7 @@ class LiveCluster(Served):
         self.api = api or Api(kubeconfig_path)  # one that is given is shared: its connections serve a whole class
         self.namespace = namespace or self.api.credentials.namespace
         self.machine = machine
-        self._colleague = colleague
-        self._colleague_user = colleague_user
+        self._colleagues = dict.fromkeys(namespaces, "") | dict(zip(namespaces, users, strict=False))
         self._port = port
         super().__init__()
         self._lists: dict[str, list[dict[str, Any]]] = {}
@@ -85,11 +93,16 @@ class LiveCluster(Served):
     @property
     def user(self) -> str:
         """Who the API server says we are."""
-        return self._identity
+        return self._identity[0]
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """The groups that the API server says we are in."""
+        return self._identity[1]
 
     @cached_property
-    def _identity(self) -> str:
-        return self.api.who_am_i()
+    def _identity(self) -> tuple[str, Sequence[str]]:
+        return self.api.identity_seen()
 
     def kubectl_user(self) -> str | None:
         """Who a real kubectl is for the API server, with our configuration. Raises KubectlRefused."""
@@ -103,27 +116,33 @@ class LiveCluster(Served):
     @property
     def has_colleague(self) -> bool:
         """Whether --collegue was given."""
-        return bool(self._colleague)
+        return bool(self._colleagues)
 
-    @cached_property
+    @property
     def colleague(self) -> Colleague:
-        """The colleague; the RBAC user is inferred from our own pair when it was not given, "" where our rights do not
-        let us read that pair."""
-        if not self._colleague:
+        """The colleague, the first of several."""
+        if not self._colleagues:
             raise UsageError(
                 "Ce TP se fait à deux : il manque le namespace de votre collègue.",
                 "Ajoutez par exemple --collegue user-bob",
             )
-        if self._colleague == self.namespace:
+        return self.colleagues[0]
+
+    @cached_property
+    def colleagues(self) -> Sequence[Colleague]:
+        """Those who were given; the RBAC user is inferred from our own pair when it was not, "" where our rights do not
+        let us read that pair."""
+        if self.namespace in self._colleagues:
             raise UsageError(
-                f"--collegue {self._colleague} désigne votre propre namespace.",
+                f"--collegue {self.namespace} désigne votre propre namespace.",
                 "Donnez celui d’une autre personne, par exemple --collegue user-bob",
             )
-        user = self._colleague_user or ""
-        if not user:
-            with contextlib.suppress(Forbidden):
-                user = self.user_of(self._colleague)
-        return Colleague(self._colleague, user)
+        return [Colleague(namespace, user or self._inferred(namespace)) for namespace, user in self._colleagues.items()]
+
+    def _inferred(self, namespace: str) -> str:
+        with contextlib.suppress(Forbidden):
+            return self.user_of(namespace)
+        return ""
 
     def user_of(self, namespace: str) -> str:
         """Onyxia names a namespace `user-NAME` and the RBAC user `PREFIX NAME`; the prefix is ours."""
@@ -273,6 +292,22 @@ class LiveCluster(Served):
         path = f"/namespaces/{self.namespace}/localsubjectaccessreviews"
         return self._review("LocalSubjectAccessReview", path, spec)
 
+    def cluster_role(self, name: str) -> Mapping[str, Any] | None:
+        """A ClusterRole as the API gives it, None when there is none."""
+        return self.api.find(f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{quote(name, safe='')}")
+
+    def own_rules(self) -> Sequence[Mapping[str, Any]] | None:
+        """All the rules that hold for us in the learner's namespace; None where some may be missing."""
+        spec = {"namespace": self.namespace}
+        body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": spec}
+        found = self.api.ask("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", RulesReview, body).status
+        return None if found.incomplete else found.resourceRules
+
+    def api_resources(self) -> Sequence[ApiResource]:
+        """All that the API server serves in a namespace."""
+        namespaced = [one for one in self._served if one.namespaced]
+        return [ApiResource(one.group, name, verbs) for one in namespaced for name, verbs in one.parts]
+
     def _review(self, kind: str, path: str, spec: Mapping[str, Any]) -> Access:
         key = (kind, json.dumps(spec, sort_keys=True))
         if key not in self._answers:
@@ -356,16 +391,20 @@ class LiveCluster(Served):
 
     def outsiders(self) -> Sequence[str]:
         """Namespaces of the local cluster's other people."""
-        pair = {self.namespace, self._colleague}
+        known = {self.namespace, *self._colleagues}
         found = {path.stem for path in people_folder().glob("*.kubeconfig")}
         first = [name for name in LEARNERS if name in found]  # the others may be of a class, or of a test
         names = [f"user-{name}" for name in (*first, *sorted(found - {*LEARNERS, "prof"}))]
-        return [name for name in names if name not in pair and self.as_owner(name) is not None]
+        return [name for name in names if name not in known and self.as_owner(name) is not None]
 
     def delete_pod(self, name: str) -> None:
         """Delete a pod at once; one that is gone already is what was wanted."""
         self.api.remove(f"{collection('Pod', self.namespace)}/{name}", {"gracePeriodSeconds": 0})
         self.refresh()
+
+
+def _several(given: str | Sequence[str] | None) -> Sequence[str]:
+    return [given] if isinstance(given, str) and given else [*(given or ())]
 
 
 def _attributes(verb: str, resource: str, group: str, name: str, namespace: str) -> dict[str, str]:

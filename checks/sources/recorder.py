@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from checks.access.kubernetes_api import PATHS
 from checks.errors import CahierError, ClusterLost, Unverifiable
-from checks.facts import Access, Cluster, Pod
+from checks.facts import Access, ApiResource, Cluster, Pod
 from checks.lab import Lab
 from checks.sources.receipts import Doubtful, Place, holding
 from checks.sources.snapshot import Granted, Log, Right, Snapshot, SnapshotCluster, Word, question
@@ -49,7 +49,7 @@ class Recorder(SnapshotCluster):
         with self._unread("version"):
             self.snapshot.version = source.server_version
         if source.has_colleague:
-            self.snapshot.colleague = source.colleague
+            self.snapshot.colleague, *self.snapshot.other_colleagues = source.colleagues
 
     @contextlib.contextmanager
     def _unread(self, what: str) -> Any:
@@ -82,6 +82,21 @@ class Recorder(SnapshotCluster):
             self._logs[asked] = self._source.logs(pod, lines, container)
             self.snapshot.logs.append(Log(pod, lines, self._logs[asked], container))
         return super().logs(pod, lines, container)
+
+    def cluster_role(self, name: str) -> Mapping[str, Any] | None:
+        """A ClusterRole, None where there is none."""
+        if name not in self.snapshot.cluster_roles:
+            with self._unread(f"ClusterRole {name}"):
+                found = self._source.cluster_role(name)
+                self.snapshot.cluster_roles[name] = None if found is None else clean("ClusterRole", found)
+        return super().cluster_role(name)
+
+    def api_resources(self) -> Sequence[ApiResource]:
+        """All that the API server serves in a namespace."""
+        if not self.snapshot.api_resources:
+            with self._unread("ressources"):
+                self.snapshot.api_resources = list(self._source.api_resources())
+        return super().api_resources()
 
     def _right(self, asked: Right) -> Access:
         if asked not in self._rights and question(asked) not in self.snapshot.unread:

@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn
 import msgspec
 
 from checks.errors import CahierError, Unverifiable, UsageError
-from checks.facts import Access, Cluster, Colleague, Credentials, Listing, Machine, PolicyKind, Probe
+from checks.facts import Access, ApiResource, Cluster, Colleague, Credentials, Listing, Machine, PolicyKind, Probe
 from checks.grading.results import write_atomically
 from checks.sources.objects import Served, must_be_known
 from checks.sources.receipts import Place, versions
@@ -75,10 +75,13 @@ class Snapshot(msgspec.Struct, kw_only=True):
     user: str = ""
     version: tuple[int, int] | None = None
     colleague: Colleague | None = None
+    other_colleagues: list[Colleague] = []
     users: dict[str, str] = {}
     objects: dict[str, list[dict[str, Any]]] = {}
     logs: list[Log] = []
     rights: list[Granted] = []
+    cluster_roles: dict[str, dict[str, Any] | None] = {}
+    api_resources: list[ApiResource] = []
     unread: dict[str, str] = {}
     receipts: dict[str, Any] | None = None
     words: list[Word] = []
@@ -159,6 +162,11 @@ class SnapshotCluster(Served):
         return self.snapshot.colleague
 
     @property
+    def colleagues(self) -> Sequence[Colleague]:
+        """All those who were given when it was recorded."""
+        return [self.snapshot.colleague, *self.snapshot.other_colleagues] if self.snapshot.colleague else []
+
+    @property
     def has_colleague(self) -> bool:
         """Whether a colleague was given."""
         return self.snapshot.colleague is not None
@@ -199,6 +207,16 @@ class SnapshotCluster(Served):
     def _right(self, asked: Right) -> Access:
         return self._rights.get(asked) or self._missing(question(asked))
 
+    def cluster_role(self, name: str) -> Mapping[str, Any] | None:
+        """A ClusterRole, None when there was none."""
+        if name not in self.snapshot.cluster_roles:
+            self._missing(f"ClusterRole {name}")
+        return self.snapshot.cluster_roles[name]
+
+    def api_resources(self) -> Sequence[ApiResource]:
+        """All that the API server served in a namespace."""
+        return self.snapshot.api_resources or self._missing("ressources")
+
     def receipts(self) -> Mapping[str, Any] | None:
         """The ConfigMap of the receipts."""
         return self.snapshot.receipts
@@ -221,6 +239,15 @@ class SnapshotCluster(Served):
 
     @property
     def credentials(self) -> Credentials:
+        """Raises Unverifiable."""
+        _live()
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """Raises Unverifiable."""
+        _live()
+
+    def own_rules(self) -> Sequence[Mapping[str, Any]] | None:
         """Raises Unverifiable."""
         _live()
 

@@ -15,7 +15,8 @@ from checks.diagnosis.databases import (
     relaunch,
     server_in,
 )
-from checks.diagnosis.rights import only_the_owner, opening_verbs
+from checks.diagnosis.excess import entering, obtaining, tunnel_to
+from checks.diagnosis.leaks import only_the_owner
 from checks.diagnosis.services import no_service_leads
 from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens, reaches
 from checks.errors import Unverifiable
@@ -280,11 +281,7 @@ def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Diagnostic | None:
     """
     return only_the_owner(
         cluster,
-        [
-            (verb, "pods/portforward", pod, f"ouvrir un tunnel vers le pod {pod}")
-            for pod in _pods_of(cluster)
-            for verb in opening_verbs(cluster)
-        ],
+        tunnel_to(cluster, _pods_of(cluster)),
         cause="Un tunnel entre dans le pod par sa propre boucle locale : aucune NetworkPolicy ne l’arrête. Seuls les "
         "droits du namespace le réservent à son propriétaire.",
     )
@@ -292,17 +289,16 @@ def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Diagnostic | None:
 
 @verification(points=1, after=personne_d_autre_n_ouvre_de_tunnel)
 def personne_d_autre_ne_lit_le_mot_de_passe(cluster: Cluster) -> Diagnostic | None:
-    """Personne d’autre que vous ne peut lire le mot de passe de la base."""
+    """Personne d’autre que vous ne peut lire le mot de passe de la base.
+
+    Ni dans son Secret, ni en faisant tourner chez vous un pod qui le monte, ou en prenant un de vos comptes de service.
+    """
     releases = [one.release for one in databases(cluster)]
     ours = tuple(start for release in releases for start in (f"{release}-", f"sh.helm.release.v1.{release}."))
     names = {str(item["metadata"]["name"]) for item in cluster.objects("Secret")}
-    secrets = sorted({*releases, *(name for name in names if name.startswith(ours))})
     return only_the_owner(
         cluster,
-        [
-            *(("get", "secrets", name, f"lire le Secret {name}") for name in secrets),
-            *((verb, "secrets", "", "lire tous les Secrets") for verb in ("list", "watch")),
-        ],
+        obtaining(sorted({*releases, *(name for name in names if name.startswith(ours))})),
         cause="Un Secret n’est pas chiffré pour qui a le droit de le lire : base64 n’est qu’une écriture.",
     )
 
@@ -312,10 +308,6 @@ def personne_d_autre_n_entre_dans_le_pod(cluster: Cluster) -> Diagnostic | None:
     """Personne d’autre que vous ne peut exécuter de commande dans le pod de la base."""
     return only_the_owner(
         cluster,
-        [
-            (verb, "pods/exec", pod, f"exécuter des commandes dans le pod {pod}")
-            for pod in _pods_of(cluster)
-            for verb in opening_verbs(cluster)
-        ],
+        entering(cluster, _pods_of(cluster)),
         cause="Dans le conteneur, psql ouvre une session d’administrateur sans mot de passe.",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from checks.diagnosis import accounts
 from checks.diagnosis.accounts import administrators
@@ -12,13 +13,16 @@ from checks.diagnosis.closing import close
 from checks.diagnosis.databases import no_database, not_serving, platform_secrets
 from checks.diagnosis.doors import Door, base, doors
 from checks.diagnosis.enforcers import require_only_network_policies
+from checks.diagnosis.excess import obtaining, touching, tunnel_to
 from checks.diagnosis.in_clear import in_clear
+from checks.diagnosis.leaks import Concern, may, only_the_owner
 from checks.diagnosis.leftovers import leftovers
 from checks.diagnosis.objects import maker
 from checks.diagnosis.openings import of_administrators, quoted
-from checks.diagnosis.rights import Person, only_the_owner, opening_verbs, people
+from checks.diagnosis.rbac import Request
+from checks.diagnosis.rights import Person, people
 from checks.diagnosis.survey import Opening, opened_to, require_enforcement, survey
-from checks.diagnosis.team import KEY, TEAM, declaration, declared, is_member, members, user_of, wrong_word
+from checks.diagnosis.team import KEY, TEAM, declaration, declared, is_member, members, persons, user_of, wrong_word
 from checks.errors import Unverifiable
 from checks.facts import Cluster
 from checks.verdict import Diagnostic
@@ -252,11 +256,7 @@ def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Diagnostic | None:
     """
     return only_the_owner(
         cluster,
-        [
-            (verb, "pods/portforward", door.pod.name, f"ouvrir un tunnel vers le pod {door.pod.name}")
-            for door in doors(cluster)
-            for verb in opening_verbs(cluster)
-        ],
+        tunnel_to(cluster, [door.pod.name for door in doors(cluster)]),
         cause="Un tunnel entre par la boucle locale du pod : aucune NetworkPolicy ne l’arrête. Une RoleBinding qui "
         "nomme trop de monde, ou quelqu’un qui a quitté l’équipe, ouvre donc la base.",
         who=[one for one in people(cluster) if not is_member(cluster, one)],
@@ -266,29 +266,22 @@ def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Diagnostic | None:
 
 def everybody(cluster: Cluster) -> Sequence[Person]:
     """Everybody but the owner, the members among them whether or not a RoleBinding names them."""
-    found = {(one.user, one.groups): one for one in people(cluster)}
-    for member in members(cluster):
-        user = user_of(cluster, member)
-        found.setdefault((user, ()), Person(user, f"Le membre {member} ({user})"))
-    return list(found.values())
+    team = {member.user: member for member in persons(cluster)}
+    found = [replace(team.pop(one.user), said=one.said) if one.user in team else one for one in people(cluster)]
+    return [*found, *team.values()]
 
 
 @verification(points=1, after=(l_equipe_est_declaree, la_base_est_prete))
 def personne_ne_lit_les_secrets_de_la_base(cluster: Cluster) -> Diagnostic | None:
     """Personne d’autre que vous, membres compris, ne lit les Secrets de la base.
 
-    Un Secret à part, que l’équipe lit pour y trouver le mot de passe de son propre compte, convient.
+    Ni directement, ni en faisant tourner chez vous un pod qui les monte, ou en prenant un compte de service. Un Secret
+    à part, que l’équipe lit pour y trouver le mot de passe de son propre compte, convient.
     """
     who = everybody(cluster)
     return only_the_owner(
         cluster,
-        [
-            *(
-                ("get", "secrets", name, f"lire le Secret {name}")
-                for name in platform_secrets(cluster, base(cluster)[0].release)
-            ),
-            *((verb, "secrets", "", "lire tous les Secrets") for verb in ("list", "watch")),
-        ],
+        obtaining(platform_secrets(cluster, base(cluster)[0].release)),
         cause="Le catalogue donne le même mot de passe au propriétaire de la base et à l’administrateur du serveur : "
         "qui lit ce Secret peut tout, et le retirer de l’équipe n’y changera rien.",
         who=who,
@@ -302,9 +295,7 @@ def _telling_secret(cluster: Cluster, who: Sequence[Person]) -> Diagnostic | Non
     for name in (str(item["metadata"]["name"]) for item in cluster.objects("Secret")):
         if name in platform:
             continue
-        readers = [
-            one for one in who if cluster.may_other(one.user, "get", "secrets", name=name, groups=one.groups).allowed
-        ]
+        readers = [one for one in who if may(cluster, one, Request("get", "", "secrets", name=name)).allowed]
         if not readers:
             continue
         opened = [
@@ -319,14 +310,7 @@ def _telling_secret(cluster: Cluster, who: Sequence[Person]) -> Diagnostic | Non
             kind = "administre" if over[0].platform else "ouvre"
             found = only_the_owner(
                 cluster,
-                [
-                    (
-                        "get",
-                        "secrets",
-                        name,
-                        f"lire le Secret {name}, dont une valeur {kind} la base (« {over[0].name} »)",
-                    )
-                ],
+                _reading(name, f", dont une valeur {kind} la base (« {over[0].name} »)"),
                 cause="Copier un mot de passe dans un Secret, c’est le partager avec tous ceux qui lisent la copie.",
                 who=[person],
                 advice=_NARROW,
@@ -336,21 +320,21 @@ def _telling_secret(cluster: Cluster, who: Sequence[Person]) -> Diagnostic | Non
     return None
 
 
+def _reading(secret: str, why: str) -> Concern:
+    """Reading this Secret, which opens more than it should: `why`."""
+    return replace(obtaining([secret]), effect=lambda request: why)
+
+
 @verification(points=1, after=(l_equipe_est_declaree, la_base_est_prete))
 def personne_n_agit_sur_le_pod_de_la_base(cluster: Cluster) -> Diagnostic | None:
-    """Personne d’autre que vous n’exécute de commande dans la base, ni ne touche à vos pods."""
-    pod = base(cluster)[1].name
-    verbs = opening_verbs(cluster)
+    """Personne d’autre que vous n’agit dans le pod de la base, ni ne touche à ce qui le protège.
+
+    Ni y exécuter une commande, ni modifier ou supprimer vos pods, vos NetworkPolicies ou vos Services.
+    """
     return only_the_owner(
         cluster,
-        [
-            *((verb, "pods/exec", pod, f"exécuter des commandes dans le pod {pod}") for verb in verbs),
-            *((verb, "pods/attach", pod, f"s’attacher au pod {pod}") for verb in verbs),
-            ("patch", "pods/ephemeralcontainers", pod, f"ajouter un conteneur au pod {pod}"),
-            ("delete", "pods", pod, f"supprimer le pod {pod}"),
-            ("create", "pods", "", "créer des pods chez vous, donc y monter n’importe lequel de vos Secrets"),
-        ],
-        cause="Dans le conteneur, psql ouvre une session d’administrateur sans mot de passe ; un pod créé chez vous "
+        touching(cluster, base(cluster)[1].name),
+        cause="Dans le conteneur, psql ouvre une session d’administrateur sans mot de passe ; ce qui touche à vos pods "
         "est du côté intérieur de toutes vos serrures.",
         who=everybody(cluster),
         advice=_NARROW,
