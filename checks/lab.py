@@ -41,6 +41,19 @@ class Hop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     place: str
     link: str = ""
     checks: tuple[str, ...] = ()
+    seen_by: tuple[str, ...] = ()
+    """Checks that show what `checks` have only read: without them, the way is not ticked."""
+    stands: tuple[str, ...] = ()
+    """Checks of the station itself."""
+    closed: tuple[str, ...] = ()
+    """Checks that nobody else passes there: what fails is too open, the way goes on."""
+    lasting: tuple[str, ...] = ()
+    """Checks of what the station needs to stay: the way goes on for now."""
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """All the checks that have their place on this hop."""
+        return (*self.checks, *self.stands, *self.closed, *self.lasting)
 
 
 class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

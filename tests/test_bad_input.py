@@ -637,7 +637,9 @@ def test_piped_output_is_plain_and_80_columns_wide(terminal: Terminal, changed: 
     answer = terminal.run("verifier", "tp1", "--aide", kubeconfig=changed(into_default))
     assert answer.code == 1
     assert "\x1b" not in answer.out + answer.err
-    assert max(len(line) for line in answer.out.splitlines()) <= 80
+    commands = ("cahier ", "kubectl ", "export ")
+    prose = [line for line in answer.out.splitlines() if not line.strip().startswith(commands)]
+    assert max(len(line) for line in prose) <= 80, "a command alone may be longer"
     assert "⠋" not in answer.out + answer.err
 
 

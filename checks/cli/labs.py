@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from checks.lab import Lab
 
+_COLOURS = "ansi_light"  # the terminal's own colours, dark enough for a light background
 _ROLE_SECONDS = 10.0  # of a request: what is only said in passing is not waited for as long as a verdict
 _MARKS = {"passed": "✔ terminé", "failed": "✎ en cours", "unverified": "? à revoir", "error": "! à revoir", "": "–"}
 
@@ -265,6 +266,7 @@ def solution(
 
     from checks.access import kubeconfig as configuration
     from checks.lab import find_lab
+    from checks.render.wrapping import put
     from checks.stage import rename
 
     lab = find_lab(name)
@@ -280,12 +282,13 @@ def solution(
 
     console = Console(highlight=False)
     for file, text in lab.files("solution").items():
-        console.print(f"[bold]{file}[/]")
-        console.print(Syntax(named(text), "yaml", background_color="default"))
+        put(console, file, "bold")
+        colours = Syntax("", "yaml", theme=_COLOURS, background_color="default")
+        console.print(colours.highlight(named(text)), end="", soft_wrap=True)
     if lab.about.solution.commands:
-        console.print("[bold]Puis, dans un terminal :[/]")
+        put(console, "Puis, dans un terminal :", "bold")
     for command in lab.about.solution.commands:
-        console.print("  " + named(command), soft_wrap=True)
+        put(console, named(command), indent=2)
     if apply:
         from checks.cli.play import apply_solution
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from rich.console import Console, RenderableType
-from rich.padding import Padding
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from checks.facts import Cluster
-from checks.lab import Hop, Lab
+from checks.lab import Lab
+from checks.render.path import STYLES, path_lines
+from checks.render.wrapping import NARROW, folded, put, say
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict
 
-STYLES: Mapping[Status, str] = {
-    Status.PASSED: "green",
-    Status.FAILED: "bold red",
-    Status.SKIPPED: "dim",
-    Status.UNVERIFIED: "yellow",
-    Status.ERROR: "magenta",
-}
+_MARK = 4
+_INDENT = 5
+_LABEL = 10
+_POINTS = 8
 _LABELS = {
     Status.UNVERIFIED: "Raison",
     Status.ERROR: "Problème",
@@ -39,18 +36,18 @@ def show(
 ) -> None:
     """Print the verdict. `with_help` adds the remedies (--aide); the checks in `recorded` are told to be so."""
     console.print()
-    console.print(Text.assemble((f"{lab.short_name.upper()} · ", "bold cyan"), (lab.about.title, "bold")))
-    console.print(Text(f"{verdict.user} dans {verdict.namespace}" + colleague, "dim"))
+    put(console, Text.assemble((f"{lab.short_name.upper()} · ", "bold cyan"), (lab.about.title, "bold")))
+    say(console, f"{verdict.user} dans {verdict.namespace}" + colleague, "dim")
     if lab.about.path:
         console.print()
         for line in path_lines(lab.about.path, verdict):
-            console.print(Padding(line, (0, 0, 0, 2)), soft_wrap=False)
+            put(console, line, indent=2)
     console.print()
     for result in verdict.checks:
-        console.print(_sentence(result, " (enregistré)" if result.id in recorded else ""))
-        detail = _lesson(result, diagnostics.get(result.id), with_help)
-        if detail is not None:
-            console.print(Padding(detail, (0, 0, 1, 5)))
+        _sentence(console, result, " (enregistré)" if result.id in recorded else "")
+        if result.status not in (Status.PASSED, Status.SKIPPED):
+            _lesson(console, result, diagnostics.get(result.id), with_help)
+            console.print()
     console.print()
     console.print(_conclusion(lab, verdict, with_help))
 
@@ -63,61 +60,47 @@ def companion(cluster: Cluster) -> str:
     return f" · collègue : {cluster.colleague.namespace}" + (f" ({user})" if user else "")
 
 
-def path_lines(path: Sequence[Hop], verdict: Verdict) -> list[Text]:
-    """The way from the learner's machine to the server, the first broken hop marked."""
-    lines: list[Text] = []
-    broken = False
-    for hop in path:
-        status = _hop_status(hop, verdict)
-        if hop.link:
-            mark, style = status.symbol, STYLES[status]
-            line = Text.assemble(("│ ", "dim"), (mark, style), " ", (hop.link, "dim" if broken else ""))
-            if status is Status.FAILED and not broken:
-                line.append("   ← le chemin s’arrête ici", "bold red")
-                broken = True
-            lines.append(line)
-        reached = not broken and status is Status.PASSED
-        lines.append(Text.assemble(("●", "green") if reached else ("○", "dim"), " ", hop.place))
-    return lines
-
-
-def _hop_status(hop: Hop, verdict: Verdict) -> Status:
-    statuses = [verdict.check(name).status for name in hop.checks]
-    for status in (Status.FAILED, Status.ERROR, Status.UNVERIFIED, Status.SKIPPED):
-        if status in statuses:
-            return status
-    return Status.PASSED
-
-
-def _sentence(result: CheckResult, note: str) -> RenderableType:
-    mark, style = result.status.symbol, STYLES[result.status]
-    row = Table.grid(expand=True)
-    row.add_column(width=4)
-    row.add_column(ratio=1)
-    row.add_column(justify="right", width=8)
+def _sentence(console: Console, result: CheckResult, note: str) -> None:
     points = f"{number(result.points)}/{number(result.points_max)}"
     shade = "dim" if result.status is Status.SKIPPED else ""
-    row.add_row(Text(f"  {mark} ", style), Text.assemble((result.title, shade), (note, "dim")), Text(points, "dim"))
-    return row
+    room = console.width - _MARK - _POINTS
+    mark = f"  {result.status.symbol}"
+    for line in folded(result.title + note, room):
+        shown = Text(line, shade)
+        if note and line.endswith(note):
+            shown.stylize("dim", len(line) - len(note))
+        if points:
+            shown.append(" " * (room - len(line)) + points.rjust(_POINTS), "dim")
+        put(console, Text.assemble((mark.ljust(_MARK), STYLES[result.status]), shown))
+        mark = points = ""
 
 
-def _lesson(result: CheckResult, diagnostic: Diagnostic | None, with_help: bool) -> RenderableType | None:
-    if result.status in (Status.PASSED, Status.SKIPPED):
-        return None
-    table = Table.grid(padding=(0, 1))
-    table.add_column(style="dim", width=9)
-    table.add_column()
-    table.add_row(_LABELS[result.status], Text(result.finding))
+def _lesson(console: Console, result: CheckResult, diagnostic: Diagnostic | None, with_help: bool) -> None:
+    _labelled(console, _LABELS[result.status], result.finding)
     if result.cause:
-        table.add_row("Pourquoi", Text(result.cause))
+        _labelled(console, "Pourquoi", result.cause)
     if diagnostic is not None and diagnostic.look:
-        table.add_row("Où voir", Text("\n".join(diagnostic.look), "cyan"))
+        _labelled(console, "Où voir", commands=diagnostic.look, style="cyan")
     if with_help or result.status is not Status.FAILED:
-        if result.fix:
-            table.add_row("Remède", Text(result.fix))
-        for command in result.fix_commands:
-            table.add_row("", Text(command, "green", overflow="fold"))
-    return table
+        _labelled(console, "Remède", result.fix, commands=result.fix_commands, style="green")
+
+
+def _labelled(console: Console, label: str, text: str = "", *, commands: Sequence[str] = (), style: str = "") -> None:
+    """A paragraph and commands beside their label, or below it on a narrow terminal."""
+    if not text and not commands:
+        return
+    narrow = console.width < NARROW
+    margin = _INDENT if narrow else _INDENT + _LABEL
+    lines = [Text(line) for line in (folded(text, console.width - margin) if text else ())]
+    lines += [Text(command, style) for command in commands]
+    heading = Text.assemble(" " * _INDENT, (label.ljust(_LABEL), "dim"))
+    if narrow:
+        heading.rstrip()
+        put(console, heading)
+    else:
+        put(console, Text.assemble(heading, lines.pop(0)))
+    for line in lines:
+        put(console, line, indent=margin)
 
 
 def _conclusion(lab: Lab, verdict: Verdict, with_help: bool) -> Text:
