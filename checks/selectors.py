@@ -5,7 +5,7 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -27,6 +27,17 @@ def _expression(expression: Mapping[str, Any], labels: Mapping[str, str]) -> boo
             return key in labels
         case _:
             return key not in labels
+
+
+def required(selector: Mapping[str, Any], key: str) -> Sequence[str] | None:
+    """The values that a label selector takes for `key`, None where it says nothing that names them."""
+    value = (selector.get("matchLabels") or {}).get(key)
+    if value is not None:
+        return [value]
+    for one in selector.get("matchExpressions") or ():
+        if one["key"] == key and one["operator"] == "In":
+            return list(one["values"])
+    return None
 
 
 def written(selector: Mapping[str, Any]) -> str:

@@ -88,6 +88,42 @@ def launch_postgresql(
     return next(one for one in releases(api, namespace) if one.name == release)
 
 
+def resume(api: Api, namespace: str, name: str, progress: Progress = silent) -> tuple[Release, Sequence[str]]:
+    """Bring a database that is there back to work, and wait until it is ready; names of what had to be made again.
+
+    Raises CahierError.
+    """
+    made = []
+    if api.find(_paths(namespace, name)[-1]) is None:
+        _require_ours_and_whole(api, namespace, name)
+        items = [
+            item
+            for item in manifests(namespace, name, True, "", DATABASE)
+            if item["kind"] in ("ConfigMap", "Service", "Pod")
+            and api.find(f"{_collection(namespace, item['kind'])}/{item['metadata']['name']}") is None
+        ]
+        _create_all(api, namespace, name, items)
+        made = [f"{item['kind']} {item['metadata']['name']}" for item in items]
+    with progress(f"Attente de {name}-1", 6):
+        _wait_ready(api, namespace, name)
+    return next(one for one in releases(api, namespace) if one.name == name), made
+
+
+def _require_ours_and_whole(api: Api, namespace: str, name: str) -> None:
+    """Raises UsageError where a new pod would not be the same database's."""
+    found = [_labelled(api, path, name) for path in _paths(namespace, name)]
+    if any(_of_operator(item) for item in found if item is not None):
+        raise UsageError(
+            f"« {name} » vient du catalogue de la plateforme, et son pod n’est pas là.",
+            "Redémarrez-le dans l’interface du SSPCloud, page « Mes services ».",
+        )
+    if None in found[:3]:
+        raise UsageError(
+            f"« {name} » existe encore dans {namespace}, mais un de ses Secrets a disparu avec son pod.",
+            f"Retirez ce qui en reste, puis relancez-le : cahier catalogue arreter {name}",
+        )
+
+
 def default_user(api: Api, namespace: str) -> str:
     """The form's default: `user-USERNAME`, whatever the namespace."""
     if namespace.startswith("user-"):
@@ -120,9 +156,7 @@ def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> No
             f"Aucun service « {name} » dans {namespace}.",
             f"Vos services : {', '.join(known)}" if known else "Vous n’avez aucun service du catalogue.",
         )
-    if any(
-        owner.get("kind") == "Cluster" for _, item in present for owner in item["metadata"].get("ownerReferences", [])
-    ):
+    if any(_of_operator(item) for _, item in present):
         raise UsageError(
             f"« {name} » vient du catalogue de la plateforme, qui le recréerait aussitôt.",
             "Arrêtez-le dans l’interface du SSPCloud, page « Mes services ».",
@@ -198,6 +232,10 @@ def _labelled(api: Api, path: str, name: str) -> dict[str, Any] | None:
     item = api.find(path)
     labels = (item or {}).get("metadata", {}).get("labels") or {}
     return item if labels.get("app.kubernetes.io/instance") == name else None
+
+
+def _of_operator(item: Mapping[str, Any]) -> bool:
+    return any(owner.get("kind") == "Cluster" for owner in item["metadata"].get("ownerReferences", []))
 
 
 def _exists(api: Api, namespace: str, name: str) -> bool:
