@@ -458,18 +458,7 @@ def _made(cluster: Cluster, name: str, labels: Mapping[str, str], spec: Mapping[
 
 def closed(cluster: Cluster, subject: Subject) -> str:
     """The command that puts back the policy of the catalogue: one's own namespace, and nobody else."""
-    release = subject.database.release
-    labels = {"app.kubernetes.io/name": "postgresql", "app.kubernetes.io/instance": release, **_chosen(subject)}
-    return _made(
-        cluster,
-        release,
-        labels,
-        {
-            "podSelector": {"matchLabels": dict(_chosen(subject))},
-            "policyTypes": ["Ingress"],
-            "ingress": [{"from": [{"podSelector": {}}]}],
-        },
-    )
+    return f"cahier catalogue fermer {subject.database.release} --namespace {cluster.namespace}"
 
 
 def repaired(cluster: Cluster, subject: Subject, wrong: Sequence[str] = ()) -> Sequence[str]:

@@ -199,7 +199,7 @@ def le_reseau_n_admet_que_l_equipe(cluster: Cluster) -> Diagnostic | None:
         "un pod qu’aucune ne choisit reçoit tout. L’étiquette d’un pod ne protège pas : chacun étiquette les siens.",
         fix="N’admettez que votre namespace et, si l’équipe passe par le réseau, les namespaces de ses membres, "
         "désignés par kubernetes.io/metadata.name.",
-        commands=close(cluster, door, opening.decision.by),
+        commands=close(cluster, door),
         look=(f"kubectl describe networkpolicy -n {cluster.namespace}",),
         transient=opening.settles,
     )
