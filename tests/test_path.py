@@ -7,8 +7,8 @@ import random
 import msgspec
 import pytest
 
+from checks.drawing import steps
 from checks.lab import Lab, all_labs, find_lab
-from checks.render.path import path_lines
 from checks.verdict import Diagnostic, Status, Verdict, overall
 from tests.screen import verdict
 
@@ -30,7 +30,10 @@ def played(lab: Lab, *failing: str) -> Verdict:
 
 
 def drawn(lab: Lab, shown: Verdict) -> list[str]:
-    return [line.plain for line in path_lines(lab.about.path, shown)]
+    return [
+        f"{'' if step.is_station else '│ '}{step.symbol} {step.words}" + (f"   ← {step.note}" if step.note else "")
+        for step in steps(lab.about.path, shown.statuses)
+    ]
 
 
 def agrees(lab: Lab, shown: Verdict) -> None:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from checks.doctor.lines import SUBJECTS, Diagnosis, Line, State
-from checks.render.path import STYLES
+from checks.render.terminal import STYLES
 from checks.render.wrapping import NARROW, folded, put, say
 from checks.verdict import Status
 

@@ -7,12 +7,19 @@ from collections.abc import Collection, Mapping, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from checks.drawing import Step, steps
 from checks.facts import Cluster
 from checks.lab import Lab
-from checks.render.path import STYLES, path_lines
 from checks.render.wrapping import NARROW, folded, put, say
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict
 
+STYLES: Mapping[Status, str] = {
+    Status.PASSED: "green",
+    Status.FAILED: "bold red",
+    Status.SKIPPED: "dim",
+    Status.UNVERIFIED: "yellow",
+    Status.ERROR: "magenta",
+}
 _MARK = 4
 _INDENT = 5
 _LABEL = 10
@@ -40,8 +47,8 @@ def show(
     say(console, f"{verdict.user} dans {verdict.namespace}" + colleague, "dim")
     if lab.about.path:
         console.print()
-        for line in path_lines(lab.about.path, verdict):
-            put(console, line, indent=2)
+        for step in steps(lab.about.path, verdict.statuses):
+            put(console, _step(step), indent=2)
     console.print()
     for result in verdict.checks:
         _sentence(console, result, " (enregistré)" if result.id in recorded else "")
@@ -58,6 +65,14 @@ def companion(cluster: Cluster) -> str:
         return ""
     user = cluster.colleague.user
     return f" · collègue : {cluster.colleague.namespace}" + (f" ({user})" if user else "")
+
+
+def _step(step: Step) -> Text:
+    bar = ("", "") if step.is_station else ("│ ", "dim")
+    shade = "dim" if step.cut and not step.is_station else ""
+    note = f"   ← {step.note}" if step.note else ""
+    mark = (step.symbol, STYLES[step.status])
+    return Text.assemble(bar, mark, " ", (step.words, shade), (note, STYLES[Status.FAILED]))
 
 
 def _sentence(console: Console, result: CheckResult, note: str) -> None:
