@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -153,6 +154,13 @@ class Lab:
         module = _load(self.folder / "verifications.py", f"_cahier_labs.{self.name}")
         return tuple(value for value in vars(module).values() if isinstance(value, Check))
 
+    def with_port(self, text: str, port: int) -> str:
+        """A text of the lab where the learner's own local port takes the place of the lab's."""
+        default = self.about.port
+        if default is None or port in (0, default):
+            return text
+        return re.sub(rf"(?<=localhost:){default}\b|(?<=127\.0\.0\.1:){default}\b|\b{default}(?=:\d)", str(port), text)
+
     def files(self, state: str) -> Mapping[str, str]:
         """YAML files of `depart` or `solution`: name to text."""
         return _yaml_files(self.folder / state)
@@ -179,6 +187,12 @@ def all_labs() -> Sequence[Lab]:
     """Every lab, in order."""
     folders = sorted(path.parent for path in labs_folder().glob("tp*/lab.toml"))
     return [Lab(folder, _read(folder / "lab.toml")) for folder in folders]
+
+
+def next_lab(lab: Lab) -> Lab | None:
+    """The lab that comes after this one."""
+    later = [one for one in all_labs() if one.name > lab.name]
+    return later[0] if later else None
 
 
 def find_lab(name: str) -> Lab:

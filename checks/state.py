@@ -27,13 +27,25 @@ def move_elsewhere() -> str:
     return f"export CAHIER_ETAT={Path(tempfile.gettempdir(), 'cahier-etat')}"
 
 
+class LastOptions(msgspec.Struct, frozen=True):
+    """Who and where a lab was last verified with; "" and 0 where nothing was given."""
+
+    colleague: str = ""
+    colleague_user: str = ""
+    port: int = 0
+
+
 class LabProgress(msgspec.Struct):
-    """How far one lab is: last status, best points, hints read for each check."""
+    """How far one lab is: last status and points, the best so far and when (epoch), hints read for each check."""
 
     status: str = ""
     points: float = 0
     points_max: float = 0
+    best: float = 0
+    done: float = 0
+    """When it was last wholly right; 0 for never. What is lost later does not undo it."""
     hints: dict[str, int] = {}
+    options: LastOptions = LastOptions()
 
 
 class Memory(msgspec.Struct):
@@ -67,16 +79,29 @@ def save(memory: Memory) -> None:
         Path(new.name).replace(_file())
 
 
-def remember(place: str, verdict: Verdict) -> None:
-    """Note a verdict."""
+def remember(place: str, verdict: Verdict, options: LastOptions) -> None:
+    """Note a verdict, and what it was asked with."""
     memory = load()
     progress = memory.lab(place, verdict.lab)
+    progress.options = options
     progress.status = verdict.status.value
     progress.points = verdict.points
     progress.points_max = verdict.points_max
+    progress.best = max(progress.best, verdict.points)
     if verdict.status is Status.PASSED:
         progress.hints = {}
+        progress.done = time.time()
     save(memory)
+
+
+def last_options(place: str, lab: str) -> LastOptions:
+    """What a lab was last verified with there; where it never was, the colleague of another lab."""
+    labs = load().places.get(place, {})
+    own = labs[lab].options if lab in labs else LastOptions()
+    if own.colleague:
+        return own
+    pairs = [each.options for each in labs.values() if each.options.colleague]
+    return msgspec.structs.replace(pairs[-1], port=own.port) if pairs else own
 
 
 def enforcement_seen(cluster: str) -> bool:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pexpect
 import pytest
@@ -20,7 +21,7 @@ _STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 def in_a_terminal(columns: int, *command: str) -> str:
     """What a command prints in a terminal, as it is copied: a line that the terminal folds is one line."""
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR")}
-    shown, code = pexpect.run(
+    ended: Any = pexpect.run(
         " ".join(command),
         env={**environment, "TERM": "xterm-256color"},
         encoding="utf-8",
@@ -28,6 +29,7 @@ def in_a_terminal(columns: int, *command: str) -> str:
         withexitstatus=True,
         dimensions=(50, columns),
     )
+    shown, code = ended
     assert code == 0, shown
     return str(_STYLE.sub("", shown)).replace("\r\n", "\n")
 

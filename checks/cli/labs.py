@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from checks.cli import remembered
 from checks.cli.french import Command
 from checks.cli.options import Colleague, ColleagueUser, Kubeconfig, LabName, Namespace, Port, connect
 from checks.errors import AccessError, CahierError, UsageError
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from checks.facts import Cluster
     from checks.lab import Lab
+    from checks.state import LabProgress
 
 _COLOURS = "ansi_light"  # the terminal's own colours, dark enough for a light background
 _ROLE_SECONDS = 10.0  # of a request: what is only said in passing is not waited for as long as a verdict
@@ -57,7 +61,7 @@ def where_am_i() -> None:
     done = {lab.name: memory.lab(place, lab.name) for lab in labs}
     console.print()
     console.print(_table(place))
-    following = next((lab for lab in labs if done[lab.name].status != "passed"), None)
+    following = next((lab for lab in labs if not done[lab.name].done and done[lab.name].status != "passed"), None)
     if following is None:
         console.print("\n[bold green]Tous les TP sont terminés : bravo ![/]")
         return
@@ -121,7 +125,6 @@ def _table(place: str) -> Table:
     from rich.table import Table
 
     from checks.lab import all_labs
-    from checks.render.terminal import number
     from checks.state import load
 
     memory = load()
@@ -132,12 +135,22 @@ def _table(place: str) -> Table:
     table.add_column("À deux", justify="center")
     table.add_column("Avancement", no_wrap=True)
     for lab in all_labs():
-        progress = memory.lab(place, lab.name)
-        points = f" {number(progress.points)}/{number(progress.points_max)}" if progress.status else ""
         pair = "oui" if lab.about.colleague == "required" else ""
-        state = _MARKS.get(progress.status, "–") + points
+        state = _progress(memory.lab(place, lab.name))
         table.add_row(lab.short_name, lab.about.title, f"{lab.about.duration_minutes} min", pair, state)
     return table
+
+
+def _progress(progress: LabProgress) -> str:
+    """How far a lab is. What was wholly right once stays done, whatever was closed since."""
+    from checks.render.terminal import day, number
+
+    if progress.done:
+        return f"✔ terminé le {day(progress.done)}"
+    if progress.status == "passed":  # noted before the date was
+        return _MARKS["passed"]
+    best = max(progress.best, progress.points)
+    return _MARKS.get(progress.status, "–") + (f" {number(best)}/{number(progress.points_max)}" if best else "")
 
 
 def begin(
@@ -160,7 +173,8 @@ def begin(
 
     lab = find_lab(name)
     console = Console(highlight=False)
-    folder = (into or Path.cwd()) / lab.name
+    here = Path.cwd()
+    folder = into / lab.name if into else here if here.name == lab.name else here / lab.name
     copied = _copy_start(lab, folder, overwrite)
     console.print(
         f"[bold cyan]{lab.short_name.upper()}[/] · [bold]{lab.about.title}[/] ({lab.about.duration_minutes} min)\n"
@@ -210,13 +224,16 @@ def hint(
     from checks import state
     from checks.cli.verify import place, role_too_small
     from checks.lab import find_lab
+    from checks.render.wrapping import put, say
     from checks.runner import run
+    from checks.stage import rename
     from checks.verdict import Status
 
     lab = find_lab(name)
-    cluster = connect(kubeconfig, namespace, colleague, colleague_user, port)
-    if lab.about.colleague == "required":
-        _ = cluster.colleague
+    given = remembered.options(lab, kubeconfig, namespace, colleague, colleague_user, port)
+    cluster = connect(kubeconfig, namespace, given.colleague, given.colleague_user, given.port)
+    if lab.about.colleague == "required" or given.colleague:
+        remembered.require_somebody(cluster)
     with Console(stderr=True).status("Je regarde où vous en êtes…"):
         verdict, _findings = run(lab, cluster, refresh=cluster.refresh, seconds=0)
     shortage = role_too_small(lab, cluster, verdict)
@@ -229,7 +246,7 @@ def hint(
         raise CahierError(trouble.finding, trouble.fix)
     if failed is None:
         console.print("Je ne vois pas d’erreur : lancez la vérification complète.")
-        console.print(f"[bold]cahier verifier {lab.short_name}[/]")
+        put(console, f"cahier verifier {lab.short_name}{given.typed}", "bold")
         return
     memory = state.load()
     read = memory.lab(place(cluster), lab.name).hints
@@ -237,12 +254,25 @@ def hint(
     step = min(read.get(failed.id, 0), len(texts) - 1)
     read[failed.id] = step + 1
     state.save(memory)
-    console.print(f"[bold]{failed.title}[/]")
-    console.print(f"Indice {step + 1}/{len(texts)} : {texts[step]}")
+    say(console, failed.title, "bold")
+    story, own = lab.about.story, cluster.namespace
+    text = rename(texts[step], story, own, given.colleague, _own_database(lab, cluster), given.colleague_user)
+    say(console, f"Indice {step + 1}/{len(texts)} : {lab.with_port(text, given.port or 0)}")
     if step + 1 < len(texts):
-        console.print(f"[dim]Encore un peu : cahier indice {lab.short_name}[/]")
+        put(console, f"Encore un peu : cahier indice {lab.short_name}{given.typed}", "dim")
     else:
-        console.print(f"[dim]C’était le dernier. Le remède : cahier verifier {lab.short_name} --aide[/]")
+        put(console, f"C’était le dernier. Le remède : cahier verifier {lab.short_name}{given.typed} --aide", "dim")
+
+
+def _own_database(lab: Lab, cluster: Cluster) -> str | None:
+    """The learner's base, where the lab begins with one."""
+    from checks.diagnosis.databases import databases
+
+    if not any(lab.about.story.database in command for command in lab.about.setup.commands):
+        return None
+    with contextlib.suppress(CahierError):
+        return next((one.release for one in databases(cluster)), None)
+    return None
 
 
 def solution(

@@ -54,8 +54,8 @@ def _conclusion(diagnosis: Diagnosis) -> Text:
     wrong = sum(line.status is State.FAILED for line in diagnosis.lines)
     unknown = sum(line.status is State.UNVERIFIED for line in diagnosis.lines)
     if wrong:
-        return Text(f"{wrong} point{'s' if wrong > 1 else ''} à corriger : commencez par le premier.", "bold")
+        return Text(f"{wrong} problème{'s' if wrong > 1 else ''} à corriger : commencez par le premier.", "bold")
     if unknown:
-        one = "Un point n’a" if unknown == 1 else f"{unknown} points n’ont"
-        return Text(f"Rien n’est faux. {one} pas pu être décidé{'s' if unknown > 1 else ''}.", "yellow")
+        one = "Une ligne n’a" if unknown == 1 else f"{unknown} lignes n’ont"
+        return Text(f"Rien n’est faux. {one} pas pu être décidée{'s' if unknown > 1 else ''}.", "yellow")
     return Text("Tout est en ordre.", "bold green")

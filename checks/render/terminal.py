@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from rich.console import Console
 from rich.text import Text
 
 from checks.drawing import Step, steps
 from checks.facts import Cluster
-from checks.lab import Lab
+from checks.lab import Lab, next_lab
 from checks.render.wrapping import NARROW, folded, put, say
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict
 
@@ -40,15 +41,22 @@ def show(
     colleague: str = "",
     with_help: bool = False,
     recorded: Collection[str] = (),
+    port: int = 0,
+    done: float = 0,
+    typed: str = "",
 ) -> None:
-    """Print the verdict. `with_help` adds the remedies (--aide); the checks in `recorded` are told to be so."""
+    """Print the verdict. `with_help` adds the remedies (--aide); the checks in `recorded` are told to be so.
+
+    `port` is the learner's local port, `done` when the lab was wholly right before, `typed` the options to repeat in
+    a command to be typed next.
+    """
     console.print()
     put(console, Text.assemble((f"{lab.short_name.upper()} · ", "bold cyan"), (lab.about.title, "bold")))
     say(console, f"{verdict.user} dans {verdict.namespace}" + colleague, "dim")
     if lab.about.path:
         console.print()
         for step in steps(lab.about.path, verdict.statuses):
-            put(console, _step(step), indent=2)
+            put(console, _step(step, lab.with_port(step.words, port)), indent=2)
     console.print()
     for result in verdict.checks:
         _sentence(console, result, " (enregistré)" if result.id in recorded else "")
@@ -56,7 +64,10 @@ def show(
             _lesson(console, result, diagnostics.get(result.id), with_help)
             console.print()
     console.print()
-    console.print(_conclusion(lab, verdict, with_help))
+    _conclude(console, lab, verdict, done)
+    if not with_help and verdict.status is Status.FAILED:
+        put(console, f"Un indice : cahier indice {lab.short_name}{typed}", "dim")
+        put(console, f"Le remède : cahier verifier {lab.short_name}{typed} --aide", "dim")
 
 
 def companion(cluster: Cluster) -> str:
@@ -67,12 +78,12 @@ def companion(cluster: Cluster) -> str:
     return f" · collègue : {cluster.colleague.namespace}" + (f" ({user})" if user else "")
 
 
-def _step(step: Step) -> Text:
+def _step(step: Step, words: str) -> Text:
     bar = ("", "") if step.is_station else ("│ ", "dim")
     shade = "dim" if step.cut and not step.is_station else ""
     note = f"   ← {step.note}" if step.note else ""
     mark = (step.symbol, STYLES[step.status])
-    return Text.assemble(bar, mark, " ", (step.words, shade), (note, STYLES[Status.FAILED]))
+    return Text.assemble(bar, mark, " ", (words, shade), (note, STYLES[Status.FAILED]))
 
 
 def _sentence(console: Console, result: CheckResult, note: str) -> None:
@@ -118,22 +129,35 @@ def _labelled(console: Console, label: str, text: str = "", *, commands: Sequenc
         put(console, line, indent=margin)
 
 
-def _conclusion(lab: Lab, verdict: Verdict, with_help: bool) -> Text:
+def _conclude(console: Console, lab: Lab, verdict: Verdict, done: float) -> None:
     score = f"{number(verdict.points)}/{number(verdict.points_max)} points"
     if verdict.status is Status.PASSED:
-        return Text.assemble(("Tout est juste. ", "bold green"), f"{score}. ", (_farewell(lab), "green"))
-    failed = sum(result.status is Status.FAILED for result in verdict.checks)
-    if not failed:
-        return Text(f"{score}. Rien n’est faux, mais tout n’a pas pu être vérifié.", "yellow")
-    plural = "s" if failed > 1 else ""
-    text = Text(f"{score}, {failed} point{plural} à corriger. ", "bold")
-    if not with_help:
-        text.append(f"Un indice : cahier indice {lab.short_name} · le remède : --aide", "dim")
-    return text
+        put(console, Text.assemble(("Tout est juste. ", "bold green"), f"{score}. ", (_farewell(lab), "green")))
+        following = next_lab(lab)
+        if following is not None:
+            put(console, f"Ensuite : cahier commencer {following.short_name}   ({following.about.title})")
+        return
+    failed = [result for result in verdict.checks if result.status is Status.FAILED]
+    if failed:
+        say(console, f"{score}, {len(failed)} erreur{'s' if len(failed) > 1 else ''} à corriger.", "bold")
+    else:
+        say(console, f"{score}. Rien n’est faux, mais tout n’a pas pu être vérifié.", "yellow")
+    if done:
+        lost = next((one.title for one in (*failed, *verdict.checks) if one.status is not Status.PASSED), "")
+        say(
+            console,
+            f"Vous aviez terminé ce TP le {day(done)} : cela reste acquis. Depuis, ceci n’est plus vrai, ou "
+            f"n’a pas pu être vérifié : « {lost} »",
+        )
 
 
 def _farewell(lab: Lab) -> str:
     return f"{lab.title} est terminé : bravo !"
+
+
+def day(moment: float) -> str:
+    """A date as one says it."""
+    return f"{datetime.fromtimestamp(moment):%d/%m/%Y}"
 
 
 def number(value: float) -> str:
