@@ -44,6 +44,8 @@ class LabProgress(msgspec.Struct):
     best: float = 0
     done: float = 0
     """When it was last wholly right; 0 for never. What is lost later does not undo it."""
+    begun: str = ""
+    """Folder where its files were copied."""
     hints: dict[str, int] = {}
     options: LastOptions = LastOptions()
 
@@ -91,6 +93,13 @@ def remember(place: str, verdict: Verdict, options: LastOptions) -> None:
     if verdict.status is Status.PASSED:
         progress.hints = {}
         progress.done = time.time()
+    save(memory)
+
+
+def remember_folder(place: str, lab: str, copied: Path) -> None:
+    """Note where the files of a lab were copied."""
+    memory = load()
+    memory.lab(place, lab).begun = str(copied)
     save(memory)
 
 

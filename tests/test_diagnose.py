@@ -212,6 +212,13 @@ def test_how_long_a_token_lasts(
     assert ("copiez de nouveau" in line["remedy"]) is (status == "failed")
 
 
+def test_a_token_that_has_ended_is_one_problem(terminal: Terminal, api: Pretender, tmp_path: Path) -> None:
+    api.answers.status = 401
+    said = terminal.diagnose(kubeconfig=api.kubeconfig(tmp_path / "k", token=_token(timedelta(hours=-1))))
+    assert [name for name, line in said.lines.items() if line["status"] == "failed"] == ["lifetime"]
+    assert said.lines["identity"]["found"] == "Dépend de « Durée de validité »."
+
+
 # -- the way to the cluster ---------------------------------------------------------------------------------------
 
 

@@ -74,16 +74,8 @@ def list_labs() -> None:
     """Lister les TP, leur durée et votre avancement."""
     from rich.console import Console
 
-    from checks.access import kubeconfig
-
-    place = ""
-    try:
-        credentials = kubeconfig.read()
-        place = f"{credentials.server} {credentials.namespace}"
-    except AccessError:
-        pass  # the labs can be listed without any cluster
     console = Console(highlight=False)
-    console.print(_table(place))
+    console.print(_table(remembered.place_of(None, None)))  # the labs can be listed without any cluster
     tell_role(console)
 
 
@@ -169,6 +161,7 @@ def begin(
     from rich.console import Console
     from rich.markdown import Markdown
 
+    from checks import state
     from checks.lab import find_lab
 
     lab = find_lab(name)
@@ -176,6 +169,8 @@ def begin(
     here = Path.cwd()
     folder = into / lab.name if into else here if here.name == lab.name else here / lab.name
     copied = _copy_start(lab, folder, overwrite)
+    if copied:
+        state.remember_folder(remembered.place_of(None, None), lab.name, folder.resolve())
     console.print(
         f"[bold cyan]{lab.short_name.upper()}[/] · [bold]{lab.about.title}[/] ({lab.about.duration_minutes} min)\n"
     )

@@ -45,7 +45,7 @@ def options(
     """The options given, and where one is missing, that of the last time in this namespace."""
     from checks import state
 
-    last = state.last_options(_place(kubeconfig, namespace), lab.name)
+    last = state.last_options(place_of(kubeconfig, namespace), lab.name)
     typed = _words(colleague, colleague_user, port)
     typed += _words_of(("--namespace", namespace), ("--kubeconfig", kubeconfig))
     user = colleague_user
@@ -59,7 +59,8 @@ def options(
     return Options(colleague, user, port, "".join(recalled).strip(), typed)
 
 
-def _place(kubeconfig: str | None, namespace: str | None) -> str:
+def place_of(kubeconfig: str | None, namespace: str | None) -> str:
+    """Where progress is remembered for: the cluster's address and the namespace; "" without configuration."""
     from checks.access import kubeconfig as configuration
 
     try:

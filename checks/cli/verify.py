@@ -177,7 +177,7 @@ def role_too_small(lab: Lab, cluster: Cluster, verdict: Verdict) -> AccessError 
     return None
 
 
-def guidance(console: Console, lab: Lab, cluster: Cluster, verdict: Verdict, shortage: AccessError | None) -> None:
+def guidance(console: Console, lab: Lab, cluster: LiveCluster, verdict: Verdict, shortage: AccessError | None) -> None:
     """After the verdict: what the role keeps from being done, or where a browser finds what has been done."""
     from checks.diagnosis.workplace import in_a_browser
     from checks.render.problem import show
@@ -186,10 +186,31 @@ def guidance(console: Console, lab: Lab, cluster: Cluster, verdict: Verdict, sho
     if shortage is not None:
         console.print()
         show(shortage, console)
+    elif verdict.status is Status.FAILED:
+        _next_steps(console, lab, cluster, verdict)
     elif verdict.status is Status.PASSED and lab.about.port_speaks == "http" and lab.about.port:
         where = in_a_browser(cluster.local_port(lab.about.port))
         if where:
             console.print(where, soft_wrap=True, markup=False)
+
+
+def _next_steps(console: Console, lab: Lab, cluster: LiveCluster, verdict: Verdict) -> None:
+    """What to do first with one's files, where a file of the lab is what repairs."""
+    from checks import state
+    from checks.manifests import next_steps
+    from checks.render.wrapping import put, say
+    from checks.verdict import Status
+
+    first = next(result for result in verdict.checks if result.status is Status.FAILED)
+    if not any(command.startswith("cahier solution ") for command in first.fix_commands):
+        return
+    begun = state.load().lab(place(cluster), lab.name).begun
+    for number, step in enumerate(next_steps(lab, cluster, Path.cwd(), begun)):
+        if number == 0:
+            put(console, "À faire d’abord :", "bold")
+        say(console, step.sentence, indent=2)
+        if step.command:
+            put(console, step.command, "green", indent=2)
 
 
 def check_snapshot(

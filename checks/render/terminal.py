@@ -108,7 +108,12 @@ def _lesson(console: Console, result: CheckResult, diagnostic: Diagnostic | None
     if diagnostic is not None and diagnostic.look:
         _labelled(console, "Où voir", commands=diagnostic.look, style="cyan")
     if with_help or result.status is not Status.FAILED:
-        _labelled(console, "Remède", result.fix, commands=result.fix_commands, style="green")
+        whole = any(command.startswith("cahier solution ") for command in result.fix_commands)
+        _labelled(console, "Remède", result.fix, commands=() if whole else result.fix_commands, style="green")
+        if whole:
+            _labelled(
+                console, "Solution", "En dernier recours, tout à la fois :", commands=result.fix_commands, style="green"
+            )
 
 
 def _labelled(console: Console, label: str, text: str = "", *, commands: Sequence[str] = (), style: str = "") -> None:
