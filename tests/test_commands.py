@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -11,11 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from checks.lab import all_labs, find_lab
+from checks import state
+from checks.lab import Lab, all_labs, find_lab
+from checks.render.command_reference import reference
 from checks.stage import Person, Stage
 
+CLUSTER = state.folder() / "cluster"
+"""Where the local cluster is, whatever state folder a test has of its own."""
 COMMANDS = (
-    *("lister", "commencer", "verifier", "indice", "solution", "rattraper", "nettoyer"),
+    *("lister", "commencer", "enonce", "verifier", "indice", "solution", "rattraper", "nettoyer"),
     *("diagnostiquer", "catalogue", "cluster"),
 )
 
@@ -23,9 +28,9 @@ COMMANDS = (
 @pytest.fixture(autouse=True)
 def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Progress and hints of the test's own; where the cluster is stays as it is."""
-    state = tmp_path / "etat"
-    monkeypatch.setenv("CAHIER_ETAT", str(state))
-    return state
+    folder = tmp_path / "etat"
+    monkeypatch.setenv("CAHIER_ETAT", str(folder))
+    return folder
 
 
 def cahier(*arguments: str, who: Person | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -47,6 +52,10 @@ def test_each_command_explains_itself_in_french(command: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
+
+
+def test_no_help_page_shows_the_parser_s_own_types() -> None:
+    assert re.findall(r"<\w+>|\b(?:TEXT|INTEGER|BOOLEAN|PATH)\b", reference()) == []
 
 
 def test_help_names_every_command() -> None:
@@ -87,6 +96,25 @@ def test_begin_inside_its_own_folder_makes_no_other_in_it(tmp_path: Path) -> Non
     own.mkdir()
     assert cahier("commencer", "tp5", cwd=own).returncode == 0
     assert [path.name for path in own.iterdir()] == ["proxy.yaml"]
+
+
+@pytest.mark.parametrize("lab", all_labs(), ids=lambda lab: lab.short_name)
+def test_the_page_is_read_in_a_terminal(lab: Lab) -> None:
+    done = cahier("enonce", lab.short_name, "--namespace", "user-zoe", "--collegue", "user-paul")
+    assert done.returncode == 0, done.stderr
+    assert f"cahier verifier {lab.short_name}" in done.stdout
+    assert not re.search(r"^(#|```|!!!|;?--8<--)|\*\*|]\(|exec=|<!--", _prose(done.stdout), re.MULTILINE)
+    assert "user-alice" not in done.stdout
+
+
+def _prose(shown: str) -> str:
+    return "\n".join(line for line in shown.splitlines() if not line.startswith("  "))
+
+
+def test_begin_names_no_raw_markdown(tmp_path: Path) -> None:
+    done = cahier("commencer", "tp1", cwd=tmp_path)
+    assert ".md" not in done.stdout
+    assert "cahier enonce tp1" in done.stdout
 
 
 def test_solution_carries_the_learners_own_names() -> None:
@@ -132,8 +160,10 @@ def test_the_colleague_and_the_port_need_not_be_typed_again(new_person: Callable
 @pytest.mark.cluster
 @pytest.mark.parametrize(("given", "meant"), [("{name}", "user-{name}"), ("user-{name}x", "user-{name}")])
 def test_a_colleague_who_is_nobody_is_told_with_a_guess(
-    new_person: Callable[..., Person], given: str, meant: str
+    new_person: Callable[..., Person], own_state: Path, given: str, meant: str
 ) -> None:
+    own_state.mkdir()
+    (own_state / "cluster").symlink_to(CLUSTER)
     learner, colleague = new_person(), new_person("c")
     name = colleague.namespace.removeprefix("user-")
     for command in ("verifier", "indice"):
@@ -150,7 +180,7 @@ def test_help_begins_with_the_files(new_person: Callable[..., Person], tmp_path:
     assert cahier("commencer", "tp2", who=learner, cwd=tmp_path).returncode == 0
     folder = tmp_path / "tp2_port_forward"
     elsewhere = cahier("verifier", "tp2", who=learner, cwd=tmp_path.parent).stdout
-    assert "mon-api.yaml, ligne 23 : il reste à écrire" in elsewhere.replace("\n", " "), "where they were copied"
+    assert "mon-api.yaml, ligne 23 : il reste à écrire" in " ".join(elsewhere.split()), "where they were copied"
     manifest = folder / "mon-api.yaml"
     manifest.write_text(find_lab("tp2").files("solution")["mon-api.yaml"], encoding="utf-8")
     environment = dict(learner.environment)

@@ -215,7 +215,8 @@ def test_how_long_a_token_lasts(
 def test_a_token_that_has_ended_is_one_problem(terminal: Terminal, api: Pretender, tmp_path: Path) -> None:
     api.answers.status = 401
     said = terminal.diagnose(kubeconfig=api.kubeconfig(tmp_path / "k", token=_token(timedelta(hours=-1))))
-    assert [name for name, line in said.lines.items() if line["status"] == "failed"] == ["lifetime"]
+    about_access = [name for name in said.lines if name not in ("engine", "kind", "disk")]
+    assert [name for name in about_access if said.lines[name]["status"] == "failed"] == ["lifetime"]
     assert said.lines["identity"]["found"] == "Dépend de « Durée de validité »."
 
 
@@ -594,7 +595,8 @@ def test_piped_output_is_plain_and_80_columns_wide(terminal: Terminal, api: Pret
     assert "\x1b" not in said.out + said.err
     commands = ("cahier ", "kubectl ", "export ")
     prose = [line for line in said.out.splitlines() if not line.strip().startswith(commands)]
-    assert [line for line in prose if len(line) > 80 and " " in line.strip()] == [], "a path alone may be longer"
+    long = [line for line in prose if len(line) > 80 and max(map(len, line.split())) < 50]
+    assert long == [], "a path may be longer than the line"
     words = " ".join(said.out.split())
     assert "✘ Droits" in words
     assert "✔ Identité" in words

@@ -51,7 +51,7 @@ def test_what_was_lost_since_is_said_and_takes_nothing_away() -> None:
     show(console, find_lab("tp5"), said("un_tunnel_ecoute_sur_votre_poste"), {}, done=1_700_000_000)
     shown = console.export_text()
     assert "Vous aviez terminé ce TP le 14/11/2023 : cela reste acquis." in shown
-    assert "« Sur votre poste, un tunnel écoute sur localhost:5432. »" in shown.splitlines()[-4]
+    assert "« Sur votre poste, un tunnel écoute sur localhost:5432. »" in shown.partition("Depuis")[2]
 
 
 def test_success_names_the_next_lab() -> None:

@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("lister", cls=Command, rich_help_panel="Choisir")(list_labs)
     app.command("commencer", cls=Command, rich_help_panel="Choisir")(begin)
+    app.command("enonce", cls=Command, rich_help_panel="Choisir")(statement)
     app.command("indice", cls=Command, rich_help_panel="Pendant un TP")(hint)
     app.command("solution", cls=Command, rich_help_panel="Pendant un TP")(solution)
 
@@ -163,6 +164,7 @@ def begin(
 
     from checks import state
     from checks.lab import find_lab
+    from checks.render.wrapping import put
 
     lab = find_lab(name)
     console = Console(highlight=False)
@@ -179,7 +181,7 @@ def begin(
     if copied:
         console.print(f"Fichiers de départ dans [bold]{folder}[/] : {', '.join(copied)}", soft_wrap=True)
         console.print("Complétez ce qui est marqué « À FAIRE ».")
-    console.print(f"L’énoncé : {lab.page}", soft_wrap=True)
+    put(console, f"L’énoncé : cahier enonce {lab.short_name}")
     pair = " --collegue user-…" if lab.about.colleague == "required" else ""
     console.print(f"Puis : [bold]cahier verifier {lab.short_name}{pair}[/]")
     tell_role(console, lab)
@@ -198,6 +200,34 @@ def _copy_start(lab: Lab, folder: Path, overwrite: bool) -> list[str]:
     for name in names:
         shutil.copyfile(lab.folder / "depart" / name, folder / name)
     return names
+
+
+def statement(
+    name: LabName,
+    namespace: Namespace = None,
+    colleague: Colleague = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Lire l’énoncé d’un TP, avec vos noms.
+
+    C’est le texte du site, que « make serve » montre aussi dans un navigateur.
+
+    Exemples : cahier enonce tp2 · cahier enonce tp5 --collegue user-alice
+    """
+    from rich.console import Console
+
+    from checks.access import kubeconfig as configuration
+    from checks.lab import find_lab
+    from checks.render.statement import show
+    from checks.stage import rename
+
+    lab = find_lab(name)
+    given = remembered.options(lab, kubeconfig, namespace, colleague)
+    try:
+        own = namespace or configuration.read(kubeconfig).namespace
+    except AccessError:  # it can be read without any cluster
+        own = lab.about.story.namespace
+    show(Console(highlight=False), lab, lambda text: rename(text, lab.about.story, own, given.colleague, None))
 
 
 def hint(

@@ -16,7 +16,7 @@ NARROW = 60
 _PROGRAM = r"(?:kubectl|cahier|export|source|sudo|psql|curl|docker|podman|kind|make|wsl|KUBECONFIG=\S+)"
 _COMMAND = re.compile(
     rf"«\s{_PROGRAM} [^«»]*»"
-    rf"|(?:(?<=[:→·,] )|(?<=puis )){_PROGRAM}(?: (?!puis )[^\s«»;·]*[^\s«»;·,])+"
+    rf"|(?:(?<=[:→·,] )|(?<=puis )){_PROGRAM}(?: (?!puis |\()[^\s«»;·]*[^\s«»;·,])+"
 )
 _FRENCH = re.compile(r"(?<=«) | (?=[»:;?!])")
 _GLUE = "\ue000"  # a space where no line may end
