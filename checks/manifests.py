@@ -81,7 +81,7 @@ def next_steps(lab: Lab, cluster: Cluster, here: Path, begun: str) -> Iterator[N
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
-            yield NextStep(f"Il manque {name} dans {folder}.", f"cahier commencer {lab.short_name} --ecraser")
+            yield NextStep(f"Il manque {name} dans {folder}.", f"cahier commencer {lab.short_name}")
             continue
         line = _unfinished(text, start)
         if line:
@@ -109,7 +109,7 @@ def _unapplied(cluster: Cluster, text: str, shown: str) -> Iterator[NextStep]:
     try:
         documents = [one for one in yaml.safe_load_all(text) if isinstance(one, dict)]
         states = {_state(cluster, one) for one in documents}
-    except (yaml.YAMLError, AccessError, Unverifiable, KeyError, TypeError):  # told elsewhere
+    except (yaml.YAMLError, AccessError, Unverifiable, KeyError, TypeError, ValueError):  # told elsewhere
         return
     if "absent" in states:
         yield NextStep(f"{shown} n’est pas dans le cluster, ou pas en entier.", apply)

@@ -64,7 +64,7 @@ def _round(
                 check,
                 Status.SKIPPED,
                 finding=f"Dépend de : « {blocking[0].title} »",
-                cause="Corrigez d’abord ce qu’elle dit.",
+                cause="Réglez d’abord ce point.",
             )
         elif lost:  # each question would wait for the same silence
             results[check.id] = _result(check, Status.SKIPPED, finding=lost, cause="Le cluster n’est plus interrogé.")

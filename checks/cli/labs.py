@@ -190,16 +190,17 @@ def begin(
 def _copy_start(lab: Lab, folder: Path, overwrite: bool) -> list[str]:
     names = list(lab.files("depart"))
     kept = [name for name in names if (folder / name).exists()]
-    if kept and not overwrite:
+    copied = names if overwrite else [name for name in names if name not in kept]
+    if kept and not copied:
         raise UsageError(
             f"{folder / kept[0]} existe déjà : vos fichiers n’ont pas été touchés.",
             f"Pour repartir de zéro : cahier commencer {lab.short_name} --ecraser",
         )
-    if names:
+    if copied:
         folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
+    for name in copied:
         shutil.copyfile(lab.folder / "depart" / name, folder / name)
-    return names
+    return copied
 
 
 def statement(

@@ -121,6 +121,7 @@ def check_once(
 ) -> Verdict:
     """Run the lab's checks once, show the verdict and remember it, here and in a receipt in the namespace."""
     from rich.console import Console
+    from rich.text import Text
 
     from checks import state
     from checks.runner import run
@@ -139,7 +140,7 @@ def check_once(
         def on_wait(diagnostic: Diagnostic) -> None:
             """A wait says what it waits for: at once on a terminal, once for each thing elsewhere."""
             words = f"J’attends, {seconds:.0f} secondes au plus : {diagnostic.finding}"
-            status.update(words)
+            status.update(Text(words))
             if not progress.is_terminal and words not in told:
                 told.append(words)
                 progress.print(words, style="dim", soft_wrap=True, markup=False)
