@@ -75,6 +75,14 @@ def test_guillemets_and_punctuation_stay_with_their_words(shown: str) -> None:
     assert [line for line in lines_of(shown) if re.search(r"«$|^[»:;?!]", line)] == []
 
 
+@pytest.mark.parametrize("columns", [80, 40])
+def test_the_drawing_fits_the_terminal(columns: int) -> None:
+    shown = in_a_terminal(columns, sys.executable, "-m", "tests.screen", "tp8").splitlines()
+    drawn = [line for line in shown if line.strip()[:1] in tuple("│●○←")]
+    assert any("trop ouvert" in line for line in drawn)
+    assert [line for line in drawn if len(line) > columns] == []
+
+
 @pytest.mark.parametrize("lab", all_labs(), ids=lambda lab: lab.short_name)
 def test_the_solution_is_printed_as_it_is_written(lab: Lab) -> None:
     story = lab.about.story

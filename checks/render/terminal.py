@@ -56,7 +56,7 @@ def show(
     if lab.about.path:
         console.print()
         for step in steps(lab.about.path, verdict.statuses):
-            put(console, _step(step, lab.with_port(step.words, port)), indent=2)
+            _step(console, step, lab.with_port(step.words, port))
     console.print()
     for result in verdict.checks:
         _sentence(console, result, " (enregistré)" if result.id in recorded else "")
@@ -78,12 +78,21 @@ def companion(cluster: Cluster) -> str:
     return f" · collègue : {cluster.colleague.namespace}" + (f" ({user})" if user else "")
 
 
-def _step(step: Step, words: str) -> Text:
-    bar = ("", "") if step.is_station else ("│ ", "dim")
+def _step(console: Console, step: Step, words: str) -> None:
+    bar = Text() if step.is_station else Text("│ ", "dim")
     shade = "dim" if step.cut and not step.is_station else ""
-    note = f"   ← {step.note}" if step.note else ""
-    mark = (step.symbol, STYLES[step.status])
-    return Text.assemble(bar, mark, " ", (words, shade), (note, STYLES[Status.FAILED]))
+    start = Text.assemble("  ", bar, (step.symbol, STYLES[step.status]), " ")
+    margin = " " * len(start)
+    lines = [Text(line, shade) for line in folded(words, console.width - len(start))]
+    if step.note:
+        note = Text(f"← {step.note}", STYLES[Status.FAILED])
+        if len(start) + len(lines[-1]) + 3 + len(note) <= console.width:
+            lines[-1] = Text.assemble(lines[-1], "   ", note)
+        else:
+            lines.append(note)
+    for line in lines:
+        put(console, Text.assemble(start, line))
+        start = Text(margin)
 
 
 def _sentence(console: Console, result: CheckResult, note: str) -> None:
