@@ -149,7 +149,7 @@ def _conclude(console: Console, lab: Lab, verdict: Verdict, done: float) -> None
         put(console, Text.assemble(("Tout est juste. ", "bold green"), f"{score}. ", (_farewell(lab), "green")))
         following = next_lab(lab)
         if following is not None:
-            put(console, f"Ensuite : cahier commencer {following.short_name}   ({following.about.title})")
+            say(console, f"Ensuite : cahier commencer {following.short_name} ({following.about.title})")
         return
     failed = [result for result in verdict.checks if result.status is Status.FAILED]
     if failed:
