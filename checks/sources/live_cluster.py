@@ -295,10 +295,11 @@ class LiveCluster(Served):
         """Whether a namespace exists; None where nobody at hand may tell."""
         if namespace.startswith("user-") and self.as_owner(namespace) is not None:
             return True
-        for api in (self.api, self._local_administrator):
-            with contextlib.suppress(AccessError):
-                if api is not None:
-                    return api.find(f"/api/v1/namespaces/{namespace}") is not None
+        with contextlib.suppress(AccessError):  # a cluster that is silent is told by what follows
+            for api in (self.api, self._local_administrator):
+                with contextlib.suppress(Refused):
+                    if api is not None:
+                        return api.find(f"/api/v1/namespaces/{namespace}") is not None
         return None
 
     @cached_property
