@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,19 @@ class Hop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     place: str
     link: str = ""
     checks: tuple[str, ...] = ()
+    seen_by: tuple[str, ...] = ()
+    """Checks that show what `checks` have only read: without them, the way is not ticked."""
+    stands: tuple[str, ...] = ()
+    """Checks of the station itself."""
+    closed: tuple[str, ...] = ()
+    """Checks that nobody else passes there: what fails is too open, the way goes on."""
+    lasting: tuple[str, ...] = ()
+    """Checks of what the station needs to stay: the way goes on for now."""
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """All the checks that have their place on this hop."""
+        return (*self.checks, *self.stands, *self.closed, *self.lasting)
 
 
 class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,6 +154,13 @@ class Lab:
         module = _load(self.folder / "verifications.py", f"_cahier_labs.{self.name}")
         return tuple(value for value in vars(module).values() if isinstance(value, Check))
 
+    def with_port(self, text: str, port: int) -> str:
+        """A text of the lab where the learner's own local port takes the place of the lab's."""
+        default = self.about.port
+        if default is None or port in (0, default):
+            return text
+        return re.sub(rf"(?<=localhost:){default}\b|(?<=127\.0\.0\.1:){default}\b|\b{default}(?=:\d)", str(port), text)
+
     def files(self, state: str) -> Mapping[str, str]:
         """YAML files of `depart` or `solution`: name to text."""
         return _yaml_files(self.folder / state)
@@ -166,6 +187,12 @@ def all_labs() -> Sequence[Lab]:
     """Every lab, in order."""
     folders = sorted(path.parent for path in labs_folder().glob("tp*/lab.toml"))
     return [Lab(folder, _read(folder / "lab.toml")) for folder in folders]
+
+
+def next_lab(lab: Lab) -> Lab | None:
+    """The lab that comes after this one."""
+    later = [one for one in all_labs() if one.name > lab.name]
+    return later[0] if later else None
 
 
 def find_lab(name: str) -> Lab:

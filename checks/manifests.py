@@ -1,14 +1,22 @@
-"""The learner's own files, looked at for what kubectl would refuse before the cluster sees it."""
+"""The learner's own files: what kubectl would refuse, what is still to be written, what the cluster has not seen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from checks.errors import AccessError, Unverifiable
+from checks.facts import Cluster
 from checks.lab import Lab
+
+_TO_DO = "À FAIRE"
+_LAST = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True)
@@ -46,3 +54,79 @@ def unreadable(lab: Lab, here: Path) -> Iterator[Unreadable]:
                 yield Unreadable(path.relative_to(here), 0)
             except OSError:
                 continue
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What to do with one's files before anything else: a sentence, and a command or ""."""
+
+    sentence: str
+    command: str = ""
+
+
+def next_steps(lab: Lab, cluster: Cluster, here: Path, begun: str) -> Iterator[NextStep]:
+    """What the files of a lab that is not passed ask for. `begun`: the folder where they were copied, or ""."""
+    wanted = lab.files("depart")
+    folders = [here, here / lab.name, *([Path(begun)] if begun else [])]
+    folder = next((one for one in folders if any((one / name).is_file() for name in wanted)), None)
+    if folder is None:
+        if wanted:
+            yield NextStep(
+                "Ce TP n’est pas commencé ici : copiez-en les fichiers.", f"cahier commencer {lab.short_name}"
+            )
+        return
+    for name, start in wanted.items():
+        path = folder / name
+        shown = path.relative_to(here) if path.is_relative_to(here) else path
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            yield NextStep(f"Il manque {name} dans {folder}.", f"cahier commencer {lab.short_name}")
+            continue
+        line = _unfinished(text, start)
+        if line:
+            words = text.splitlines()[line - 1].partition(_TO_DO)[2].lstrip(" :")
+            yield NextStep(f"{shown}, ligne {line} : il reste à écrire {words}. Puis appliquez le fichier.")
+        else:
+            yield from _unapplied(cluster, text, str(shown))
+
+
+def _unfinished(text: str, start: str) -> int:
+    """The first line marked « À FAIRE » that is as it was given, 0 where there is none.
+
+    A comment alone may be left above what it asked for: it counts in a file where nothing was changed.
+    """
+    given = {line.strip() for line in start.splitlines() if _TO_DO in line}
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() in given and (text == start or not line.strip().startswith("#")):
+            return number
+    return 0
+
+
+def _unapplied(cluster: Cluster, text: str, shown: str) -> Iterator[NextStep]:
+    """Whether the cluster has what the file says, as kubectl applied it."""
+    apply = f"kubectl apply -n {cluster.namespace} -f {shlex.quote(shown)}"
+    try:
+        documents = [one for one in yaml.safe_load_all(text) if isinstance(one, dict)]
+        states = {_state(cluster, one) for one in documents}
+    except (yaml.YAMLError, AccessError, Unverifiable, KeyError, TypeError, ValueError):  # told elsewhere
+        return
+    if "absent" in states:
+        yield NextStep(f"{shown} n’est pas dans le cluster, ou pas en entier.", apply)
+    elif "changed" in states:
+        yield NextStep(f"{shown} a changé depuis que vous l’avez appliqué.", apply)
+
+
+def _state(cluster: Cluster, document: Mapping[str, Any]) -> str:
+    name = document["metadata"]["name"]
+    there = next((one for one in cluster.objects(document["kind"]) if one["metadata"]["name"] == name), None)
+    if there is None:
+        return "absent"
+    applied = (there["metadata"].get("annotations") or {}).get(_LAST)
+    return "same" if applied is None or _bare(json.loads(applied)) == _bare(document) else "changed"
+
+
+def _bare(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without what kubectl adds when it applies."""
+    metadata = {key: value for key, value in document["metadata"].items() if key != "namespace" and value}
+    return json.loads(json.dumps({**document, "metadata": metadata}))  # type: ignore[no-any-return]

@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
 from checks.errors import AccessError, ClusterLost, Forbidden, Unverifiable, UsageError
 from checks.facts import Cluster
 from checks.lab import Lab
@@ -17,6 +19,7 @@ _log = logging.getLogger(__name__)
 
 OnProgress = Callable[[Check], None]
 Findings = Mapping[str, Diagnostic]
+OnWait = Callable[[Diagnostic], None]
 Settle = Callable[[CheckResult], CheckResult]
 """A second look at a check that could not be verified here. May raise ClusterLost."""
 
@@ -28,6 +31,7 @@ def run(
     refresh: Callable[[], None],
     seconds: float,
     on_check: OnProgress = lambda check: None,
+    on_wait: OnWait = lambda diagnostic: None,
     settle: Settle = lambda result: result,
 ) -> tuple[Verdict, Findings]:
     """Verdict of `lab`, and the full diagnostic of each check that failed, by its id.
@@ -39,9 +43,10 @@ def run(
     user = _user(cluster)  # asked first: the verdict names the learner even if the cluster falls silent half-way
     while True:
         results, findings = _round(lab.checks, cluster, on_check, settle)
-        waiting = any(diagnostic.transient for diagnostic in findings.values())
-        if not waiting or time.monotonic() + _PAUSE >= deadline:
+        waiting = next((diagnostic for diagnostic in findings.values() if diagnostic.transient), None)
+        if waiting is None or time.monotonic() + _PAUSE >= deadline:
             return _verdict(lab, cluster, user, results), findings
+        on_wait(waiting)
         time.sleep(_PAUSE)
         refresh()
 
@@ -160,6 +165,8 @@ def _user(cluster: Cluster) -> str:
 
 
 def _verdict(lab: Lab, cluster: Cluster, user: str, results: Sequence[CheckResult]) -> Verdict:
+    port = cluster.local_port(lab.about.port) if lab.about.port else 0
+    results = [msgspec.structs.replace(one, title=lab.with_port(one.title, port)) for one in results]
     return Verdict(
         lab=lab.name,
         namespace=cluster.namespace,

@@ -27,13 +27,27 @@ def move_elsewhere() -> str:
     return f"export CAHIER_ETAT={Path(tempfile.gettempdir(), 'cahier-etat')}"
 
 
+class LastOptions(msgspec.Struct, frozen=True):
+    """Whom and where a lab was last verified with; nothing and 0 where nothing was given."""
+
+    colleagues: tuple[str, ...] = ()
+    colleague_users: tuple[str, ...] = ()
+    port: int = 0
+
+
 class LabProgress(msgspec.Struct):
-    """How far one lab is: last status, best points, hints read for each check."""
+    """How far one lab is: last status and points, the best so far and when (epoch), hints read for each check."""
 
     status: str = ""
     points: float = 0
     points_max: float = 0
+    best: float = 0
+    done: float = 0
+    """When it was last wholly right; 0 for never. What is lost later does not undo it."""
+    begun: str = ""
+    """Folder where its files were copied."""
     hints: dict[str, int] = {}
+    options: LastOptions = LastOptions()
 
 
 class Memory(msgspec.Struct):
@@ -67,16 +81,36 @@ def save(memory: Memory) -> None:
         Path(new.name).replace(_file())
 
 
-def remember(place: str, verdict: Verdict) -> None:
-    """Note a verdict."""
+def remember(place: str, verdict: Verdict, options: LastOptions) -> None:
+    """Note a verdict, and what it was asked with."""
     memory = load()
     progress = memory.lab(place, verdict.lab)
+    progress.options = options
     progress.status = verdict.status.value
     progress.points = verdict.points
     progress.points_max = verdict.points_max
+    progress.best = max(progress.best, verdict.points)
     if verdict.status is Status.PASSED:
         progress.hints = {}
+        progress.done = time.time()
     save(memory)
+
+
+def remember_folder(place: str, lab: str, copied: Path) -> None:
+    """Note where the files of a lab were copied."""
+    memory = load()
+    memory.lab(place, lab).begun = str(copied)
+    save(memory)
+
+
+def last_options(place: str, lab: str) -> LastOptions:
+    """What a lab was last verified with there; where it never was, the first colleague of another lab."""
+    labs = load().places.get(place, {})
+    own = labs[lab].options if lab in labs else LastOptions()
+    others = [each.options for each in labs.values() if each.options.colleagues]
+    if own.colleagues or not others:
+        return own
+    return LastOptions(others[-1].colleagues[:1], others[-1].colleague_users[:1], own.port)
 
 
 def enforcement_seen(cluster: str) -> bool:

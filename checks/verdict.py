@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -83,6 +83,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def exit_code(self) -> int:
         """Exit code of the contract for this verdict."""
         return {Status.PASSED: EXIT_PASSED, Status.FAILED: EXIT_FAILED}.get(self.status, EXIT_UNVERIFIED)
+
+    @property
+    def statuses(self) -> Mapping[str, Status]:
+        """Status of each check, in the order of the sentences."""
+        return {result.id: result.status for result in self.checks}
 
     def check(self, identifier: str) -> CheckResult:
         """Result of the check `identifier`. Raises KeyError when the lab has no such check."""

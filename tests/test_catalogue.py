@@ -11,7 +11,7 @@ from typing import Any
 import pg8000.native
 import pytest
 
-from checks.access.kubernetes_api import Api
+from checks.access.kubernetes_api import Api, collection
 from checks.errors import CahierError, Refused, UsageError
 from checks.local_cluster import catalogue, postgresql
 from checks.selectors import selects
@@ -184,9 +184,7 @@ def test_stopping_removes_all_of_it_and_nothing_else(new_person: Callable[..., P
 
 
 def everything(api: Api, namespace: str) -> set[str]:
-    paths = [
-        catalogue._collection(namespace, kind) for kind in ("Pod", "Service", "Secret", "ConfigMap", "NetworkPolicy")
-    ]
+    paths = [collection(kind, namespace) for kind in ("Pod", "Service", "Secret", "ConfigMap", "NetworkPolicy")]
     return {f"{path}/{item['metadata']['name']}" for path in paths for item in api.request("GET", path)["items"]}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -11,11 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from checks.lab import all_labs, find_lab
+from checks import state
+from checks.lab import Lab, all_labs, find_lab
+from checks.render.command_reference import reference
 from checks.stage import Person, Stage
 
+CLUSTER = state.folder() / "cluster"
+"""Where the local cluster is, whatever state folder a test has of its own."""
 COMMANDS = (
-    *("lister", "commencer", "verifier", "indice", "solution", "rattraper", "nettoyer"),
+    *("lister", "commencer", "enonce", "verifier", "indice", "solution", "rattraper", "nettoyer"),
     *("diagnostiquer", "catalogue", "cluster"),
 )
 
@@ -23,9 +28,9 @@ COMMANDS = (
 @pytest.fixture(autouse=True)
 def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Progress and hints of the test's own; where the cluster is stays as it is."""
-    state = tmp_path / "etat"
-    monkeypatch.setenv("CAHIER_ETAT", str(state))
-    return state
+    folder = tmp_path / "etat"
+    monkeypatch.setenv("CAHIER_ETAT", str(folder))
+    return folder
 
 
 def cahier(*arguments: str, who: Person | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -47,6 +52,10 @@ def test_each_command_explains_itself_in_french(command: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
+
+
+def test_no_help_page_shows_the_parser_s_own_types() -> None:
+    assert re.findall(r"<\w+>|\b(?:TEXT|INTEGER|BOOLEAN|PATH)\b", reference()) == []
 
 
 def test_help_names_every_command() -> None:
@@ -82,6 +91,32 @@ def test_begin_copies_the_starter_and_never_overwrites(tmp_path: Path) -> None:
     assert copy.read_text(encoding="utf-8") != "# mon travail\n"
 
 
+def test_begin_inside_its_own_folder_makes_no_other_in_it(tmp_path: Path) -> None:
+    own = tmp_path / "tp5_proxy_socat"
+    own.mkdir()
+    assert cahier("commencer", "tp5", cwd=own).returncode == 0
+    assert [path.name for path in own.iterdir()] == ["proxy.yaml"]
+
+
+@pytest.mark.parametrize("lab", all_labs(), ids=lambda lab: lab.short_name)
+def test_the_page_is_read_in_a_terminal(lab: Lab) -> None:
+    done = cahier("enonce", lab.short_name, "--namespace", "user-zoe", "--collegue", "user-paul")
+    assert done.returncode == 0, done.stderr
+    assert f"cahier verifier {lab.short_name}" in done.stdout
+    assert not re.search(r"^(#|```|!!!|;?--8<--)|\*\*|]\(|exec=|<!--", _prose(done.stdout), re.MULTILINE)
+    assert "user-alice" not in done.stdout
+
+
+def _prose(shown: str) -> str:
+    return "\n".join(line for line in shown.splitlines() if not line.startswith("  "))
+
+
+def test_begin_names_no_raw_markdown(tmp_path: Path) -> None:
+    done = cahier("commencer", "tp1", cwd=tmp_path)
+    assert ".md" not in done.stdout
+    assert "cahier enonce tp1" in done.stdout
+
+
 def test_solution_carries_the_learners_own_names() -> None:
     done = cahier("solution", "tp5", "--namespace", "user-zoe", "--collegue", "user-paul", "--base", "ma-base")
     assert done.returncode == 0, done.stderr
@@ -100,9 +135,62 @@ def test_hints_grow_and_follow_the_state(new_person: Callable[..., Person]) -> N
     subprocess.run(
         ["kubectl", "run", "pg-proxy", "--image=alpine/socat:inconnu"], env=dict(learner.environment), check=True
     )
+    assert f"cahier verifier tp5 --collegue {colleague.namespace} --aide" in said[3].replace("\n", " ")
     now = cahier("indice", "tp5", "--collegue", colleague.namespace, who=learner).stdout
     assert "Indice 1/" in now
     assert now.splitlines()[0] != said[0].splitlines()[0]
+
+
+@pytest.mark.cluster
+def test_the_colleague_and_the_port_need_not_be_typed_again(new_person: Callable[..., Person], free_port: int) -> None:
+    learner, colleague, other = new_person(), new_person("c"), new_person("d")
+    given = ("--collegue", colleague.namespace, "--port", str(free_port))
+    first = cahier("verifier", "tp5", *given, who=learner)
+    assert first.stderr == ""
+    again = cahier("verifier", "tp5", who=learner)
+    assert f"Comme la dernière fois : {' '.join(given)}" in again.stderr
+    assert f"un tunnel écoute sur localhost:{free_port}." in again.stdout, "the sentence says the port that is judged"
+    assert f"votre poste, localhost:{free_port}" in again.stdout
+    assert colleague.namespace in cahier("verifier", "tp7", who=learner).stderr, "another lab of the same pair"
+    changed = cahier("verifier", "tp5", "--collegue", other.namespace, who=learner)
+    assert other.namespace in changed.stdout
+    assert other.namespace in cahier("verifier", "tp5", who=learner).stderr
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(("given", "meant"), [("{name}", "user-{name}"), ("user-{name}x", "user-{name}")])
+def test_a_colleague_who_is_nobody_is_told_with_a_guess(
+    new_person: Callable[..., Person], own_state: Path, given: str, meant: str
+) -> None:
+    own_state.mkdir()
+    (own_state / "cluster").symlink_to(CLUSTER)
+    learner, colleague = new_person(), new_person("c")
+    name = colleague.namespace.removeprefix("user-")
+    for command in ("verifier", "indice"):
+        done = cahier(command, "tp5", "--collegue", given.format(name=name), who=learner)
+        assert done.returncode == 2
+        assert "n’existe pas sur ce cluster" in done.stderr
+        assert f"--collegue {meant.format(name=name)} ?" in done.stderr
+
+
+@pytest.mark.cluster
+def test_help_begins_with_the_files(new_person: Callable[..., Person], tmp_path: Path) -> None:
+    learner = new_person()
+    assert "cahier commencer tp2" in cahier("verifier", "tp2", who=learner, cwd=tmp_path).stdout
+    assert cahier("commencer", "tp2", who=learner, cwd=tmp_path).returncode == 0
+    folder = tmp_path / "tp2_port_forward"
+    elsewhere = cahier("verifier", "tp2", who=learner, cwd=tmp_path.parent).stdout
+    assert "mon-api.yaml, ligne 23 : il reste à écrire" in " ".join(elsewhere.split()), "where they were copied"
+    manifest = folder / "mon-api.yaml"
+    manifest.write_text(find_lab("tp2").files("solution")["mon-api.yaml"], encoding="utf-8")
+    environment = dict(learner.environment)
+    subprocess.run(["kubectl", "apply", "-f", str(manifest)], env=environment, check=True)
+    forgotten = cahier("verifier", "tp2", "--delai", "0s", who=learner, cwd=folder).stdout
+    assert f"kubectl apply -n {learner.namespace} -f code.yaml" in forgotten
+    assert "-f mon-api.yaml" not in forgotten.partition("À faire d’abord")[2]
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace("/sante", "/autre"), encoding="utf-8")
+    edited = cahier("verifier", "tp2", "--delai", "0s", who=learner, cwd=folder).stdout
+    assert "mon-api.yaml a changé depuis que vous l’avez appliqué" in edited
 
 
 @pytest.mark.cluster

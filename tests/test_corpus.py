@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 
 from checks.lab import Case, Lab, all_labs
 from checks.stage import Person, Stage
-from tests import findings
+from checks.verdict import Verdict
+from tests import findings, test_path
 
 pytestmark = pytest.mark.cluster
 
@@ -159,6 +161,7 @@ def test_mistake_is_caught_and_its_remedy_repairs(
     assert first == case.fails, statuses(verdict)
     for words in case.finding:
         assert stage.translate(words) in finding
+    test_path.agrees(lab, msgspec.convert(verdict, Verdict))
     lesson = next(check for check in verdict["checks"] if check["id"] == first)
     for command in lesson["fix_commands"]:
         assert command not in finding + lesson["cause"], "without --aide the solution is not given away"

@@ -140,6 +140,22 @@ def test_a_transient_failure_is_asked_again_until_it_settles() -> None:
     assert len(looks) == 3
 
 
+def test_a_wait_says_what_it_waits_for() -> None:
+    looks, waited = [], []
+
+    @verification()
+    def settles(cluster: Cluster) -> Diagnostic | None:
+        """Ceci s’arrange."""
+        looks.append(1)
+        return None if len(looks) == 2 else Diagnostic("L’image se télécharge.", "", "", transient=True)
+
+    def waits(diagnostic: Diagnostic) -> None:
+        waited.append(diagnostic.finding)
+
+    run(FakeLab(settles), Nobody(), refresh=lambda: None, seconds=10, on_wait=waits)  # type: ignore[arg-type]
+    assert waited == ["L’image se télécharge."]
+
+
 def test_a_lasting_failure_is_told_at_once() -> None:
     looks = []
 

@@ -10,6 +10,8 @@ from checks.cli.french import Command, Group
 from checks.cli.options import Kubeconfig, Namespace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from checks.access.kubernetes_api import Api
     from checks.local_cluster.catalogue import Release
 
@@ -21,6 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+ReleaseName = Annotated[str, typer.Argument(metavar="NOM", help="Le nom du service (cahier catalogue lister).")]
 _SERVICES = ("postgresql",)
 
 
@@ -43,15 +46,22 @@ def launch(
 ) -> None:
     """Lancer un service dans votre namespace et attendre qu’il soit prêt.
 
+    Un service de ce nom qui est déjà là est gardé, et mené à ce qui est demandé : ouvert avec --ouvert, fermé sinon.
+
     Exemples : cahier catalogue lancer postgresql · cahier catalogue lancer postgresql --nom ma-base --ouvert
     """
     from checks.errors import UsageError
-    from checks.local_cluster import catalogue, postgresql
+    from checks.local_cluster import catalogue, network_policy, postgresql
     from checks.local_cluster.progress import TerminalProgress
 
     if service not in _SERVICES:
         raise UsageError(f"Le catalogue local n’a pas de « {service} ».", f"Il propose : {', '.join(_SERVICES)}")
     api, own = _connect(kubeconfig, namespace)
+    if name is not None and any(one.name == name for one in catalogue.releases(api, own)):
+        _, made = catalogue.resume(api, own, name, TerminalProgress())
+        _say([f"La base {name} est déjà là : elle est gardée.", *(f"{one} manquait : il est refait." for one in made)])
+        _say(network_policy.open_to_all(api, own, name) if opened else network_policy.close(api, own, name))
+        return
     release = catalogue.launch_postgresql(api, own, name, opened, TerminalProgress())
     _show_notes(release, catalogue.default_user(api, own), postgresql.DATABASE, postgresql.PORT)
 
@@ -103,12 +113,55 @@ def list_releases(namespace: Namespace = None, kubeconfig: Kubeconfig = None) ->
     console.print(table)
 
 
-@app.command("arreter", cls=Command)
-def stop(
-    name: Annotated[str, typer.Argument(metavar="NOM", help="Le nom du service (cahier catalogue lister).")],
+@app.command("ouvrir", cls=Command)
+def open_to_all(name: ReleaseName, namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
+    """Ouvrir un service aux autres namespaces : retirer la NetworkPolicy venue avec lui.
+
+    C’est décocher « Only allow access from the same namespace » dans le formulaire.
+
+    Exemple : cahier catalogue ouvrir postgresql-cnpg-951239
+    """
+    from checks.local_cluster import network_policy
+
+    api, own = _connect(kubeconfig, namespace)
+    _say(network_policy.open_to_all(api, own, name))
+
+
+@app.command("fermer", cls=Command)
+def close(
+    name: ReleaseName,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--seulement",
+            metavar="NS",
+            help="N’y laisser entrer, avec vos pods, que ceux de ce namespace, quoi qu’admettent vos autres "
+            "NetworkPolicies ; se répète.",
+        ),
+    ] = None,
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
+    """Fermer un service aux autres namespaces : remettre la NetworkPolicy venue avec lui.
+
+    C’est cocher « Only allow access from the same namespace » dans le formulaire. Vos autres NetworkPolicies
+    s’y ajoutent ; avec --seulement, ce qu’elles admettent de trop est retiré.
+
+    Exemples : cahier catalogue fermer ma-base · cahier catalogue fermer ma-base --seulement user-bob
+    """
+    from checks.local_cluster import network_policy
+
+    api, own = _connect(kubeconfig, namespace)
+    _say(network_policy.close(api, own, name, only or ()))
+
+
+def _say(sentences: Sequence[str]) -> None:
+    for sentence in sentences:
+        typer.echo(sentence)
+
+
+@app.command("arreter", cls=Command)
+def stop(name: ReleaseName, namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
     """Arrêter un service et retirer tout ce qu’il a mis dans votre namespace, rien d’autre."""
     from checks.local_cluster import catalogue
     from checks.local_cluster.progress import TerminalProgress

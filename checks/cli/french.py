@@ -30,6 +30,7 @@ def _translate(command: TyperCommand | TyperGroup, context: typer.Context) -> No
     option = command.get_help_option(context)
     if option is not None:
         option.help = _HELP
+        vars(option).update(display_type_rich=_no_type)  # <bool>
     for parameter in command.params:
         if parameter.name in _COMPLETION and hasattr(parameter, "help"):
             parameter.help = _COMPLETION[parameter.name]

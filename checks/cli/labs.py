@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from checks.cli import remembered
 from checks.cli.french import Command
 from checks.cli.options import (
     Colleague,
@@ -26,8 +28,11 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from checks.facts import Cluster
     from checks.lab import Lab
+    from checks.state import LabProgress
 
+_COLOURS = "ansi_light"  # the terminal's own colours, dark enough for a light background
 _ROLE_SECONDS = 10.0  # of a request: what is only said in passing is not waited for as long as a verdict
 _MARKS = {"passed": "✔ terminé", "failed": "✎ en cours", "unverified": "? à revoir", "error": "! à revoir", "": "–"}
 
@@ -36,6 +41,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("lister", cls=Command, rich_help_panel="Choisir")(list_labs)
     app.command("commencer", cls=Command, rich_help_panel="Choisir")(begin)
+    app.command("enonce", cls=Command, rich_help_panel="Choisir")(statement)
     app.command("indice", cls=Command, rich_help_panel="Pendant un TP")(hint)
     app.command("solution", cls=Command, rich_help_panel="Pendant un TP")(solution)
 
@@ -66,7 +72,7 @@ def where_am_i() -> None:
     done = {lab.name: memory.lab(place, lab.name) for lab in labs}
     console.print()
     console.print(_table(place))
-    following = next((lab for lab in labs if done[lab.name].status != "passed"), None)
+    following = next((lab for lab in labs if not done[lab.name].done and done[lab.name].status != "passed"), None)
     if following is None:
         console.print("\n[bold green]Tous les TP sont terminés : bravo ![/]")
         return
@@ -79,16 +85,8 @@ def list_labs() -> None:
     """Lister les TP, leur durée et votre avancement."""
     from rich.console import Console
 
-    from checks.access import kubeconfig
-
-    place = ""
-    try:
-        credentials = kubeconfig.read()
-        place = f"{credentials.server} {credentials.namespace}"
-    except AccessError:
-        pass  # the labs can be listed without any cluster
     console = Console(highlight=False)
-    console.print(_table(place))
+    console.print(_table(remembered.place_of(None, None)))  # the labs can be listed without any cluster
     tell_role(console)
 
 
@@ -130,7 +128,6 @@ def _table(place: str) -> Table:
     from rich.table import Table
 
     from checks.lab import all_labs
-    from checks.render.terminal import number
     from checks.state import load
 
     memory = load()
@@ -141,12 +138,22 @@ def _table(place: str) -> Table:
     table.add_column("À deux", justify="center")
     table.add_column("Avancement", no_wrap=True)
     for lab in all_labs():
-        progress = memory.lab(place, lab.name)
-        points = f" {number(progress.points)}/{number(progress.points_max)}" if progress.status else ""
         pair = "oui" if lab.about.colleague == "required" else ""
-        state = _MARKS.get(progress.status, "–") + points
+        state = _progress(memory.lab(place, lab.name))
         table.add_row(lab.short_name, lab.about.title, f"{lab.about.duration_minutes} min", pair, state)
     return table
+
+
+def _progress(progress: LabProgress) -> str:
+    """How far a lab is. What was wholly right once stays done, whatever was closed since."""
+    from checks.render.terminal import day, number
+
+    if progress.done:
+        return f"✔ terminé le {day(progress.done)}"
+    if progress.status == "passed":  # noted before the date was
+        return _MARKS["passed"]
+    best = max(progress.best, progress.points)
+    return _MARKS.get(progress.status, "–") + (f" {number(best)}/{number(progress.points_max)}" if best else "")
 
 
 def begin(
@@ -165,12 +172,17 @@ def begin(
     from rich.console import Console
     from rich.markdown import Markdown
 
+    from checks import state
     from checks.lab import find_lab
+    from checks.render.wrapping import put
 
     lab = find_lab(name)
     console = Console(highlight=False)
-    folder = (into or Path.cwd()) / lab.name
+    here = Path.cwd()
+    folder = into / lab.name if into else here if here.name == lab.name else here / lab.name
     copied = _copy_start(lab, folder, overwrite)
+    if copied:
+        state.remember_folder(remembered.place_of(None, None), lab.name, folder.resolve())
     console.print(
         f"[bold cyan]{lab.short_name.upper()}[/] · [bold]{lab.about.title}[/] ({lab.about.duration_minutes} min)\n"
     )
@@ -179,7 +191,7 @@ def begin(
     if copied:
         console.print(f"Fichiers de départ dans [bold]{folder}[/] : {', '.join(copied)}", soft_wrap=True)
         console.print("Complétez ce qui est marqué « À FAIRE ».")
-    console.print(f"L’énoncé : {lab.page}", soft_wrap=True)
+    put(console, f"L’énoncé : cahier enonce {lab.short_name}")
     pair = " --collegue user-…" if lab.about.colleague == "required" else ""
     console.print(f"Puis : [bold]cahier verifier {lab.short_name}{pair}[/]")
     tell_role(console, lab)
@@ -188,16 +200,45 @@ def begin(
 def _copy_start(lab: Lab, folder: Path, overwrite: bool) -> list[str]:
     names = list(lab.files("depart"))
     kept = [name for name in names if (folder / name).exists()]
-    if kept and not overwrite:
+    copied = names if overwrite else [name for name in names if name not in kept]
+    if kept and not copied:
         raise UsageError(
             f"{folder / kept[0]} existe déjà : vos fichiers n’ont pas été touchés.",
             f"Pour repartir de zéro : cahier commencer {lab.short_name} --ecraser",
         )
-    if names:
+    if copied:
         folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
+    for name in copied:
         shutil.copyfile(lab.folder / "depart" / name, folder / name)
-    return names
+    return copied
+
+
+def statement(
+    name: LabName,
+    namespace: Namespace = None,
+    colleague: Colleague = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Lire l’énoncé d’un TP, avec vos noms.
+
+    C’est le texte du site, que « make serve » montre aussi dans un navigateur.
+
+    Exemples : cahier enonce tp2 · cahier enonce tp5 --collegue user-alice
+    """
+    from rich.console import Console
+
+    from checks.access import kubeconfig as configuration
+    from checks.lab import find_lab
+    from checks.render.statement import show
+    from checks.stage import rename
+
+    lab = find_lab(name)
+    given = remembered.options(lab, kubeconfig, namespace, [colleague] if colleague else None)
+    try:
+        own = namespace or configuration.read(kubeconfig).namespace
+    except AccessError:  # it can be read without any cluster
+        own = lab.about.story.namespace
+    show(Console(highlight=False), lab, lambda text: rename(text, lab.about.story, own, given.colleague, None))
 
 
 def hint(
@@ -219,13 +260,16 @@ def hint(
     from checks import state
     from checks.cli.verify import place, role_too_small
     from checks.lab import find_lab
+    from checks.render.wrapping import put, say
     from checks.runner import run
+    from checks.stage import rename
     from checks.verdict import Status
 
     lab = find_lab(name)
-    cluster = connect(kubeconfig, namespace, colleague, colleague_user, port)
-    if lab.about.colleague == "required":
-        _ = cluster.colleague
+    given = remembered.options(lab, kubeconfig, namespace, colleague, colleague_user, port)
+    cluster = connect(kubeconfig, namespace, given.colleagues, given.colleague_users, given.port)
+    if lab.about.colleague == "required" or given.colleague:
+        remembered.require_somebody(cluster)
     with Console(stderr=True).status("Je regarde où vous en êtes…"):
         verdict, _findings = run(lab, cluster, refresh=cluster.refresh, seconds=0)
     shortage = role_too_small(lab, cluster, verdict)
@@ -238,7 +282,7 @@ def hint(
         raise CahierError(trouble.finding, trouble.fix)
     if failed is None:
         console.print("Je ne vois pas d’erreur : lancez la vérification complète.")
-        console.print(f"[bold]cahier verifier {lab.short_name}[/]")
+        put(console, f"cahier verifier {lab.short_name}{given.typed}", "bold")
         return
     memory = state.load()
     read = memory.lab(place(cluster), lab.name).hints
@@ -246,12 +290,25 @@ def hint(
     step = min(read.get(failed.id, 0), len(texts) - 1)
     read[failed.id] = step + 1
     state.save(memory)
-    console.print(f"[bold]{failed.title}[/]")
-    console.print(f"Indice {step + 1}/{len(texts)} : {texts[step]}")
+    say(console, failed.title, "bold")
+    story, own = lab.about.story, cluster.namespace
+    text = rename(texts[step], story, own, given.colleague, _own_database(lab, cluster), given.colleague_user)
+    say(console, f"Indice {step + 1}/{len(texts)} : {lab.with_port(text, given.port or 0)}")
     if step + 1 < len(texts):
-        console.print(f"[dim]Encore un peu : cahier indice {lab.short_name}[/]")
+        put(console, f"Encore un peu : cahier indice {lab.short_name}{given.typed}", "dim")
     else:
-        console.print(f"[dim]C’était le dernier. Le remède : cahier verifier {lab.short_name} --aide[/]")
+        put(console, f"C’était le dernier. Le remède : cahier verifier {lab.short_name}{given.typed} --aide", "dim")
+
+
+def _own_database(lab: Lab, cluster: Cluster) -> str | None:
+    """The learner's base, where the lab begins with one."""
+    from checks.diagnosis.databases import databases
+
+    if not any(lab.about.story.database in command for command in lab.about.setup.commands):
+        return None
+    with contextlib.suppress(CahierError):
+        return next((one.release for one in databases(cluster)), None)
+    return None
 
 
 def solution(
@@ -275,6 +332,7 @@ def solution(
 
     from checks.access import kubeconfig as configuration
     from checks.lab import find_lab
+    from checks.render.wrapping import put
     from checks.stage import rename
 
     lab = find_lab(name)
@@ -290,12 +348,13 @@ def solution(
 
     console = Console(highlight=False)
     for file, text in lab.files("solution").items():
-        console.print(f"[bold]{file}[/]")
-        console.print(Syntax(named(text), "yaml", background_color="default"))
+        put(console, file, "bold")
+        colours = Syntax("", "yaml", theme=_COLOURS, background_color="default")
+        console.print(colours.highlight(named(text)), end="", soft_wrap=True)
     if lab.about.solution.commands:
-        console.print("[bold]Puis, dans un terminal :[/]")
+        put(console, "Puis, dans un terminal :", "bold")
     for command in lab.about.solution.commands:
-        console.print("  " + named(command), soft_wrap=True)
+        put(console, named(command), indent=2)
     if apply:
         from checks.cli.play import apply_solution
 

@@ -6,11 +6,13 @@ import contextlib
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from checks.cli import remembered
 from checks.cli.french import Command
 from checks.cli.options import Colleagues, ColleagueUsers, Kubeconfig, LabName, Namespace, Port, connect
 from checks.errors import AccessError, CahierError, UsageError
@@ -18,12 +20,13 @@ from checks.errors import AccessError, CahierError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from checks.cli.remembered import Options
     from checks.facts import Cluster
     from checks.lab import Lab
     from checks.runner import Findings
     from checks.sources.live_cluster import LiveCluster
     from checks.sources.witness import WatchedCluster
-    from checks.verdict import Verdict
+    from checks.verdict import Diagnostic, Verdict
     from checks.verification import Check
 
 
@@ -80,14 +83,18 @@ def verify(
         if follow:
             raise UsageError("--suivre et --depuis ne vont pas ensemble.", "Un instantané ne change pas.")
         raise typer.Exit(check_snapshot(source, lab, namespace, colleague, with_help=with_help, as_json=as_json))
-    cluster = connect(kubeconfig, namespace, colleague, colleague_user, port)
-    if lab.about.colleague == "required":
-        _ = cluster.colleague
+    given = remembered.options(lab, kubeconfig, namespace, colleague, colleague_user, port)
+    cluster = connect(kubeconfig, namespace, given.colleagues, given.colleague_users, given.port)
+    if lab.about.colleague == "required" or given.colleague:
+        remembered.require_somebody(cluster)
+    if given.recalled:
+        Console(stderr=True).print(f"Comme la dernière fois : {given.recalled}", style="dim", soft_wrap=True)
     for problem in unreadable(lab, Path.cwd()):
         show_error(CahierError(problem.message, problem.remedy))
     console = Console(highlight=False)
     receipt = not without_receipt
-    verdict = check_once(console, lab, cluster, seconds, with_help=with_help, as_json=as_json, receipt=receipt)
+    once = partial(check_once, console, lab, seconds=seconds, given=given, with_help=with_help, receipt=receipt)
+    verdict = once(cluster, as_json=as_json)
     while follow and verdict.exit_code:
         from checks.follow import changes
 
@@ -96,8 +103,8 @@ def verify(
             cluster.refresh()
             if other_access:
                 with contextlib.suppress(AccessError):  # half-written: what comes next will tell
-                    cluster = connect(kubeconfig, namespace, colleague, colleague_user, port)
-            verdict = check_once(console, lab, cluster, seconds, with_help=with_help, receipt=receipt)
+                    cluster = connect(kubeconfig, namespace, given.colleagues, given.colleague_users, given.port)
+            verdict = once(cluster)
             if other_access or not verdict.exit_code:
                 break
     raise typer.Exit(verdict.exit_code)
@@ -107,14 +114,16 @@ def check_once(
     console: Console,
     lab: Lab,
     cluster: WatchedCluster,
-    seconds: float,
     *,
+    seconds: float,
+    given: Options,
     with_help: bool = False,
     as_json: bool = False,
     receipt: bool = True,
 ) -> Verdict:
     """Run the lab's checks once, show the verdict and remember it, here and in a receipt in the namespace."""
     from rich.console import Console
+    from rich.text import Text
 
     from checks import state
     from checks.runner import run
@@ -123,18 +132,33 @@ def check_once(
 
     cluster.forget()
     progress = Console(stderr=True)
+    told: list[str] = []
     with progress.status(f"Vérification de {lab.short_name}…") as status:
 
         def on_check(check: Check) -> None:
             cluster.begin(check)
             status.update(check.title)
 
-        verdict, diagnostics = run(lab, cluster, refresh=cluster.refresh, seconds=seconds, on_check=on_check)
-    state.remember(place(cluster), verdict)
+        def on_wait(diagnostic: Diagnostic) -> None:
+            """A wait says what it waits for: at once on a terminal, once for each thing elsewhere."""
+            words = f"J’attends, {seconds:.0f} secondes au plus : {diagnostic.finding}"
+            status.update(Text(words))
+            if not progress.is_terminal and words not in told:
+                told.append(words)
+                progress.print(words, style="dim", soft_wrap=True, markup=False)
+
+        verdict, diagnostics = run(
+            lab, cluster, refresh=cluster.refresh, seconds=seconds, on_check=on_check, on_wait=on_wait
+        )
+    done = state.load().lab(place(cluster), lab.name).done
+    state.remember(place(cluster), verdict, given.kept())
     shortage = role_too_small(lab, cluster, verdict)
     if shortage is not None:
         verdict = only_remedy(verdict, shortage.remedy)
-    tell(console, lab, cluster, verdict, diagnostics, with_help=with_help, as_json=as_json)
+    tell(
+        console, lab, cluster, verdict, diagnostics,
+        with_help=with_help, as_json=as_json, done=done, typed=given.typed,
+    )  # fmt: skip
     if not as_json:
         guidance(console, lab, cluster, verdict, shortage)
     trouble = leave_receipt(cluster, lab, verdict) if receipt else ""
@@ -156,7 +180,7 @@ def role_too_small(lab: Lab, cluster: Cluster, verdict: Verdict) -> AccessError 
     return None
 
 
-def guidance(console: Console, lab: Lab, cluster: Cluster, verdict: Verdict, shortage: AccessError | None) -> None:
+def guidance(console: Console, lab: Lab, cluster: LiveCluster, verdict: Verdict, shortage: AccessError | None) -> None:
     """After the verdict: what the role keeps from being done, or where a browser finds what has been done."""
     from checks.diagnosis.workplace import in_a_browser
     from checks.render.problem import show
@@ -165,10 +189,31 @@ def guidance(console: Console, lab: Lab, cluster: Cluster, verdict: Verdict, sho
     if shortage is not None:
         console.print()
         show(shortage, console)
+    elif verdict.status is Status.FAILED:
+        _next_steps(console, lab, cluster, verdict)
     elif verdict.status is Status.PASSED and lab.about.port_speaks == "http" and lab.about.port:
         where = in_a_browser(cluster.local_port(lab.about.port))
         if where:
             console.print(where, soft_wrap=True, markup=False)
+
+
+def _next_steps(console: Console, lab: Lab, cluster: LiveCluster, verdict: Verdict) -> None:
+    """What to do first with one's files, where a file of the lab is what repairs."""
+    from checks import state
+    from checks.manifests import next_steps
+    from checks.render.wrapping import put, say
+    from checks.verdict import Status
+
+    first = next(result for result in verdict.checks if result.status is Status.FAILED)
+    if not any(command.startswith("cahier solution ") for command in first.fix_commands):
+        return
+    begun = state.load().lab(place(cluster), lab.name).begun
+    for number, step in enumerate(next_steps(lab, cluster, Path.cwd(), begun)):
+        if number == 0:
+            put(console, "À faire d’abord :", "bold")
+        say(console, step.sentence, indent=2)
+        if step.command:
+            put(console, step.command, "green", indent=2)
 
 
 def check_snapshot(
@@ -207,15 +252,21 @@ def tell(
     *,
     with_help: bool,
     as_json: bool,
+    done: float = 0,
+    typed: str = "",
 ) -> None:
-    """Show a verdict to a person, or to a program."""
+    """Show a verdict to a person, or to a program. `done`: when the lab was wholly right before."""
     from checks.render.terminal import companion, show
     from checks.verdict import to_json
 
     if as_json:
         sys.stdout.write(to_json(verdict) + "\n")
         return
-    show(console, lab, verdict, diagnostics, colleague=companion(cluster), with_help=with_help)
+    port = cluster.local_port(lab.about.port) if lab.about.port else 0
+    show(
+        console, lab, verdict, diagnostics,
+        colleague=companion(cluster), with_help=with_help, done=done, typed=typed, port=port,
+    )  # fmt: skip
 
 
 def place(cluster: LiveCluster) -> str:

@@ -1,10 +1,10 @@
-"""The NetworkPolicy that closes a door to strangers and keeps it open to the members who come by the network."""
+"""The command that closes a door to strangers and keeps it open to the members who come by the network."""
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from checks.diagnosis.admission import dressed
@@ -17,52 +17,50 @@ from checks.facts import Cluster
 
 
 def close(cluster: Cluster, door: Door, by: Sequence[str]) -> Sequence[str]:
-    """The commands that make the opening policies closed, or make the one that lacks."""
-    return [_closed(cluster, door, name) for name in by or [""]]
+    """The commands that close what the policies `by` open, or make the policy that lacks.
+
+    One that also serves others (an operator, another port) is rewritten, so that they are not shut out.
+    """
+    if any(reading(cluster, door).serves_others(policy) for policy in cluster.objects("NetworkPolicy")):
+        return [_rewritten(cluster, door, named(cluster, "NetworkPolicy", name)) for name in by or [""]]
+    only = " ".join(f"--seulement {name}" for name in (cluster.namespace, *_by_network(cluster, door)))
+    return (f"cahier catalogue fermer {base(cluster)[0].release} --namespace {cluster.namespace} {only}",)
 
 
-def _closed(cluster: Cluster, door: Door, by: str) -> str:
-    existing = named(cluster, "NetworkPolicy", by)
-    verb = "replace" if existing is not None else "apply"
-    manifest = json.dumps(_closed_policy(cluster, door, existing))
-    return f"echo {shlex.quote(manifest)} | kubectl {verb} -n {cluster.namespace} -f -"
-
-
-def _closed_policy(cluster: Cluster, door: Door, existing: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """A policy for the door: what `existing` admits, strangers left out, the members who come by the network put in."""
-    rules = reading(cluster, door).kept(existing) if existing else []
-    by_network = [
+def _by_network(cluster: Cluster, door: Door) -> Sequence[str]:
+    """The members who come by the network, as far as the policies let them."""
+    return [
         member
         for member in members(cluster)
         if survey(cluster).tunnels[member] and dressed(cluster, door.pod, door.port, member)[1].allowed is not False
     ]
-    sources: list[Mapping[str, Any]] = [{"podSelector": {}}]
-    for member in by_network:
-        sources.append({"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: member}}})
+
+
+def _rewritten(cluster: Cluster, door: Door, existing: Mapping[str, Any] | None) -> str:
+    """The command that makes a policy for the door: what `existing` admits, strangers left out, the members who come
+    by the network put in."""
     release = base(cluster)[0].release
-    metadata = dict(
-        (existing or {}).get("metadata") or {"name": release, "labels": dict(_release_labels(door, release))}
-    )
-    return {
+    sources: list[Mapping[str, Any]] = [{"podSelector": {}}]
+    for member in _by_network(cluster, door):
+        sources.append({"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: member}}})
+    made = {"name": release, "labels": _release_labels(door, release)}
+    metadata = (existing or {}).get("metadata") or made
+    own = {key: value for key, value in door.pod.labels.items() if value == release}
+    manifest = {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {key: metadata[key] for key in ("name", "labels") if metadata.get(key)},
         "spec": {
-            "podSelector": ((existing or {}).get("spec") or {}).get("podSelector")
-            or {"matchLabels": dict(_selected_by(door, release))},
+            "podSelector": ((existing or {}).get("spec") or {}).get("podSelector") or {"matchLabels": own},
             "policyTypes": ["Ingress"],
-            "ingress": [*rules, {"from": sources}],
+            "ingress": [*(reading(cluster, door).kept(existing) if existing else []), {"from": sources}],
         },
     }
+    verb = "apply" if existing is None else "replace"
+    return f"echo {shlex.quote(json.dumps(manifest))} | kubectl {verb} -n {cluster.namespace} -f -"
 
 
-def _release_labels(door: Door, release: str) -> Iterator[tuple[str, str]]:
-    return (
-        (key, value)
-        for key, value in door.pod.labels.items()
-        if key.startswith("app.kubernetes.io/") or value == release
-    )
-
-
-def _selected_by(door: Door, release: str) -> Iterator[tuple[str, str]]:
-    return ((key, value) for key, value in door.pod.labels.items() if value == release)
+def _release_labels(door: Door, release: str) -> Mapping[str, str]:
+    return {
+        key: value for key, value in door.pod.labels.items() if key.startswith("app.kubernetes.io/") or value == release
+    }

@@ -147,7 +147,7 @@ class Examination:
 
     def _inside(self, cluster: LiveCluster, background: list[Future[Any]]) -> None:
         """Once the way is open."""
-        if self._bounded("identity", lambda: access.identity(cluster)) is State.FAILED:
+        if self._bounded("identity", lambda: self._identity(cluster)) in (State.FAILED, State.SKIPPED):
             self._all([one for one in _BEHIND_THE_WAY if one != "identity"], depends_on("identity"))
             return
         background.append(begin(lambda: self._skew(cluster)))
@@ -162,6 +162,12 @@ class Examination:
         # Here and not in the background: what it places is removed even when interrupted.
         patient = LiveCluster(self.machine, kubeconfig_path=self.kubeconfig_path, namespace=self.namespace)
         self._ask("policies", lambda: network.policies(patient))
+
+    def _identity(self, cluster: LiveCluster) -> Answer:
+        """Credentials that have ended are one problem, told once."""
+        answer = access.identity(cluster)
+        ended = any(line.id == "lifetime" and line.status is State.FAILED for line in list(self.lines))
+        return depends_on("lifetime") if ended and answer.status is State.FAILED else answer
 
     def _skew(self, cluster: LiveCluster) -> None:
         version = self._kubectl.result()

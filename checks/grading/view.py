@@ -29,7 +29,7 @@ from checks.sources.probes import Probe
 from checks.sources.receipts import Place, Reading, is_receipts, versions
 
 _SETTLES = 5.0  # seconds for what is just starting when the grading begins, whoever's it is
-_ON_THEIR_MACHINE = "Cela ne se voit que sur le poste de la personne, pas depuis celui de l’enseignant."
+_ON_THEIR_MACHINE = "Cela ne se voit que depuis le poste où le TP est fait, pas de loin."
 _READ_ONLY = "La notation ne fait que lire : cela demanderait {}."
 
 
@@ -54,7 +54,10 @@ class Elsewhere:
 
 
 def _not_here() -> NoReturn:
-    raise Unverifiable(_ON_THEIR_MACHINE, "Demandez à la personne de lancer « cahier verifier » devant vous.")
+    raise Unverifiable(
+        _ON_THEIR_MACHINE,
+        "Lancez « cahier verifier » sur ce poste : le reçu qu’il laisse dans le namespace est compté.",
+    )
 
 
 class Inventory:

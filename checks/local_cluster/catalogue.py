@@ -9,16 +9,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from checks.access.kubernetes_api import Api, collection
 from checks.errors import AccessError, CahierError, UsageError
 from checks.local_cluster.messages import unpulled_image
 from checks.local_cluster.postgresql import DATABASE, IMAGE, manifests
 from checks.local_cluster.progress import Progress, silent
 from checks.selectors import selects
-
-if TYPE_CHECKING:
-    from checks.access.kubernetes_api import Api
 
 _READY_SECONDS = 180.0
 _GONE_SECONDS = 60.0
@@ -88,6 +86,42 @@ def launch_postgresql(
     return next(one for one in releases(api, namespace) if one.name == release)
 
 
+def resume(api: Api, namespace: str, name: str, progress: Progress = silent) -> tuple[Release, Sequence[str]]:
+    """Bring a database that is there back to work, and wait until it is ready; names of what had to be made again.
+
+    Raises CahierError.
+    """
+    made = []
+    if api.find(_paths(namespace, name)[-1]) is None:
+        _require_ours_and_whole(api, namespace, name)
+        items = [
+            item
+            for item in manifests(namespace, name, True, "", DATABASE)
+            if item["kind"] in ("ConfigMap", "Service", "Pod")
+            and api.find(f"{collection(item['kind'], namespace)}/{item['metadata']['name']}") is None
+        ]
+        _create_all(api, namespace, name, items)
+        made = [f"{item['kind']} {item['metadata']['name']}" for item in items]
+    with progress(f"Attente de {name}-1", 6):
+        _wait_ready(api, namespace, name)
+    return next(one for one in releases(api, namespace) if one.name == name), made
+
+
+def _require_ours_and_whole(api: Api, namespace: str, name: str) -> None:
+    """Raises UsageError where a new pod would not be the same database's."""
+    found = [_labelled(api, path, name) for path in _paths(namespace, name)]
+    if any(_of_operator(item) for item in found if item is not None):
+        raise UsageError(
+            f"« {name} » vient du catalogue de la plateforme, et son pod n’est pas là.",
+            "Redémarrez-le dans l’interface du SSPCloud, page « Mes services ».",
+        )
+    if None in found[:3]:
+        raise UsageError(
+            f"« {name} » existe encore dans {namespace}, mais un de ses Secrets a disparu avec son pod.",
+            f"Retirez ce qui en reste, puis relancez-le : cahier catalogue arreter {name}",
+        )
+
+
 def default_user(api: Api, namespace: str) -> str:
     """The form's default: `user-USERNAME`, whatever the namespace."""
     if namespace.startswith("user-"):
@@ -99,16 +133,15 @@ def default_user(api: Api, namespace: str) -> str:
 def releases(api: Api, namespace: str) -> Sequence[Release]:
     """The namespace's databases, by name. Raises AccessError."""
     found: dict[str, dict[str, Any] | None] = {}
-    for kind in ("services", "pods"):  # pods last: they say more
-        items = api.request("GET", f"/api/v1/namespaces/{namespace}/{kind}", query={"labelSelector": _SELECTOR})
-        for item in items.get("items") or []:
+    for kind in ("Service", "Pod"):  # pods last: they say more
+        for item in api.objects(kind, collection(kind, namespace), {"labelSelector": _SELECTOR}):
             name = item["metadata"]["labels"].get("app.kubernetes.io/instance", "")
-            found[name] = item if kind == "pods" else found.get(name)
+            found[name] = item if kind == "Pod" else found.get(name)
     found.pop("", None)
     if not found:
         return []
-    policies = api.request("GET", f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies")
-    return [_release(namespace, name, found[name], policies.get("items") or []) for name in sorted(found)]
+    policies = api.objects("NetworkPolicy", collection("NetworkPolicy", namespace))
+    return [_release(namespace, name, found[name], policies) for name in sorted(found)]
 
 
 def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> None:
@@ -120,9 +153,7 @@ def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> No
             f"Aucun service « {name} » dans {namespace}.",
             f"Vos services : {', '.join(known)}" if known else "Vous n’avez aucun service du catalogue.",
         )
-    if any(
-        owner.get("kind") == "Cluster" for _, item in present for owner in item["metadata"].get("ownerReferences", [])
-    ):
+    if any(_of_operator(item) for _, item in present):
         raise UsageError(
             f"« {name} » vient du catalogue de la plateforme, qui le recréerait aussitôt.",
             "Arrêtez-le dans l’interface du SSPCloud, page « Mes services ».",
@@ -141,13 +172,13 @@ def _create_all(api: Api, namespace: str, name: str, items: Sequence[Mapping[str
     made: list[str] = []
     try:
         for manifest in items:
-            collection = _collection(namespace, manifest["kind"])
-            api.request("POST", collection, manifest)
-            made.append(f"{collection}/{manifest['metadata']['name']}")
+            path = collection(manifest["kind"], namespace)
+            api.request("POST", path, manifest)
+            made.append(f"{path}/{manifest['metadata']['name']}")
     except BaseException as error:
-        for path in reversed(made):
+        for one in reversed(made):
             with contextlib.suppress(AccessError):
-                api.remove(path)
+                api.remove(one)
         explained = _explained(error, namespace, name)
         if explained is None:
             raise
@@ -178,19 +209,13 @@ def _already_there(namespace: str, name: str) -> UsageError:
 # -- looking ------------------------------------------------------------------------------------------------------
 
 
-def _collection(namespace: str, kind: str) -> str:
-    group = "/apis/networking.k8s.io/v1" if kind == "NetworkPolicy" else "/api/v1"
-    plural = "networkpolicies" if kind == "NetworkPolicy" else f"{kind.lower()}s"
-    return f"{group}/namespaces/{namespace}/{plural}"
-
-
 def _paths(namespace: str, name: str) -> Sequence[str]:
     """Everything that a release may consist of, the pod last."""
     parts = (
         *(("Secret", ""), ("Secret", "-user"), ("Secret", "-superuser"), ("ConfigMap", "-initdb")),
         *(("Service", "-rw"), ("NetworkPolicy", ""), ("Pod", "-1")),
     )
-    return [f"{_collection(namespace, kind)}/{name}{suffix}" for kind, suffix in parts]
+    return [f"{collection(kind, namespace)}/{name}{suffix}" for kind, suffix in parts]
 
 
 def _labelled(api: Api, path: str, name: str) -> dict[str, Any] | None:
@@ -198,6 +223,10 @@ def _labelled(api: Api, path: str, name: str) -> dict[str, Any] | None:
     item = api.find(path)
     labels = (item or {}).get("metadata", {}).get("labels") or {}
     return item if labels.get("app.kubernetes.io/instance") == name else None
+
+
+def _of_operator(item: Mapping[str, Any]) -> bool:
+    return any(owner.get("kind") == "Cluster" for owner in item["metadata"].get("ownerReferences", []))
 
 
 def _exists(api: Api, namespace: str, name: str) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from rich.console import Console, RenderableType
-from rich.padding import Padding
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from checks.doctor.lines import SUBJECTS, Diagnosis, Line, State
 from checks.render.terminal import STYLES
+from checks.render.wrapping import NARROW, folded, put, say
 from checks.verdict import Status
 
 _TITLE_WIDTH = max(len(title) for lines in SUBJECTS.values() for title in lines.values())
@@ -16,49 +15,47 @@ _TITLE_WIDTH = max(len(title) for lines in SUBJECTS.values() for title in lines.
 
 def show(console: Console, diagnosis: Diagnosis) -> None:
     """Print the diagnosis."""
+    margin = _TITLE_WIDTH + 7 if console.width >= NARROW else 5
     for subject, identifiers in SUBJECTS.items():
         console.print()
         console.print(Text(subject, "bold cyan"))
         for identifier in identifiers:
             line = diagnosis.line(identifier)
-            console.print(_sentence(line))
-            if line.cause or line.remedy or line.commands:
-                console.print(Padding(_remedy(line), (0, 0, 0, _TITLE_WIDTH + 7)))
+            _sentence(console, line, margin)
+            _remedy(console, line, margin)
     console.print()
     console.print(_conclusion(diagnosis))
 
 
-def _sentence(line: Line) -> RenderableType:
+def _sentence(console: Console, line: Line, margin: int) -> None:
+    """The subject, then what was found beside it, or below it on a narrow terminal."""
     status = Status(line.status)
-    mark, style = status.symbol, STYLES[status]
-    row = Table.grid(padding=(0, 2, 0, 0))
-    row.add_column(width=3, no_wrap=True)
-    row.add_column(width=_TITLE_WIDTH, no_wrap=True)
-    row.add_column(overflow="fold")
     shade = "dim" if line.status is State.SKIPPED else ""
-    row.add_row(Text(f"  {mark}", style), Text(line.title, shade or "bold"), Text(line.found, shade))
-    return row
+    found = [Text(text, shade) for text in folded(line.found, console.width - margin)]
+    title = Text.assemble((f"  {status.symbol}  ", STYLES[status]), (line.title, shade or "bold"))
+    if found and console.width >= NARROW:
+        title.append(" " * (margin - len(title))).append(found.pop(0))
+    for shown in (title, *found):
+        put(console, shown, indent=0 if shown is title else margin)
 
 
-def _remedy(line: Line) -> RenderableType:
-    table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_column(width=1)
-    table.add_column(overflow="fold")
+def _remedy(console: Console, line: Line, margin: int) -> None:
     if line.cause:
-        table.add_row("", Text(line.cause, "dim"))
-    if line.remedy:
-        table.add_row(Text("→", "green"), Text(line.remedy))
+        say(console, line.cause, "dim", indent=margin)
+    mark = "→ "
+    for text in folded(line.remedy, console.width - margin - 2) if line.remedy else ():
+        put(console, Text.assemble((mark, "green"), text), indent=margin)
+        mark = "  "
     for command in line.commands:
-        table.add_row("", Text(command, "green"))
-    return table
+        put(console, command, "green", indent=margin + 2)
 
 
 def _conclusion(diagnosis: Diagnosis) -> Text:
     wrong = sum(line.status is State.FAILED for line in diagnosis.lines)
     unknown = sum(line.status is State.UNVERIFIED for line in diagnosis.lines)
     if wrong:
-        return Text(f"{wrong} point{'s' if wrong > 1 else ''} à corriger : commencez par le premier.", "bold")
+        return Text(f"{wrong} problème{'s' if wrong > 1 else ''} à corriger : commencez par le premier.", "bold")
     if unknown:
-        one = "Un point n’a" if unknown == 1 else f"{unknown} points n’ont"
-        return Text(f"Rien n’est faux. {one} pas pu être décidé{'s' if unknown > 1 else ''}.", "yellow")
+        one = "Une ligne n’a" if unknown == 1 else f"{unknown} lignes n’ont"
+        return Text(f"Rien n’est faux. {one} pas pu être décidée{'s' if unknown > 1 else ''}.", "yellow")
     return Text("Tout est en ordre.", "bold green")

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -16,12 +14,11 @@ from typing import cast
 import jupytext
 import nbformat
 
-from checks.lab import Lab, all_labs, labs_folder
+from checks.lab import Lab, all_labs
 from checks.render.console import Command, commands
+from checks.render.statement import whole_page
 
 _HEADER = "---\njupyter:\n  kernelspec: {display_name: Bash, language: bash, name: bash}\n---\n\n"
-_SNIPPET = re.compile(r'^--8<-- "(?P<path>[^"]+)"$', re.MULTILINE)
-_EXECUTED = re.compile(r'^```python exec="on"\n(?P<code>.*?)^```$', re.MULTILINE | re.DOTALL)
 _CONSOLE = re.compile(
     r'^(?P<indent> *)```console(?: title="(?P<terminal>[^"]*)")?\n(?P<source>.*?)^ *```$', re.MULTILINE | re.DOTALL
 )
@@ -43,9 +40,7 @@ def notebook(lab: Lab, *, corrected: bool, translate: Callable[[str], str] = str
     In the corrected one, a cell writes the solution's files where the reader would complete them, and the answers
     that the page folds away are there.
     """
-    text = translate(lab.page.read_text(encoding="utf-8"))
-    text = _SNIPPET.sub(lambda found: translate(_file(found["path"])), text)
-    text = _EXECUTED.sub(lambda found: _printed(found["code"]), text)
+    text = whole_page(lab, translate)
     text = _COMPLETED.sub(lambda found: _written(lab, found["state"], translate) if corrected else "", text)
     text = _ANSWER.sub(lambda found: _unindented(found["body"], "    ") + "\n" if corrected else "", text)
     text = _TAB.sub(lambda found: f"**{found['title']}**\n\n{_unindented(found['body'], '    ').strip()}\n", text)
@@ -104,17 +99,6 @@ class _Cells:
 def _typed(typed: list[Command]) -> Iterator[str]:
     for command in typed:
         yield from command.typed.splitlines()
-
-
-def _file(path: str) -> str:
-    return (labs_folder() / path).read_text(encoding="utf-8").rstrip()
-
-
-def _printed(code: str) -> str:
-    """What the page derives from the labs when it is built."""
-    with contextlib.redirect_stdout(io.StringIO()) as output:
-        exec(code, {})  # our own pages
-    return output.getvalue()
 
 
 def _written(lab: Lab, state: str, translate: Callable[[str], str]) -> str:

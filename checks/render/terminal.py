@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
-from rich.console import Console, RenderableType
-from rich.padding import Padding
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
+from checks.drawing import Step, steps
 from checks.facts import Cluster
-from checks.lab import Hop, Lab
+from checks.lab import Lab, next_lab
+from checks.render.wrapping import NARROW, folded, put, say
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict
 
 STYLES: Mapping[Status, str] = {
@@ -20,6 +21,10 @@ STYLES: Mapping[Status, str] = {
     Status.UNVERIFIED: "yellow",
     Status.ERROR: "magenta",
 }
+_MARK = 4
+_INDENT = 5
+_LABEL = 10
+_POINTS = 8
 _LABELS = {
     Status.UNVERIFIED: "Raison",
     Status.ERROR: "Problème",
@@ -36,23 +41,33 @@ def show(
     colleague: str = "",
     with_help: bool = False,
     recorded: Collection[str] = (),
+    port: int = 0,
+    done: float = 0,
+    typed: str = "",
 ) -> None:
-    """Print the verdict. `with_help` adds the remedies (--aide); the checks in `recorded` are told to be so."""
+    """Print the verdict. `with_help` adds the remedies (--aide); the checks in `recorded` are told to be so.
+
+    `port` is the learner's local port, `done` when the lab was wholly right before, `typed` the options to repeat in
+    a command to be typed next.
+    """
     console.print()
-    console.print(Text.assemble((f"{lab.short_name.upper()} · ", "bold cyan"), (lab.about.title, "bold")))
-    console.print(Text(f"{verdict.user} dans {verdict.namespace}" + colleague, "dim"))
+    put(console, Text.assemble((f"{lab.short_name.upper()} · ", "bold cyan"), (lab.about.title, "bold")))
+    say(console, f"{verdict.user} dans {verdict.namespace}" + colleague, "dim")
     if lab.about.path:
         console.print()
-        for line in path_lines(lab.about.path, verdict):
-            console.print(Padding(line, (0, 0, 0, 2)), soft_wrap=False)
+        for step in steps(lab.about.path, verdict.statuses):
+            _step(console, step, lab.with_port(step.words, port))
     console.print()
     for result in verdict.checks:
-        console.print(_sentence(result, " (enregistré)" if result.id in recorded else ""))
-        detail = _lesson(result, diagnostics.get(result.id), with_help)
-        if detail is not None:
-            console.print(Padding(detail, (0, 0, 1, 5)))
+        _sentence(console, result, " (enregistré)" if result.id in recorded else "")
+        if result.status not in (Status.PASSED, Status.SKIPPED):
+            _lesson(console, result, diagnostics.get(result.id), with_help)
+            console.print()
     console.print()
-    console.print(_conclusion(lab, verdict, with_help))
+    _conclude(console, lab, verdict, done)
+    if not with_help and verdict.status is Status.FAILED:
+        put(console, f"Un indice : cahier indice {lab.short_name}{typed}", "dim")
+        put(console, f"Le remède : cahier verifier {lab.short_name}{typed} --aide", "dim")
 
 
 def companion(cluster: Cluster) -> str:
@@ -63,79 +78,100 @@ def companion(cluster: Cluster) -> str:
     return f" · collègue : {cluster.colleague.namespace}" + (f" ({user})" if user else "")
 
 
-def path_lines(path: Sequence[Hop], verdict: Verdict) -> list[Text]:
-    """The way from the learner's machine to the server, the first broken hop marked."""
-    lines: list[Text] = []
-    broken = False
-    for hop in path:
-        status = _hop_status(hop, verdict)
-        if hop.link:
-            mark, style = status.symbol, STYLES[status]
-            line = Text.assemble(("│ ", "dim"), (mark, style), " ", (hop.link, "dim" if broken else ""))
-            if status is Status.FAILED and not broken:
-                line.append("   ← le chemin s’arrête ici", "bold red")
-                broken = True
-            lines.append(line)
-        reached = not broken and status is Status.PASSED
-        lines.append(Text.assemble(("●", "green") if reached else ("○", "dim"), " ", hop.place))
-    return lines
+def _step(console: Console, step: Step, words: str) -> None:
+    bar = Text() if step.is_station else Text("│ ", "dim")
+    shade = "dim" if step.cut and not step.is_station else ""
+    start = Text.assemble("  ", bar, (step.symbol, STYLES[step.status]), " ")
+    margin = " " * len(start)
+    lines = [Text(line, shade) for line in folded(words, console.width - len(start))]
+    if step.note:
+        note = Text(f"← {step.note}", STYLES[Status.FAILED])
+        if len(start) + len(lines[-1]) + 3 + len(note) <= console.width:
+            lines[-1] = Text.assemble(lines[-1], "   ", note)
+        else:
+            lines.append(note)
+    for line in lines:
+        put(console, Text.assemble(start, line))
+        start = Text(margin)
 
 
-def _hop_status(hop: Hop, verdict: Verdict) -> Status:
-    statuses = [verdict.check(name).status for name in hop.checks]
-    for status in (Status.FAILED, Status.ERROR, Status.UNVERIFIED, Status.SKIPPED):
-        if status in statuses:
-            return status
-    return Status.PASSED
-
-
-def _sentence(result: CheckResult, note: str) -> RenderableType:
-    mark, style = result.status.symbol, STYLES[result.status]
-    row = Table.grid(expand=True)
-    row.add_column(width=4)
-    row.add_column(ratio=1)
-    row.add_column(justify="right", width=8)
+def _sentence(console: Console, result: CheckResult, note: str) -> None:
     points = f"{number(result.points)}/{number(result.points_max)}"
     shade = "dim" if result.status is Status.SKIPPED else ""
-    row.add_row(Text(f"  {mark} ", style), Text.assemble((result.title, shade), (note, "dim")), Text(points, "dim"))
-    return row
+    room = console.width - _MARK - _POINTS
+    mark = f"  {result.status.symbol}"
+    for line in folded(result.title + note, room):
+        shown = Text(line, shade)
+        if note and line.endswith(note):
+            shown.stylize("dim", len(line) - len(note))
+        if points:
+            shown.append(" " * (room - len(line)) + points.rjust(_POINTS), "dim")
+        put(console, Text.assemble((mark.ljust(_MARK), STYLES[result.status]), shown))
+        mark = points = ""
 
 
-def _lesson(result: CheckResult, diagnostic: Diagnostic | None, with_help: bool) -> RenderableType | None:
-    if result.status in (Status.PASSED, Status.SKIPPED):
-        return None
-    table = Table.grid(padding=(0, 1))
-    table.add_column(style="dim", width=9)
-    table.add_column()
-    table.add_row(_LABELS[result.status], Text(result.finding))
+def _lesson(console: Console, result: CheckResult, diagnostic: Diagnostic | None, with_help: bool) -> None:
+    _labelled(console, _LABELS[result.status], result.finding)
     if result.cause:
-        table.add_row("Pourquoi", Text(result.cause))
+        _labelled(console, "Pourquoi", result.cause)
     if diagnostic is not None and diagnostic.look:
-        table.add_row("Où voir", Text("\n".join(diagnostic.look), "cyan"))
+        _labelled(console, "Où voir", commands=diagnostic.look, style="cyan")
     if with_help or result.status is not Status.FAILED:
-        if result.fix:
-            table.add_row("Remède", Text(result.fix))
-        for command in result.fix_commands:
-            table.add_row("", Text(command, "green", overflow="fold"))
-    return table
+        whole = any(command.startswith("cahier solution ") for command in result.fix_commands)
+        _labelled(console, "Remède", result.fix, commands=() if whole else result.fix_commands, style="green")
+        if whole:
+            _labelled(
+                console, "Solution", "En dernier recours, tout à la fois :", commands=result.fix_commands, style="green"
+            )
 
 
-def _conclusion(lab: Lab, verdict: Verdict, with_help: bool) -> Text:
+def _labelled(console: Console, label: str, text: str = "", *, commands: Sequence[str] = (), style: str = "") -> None:
+    """A paragraph and commands beside their label, or below it on a narrow terminal."""
+    if not text and not commands:
+        return
+    narrow = console.width < NARROW
+    margin = _INDENT if narrow else _INDENT + _LABEL
+    lines = [Text(line) for line in (folded(text, console.width - margin) if text else ())]
+    lines += [Text(command, style) for command in commands]
+    heading = Text.assemble(" " * _INDENT, (label.ljust(_LABEL), "dim"))
+    if narrow:
+        heading.rstrip()
+        put(console, heading)
+    else:
+        put(console, Text.assemble(heading, lines.pop(0)))
+    for line in lines:
+        put(console, line, indent=margin)
+
+
+def _conclude(console: Console, lab: Lab, verdict: Verdict, done: float) -> None:
     score = f"{number(verdict.points)}/{number(verdict.points_max)} points"
     if verdict.status is Status.PASSED:
-        return Text.assemble(("Tout est juste. ", "bold green"), f"{score}. ", (_farewell(lab), "green"))
-    failed = sum(result.status is Status.FAILED for result in verdict.checks)
-    if not failed:
-        return Text(f"{score}. Rien n’est faux, mais tout n’a pas pu être vérifié.", "yellow")
-    plural = "s" if failed > 1 else ""
-    text = Text(f"{score}, {failed} point{plural} à corriger. ", "bold")
-    if not with_help:
-        text.append(f"Un indice : cahier indice {lab.short_name} · le remède : --aide", "dim")
-    return text
+        put(console, Text.assemble(("Tout est juste. ", "bold green"), f"{score}. ", (_farewell(lab), "green")))
+        following = next_lab(lab)
+        if following is not None:
+            say(console, f"Ensuite : cahier commencer {following.short_name} ({following.about.title})")
+        return
+    failed = [result for result in verdict.checks if result.status is Status.FAILED]
+    if failed:
+        say(console, f"{score}, {len(failed)} erreur{'s' if len(failed) > 1 else ''} à corriger.", "bold")
+    else:
+        say(console, f"{score}. Rien n’est faux, mais tout n’a pas pu être vérifié.", "yellow")
+    if done:
+        lost = next((one.title for one in (*failed, *verdict.checks) if one.status is not Status.PASSED), "")
+        say(
+            console,
+            f"Vous aviez terminé ce TP le {day(done)} : cela reste acquis. Depuis, ceci n’est plus vrai, ou "
+            f"n’a pas pu être vérifié : « {lost} »",
+        )
 
 
 def _farewell(lab: Lab) -> str:
     return f"{lab.title} est terminé : bravo !"
+
+
+def day(moment: float) -> str:
+    """A date as one says it."""
+    return f"{datetime.fromtimestamp(moment):%d/%m/%Y}"
 
 
 def number(value: float) -> str:

@@ -32,7 +32,7 @@ from checks.facts import (
     Pod,
     PolicyKind,
 )
-from checks.local_cluster.places import LEARNERS, people_folder
+from checks.local_cluster.places import LEARNERS, admin_kubeconfig, people_folder
 from checks.sources.objects import Served, must_be_known
 from checks.sources.probes import Probe, enforces_policies, probe
 from checks.sources.receipts import is_receipts
@@ -388,6 +388,25 @@ class LiveCluster(Served):
         if not path.is_file() or kubeconfig.read(str(path)).server != self.credentials.server:
             return None
         return LiveCluster(self.machine, kubeconfig_path=str(path), namespace=at or owner)
+
+    def exists(self, namespace: str) -> bool | None:
+        """Whether a namespace exists; None where nobody at hand may tell."""
+        if namespace.startswith("user-") and self.as_owner(namespace) is not None:
+            return True
+        with contextlib.suppress(AccessError):  # a cluster that is silent is told by what follows
+            for api in (self.api, self._local_administrator):
+                with contextlib.suppress(Refused):
+                    if api is not None:
+                        return api.find(f"/api/v1/namespaces/{namespace}") is not None
+        return None
+
+    @cached_property
+    def _local_administrator(self) -> Api | None:
+        """Where this is the local cluster, which keeps that access on this machine."""
+        with contextlib.suppress(AccessError):
+            path = str(admin_kubeconfig())
+            return Api(path) if kubeconfig.read(path).server == self.credentials.server else None
+        return None
 
     def outsiders(self) -> Sequence[str]:
         """Namespaces of the local cluster's other people."""

@@ -523,17 +523,7 @@ def closed(cluster: Cluster, subject: Subject) -> str:
     existing = next((one for one in policies(cluster) if name_of(one) == release), None)
     if existing is not None and read.serves_others(existing):
         return _mended(cluster, subject, read, existing, {cluster.namespace: _OWN_PODS})
-    labels = {"app.kubernetes.io/name": "postgresql", "app.kubernetes.io/instance": release, **_chosen(subject)}
-    return _made(
-        cluster,
-        release,
-        labels,
-        {
-            "podSelector": {"matchLabels": dict(_chosen(subject))},
-            "policyTypes": ["Ingress"],
-            "ingress": [_OWN_PODS],
-        },
-    )
+    return f"cahier catalogue fermer {release} --namespace {cluster.namespace}"
 
 
 def repaired(cluster: Cluster, subject: Subject, wrong: Sequence[str] = ()) -> Sequence[str]:

@@ -9,6 +9,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from checks.drawing import Step, steps
 from checks.grading.exports.marks import bounds, mark, out_of, short
 from checks.grading.results import CheckGrade, LabGrade, LabInfo, LearnerGrades
 from checks.lab import Hop
@@ -21,20 +22,6 @@ WORDS: Mapping[Status, str] = {
     Status.UNVERIFIED: "non vérifiable d’ici",
     Status.ERROR: "problème du vérificateur",
 }
-_WORST = (Status.FAILED, Status.ERROR, Status.UNVERIFIED, Status.SKIPPED)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One hop of the drawn path. `symbol` and `words` tell the link's state; `broken`: the path ends here."""
-
-    place: str
-    link: str
-    symbol: str
-    words: str
-    kind: str
-    broken: bool
-    reached: bool
 
 
 @dataclass(frozen=True)
@@ -50,13 +37,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Told:
-    """A lab of a learner, ready to be drawn. `checks`: with the symbol and words of their state."""
+    """A lab of a learner, ready to be drawn. The words of each state go with it: a symbol is never alone."""
 
     short_name: str
     title: str
     grade: LabGrade
     cell: Cell
-    path: Sequence[Step]
+    path: Sequence[tuple[Step, str]]
     checks: Sequence[tuple[CheckGrade, str, str]]
 
 
@@ -103,24 +90,14 @@ def told(infos: Sequence[LabInfo], learner: LearnerGrades, paths: Mapping[str, S
             info.title,
             grade,
             cell(grade),
-            _steps(paths.get(grade.lab, ()), grade),
+            _path(paths.get(grade.lab, ()), grade),
             [(check, check.status.symbol, WORDS[check.status]) for check in grade.checks],
         )
         for info, grade in zip(infos, learner.labs, strict=True)
     ]
 
 
-def _steps(path: Sequence[Hop], grade: LabGrade) -> Sequence[Step]:
-    """The way from the learner's machine to the server, the first broken hop marked."""
+def _path(path: Sequence[Hop], grade: LabGrade) -> Sequence[tuple[Step, str]]:
     if not grade.checks:
         return ()
-    states = {check.id: check.status for check in grade.checks}
-    steps: list[Step] = []
-    broken = False
-    for hop in path:
-        status = next((each for each in _WORST if each in [states.get(one) for one in hop.checks]), Status.PASSED)
-        here = status is Status.FAILED and not broken
-        broken = broken or here
-        reached = not broken and status is Status.PASSED
-        steps.append(Step(hop.place, hop.link, status.symbol, WORDS[status], str(status), here, reached))
-    return steps
+    return [(step, WORDS[step.status]) for step in steps(path, {check.id: check.status for check in grade.checks})]

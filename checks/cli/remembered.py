@@ -1,0 +1,117 @@
+"""What need not be typed again: the colleague and the port of the last time; and a colleague who is nobody."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from checks.errors import AccessError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from checks.lab import Lab
+    from checks.sources.live_cluster import LiveCluster
+    from checks.state import LastOptions
+
+_PREFIXES = ("user-", "projet-")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Who and where a lab is done with. `recalled`: those that were not typed, as one would type them."""
+
+    colleagues: tuple[str, ...] = ()
+    colleague_users: tuple[str, ...] = ()
+    port: int | None = None
+    recalled: str = ""
+    typed: str = ""
+    """Those that were, for a command to be typed next."""
+
+    @property
+    def colleague(self) -> str | None:
+        """The first of them: most labs are done with one."""
+        return next(iter(self.colleagues), None)
+
+    @property
+    def colleague_user(self) -> str | None:
+        """The user of the first, where it was given."""
+        return next(iter(self.colleague_users), None)
+
+    def kept(self) -> LastOptions:
+        """What the next time may leave out."""
+        from checks.state import LastOptions
+
+        return LastOptions(self.colleagues, self.colleague_users, self.port or 0)
+
+
+def options(
+    lab: Lab,
+    kubeconfig: str | None,
+    namespace: str | None,
+    colleagues: Sequence[str] | None,
+    colleague_users: Sequence[str] | None = None,
+    port: int | None = None,
+) -> Options:
+    """The options given, and where one is missing, that of the last time in this namespace."""
+    from checks import state
+
+    last = state.last_options(place_of(kubeconfig, namespace), lab.name)
+    with_whom, users = tuple(colleagues or ()), tuple(colleague_users or ())
+    typed = _words(with_whom, users, port)
+    typed += _words_of(("--namespace", namespace), ("--kubeconfig", kubeconfig))
+    recalled = []
+    if not with_whom and lab.about.colleague == "required" and last.colleagues:
+        with_whom = last.colleagues
+        recalled.append(_words(with_whom, () if users else last.colleague_users, None))
+        users = users or last.colleague_users
+    if port is None and lab.about.port is not None and last.port not in (0, lab.about.port):
+        port = last.port
+        recalled.append(_words((), (), port))
+    return Options(with_whom, users, port, "".join(recalled).strip(), typed)
+
+
+def place_of(kubeconfig: str | None, namespace: str | None) -> str:
+    """Where progress is remembered for: the cluster's address and the namespace; "" without configuration."""
+    from checks.access import kubeconfig as configuration
+
+    try:
+        credentials = configuration.read(kubeconfig)
+    except AccessError:  # told by whoever needs the cluster
+        return ""
+    return f"{credentials.server} {namespace or credentials.namespace}"
+
+
+def _words(colleagues: Sequence[str], users: Sequence[str], port: int | None) -> str:
+    return _words_of(
+        *(("--collegue", one) for one in colleagues),
+        *(("--utilisateur-collegue", one) for one in users),
+        ("--port", port),
+    )
+
+
+def _words_of(*pairs: tuple[str, object]) -> str:
+    return "".join(f" {option} {value}" for option, value in pairs if value)
+
+
+def require_somebody(cluster: LiveCluster) -> None:
+    """Raises UsageError where the colleague's namespace does not exist, as far as can be told."""
+    name = cluster.colleague.namespace
+    exists = cluster.exists(name)
+    of_the_platform = not cluster.namespace.startswith(_PREFIXES) or name.startswith(_PREFIXES)
+    if exists or (exists is None and of_the_platform):
+        return
+    why = "n’existe pas sur ce cluster" if exists is False else "n’a pas la forme d’un namespace de la plateforme"
+    raise UsageError(f"Le namespace « {name} », donné à --collegue, {why}.", _guess(cluster, name))
+
+
+def _guess(cluster: LiveCluster, name: str) -> str:
+    word = name.lower().removeprefix("oidc-")
+    known = cluster.outsiders()
+    own = next((prefix for prefix in _PREFIXES if cluster.namespace.startswith(prefix)), "")
+    likely = word if word.startswith(_PREFIXES) else own + word
+    if known and likely not in known:
+        likely = next(iter(difflib.get_close_matches(likely, known, 1, 0.7)), "")
+    ask = "Demandez-lui ce que répond chez elle « kubectl config view --minify », ligne namespace."
+    return f"Vouliez-vous dire --collegue {likely} ?" if likely and likely != name else ask

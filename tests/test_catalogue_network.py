@@ -1,0 +1,90 @@
+"""Who reaches a database: opened, closed, closed to all but some, whatever other policies say."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from checks.access.kubernetes_api import Api, collection
+from checks.local_cluster import network_policy
+from checks.stage import Person
+from tests.verdicts import run
+
+NAME = "ma-base"
+NAMED = "kubernetes.io/metadata.name"
+EVERYBODY: Mapping[str, Any] = {"namespaceSelector": {}}
+OWN: Mapping[str, Any] = {"podSelector": {}}
+
+
+def of(*namespaces: str, **more: Any) -> Mapping[str, Any]:
+    expressions = [{"key": NAMED, "operator": "In", "values": list(namespaces)}]
+    return {"namespaceSelector": {"matchExpressions": expressions}, **more}
+
+
+def called(namespace: str) -> Mapping[str, Any]:
+    return {"namespaceSelector": {"matchLabels": {NAMED: namespace}}}
+
+
+@pytest.mark.parametrize(
+    ("sources", "kept"),
+    [
+        ([OWN], [OWN]),
+        ([EVERYBODY], []),
+        ([{"namespaceSelector": {"matchLabels": {"equipe": "bleue"}}}], []),
+        ([{"ipBlock": {"cidr": "10.0.0.0/8"}}], []),
+        ([called("user-bob")], [called("user-bob")]),
+        ([called("user-eve")], []),
+        ([of("user-bob", podSelector={"matchLabels": {"app": "pg"}})],) * 2,
+        ([EVERYBODY, OWN, called("user-eve")], [OWN]),
+        ([], []),
+    ],
+)
+def test_only_who_is_surely_admitted_is_kept(sources: Sequence[Any], kept: Sequence[Any]) -> None:
+    policy = {"spec": {"ingress": [{"from": sources, "ports": [{"port": 5432}]}]}}
+    rules = list(network_policy._kept(policy, {"user-alice", "user-bob"}))
+    assert rules == ([{"from": kept, "ports": [{"port": 5432}]}] if kept else [])
+
+
+def test_of_several_names_only_the_admitted_are_kept() -> None:
+    policy = {"spec": {"ingress": [{"from": [of("user-bob", "user-eve")]}]}}
+    ((rule),) = network_policy._kept(policy, {"user-alice", "user-bob"})
+    expressions = rule["from"][0]["namespaceSelector"]["matchExpressions"]
+    assert {"key": NAMED, "operator": "In", "values": ["user-bob"]} in expressions, "it narrows what was there"
+
+
+@pytest.mark.cluster
+def test_a_database_is_opened_and_closed_and_what_changed_is_said(new_person: Callable[..., Person]) -> None:
+    person = new_person("porte")
+    api, namespace = Api(str(person.kubeconfig)), person.namespace
+    path = collection("NetworkPolicy", namespace)
+
+    def cahier(*words: str) -> str:
+        return run(person, "cahier", "catalogue", *words)
+
+    def policies() -> dict[str, Any]:
+        return {one["metadata"]["name"]: one["spec"] for one in api.request("GET", path)["items"]}
+
+    cahier("lancer", "postgresql", "--nom", NAME)
+    closed = policies()
+    assert "déjà fermée" in cahier("fermer", NAME)
+    assert "est ouverte" in cahier("lancer", "postgresql", "--nom", NAME, "--ouvert")
+    assert policies() == {}
+    assert "rien n’a été changé" in cahier("ouvrir", NAME)
+    assert "est fermée" in cahier("lancer", "postgresql", "--nom", NAME)
+    assert policies() == closed
+
+    wide = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [EVERYBODY, OWN]}]}
+    item = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "large"}, "spec": wide}
+    api.request("POST", path, item)
+    assert "« large » y laisse encore entrer d’autres namespaces" in cahier("fermer", NAME)
+    assert policies()["large"] == wide, "one’s own policies are touched only when it is asked"
+    assert "« large »" in cahier("fermer", NAME, "--seulement", "user-bob")
+    assert policies()["large"]["ingress"] == [{"from": [OWN]}]
+    assert policies()[NAME]["ingress"] == [{"from": [OWN, called("user-bob")]}]
+
+    subprocess.run(["kubectl", "delete", "pod", f"{NAME}-1", "--now"], env=dict(person.environment), check=True)
+    assert f"Pod {NAME}-1 manquait" in cahier("lancer", "postgresql", "--nom", NAME)
+    assert "Aucun service" in run(person, "cahier", "catalogue", "fermer", "inconnue", code=2)
