@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import logging
 import re
 import ssl
 import threading
@@ -14,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import urllib3
@@ -24,36 +23,23 @@ from kubernetes.stream.ws_client import portforward_call, websocket_call
 from urllib3 import HTTPHeaderDict
 from websocket import WebSocketException, setdefaulttimeout
 
-from checks.access import exec_plugin, kubeconfig, proxies, refusals, user_rules
+from checks.access import answers, exec_plugin, kubeconfig, proxies, refusals, tunnels, user_rules
 from checks.access.api_errors import forbidden, reason, refused, silent
 from checks.access.client_settings import Settings
 from checks.access.kubectl import renew, whoami
 from checks.errors import AccessError, Forbidden, Refused, Unverifiable
-from checks.facts import Credentials, ForwardRefused
+from checks.facts import Credentials
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
 setdefaulttimeout(20)  # of every stream: the library's own default is to wait for ever
 _PAGE = 500  # objects asked at once when a list spans all namespaces: what kubectl asks
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA_KINDS = ("Secret", "Namespace")
+_STREAM_TROUBLE = (ApiException, WebSocketException, OSError, urllib3.exceptions.HTTPError)
 
-_FORWARD_THREAD = "Kubernetes port forward proxy"  # the library's own name for it
-_GOODBYE = 5.0  # seconds: websocket-client waits three for the other side's goodbye
+_T = TypeVar("_T")
 
-
-def _silence_cut_tunnels() -> None:
-    """A tunnel that the server cuts is told by the check that uses it, not by a traceback of its thread."""
-    otherwise = threading.excepthook
-
-    def hook(problem: threading.ExceptHookArgs) -> None:
-        if problem.thread is not None and problem.thread.name.startswith(_FORWARD_THREAD):
-            logging.getLogger(__name__).debug("tunnel cut: %s", problem.exc_value)
-        else:
-            otherwise(problem)
-
-    threading.excepthook = hook
-
-
-_silence_cut_tunnels()
+tunnels.silence_cut_tunnels()
 
 PATHS = {
     "Pod": "/api/v1/namespaces/{}/pods",
@@ -208,12 +194,22 @@ class Api:
         content_type: str = "application/json",
     ) -> dict[str, Any]:
         """The decoded answer. Raises Refused (403, 404, 409, 422) and AccessError."""
-        return cast(dict[str, Any], json.loads(self._send(method, path, body, query, accept, content_type) or "{}"))
+        return answers.decoded(self._send(method, path, body, query, accept, content_type), self.server)
+
+    def ask(self, path: str, shape: type[_T], review: object = None) -> _T:
+        """The answer to a question (a review that is posted, else a GET) as a value of `shape`. Raises as `request`."""
+        answer = self.request("POST" if review else "GET", path, review)
+        return answers.shaped(answer, shape, self.server)
+
+    def objects(self, kind: str, path: str, query: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """The objects of a collection of `kind`; of Secrets and Namespaces, the metadata alone. Raises as `request`."""
+        accept = METADATA_ONLY if kind in _METADATA_KINDS else "application/json"
+        return answers.listed(self.request("GET", path, query=query, accept=accept), kind, self.server)
 
     def find(self, path: str) -> dict[str, Any] | None:
         """The object of this path, None when it is not there. Raises as `request`."""
         try:
-            return self.request("GET", path)
+            return answers.named(self.request("GET", path), self.server)
         except Refused as refusal:
             if refusal.status != 404:
                 raise
@@ -259,9 +255,11 @@ class Api:
                 body=body,
             )
             response = self._client.call_api(*request, _request_timeout=self._timeout)
-            data: bytes = response.read()
+            data = answers.body(response.response, self.server)
         except (urllib3.exceptions.HTTPError, ApiException) as error:  # ApiException: TLS did not come about
             raise silent(self.credentials.server, error) from error
+        if 300 <= response.status < 400:
+            raise answers.redirected(self.server)
         if response.status >= 400:
             raise self._refused(response.status, data)
         return data
@@ -293,12 +291,12 @@ class Api:
     def everywhere(self, kind: str) -> Iterator[dict[str, Any]]:
         """Objects of `kind` of all namespaces, page by page (Secret, Namespace: metadata only). Raises as `request`."""
         path = "/api/v1/namespaces" if kind == "Namespace" else PATHS[kind].replace("/namespaces/{}", "")
-        accept = METADATA_ONLY if kind in ("Secret", "Namespace") else "application/json"
+        accept = METADATA_ONLY if kind in _METADATA_KINDS else "application/json"
         query = {"limit": str(_PAGE)}
         while True:
             answer = self.request("GET", path, query=query, accept=accept)
-            yield from answer.get("items") or []
-            following = (answer.get("metadata") or {}).get("continue")
+            yield from answers.listed(answer, kind, self.server)
+            following = answer["metadata"].get("continue")
             if not following:
                 return
             query["continue"] = following
@@ -339,7 +337,7 @@ class Api:
                 error = process.read_channel(3)
             finally:
                 process.sock.shutdown()  # `close` leaves the socket open when the server has said goodbye first
-        except (ApiException, WebSocketException, OSError, urllib3.exceptions.HTTPError) as trouble:
+        except _STREAM_TROUBLE as trouble:
             said = reason(trouble)
             refusal = refusals.read(said)
             raise Unverifiable(
@@ -352,25 +350,28 @@ class Api:
 
     @contextlib.contextmanager
     def forward(self, namespace: str, pod: str, port: int) -> Iterator[Any]:
-        """A tunnel to a port of a pod, as a socket. Raises Forbidden without the right to open one, and ForwardRefused,
-        also on leaving the context with an error when the pod had refused the connection."""
+        """A tunnel to a port of a pod, as a socket. Raises Forbidden without the right to open one, Unverifiable when
+        it does not open or is cut on the way, and ForwardRefused, also on leaving the context, when it is the pod that
+        refused the connection."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
         try:
-            path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
             tunnel = self._stream(portforward_call, path, [("ports", str(port))])
-        except (ApiException, WebSocketException, OSError, urllib3.exceptions.HTTPError) as trouble:
-            said = reason(trouble)
-            raise forbidden(said, self._kubeconfig_path) or ForwardRefused(said) from None
-        end = tunnel.socket(port)
-        end.settimeout(8)
-        try:
+        except _STREAM_TROUBLE as trouble:
+            raise self._closed(trouble, f"Le tunnel de vérification vers le pod {pod} ne s’ouvre pas") from None
+        with tunnels.end_of(tunnel, port, pod) as end:
             yield end
-        finally:
-            refused = tunnel.error(port)
-            end.close()
-            if _ended(tunnel):
-                tunnel.websocket.shutdown()
-            if refused:  # the pod's own answer tells more than the cut that follows it
-                raise ForwardRefused(refused)
+
+    def _closed(self, trouble: Exception, what: str) -> AccessError | Unverifiable:
+        """The error for a stream that the API server, or what stands before it, does not open."""
+        status = getattr(trouble, "status_code", None) or getattr(trouble, "status", None)
+        if status == 401:
+            return refused(self.credentials, self._kubeconfig_path, 401, b"{}")
+        said = reason(trouble)
+        refusal = forbidden(said, self._kubeconfig_path)
+        if refusal is not None:
+            return refusal
+        told = f"réponse {status}" if status else said
+        return Unverifiable(f"{what} ({told}).", "Relancez la commande ; si cela dure : cahier diagnostiquer")
 
     def watch(self, path: str) -> Iterator[dict[str, Any]]:
         """Events of a watch on the list `path`, until the server or the network ends it. Raises AccessError."""
@@ -392,31 +393,25 @@ class Api:
     def who_am_i(self) -> str:
         """User name that the API server gives us."""
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-        answer = self.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
-        return str(answer["status"]["userInfo"].get("username", ""))
+        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        return self.ask(path, answers.IdentityReview, review).status.userInfo.username
 
     def namespace_uid(self, namespace: str) -> str:
         """UID of a namespace: another one that takes its name has another. Raises as `request`."""
         try:  # its people may get it, a teacher may list it
-            return str(self.request("GET", f"/api/v1/namespaces/{namespace}")["metadata"]["uid"])
+            item = answers.named(self.request("GET", f"/api/v1/namespaces/{namespace}"), self.server)
+            return str(item["metadata"]["uid"])
         except Refused:
-            query = {"fieldSelector": f"metadata.name={namespace}"}
-            found = self.request("GET", "/api/v1/namespaces", query=query, accept=METADATA_ONLY).get("items")
+            found = self.objects("Namespace", "/api/v1/namespaces", {"fieldSelector": f"metadata.name={namespace}"})
             if not found:
                 raise
             return str(found[0]["metadata"]["uid"])
 
     def version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
-        answer = self.request("GET", "/version")
-        return int(answer["major"]), int(re.sub(r"\D.*", "", answer["minor"]))
-
-
-def _ended(tunnel: Any) -> bool:
-    """Wait for the thread of this tunnel, and of no other. Its socket must not be closed under it: the thread would
-    read from the next connection that gets the same descriptor."""
-    for thread in threading.enumerate():
-        if getattr(getattr(thread, "_target", None), "__self__", None) is tunnel:
-            thread.join(_GOODBYE)
-            return not thread.is_alive()
-    return True
+        answer = self.ask("/version", answers.Version)
+        numbers = re.match(r"\d+", answer.major), re.match(r"\d+", answer.minor)
+        if not all(numbers):
+            raise answers.unfinished(self.server)
+        major, minor = (int(found[0]) for found in numbers if found)
+        return major, minor
