@@ -9,9 +9,14 @@ from checks.diagnosis.configuration import refused_by_kubectl
 from checks.diagnosis.identity import COPY_SCRIPT, foreign_namespace, shared_namespace
 from checks.diagnosis.role import insufficient_rights
 from checks.errors import Unverifiable
-from checks.facts import Cluster
+from checks.facts import Cluster, KubectlVersion
 from checks.verdict import Diagnostic
 from checks.verification import verification
+
+
+def _kubectl(cluster: Cluster) -> KubectlVersion | None:
+    """The kubectl of this terminal, run once for all."""
+    return cluster.machine.kubectl()
 
 
 @verification(points=1)
@@ -20,7 +25,7 @@ def kubectl_est_installe(cluster: Cluster) -> Diagnostic | None:
 
     Le programme est cherché dans le PATH et lancé : « kubectl version --client ».
     """
-    if cluster.machine.kubectl() is not None:
+    if cluster.once(_kubectl) is not None:
         return None
     return Diagnostic(
         finding="Aucun programme « kubectl » utilisable n’a été trouvé dans le PATH de ce terminal.",
@@ -52,7 +57,7 @@ def la_version_de_kubectl_convient(cluster: Cluster) -> Diagnostic | None:
     Kubernetes garantit une version mineure d’écart. Les TP n’emploient que des API stables, qu’un kubectl plus
     éloigné parle aussi : seul est refusé celui qui sort de cet écart et ignore une commande des TP.
     """
-    kubectl = cluster.machine.kubectl()
+    kubectl = cluster.once(_kubectl)
     if kubectl is None:
         raise Unverifiable("kubectl a disparu pendant la vérification.")
     return unsuited_kubectl(kubectl, cluster.server_version)
