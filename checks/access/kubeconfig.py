@@ -17,6 +17,7 @@ import yaml
 from checks.errors import AccessError
 from checks.facts import Credentials
 from checks.local_cluster.tokens import ISSUER
+from checks.redaction import remember_tree
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _COPY_SCRIPT = (
@@ -56,6 +57,7 @@ def merged(files: Sequence[Path]) -> dict[str, Any]:
             raise AccessError(f"La configuration {path} n’est pas un fichier texte YAML.", _COPY_SCRIPT) from error
         except OSError as error:
             raise AccessError(f"La configuration {path} est illisible : {error.strerror}", _COPY_SCRIPT) from error
+        remember_tree(content)
         if not isinstance(content, dict):
             raise AccessError(f"La configuration {path} n’est pas un kubeconfig.", _COPY_SCRIPT)
         result["current-context"] = result["current-context"] or content.get("current-context") or ""

@@ -30,6 +30,7 @@ from checks.access.api_errors import RENEW, forbidden, reason, refused, silent
 from checks.access.kubectl import renew
 from checks.errors import AccessError, Refused, Unverifiable
 from checks.facts import Credentials, ForwardRefused
+from checks.redaction import remember, remember_url
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
 setdefaulttimeout(20)  # of every stream: the library's own default is to wait for ever
@@ -115,6 +116,8 @@ class Api:
                 _Loader(merged, active_context=self.credentials.context).load_and_set(settings)
         except (config.ConfigException, TypeError, ValueError, OSError) as error:
             raise AccessError(f"La configuration Kubernetes est inutilisable : {error}", RENEW) from error
+        for secret in settings.api_key.values():  # of a file, of a program, or of the pod
+            remember(secret)
         settings.retries = False
         _follow_proxy(settings)
         self._settings = settings
@@ -382,6 +385,7 @@ def _follow_proxy(settings: Any) -> None:
         settings.proxy = None
         return
     settings.proxy = proxies.complete(settings.proxy)
+    remember_url(settings.proxy)
     settings.proxy_headers = dict(proxies.credentials(settings.proxy)) or settings.proxy_headers
 
 

@@ -18,6 +18,7 @@ from checks.access.kubernetes_api import METADATA_ONLY, Api, collection
 from checks.errors import CahierError, Forbidden, Refused, Unverifiable, UsageError
 from checks.facts import OWNER_BINDING, Access, Colleague, Credentials, ForwardRefused, Machine, Pod
 from checks.local_cluster.places import LEARNERS, people_folder
+from checks.redaction import remember_secret
 from checks.sources.objects import Served, must_be_known
 from checks.sources.probes import Probe, enforces_policies, probe
 from checks.sources.receipts import is_receipts
@@ -170,8 +171,10 @@ class LiveCluster(Served):
         answer = self.api.find(f"{collection('Secret', self.namespace)}/{name}")
         if answer is None:
             return None
-        values = (answer.get("data") or {}).items()
-        return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in values}
+        data = (answer.get("data") or {}).items()
+        values = {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in data}
+        remember_secret(name, self.namespace, values)
+        return values
 
     def watch(self, kind: str) -> Iterator[Mapping[str, Any]]:
         """Changes of the objects of `kind` in the learner's namespace, until the connection ends."""
