@@ -137,7 +137,7 @@ def described(error: BaseException) -> str:
         words = redact(" ".join(str(error).split()), technical=True)
     except Exception:  # one that cannot even say itself
         words = ""
-    return f"{kind} : {words[:_SAID]}{'…' if len(words) > _SAID else ''}" if words else kind
+    return f"{kind}: {words[:_SAID]}{'…' if len(words) > _SAID else ''}" if words else kind
 
 
 def redacted(value: Any) -> Any:
