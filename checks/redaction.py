@@ -23,6 +23,7 @@ _PRIVATE_NAME = re.compile(
     r"(?i)passw|pwd|pass$|pgpass|secret|token|credential|cookie|authorization|mdp|mot_?de_?passe|api_?key"
     r"|key-data|private|\.key$|^key$"
 )
+_NO_SECRET = re.compile(r"(?i)^(?:old)?pwd$|file$|path$|dir$")  # a private word in the name of a place
 _WORDS = re.compile(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
 _ADDRESS = re.compile(r"(?:[a-z][\w+.-]*://)?[\w.-]+(?::\d+)?(?:/\S*)?|/\S*", re.IGNORECASE)
 _WRAPPED = 12  # characters: a longer form may have been cut into lines by what draws the terminal
@@ -185,7 +186,8 @@ def _remember_named(name: str, value: object, public: tuple[str, ...] = ()) -> N
     if not isinstance(value, str):
         return
     remember_url(value)
-    if _PRIVATE_NAME.search(name) or _drawn(value):
+    private = _PRIVATE_NAME.search(name) and not _NO_SECRET.search(name)
+    if private or _drawn(value):
         remember(value, public=public)
 
 

@@ -18,12 +18,13 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
 from checks import __version__
 from checks.errors import EXIT_FAILED, EXIT_UNVERIFIED, CahierError
-from checks.redaction import Stream, described, redact
+from checks.redaction import Stream, described, redact, remember_tree
 
 INTERRUPTED = 130
 _KEPT = 10  # help files
@@ -46,6 +47,7 @@ class Guard:
             with contextlib.suppress(AttributeError, ValueError, OSError):
                 stream.reconfigure(encoding="utf-8", errors="replace")  # a Windows console may start in another one
             setattr(sys, name, Stream(stream))
+        remember_tree(dict(os.environ))
         threading.excepthook = self._broken_thread
         sys.unraisablehook = _unraisable
         logging.raiseExceptions = False  # a log that cannot be written is no reason for a traceback
@@ -113,6 +115,8 @@ def interrupted(error: BaseException) -> bool:
 def tell(error: BaseException) -> int:
     """Say in one sentence what nobody foresaw, keep the rest in a file; the exit code."""
     with contextlib.suppress(Exception):
+        _learn()
+    with contextlib.suppress(Exception):
         _log.debug("unforeseen", exc_info=error)
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         where = f" ({error.filename})" if error.filename else ""
@@ -132,6 +136,18 @@ def tell(error: BaseException) -> int:
             _to_send(error),
         )
     return EXIT_UNVERIFIED
+
+
+def _learn() -> None:
+    """Know the secrets of the configuration, even where the command broke before it had read them."""
+    import yaml
+
+    from checks.access.kubeconfig import paths
+
+    given = [word.partition("=")[2] or after for word, after in pairwise([*sys.argv, ""]) if "--kubeconfig" in word]
+    for path in [*paths(), *map(Path, given)]:
+        with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
+            remember_tree(yaml.safe_load(path.read_bytes()))
 
 
 def _to_send(error: BaseException) -> str:
