@@ -13,7 +13,7 @@ import re
 import shlex
 import threading
 from collections.abc import Iterator, Mapping
-from functools import cache
+from itertools import groupby
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
@@ -27,7 +27,7 @@ _NO_SECRET = re.compile(r"(?i)^(?:old)?pwd$|file$|path$|dir$")  # a private word
 _WORDS = re.compile(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
 _ADDRESS = re.compile(r"(?:[a-z][\w+.-]*://)?[\w.-]+(?::\d+)?(?:/\S*)?|/\S*", re.IGNORECASE)
 _WRAPPED = 12  # characters: a longer form may have been cut into lines by what draws the terminal
-_BREAK = r"(?:\s|\x1b\[[0-9;]*m|[│┃])*"
+_GAP = re.compile(r"(?:\s|\x1b\[[0-9;]*m|[│┃])+")
 _SAID = 300  # characters of an exception that a sentence quotes
 _CUT = 8  # characters of a secret that a sentence cut short may still end with
 
@@ -55,10 +55,13 @@ class _Known:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.forms: tuple[str, ...] = ()
+        self.wrapped: tuple[str, ...] = ()
+        """The longer ones, without the blanks that they hold."""
 
     def add(self, secret: str) -> None:
         with self._lock:
             self.forms = tuple(sorted({*self.forms, *_forms(secret)}, key=len, reverse=True))
+            self.wrapped = tuple(_GAP.sub("", form) for form in self.forms if len(form) >= _WRAPPED)
 
 
 _known = _Known()
@@ -108,8 +111,8 @@ def remember_tree(tree: object) -> None:
 
 def remember_secret(name: str, namespace: str, values: Mapping[str, str]) -> None:
     """Hide the decoded values of a Secret: names of accounts, hosts and databases are no secret."""
-    plain = (value for key, value in values.items() if not _PRIVATE_NAME.search(key) and _ADDRESS.fullmatch(value))
-    public = (name, namespace, *plain)
+    plain = (value for key, value in values.items() if not _PRIVATE_NAME.search(key) and not _drawn(value))
+    public = (name, namespace, *(value for value in plain if _ADDRESS.fullmatch(value)))
     for key, value in values.items():
         _remember_named(key, value, public)
 
@@ -119,11 +122,7 @@ def redact(text: str, *, technical: bool = False) -> str:
     loses also whatever is assigned to a private name."""
     for form in _known.forms:
         text = text.replace(form, MASK)
-    in_one_line = re.sub(_BREAK, "", text)
-    for form in _known.forms:
-        if len(form) >= _WRAPPED and form in in_one_line:
-            text = _broken(form).sub(MASK, text)
-    text = _without_end(text)
+    text = _without_end(_without_wrapped(text))
     if technical:
         text = _PRIVATE_HEADER.sub(rf"\1\2{MASK}", text)
     for shape, instead in _SHAPES:
@@ -230,9 +229,24 @@ def _forms(secret: str) -> Iterator[str]:
             yield core.replace("+", "-").replace("/", "_")
 
 
-@cache
-def _broken(form: str) -> re.Pattern[str]:
-    return re.compile(_BREAK.join(re.escape(letter) for letter in form))
+def _without_wrapped(text: str) -> str:
+    """The text without the secrets that go over several lines, or over the sides of a frame."""
+    in_one_line = _GAP.sub("", text)
+    found = [form for form in _known.wrapped if form in in_one_line]
+    if not found:
+        return text
+    gaps = [(gap.start(), gap.end()) for gap in _GAP.finditer(text)]
+    edges = [0, *(edge for gap in gaps for edge in gap), len(text)]
+    kept = [place for start, end in zip(edges[::2], edges[1::2], strict=True) for place in range(start, end)]
+    hidden = [False] * len(text)
+    for form in found:
+        at = in_one_line.find(form)
+        while at >= 0:
+            first, last = kept[at], kept[at + len(form) - 1]
+            hidden[first : last + 1] = [True] * (last + 1 - first)
+            at = in_one_line.find(form, at + len(form))
+    runs = groupby(range(len(text)), key=hidden.__getitem__)
+    return "".join(MASK if secret else "".join(text[place] for place in places) for secret, places in runs)
 
 
 def _without_end(text: str) -> str:
