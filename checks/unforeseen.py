@@ -126,7 +126,7 @@ def tell(error: BaseException) -> int:
         )
     elif isinstance(error, ModuleNotFoundError) and not str(error.name).startswith(("checks", "labs")):
         _say(
-            f"Il manque à l’installation de cahier le module Python « {error.name} ».",
+            f"Il manque à l’installation de cahier le module Python « {str(error.name).partition('.')[0]} ».",
             "Refaites-la : make setup, dans la copie du dépôt.",
         )
     else:
