@@ -7,6 +7,7 @@ process, not to one verification: whatever was read must stay hidden as long as 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import logging
 import re
@@ -24,6 +25,7 @@ _PRIVATE_NAME = re.compile(
     r"|key-data|private|\.key$|^key$"
 )
 _NO_SECRET = re.compile(r"(?i)^(?:old)?pwd$|file$|path$|dir$")  # a private word in the name of a place
+_PLACE = re.compile(r"://|^[/.~]|\.[a-z]{2,}$")
 _WORDS = re.compile(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
 _ADDRESS = re.compile(r"(?:[a-z][\w+.-]*://)?[\w.-]+(?::\d+)?(?:/\S*)?|/\S*", re.IGNORECASE)
 _WRAPPED = 12  # characters: a longer form may have been cut into lines by what draws the terminal
@@ -96,8 +98,9 @@ def remember_url(value: object) -> None:
 def remember_tree(tree: object) -> None:
     """Hide what a configuration holds under a private name, whatever its shape: a kubeconfig, its `exec`, its proxy."""
     if isinstance(tree, Mapping):
-        if isinstance(tree.get("value"), str) and "name" in tree:  # an environment variable
-            _remember_named(str(tree["name"]), tree["value"])
+        given = tree.get("value")
+        if isinstance(given, str) and "name" in tree and not _PLACE.search(given):  # a variable of a program
+            remember(given)
         for name, value in tree.items():
             _remember_named(str(name), value)
             remember_tree(value)
@@ -114,7 +117,12 @@ def remember_secret(name: str, namespace: str, values: Mapping[str, str]) -> Non
     plain = (value for key, value in values.items() if not _PRIVATE_NAME.search(key) and not _drawn(value))
     public = (name, namespace, *(value for value in plain if _ADDRESS.fullmatch(value)))
     for key, value in values.items():
+        if key.lower().endswith("pgpass"):  # host:port:database:user:password
+            value = value.strip().rpartition(":")[2]
         _remember_named(key, value, public)
+        if value.startswith("{"):  # a registry's accounts
+            with contextlib.suppress(ValueError):
+                remember_tree(json.loads(value))
 
 
 def redact(text: str, *, technical: bool = False) -> str:
@@ -254,6 +262,8 @@ def _without_end(text: str) -> str:
     tail = text.rstrip("….\"' \n")
     for form in _known.forms:
         head = form[:_CUT]
+        if _WORDS.fullmatch(head):  # a sentence may end so by itself
+            continue
         at = tail.rfind(head) if head in tail[-len(form) :] else -1
         if at >= 0 and form.startswith(tail[at:]):
             return text[:at] + MASK + text[len(tail) :]

@@ -105,14 +105,16 @@ def test_the_values_of_a_secret() -> None:
         "password": "Zq8kLm2nPx",
         "uri": "postgresql://app:autre-9Mot@base:5432/app",
         "licence": "Ab3dEf6hIj9kLm2nOp",
-        "pgpass": "base:5432:app:app:encore1Mot",
+        "pgpass": "base:5432:app:app:encore1Mot\n",
+        ".dockerconfigjson": '{"auths": {"registre": {"username": "bob", "password": "image-7Mot"}}}',
         "username": "app-lecture",
     }
     remember_secret("base", "user-bob", values)
     told = redact(" ".join(values.values()))
     assert "app-lecture" in told
-    for secret in ("Zq8kLm2nPx", "autre-9Mot", "Ab3dEf6hIj9kLm2nOp", "encore1Mot"):
+    for secret in ("Zq8kLm2nPx", "autre-9Mot", "Ab3dEf6hIj9kLm2nOp", "encore1Mot", "image-7Mot"):
         assert secret not in told
+    assert redact("le Service base:5432") == "le Service base:5432"
 
 
 def test_the_entries_of_a_kubeconfig() -> None:
@@ -126,7 +128,7 @@ def test_the_entries_of_a_kubeconfig() -> None:
                 "user": {
                     "exec": {
                         "args": ["--client-secret=exec-arg-1", "--api-token", "exec-arg-2", "--verbose"],
-                        "env": [{"name": "VAULT_TOKEN", "value": "exec-env-1"}],
+                        "env": [{"name": "CLE", "value": "exec-env-1"}, {"name": "CONFIG", "value": "/etc/greffon-7"}],
                     }
                 },
             },
@@ -140,6 +142,7 @@ def test_the_entries_of_a_kubeconfig() -> None:
     secrets = "proxy-9secret jeton-opaque-1 mot2passe Q0xFLXByaXZlZQ exec-arg-1 exec-arg-2 exec-env-1 rafraichir-1"
     assert [secret for secret in secrets.split() if secret in told] == []
     assert "/run/jeton-de-alice.txt" in told
+    assert "/etc/greffon-7" in told
     assert "https://api.exemple.fr" in told
 
 

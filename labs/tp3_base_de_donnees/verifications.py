@@ -245,7 +245,7 @@ def _line_feed(cluster: Cluster, name: str, key: str) -> Diagnostic:
         "celui de la base n’en a pas.",
         cause="Quand vous le relisez avec $(…), le shell retire cette fin de ligne. Un pod la garde : les services qui "
         "reçoivent ce mot de passe sont refusés par la base.",
-        fix=f"Récrivez la clé {key} sans cette fin de ligne : « echo » en ajoute une, « printf » n’en ajoute pas.",
+        fix=f"Récrivez la clé {key} sans cette fin de ligne : « echo » en ajoute une, « echo -n » n’en ajoute pas.",
         commands=(
             f'printf \'{{"data":{{"{key}":"%s"}}}}\' "$({read} | tr -d \'\\r\\n\' | base64 | tr -d \'\\n\')" | '
             f"kubectl patch secret {name} -n {cluster.namespace} --patch-file /dev/stdin",
