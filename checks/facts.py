@@ -96,9 +96,9 @@ class Event:
 class Credentials:
     """What a kubeconfig, or a pod's ServiceAccount, says before any request is made.
 
-    `kind`: token, certificate, oidc (a token that kubectl renews by itself), exec, serviceaccount (the pod's own) or
-    none. `issued` and `expires` bound the token or client certificate, None where they cannot be read. `local_person`:
-    whom the local cluster's issuer made the token for; "" for any other credentials.
+    `kind`: token, certificate, password, oidc (a token that kubectl renews by itself), exec, serviceaccount (the pod's
+    own) or none. `issued` and `expires` bound the token or client certificate, None where they cannot be read.
+    `local_person`: whom the local cluster's issuer made the token for; "" for any other credentials.
     """
 
     source: str
@@ -109,6 +109,11 @@ class Credentials:
     expires: datetime | None = None
     issued: datetime | None = None
     local_person: str = ""
+
+    @property
+    def named(self) -> str:
+        """What they are, in a sentence."""
+        return {"certificate": "certificat", "password": "mot de passe"}.get(self.kind, "jeton")
 
     @property
     def renewal_command(self) -> str:
@@ -199,6 +204,10 @@ class Cluster(Protocol):
     @property
     def user(self) -> str:
         """Who the API server says we are."""
+
+    def kubectl_user(self) -> str | None:
+        """Who a real kubectl is for the API server, with our configuration; None without one at hand that tells.
+        Raises KubectlRefused."""
 
     @property
     def server_version(self) -> tuple[int, int]:
@@ -305,3 +314,7 @@ class Cluster(Protocol):
 
 class ForwardRefused(Exception):
     """Our own tunnel to a pod did not open, or the pod refused the connection; says what was answered."""
+
+
+class KubectlRefused(Exception):
+    """kubectl itself did not get in; says what it said."""

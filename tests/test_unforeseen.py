@@ -31,7 +31,7 @@ from tests.pretend_api import Answers, Pretender, pretend
 CANARIES = {
     "token": "canari-Jeton9xQ2/opaque+1",
     "password": "canari Passe'9\"é",
-    "key": "canari-Q0xFLVBSSVZFRS0x",
+    "key": base64.b64encode(b"canari, une cle privee").decode(),
     "exec env": "canari-Exec7Env",
     "exec argument": "canari-Exec7Arg",
     "refresh": "canari-Rafraichir7",
@@ -79,10 +79,14 @@ class Secretive(Answers):
         if "/secrets/" in path:
             self.secrets += 1
             values = {"password": IN_A_SECRET, "username": "user-alice"}
-            return {"data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}}
+            data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+            return {"apiVersion": "v1", "kind": "Secret", "metadata": self._metadata("base"), "data": data}
         if path == "/api/v1/namespaces/user-alice":
-            return {"metadata": {"name": "user-alice", "uid": "1"}}
+            return {"apiVersion": "v1", "kind": "Namespace", "metadata": self._metadata("user-alice")}
         return super().to(path, body)
+
+    def _metadata(self, name: str) -> Mapping[str, Any]:
+        return {"name": name, "uid": "1", "creationTimestamp": "2026-11-01T08:00:00Z"}
 
 
 @dataclass
@@ -217,7 +221,7 @@ BROKEN = [
     ("checks.lab:find_lab", ["commencer", "tp2"]),
     ("checks.lab:find_lab", ["indice", "tp2"]),
     ("checks.lab:find_lab", ["solution", "tp2"]),
-    ("checks.access.kubeconfig:read", ["verifier", "tp1"]),
+    ("checks.access.kubeconfig:choose", ["verifier", "tp1"]),
     ("checks.access.kubeconfig:merged", ["verifier", "tp1", "--json"]),
     ("checks.access.kubernetes_api:Api._send", ["verifier", "tp1"]),
     ("checks.runner:run", ["verifier", "tp1", "--json"]),
@@ -274,7 +278,7 @@ def test_the_search_finds_what_leaks(command: Command, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("columns", [40, 80, 400])
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--aide"]], ids=["plain", "json", "help"])
 def test_a_broken_check_lets_no_secret_out(command: Command, arguments: list[str], columns: int) -> None:
-    command.break_at("checks.access.kubernetes_api:Api.version")
+    command.break_at("checks.sources.machine:LocalMachine.kubectl")
     answer = command("verifier", "tp1", *arguments, columns=columns)
     assert leaks(answer.everything) == []
     assert "RuntimeError" in answer.out
@@ -318,7 +322,7 @@ def test_values_of_a_secret_that_was_read_are_known_everywhere(command: Command,
     answer = command(*debug, "verifier", "tp1")
     assert answer.code == 3
     assert leaks(answer.everything) == []
-    assert "user-alice" in answer.err
+    assert "RuntimeError: refusé : {'password': '(masqué)', 'username': 'user-alice'}" in answer.err
     assert ("DEBUG:urllib3" in answer.err) is bool(debug)
 
 

@@ -131,9 +131,11 @@ def _is_port(entry: Mapping[str, Any], pod: Pod | None, port: int, protocol: str
 
 
 def _named(pod: Pod, name: str, protocol: str) -> set[int]:
+    spec = pod.raw.get("spec", {})
+    sidecars = [box for box in spec.get("initContainers") or () if box.get("restartPolicy") == "Always"]
     return {
         int(one["containerPort"])
-        for box in pod.raw.get("spec", {}).get("containers") or ()
+        for box in (*(spec.get("containers") or ()), *sidecars)
         for one in box.get("ports") or ()
         if one.get("name") == name and (one.get("protocol") or "TCP") == protocol
     }

@@ -134,6 +134,10 @@ class LearnerView(LiveCluster):
         self._answers = {}  # the others keep theirs
         super().refresh()
 
+    def kubectl_user(self) -> str | None:
+        """The learner's own kubectl is not here."""
+        return None
+
     @cached_property
     def server_version(self) -> tuple[int, int]:
         """Major and minor version of the API server, asked once for the class."""

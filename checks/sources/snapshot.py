@@ -140,6 +140,10 @@ class SnapshotCluster(Served):
         """Who the API server said the learner is."""
         return self.snapshot.user or self._missing("user")
 
+    def kubectl_user(self) -> str | None:
+        """No kubectl is at hand."""
+        return None
+
     @property
     def server_version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
