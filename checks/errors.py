@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from checks.access.refusals import Refusal
+from checks.redaction import redact
 
 _EXAMINE = "Pour tout examiner : cahier diagnostiquer"
 
@@ -23,9 +24,9 @@ class CahierError(Exception):
     exit_code = EXIT_UNVERIFIED
 
     def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        self.message = redact(message)  # it may quote what another program said
+        self.remedy = redact(remedy)
+        super().__init__(self.message)
 
 
 class UsageError(CahierError):

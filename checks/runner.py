@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
 from checks.errors import AccessError, ClusterLost, Forbidden, Unverifiable, UsageError
 from checks.facts import Cluster
 from checks.lab import Lab
+from checks.redaction import described, redacted
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict, overall
 from checks.verification import Check, Follows
 
@@ -82,7 +84,7 @@ def _ask(check: Check, cluster: Cluster, settle: Settle) -> tuple[CheckResult, D
         return round((time.monotonic() - began) * 1000)
 
     try:
-        diagnostic = check.function(cluster)
+        diagnostic = _without_secrets(check.function(cluster))
     except (UsageError, ClusterLost):
         raise
     except Follows as first:
@@ -97,7 +99,7 @@ def _ask(check: Check, cluster: Cluster, settle: Settle) -> tuple[CheckResult, D
         return _result(
             check,
             Status.ERROR,
-            finding=f"Le vérificateur a un problème : {type(error).__name__}: {error}",
+            finding=f"Le vérificateur a un problème : {described(error)}",
             cause="Ce n’est pas une erreur de votre part.",
             fix="Relancez la commande ; si cela persiste, signalez-le avec `--debug`.",
             duration_ms=spent(),
@@ -119,6 +121,14 @@ def _ask(check: Check, cluster: Cluster, settle: Settle) -> tuple[CheckResult, D
 def _waiting(check: Check, other: Check, duration_ms: int = 0) -> CheckResult:
     finding = f"Dépend de : « {other.title} »"
     return _result(check, Status.SKIPPED, finding=finding, cause="Réglez d’abord ce point.", duration_ms=duration_ms)
+
+
+def _without_secrets(diagnostic: Diagnostic | None) -> Diagnostic | None:
+    """What a check found, which may quote an object of the namespace or another program."""
+    if diagnostic is None:
+        return None
+    told = {name: redacted(getattr(diagnostic, name)) for name in ("finding", "cause", "fix", "commands", "look")}
+    return replace(diagnostic, **told)
 
 
 def _trouble(check: Check, trouble: AccessError, duration_ms: int = 0) -> CheckResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.errors import UsageError
-from checks.grading.roster import COLUMNS, parse_roster, read_roster
+from checks.grading.columns import COLUMNS
+from checks.grading.roster import parse_roster, read_roster
+from checks.grading.table import decoded
 
 GOOD = """identifiant,nom,prenom,email,namespace,collegue
 eleve1,Éluard-Hémon,Zoé,zoe.eluard@etu.exemple.fr,user-zoe,user-noel
@@ -61,13 +64,12 @@ def test_every_problem_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_roster(file)
     said = [line.strip() for line in caught.value.message.splitlines()]
-    assert said[0] == "12 problèmes dans la liste de classe classe.csv :"
+    assert said[0] == "11 problèmes dans la liste de classe classe.csv :"
     for line, words in [
         (3, "« pas une adresse » n’est pas une adresse de courriel"),
         (3, "son propre namespace"),
         (4, "l’identifiant « UN » est déjà à la ligne 2"),
         (4, "l’adresse « UN@exemple.fr » est déjà à la ligne 2"),
-        (4, "le namespace « user-un » est déjà à la ligne 2"),
         (5, "identifiant est vide"),
         (5, "« User_Quatre » (namespace) ne peut pas être le nom d’un namespace"),
         (6, "5 cellules au lieu de 6"),
@@ -85,7 +87,9 @@ def test_every_problem_is_told_at_once_with_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "les colonnes identifiant, nom, prenom, email, namespace, collegue"),
+        ("", "la liste est vide"),
+        ("\ufeff\r\n;;;\r\n", "la liste est vide"),
+        ("p1;Un;U;un@exemple.fr;user-un;\n", "écrivez au-dessus identifiant;nom;prenom;email;namespace;collegue"),
         (
             "identifiant,nom\na,b\n",
             "il manque les colonnes prenom, email, namespace, collegue. Colonnes lues : identifiant",
@@ -111,22 +115,240 @@ def test_a_missing_column_does_not_hide_what_else_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (
-            GOOD.encode("cp1252"),
-            "à la ligne 2, un caractère est illisible (en Windows-1252, cette ligne serait « eleve1,Éluard",
-        ),
-        (GOOD.encode("utf-16"), "est en UTF-16"),
-        (b"PK\x03\x04...", "est un classeur"),
-        (GOOD.encode("utf-16-le"), "n’est pas en UTF-8"),
+        (b"PK\x03\x04...", "est un classeur (xlsx, ods)"),
+        (b"\xd0\xcf\x11\xe0...", "est un classeur d’un ancien Excel"),
+        (b"%PDF-1.7", "est un document PDF"),
+        (b"\xef\xbb\xbf <table><tr><td>identifiant", "est une page web"),
+        (b"\xff\xfei", "n’est pas du texte"),
+        (b"identifiant\x00nom", "n’est pas du texte"),
     ],
 )
-def test_other_encodings_are_refused_with_a_remedy(tmp_path: Path, data: bytes, words: str) -> None:
+def test_what_is_no_text_is_told_for_what_it_is(tmp_path: Path, data: bytes, words: str) -> None:
     file = tmp_path / "classe.csv"
     file.write_bytes(data)
     with pytest.raises(UsageError) as caught:
         read_roster(file)
     assert words in caught.value.message
     assert "CSV UTF-8" in caught.value.remedy
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_an_encoding_that_is_certain_is_read(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "classe.csv"
+    file.write_bytes(GOOD.encode(encoding))
+    assert [learner.name for learner in read_roster(file)] == ["Zoé Éluard-Hémon", "Noël L’Hôte, de"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        GOOD.replace("’", "'").encode("cp850"),
+        GOOD.encode("mac-roman"),
+        f"{','.join(COLUMNS)}\np,Zoé,Zoé,z@e.fr,user-z,\n".encode() + "q,Noël,N,n@e.fr,user-n,\n".encode("cp1252"),
+        GOOD.replace("Éluard", "ÉLUARé").encode("cp1252"),
+    ],
+    ids=["dos", "mac", "two encodings", "an accent out of place"],
+)
+def test_an_encoding_that_is_not_certain_is_told_with_all_the_rest(tmp_path: Path, data: bytes) -> None:
+    file = tmp_path / "classe.csv"
+    file.write_bytes(data + b"2,19E+07,A,A,a@b.fr,user-a,\n" + b"3,B,B,personne,user-b,\n")
+    with pytest.raises(UsageError) as caught:
+        read_roster(file)
+    told = caught.value.message
+    assert "un caractère est illisible : la liste n’est pas en UTF-8" in told
+    assert "« personne » n’est pas une adresse" in told
+    assert "CSV UTF-8" in caught.value.remedy
+
+
+def test_the_encoding_is_named_where_the_rest_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "classe.csv"
+    file.write_bytes(f"{HEADER}\n2,19E+07;Zoé;Zoé;z@e.fr;user-z;\n".encode("cp1252"))
+    with pytest.raises(UsageError, match=r"1 problème dans .*, lue en Windows-1252 :\n  ligne 2 : .*2,19E\+07"):
+        read_roster(file)
+
+
+HEADER = "identifiant;nom;prenom;email;namespace;collegue"
+ONE = "p1;Le Goff;Zoé;zoe@exemple.fr;user-zoe;"
+TWO = "p2;Benali;Ali;ali@exemple.fr;user-ali;user-zoe"
+CERTAIN = {
+    "sep": f"sep=;\r\n{HEADER}\r\n{ONE}\r\n{TWO}\r\n",
+    "sep, quoted": f'"sep=;"\n{HEADER}\n{ONE}\n{TWO}\n',
+    "CR": f"{HEADER}\r{ONE}\r{TWO}",
+    "trailing": f"{HEADER};\n{ONE};;\n{TWO}\n",
+    "titles": f"Master 1;;;;;\nListe du 3 mars\n\n{HEADER}\n{ONE}\n{TWO}\nTotal;2\nEffectif : 2;;;;;\n",
+    "glued": f"\ufeff{HEADER}\n{ONE}\n\n\ufeff{HEADER}\n{TWO}\n",
+    "glued, another order": f"{HEADER}\n{ONE}\nnom;prenom;identifiant;collegue;namespace;email\n"
+    "Benali;Ali;p2;user-zoe;user-ali;ali@exemple.fr\n",
+    "invisible": f"{HEADER}\n\u200b{ONE}\xad\n{TWO}\xa0\n",
+    "blanks": f'{HEADER}\n{ONE}\np2; "Benali" ;Ali;ali@exemple.fr;user-ali;\xa0"user-zoe"\n',
+    "wrapped": f'{HEADER}\n{ONE}\n"=""p2""";Benali;Ali;ali@exemple.fr;user-ali;user-zoe\n',
+}
+
+
+@pytest.mark.parametrize("text", CERTAIN.values(), ids=CERTAIN)
+def test_what_is_certain_is_read(text: str) -> None:
+    learners, problems = parse_roster(text)
+    assert problems == []
+    assert [(each.identifier, each.last_name, each.email, each.namespace, each.colleague) for each in learners] == [
+        ("p1", "Le Goff", "zoe@exemple.fr", "user-zoe", ""),
+        ("p2", "Benali", "ali@exemple.fr", "user-ali", "user-zoe"),
+    ]
+
+
+def test_a_semicolon_inside_a_quoted_header_separates_nothing() -> None:
+    text = '"Groupe; parcours; site","identifiant","nom","prenom","email","namespace","collegue"\n'
+    learners, problems = parse_roster(text + '"G1; G2",p1,"Le Goff",Zoé,z@e.fr,user-zoe,\n')
+    assert (problems, [each.last_name for each in learners]) == ([], ["Le Goff"])
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Prénom,Nom de famille,Numéro d’identification,Adresse de courriel,Groupes",
+        "Prénom,Nom de famille,Numéro d'identification,Adresse de courriel,Groupes",
+        "First name,Last name,ID number,Email address,Groups",
+        "First name,Surname,Username,Email address,Groups",
+    ],
+)
+def test_the_participants_of_moodle_lack_their_namespaces(header: str) -> None:
+    person = 'Zoé,Le Goff,21900001,z@e.fr,"G1, G2"'
+    learners, problems = parse_roster(f"{header}\n{person}\n")
+    assert learners == []
+    (told,) = problems
+    assert "il manque la colonne namespace : ajoutez-la" in told.message
+    assert "« user- » suivi du nom de connexion" in told.message
+    assert "(c’est « identifiant »)" in told.message
+    (learner,), problems = parse_roster(f"{header},namespace\n{person},user-zoe\n")
+    assert problems == []
+    assert (learner.identifier, learner.first_name, learner.last_name) == ("21900001", "Zoé", "Le Goff")
+    assert (learner.email, learner.namespace, learner.colleague) == ("z@e.fr", "user-zoe", "")
+
+
+def test_a_column_of_pairs_under_another_name_is_not_passed_over() -> None:
+    _, problems = parse_roster(
+        "First name,Last name,ID number,Email address,namespace,Binôme\nZ,L,1,z@e.fr,user-z,user-a\n"
+    )
+    assert ["la colonne collegue" in problem.message for problem in problems] == [True]
+
+
+def test_the_number_comes_before_the_name_of_the_account() -> None:
+    header = "Nom d’utilisateur,Numéro d’identification,Nom,Prénom,Adresse de courriel,namespace,collegue"
+    (learner,), _ = parse_roster(f"{header}\nzoe,219,L,Z,z@e.fr,user-z,\n")
+    assert learner.identifier == "219"
+
+
+def test_a_namespace_may_be_shared_but_nobody_is_listed_twice() -> None:
+    three = "p3;Diop;Awa;awa@exemple.fr;user-zoe;"
+    learners, problems = parse_roster("\n".join([HEADER, ONE, three]))
+    assert (problems, [each.namespace for each in learners]) == ([], ["user-zoe", "user-zoe"])
+    _, problems = parse_roster("\n".join([HEADER, ONE, three.replace("p3", "P1")]))
+    assert [str(each) for each in problems] == ["ligne 3 : l’identifiant « P1 » est déjà à la ligne 2."]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("2,19E+07;A;B;a@b.fr;user-a;", "« 2,19E+07 » est un nombre qu’un tableur a transformé"),
+        ("2.19e+07;A;B;a@b.fr;user-a;", "« 2.19e+07 » est un nombre qu’un tableur a transformé"),
+        ("21900001.0;A;B;a@b.fr;user-a;", "« 21900001.0 » est un nombre qu’un tableur a transformé"),
+        ('"=""00123""";A;B;a@b.fr;user a;', "« user a » (namespace) ne peut pas être"),
+        ('p1;"A;B;a@b.fr;user-a;', "les guillemets ne vont pas par deux"),
+        ('p1;"A"x;B;a@b.fr;user-a;', "les guillemets ne vont pas par deux"),
+        ("p1;A;B;a@b.fr", "4 cellules au lieu de 6"),
+        ("p1;A;B;a@b.fr;user-a;;;user-b", "8 cellules au lieu de 6"),
+        (
+            "p1,A,B,a@b.fr,user-a,",
+            "1 cellule au lieu de 6 : il y a un séparateur de trop ou de moins (cette liste est séparée par « ; »)",
+        ),
+        ("Groupe B;;;;;", "« Groupe B » ne décrit personne : supprimez cette ligne"),
+        ("p1;;;;;", "nom est vide"),
+        ("Total;Zoé;;;;", "email est vide"),
+    ],
+)
+def test_what_is_not_certain_is_told_with_its_line_and_hides_nothing(row: str, words: str) -> None:
+    learners, problems = parse_roster(f"sep=;\n{HEADER}\n{TWO}\n{row}\nfin;Fin;F;pas une adresse;user-fin;\n")
+    assert learners == []
+    assert any(problem.line == 4 and words in problem.message for problem in problems), problems
+    assert any(problem.line == 5 and "pas une adresse" in problem.message for problem in problems), problems
+
+
+def test_somebody_above_the_header_is_not_forgotten() -> None:
+    _, problems = parse_roster(f"{ONE}\n{HEADER}\n{TWO}\n")
+    assert [str(each) for each in problems] == [
+        "ligne 1 : quelqu’un figure au-dessus de l’en-tête, qui est à la ligne 2 : mettez-le dessous."
+    ]
+
+
+# -- the same people, however they are written --------------------------------------------------------------------
+
+NAMES = (
+    st.text(st.sampled_from("abcdeéèêçïœ'’-;,\t \" "), min_size=1, max_size=12)
+    .map(str.title)
+    .filter(lambda name: any(letter.isalpha() for letter in name))
+)
+CAPITALS = str.maketrans("ÉÈÊÇÏŒ", "EEECIO")
+TITLES = {
+    "fr": COLUMNS,
+    "Moodle": ("Numéro d’identification", "Nom de famille", "Prénom", "Adresse de courriel", "Namespace", "Collègue"),
+    "en": ("ID number", "Last name", "First name", "Email address", "namespace", "collegue"),
+}
+
+
+@st.composite
+def a_class(draw: st.DrawFn) -> list[tuple[str, ...]]:
+    """People whose names hold what separates and quotes."""
+    rows = []
+    for number in range(draw(st.integers(1, 4))):
+        names = [" ".join(draw(NAMES).translate(CAPITALS).split()) for _ in range(2)]
+        namespace = draw(st.sampled_from(("projet-enquete", f"user-p{number}")))
+        rows.append(
+            (f"p{number:03}", *names, f"p{number}@exemple.fr", namespace, draw(st.sampled_from(("", "user-bob"))))
+        )
+    return rows
+
+
+@st.composite
+def written(draw: st.DrawFn, people: list[tuple[str, ...]]) -> bytes:
+    """A file of these people in some dialect."""
+    separator, end = draw(st.sampled_from(";,\t")), draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    order = draw(st.permutations(range(7)))
+    all_quoted = draw(st.booleans())
+    blank = draw(st.sampled_from(["", " ", "\xa0"]))
+
+    def row(cells: Sequence[str]) -> str:
+        cells = [(*cells, "G1; G2")[place] for place in order]
+        quoted = [all_quoted or any(letter in cell for letter in ';,\t" ') for cell in cells]
+        return separator.join(
+            blank + '"' + cell.replace('"', '""') + '"' + blank if quote else cell
+            for cell, quote in zip(cells, quoted, strict=True)
+        )
+
+    header = row(TITLES[draw(st.sampled_from(sorted(TITLES)))])
+    lines = [header, *map(row, people)]
+    if draw(st.booleans()):
+        lines.insert(draw(st.integers(1, len(lines))), "\ufeff" + header if draw(st.booleans()) else header)
+    if draw(st.booleans()):
+        lines = ["Liste du groupe A", "", *lines]
+    if draw(st.booleans()):
+        lines += [separator * 6, "Total" + separator + str(len(people))]
+    if draw(st.booleans()):
+        lines.insert(0, f"sep={separator}")
+    text = end.join(lines) + draw(st.sampled_from(["", end]))
+    encoding = draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]))
+    return text.replace("\ufeff", "").encode(encoding) if encoding == "cp1252" else text.encode(encoding)
+
+
+@given(st.data())
+def test_the_same_people_are_read_whatever_the_dialect(data: st.DataObject) -> None:
+    people = data.draw(a_class())
+    found = decoded(data.draw(written(people)), "classe.csv")
+    assert found.line == 0
+    learners, problems = parse_roster(found.text)
+    assert problems == []
+    read = [
+        (one.identifier, one.last_name, one.first_name, one.email, one.namespace, one.colleague) for one in learners
+    ]
+    assert read == people
 
 
 def test_a_roster_that_is_not_there(tmp_path: Path) -> None:
@@ -140,5 +362,5 @@ def test_a_roster_that_is_not_there(tmp_path: Path) -> None:
 def test_any_text_gives_learners_or_problems(text: str) -> None:
     for body in (text, ",".join(COLUMNS) + "\n" + text):
         learners, problems = parse_roster(body)
-        assert learners or problems
+        assert bool(learners) is not bool(problems)
         assert all(problem.line >= 1 for problem in problems)

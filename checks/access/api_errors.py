@@ -14,6 +14,7 @@ from checks.access import refusals
 from checks.access.kubeconfig_file import RENEW
 from checks.errors import AccessError, ClusterLost, Forbidden, Refused
 from checks.facts import Credentials
+from checks.redaction import redact
 
 
 def silent(server: str, error: Exception) -> ClusterLost:
@@ -53,7 +54,7 @@ def refused(credentials: Credentials, kubeconfig: str | None, status: int, data:
     try:
         said = str(json.loads(data).get("message", ""))
     except (ValueError, AttributeError):
-        said = data.decode("utf-8", "replace")[:200]
+        said = redact(data.decode("utf-8", "replace"))[:200]
     if status == 401 and credentials.kind == "serviceaccount":
         return ClusterLost(
             "Le cluster ne reconnaît plus ce service (Unauthorized) : son ServiceAccount a été supprimé.",
@@ -107,4 +108,4 @@ def reason(error: BaseException) -> str:
         found = re.search(r'"message":"((?:[^"\\]|\\.)*)"', text)
         return re.sub(r"\\+", "", found[1]) if found else text
     cause = getattr(error, "reason", None)
-    return str(cause or error).split(": ", 1)[-1][:200]
+    return redact(str(cause or error)).split(": ", 1)[-1][:200]

@@ -24,6 +24,7 @@ from checks.access.kubeconfig_file import RENEW
 from checks.access.kubectl_rules import must_be_accepted
 from checks.access.user_rules import of_user
 from checks.errors import AccessError, ClusterLost
+from checks.redaction import remember
 
 _REREAD = 60.0  # seconds: kubectl reads a token file again after as many
 
@@ -66,6 +67,8 @@ class Settings:
                 config.load_incluster_config(client_configuration=self.configuration)
             except (config.ConfigException, OSError, ValueError) as error:
                 raise AccessError(f"L’identité de ce pod est inutilisable : {error}", RENEW) from error
+            for token in self.configuration.api_key.values():
+                remember(token)
         else:
             must_be_accepted(choice)
             self._reach(choice)

@@ -22,6 +22,7 @@ from checks.access.kubeconfig_file import RENEW, Plugin
 from checks.access.user_rules import breaks_header, of_user
 from checks.access.words import cleaned
 from checks.errors import ClusterLost
+from checks.redaction import remember
 
 PATIENCE = 20.0
 """Seconds that a program is given: one that wants an answer is better run by kubectl first."""
@@ -138,6 +139,8 @@ def _read(begun: str, said: str, plugin: Plugin, quoted: str) -> Given:
         raise ClusterLost(f"{begun} sans jeton ni certificat.{quoted}", RENEW)
     if bool(status.clientCertificateData) != bool(status.clientKeyData):
         raise ClusterLost(f"{begun} avec un certificat sans sa clé, ou l’inverse.{quoted}", RENEW)
+    remember(status.token)
+    remember(status.clientKeyData)
     if breaks_header(status.token):
         raise ClusterLost(f"{begun} son jeton contient un retour à la ligne.{quoted}", RENEW)
     return Given(status.token, status.clientCertificateData, status.clientKeyData, status.expirationTimestamp)

@@ -18,6 +18,7 @@ from checks.access.kubeconfig_file import COPY_SCRIPT, RENEW, Cluster, Context, 
 from checks.errors import AccessError
 from checks.facts import Credentials
 from checks.local_cluster.tokens import ISSUER
+from checks.redaction import remember
 
 _PRIVATE = re.compile(r"(?i)secret|token|passw")
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -160,7 +161,9 @@ def context_namespace(environment: Mapping[str, str], explicit: str | None, cont
 
 def token_of(file: str) -> str:
     """The token that a file holds: whoever wrote it ended the line. Raises OSError and UnicodeError."""
-    return Path(file).read_text(encoding="utf-8").strip()
+    token = Path(file).read_text(encoding="utf-8").strip()
+    remember(token)
+    return token
 
 
 def _service_account() -> Credentials:

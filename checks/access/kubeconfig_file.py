@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from checks.errors import AccessError
+from checks.redaction import remember_tree
 
 COPY_SCRIPT = (
     "Sur le SSPCloud : « Mon compte », volet « Connexion à Kubernetes », copiez le script et exécutez-le. "
@@ -199,6 +200,7 @@ def _content(path: Path, data: bytes) -> _Content:
         raise AccessError(f"La configuration {path} n’est pas du YAML{line}.", COPY_SCRIPT) from None
     except (yaml.YAMLError, UnicodeError, ValueError, RecursionError):
         raise AccessError(f"La configuration {path} n’est pas un fichier texte YAML.", COPY_SCRIPT) from None
+    remember_tree(document)
     try:
         return msgspec.convert(_without_nulls(document) or {}, _Content, dec_hook=_decoded)
     except msgspec.ValidationError as error:

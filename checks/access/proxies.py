@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 from kubernetes.client.rest import should_bypass_proxies  # type: ignore[attr-defined]  # newer than the stubs
 from urllib3.util import make_headers
 
+from checks.redaction import remember_url
+
 
 def complete(proxy: str) -> str:
     """The address with its scheme: `proxy.example:3128` is an HTTP proxy."""
@@ -24,6 +26,7 @@ def shown(proxy: str) -> str:
 def credentials(proxy: str) -> Mapping[str, str]:
     """The header that carries the name and password of a proxy's address; empty where it holds none."""
     parts = urlsplit(complete(proxy))
+    remember_url(proxy)
     if not parts.username:
         return {}
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_MASK = "(masqué)"
+from checks.redaction import MASK, redact
+
 _SHAPES = re.compile(
     r"-----BEGIN.*?(?:-----END[^-]*-----|$)"  # PEM
     r"|\beyJ[\w-]+(?:\.[\w-]*)*"  # a JSON Web Token
@@ -20,6 +21,6 @@ _LENGTH = 300
 def cleaned(said: str, secrets: Iterable[str] = ()) -> str:
     """`said` on one line, without these secrets, nor what has the shape of one."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        said = said.replace(secret, _MASK)
-    line = " ".join(_SHAPES.sub(_MASK, _ESCAPES.sub(" ", said)).split())
+        said = said.replace(secret, MASK)
+    line = " ".join(_SHAPES.sub(MASK, _ESCAPES.sub(" ", redact(said, technical=True))).split())
     return line if len(line) <= _LENGTH else f"{line[:_LENGTH]}…"

@@ -10,6 +10,7 @@ import typer
 from checks import __version__
 from checks.cli import catalogue, cluster, diagnose, grading, labs, play, snapshot, verify
 from checks.cli.french import Group
+from checks.redaction import Formatter
 
 app = typer.Typer(
     cls=Group,
@@ -48,6 +49,9 @@ def start(
     ] = False,
 ) -> None:
     """Prepare the logs; without a command, say where the learner is."""
-    logging.basicConfig(level=logging.DEBUG if debug else logging.CRITICAL)
+    handler = logging.StreamHandler()
+    handler.setFormatter(Formatter(logging.BASIC_FORMAT))
+    logging.basicConfig(level=logging.DEBUG if debug else logging.CRITICAL, handlers=[handler])
+    logging.getLogger("kubernetes.client.rest").setLevel(logging.INFO)  # it would show every answer, Secrets included
     if context.invoked_subcommand is None:
         labs.where_am_i()

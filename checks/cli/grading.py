@@ -52,7 +52,7 @@ def grade(
         Path,
         typer.Argument(
             metavar="CLASSE.csv",
-            help="La liste : identifiant, nom, prenom, email, namespace, collegue ; « , » ou « ; », en UTF-8.",
+            help="La liste (CSV) : identifiant, nom, prenom, email, namespace, collegue.",
         ),
     ],
     only: Annotated[
@@ -127,6 +127,7 @@ def grade(
     """
     from checks.grading.exports import worksheet as moodle_worksheet
     from checks.grading.roster import read_roster
+    from checks.render.grading import console_of, tell_shared
 
     cluster_options = {
         "--planifier": schedule,
@@ -145,6 +146,8 @@ def grade(
     folder = output or Path(f"notes-{roster.stem}")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} existe et n’est pas un dossier.", "Choisissez-en un autre avec --sortie.")
+    errors = console_of(stderr=True)
+    tell_shared(errors, roster, learners)
     if in_cluster:
         from checks.cli.grading_in_cluster import ClusterGrading
 
@@ -155,9 +158,6 @@ def grade(
         with alone_in(folder):
             grades = grading.fetch() if fetch else grading.run(resume=resume)
             raise typer.Exit(write_and_conclude(grades, labs, folder, worksheet))
-    from checks.render.grading import console_of
-
-    errors = console_of(stderr=True)
     with alone_in(folder):
         verify = (
             from_snapshots(errors, source, learners) if source else from_cluster(errors, roster, learners, kubeconfig)

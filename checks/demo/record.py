@@ -22,6 +22,7 @@ from checks.render.problem import show
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.recorder import record
 from checks.sources.snapshot import Snapshot
+from checks.unforeseen import guarded
 from checks.verdict import CheckResult, Diagnostic, Verdict
 
 _AGAIN = "Recommencez : make recordings"
@@ -129,15 +130,11 @@ def _passwords(cluster: LiveCluster) -> Iterator[tuple[str, str, str]]:
 
 def main(names: list[str]) -> int:
     """Play the labs of these names, all by default; the exit code of the demonstration."""
-    try:
-        code = live.play([find_lab(name) for name in names] or all_labs(), Camera())
-    except CahierError as error:
-        show(error)
-        return error.exit_code
+    code = live.play([find_lab(name) for name in names] or all_labs(), Camera())
     if code != EXIT_PASSED:
         show(CahierError("Ce qui n’a pas eu le verdict attendu n’a pas été enregistré.", _AGAIN))
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    guarded(lambda: main(sys.argv[1:]))

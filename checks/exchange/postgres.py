@@ -97,6 +97,9 @@ def _introduced(connection: _Stream) -> PostgresServer:
 def refusal(connection: socket, user: str, password: str, database: str) -> tuple[str, str]:
     """PostgreSQL's error code and message, both "" when the session opens. Raises OSError when it is cut."""
     from pg8000 import native  # slow to load, needed here only
+    from scramp import core
+
+    core.saslprep = _as_libpq
 
     class Session(native.Connection):  # type: ignore[misc]
         def close(self) -> None:
@@ -115,6 +118,19 @@ def refusal(connection: socket, user: str, password: str, database: str) -> tupl
     except native.InterfaceError as error:
         raise OSError(str(error)) from None
     return "", ""
+
+
+def _as_libpq(text: str) -> str:
+    """A password as psql and the server prepare it: one that SASLprep forbids (a line feed) is taken as it is.
+
+    https://github.com/postgres/postgres/blob/REL_15_STABLE/src/interfaces/libpq/fe-auth-scram.c (scram_init)
+    """
+    from scramp.utils import ScramException, saslprep
+
+    try:
+        return str(saslprep(text))
+    except ScramException:
+        return text
 
 
 class _Encrypted:

@@ -21,6 +21,7 @@ from checks.grading.results import (
 )
 from checks.grading.roster import Learner
 from checks.lab import Lab
+from checks.redaction import described
 from checks.verdict import Verdict
 
 WORK = ".travail"
@@ -113,6 +114,6 @@ def _grade(store: Store, verify: Verify, learner: Learner, lab: Lab) -> LabGrade
     except Exception as error:
         _log.exception("%s %s", learner.identifier, lab.name)
         trouble = True
-        grade = without_verdict(lab, f"Le vérificateur a un problème : {type(error).__name__}: {error}")
+        grade = without_verdict(lab, f"Le vérificateur a un problème : {described(error)}")
     store.write(learner, lab, grade, trouble=trouble)
     return grade

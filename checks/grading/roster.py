@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from checks.errors import UsageError
+from checks.grading.columns import COLUMNS, Header, find_header, header_of
+from checks.grading.table import SAVE_AS_UTF8, SEPARATORS, Row, Text, decoded, rows
 
-COLUMNS = ("identifiant", "nom", "prenom", "email", "namespace", "collegue")
 _MAY_BE_EMPTY = {"collegue", "prenom"}
 
 # An identifier names a file and a Moodle account: plain letters, and nothing that a spreadsheet takes for a formula.
@@ -22,9 +19,13 @@ _EMAIL = re.compile(
     r"[A-Za-z0-9_](?:[A-Za-z0-9._%+'-]*[A-Za-z0-9_%+'-])?@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}"
 )
 _NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
-_SAVE_AS_UTF8 = (
-    "Enregistrez-la en UTF-8. Excel : « Enregistrer sous », type « CSV UTF-8 (délimité par des virgules) ». "
-    "LibreOffice : « Enregistrer sous », cochez « Éditer les paramètres du filtre », jeu de caractères « UTF-8 »."
+_ROUNDED = re.compile(r"\d+[.,]\d+E[+-]?\d+|\d+E[+-]\d+", re.IGNORECASE)
+_DECIMAL = re.compile(r"\d+[.,]0+")
+_SUM = re.compile(r"(?:sous-)?(?:total|effectif|nombre|moyenne|somme|count|average)\b", re.IGNORECASE)
+_FIGURE = re.compile(r"[\d\s.,%/]+")
+_NAMESPACE_HOW = (
+    "ajoutez-la : sur le SSPCloud c’est « user- » suivi du nom de connexion de chacun, par exemple user-alice, ou le "
+    "namespace de son projet"
 )
 
 
@@ -67,99 +68,120 @@ def read_roster(path: Path) -> Sequence[Learner]:
         raise UsageError(
             f"La liste de classe {path} est illisible : {error.strerror}.", "Vérifiez ses droits."
         ) from None
-    learners, problems = parse_roster(decode(data, path.name))
+    found = decoded(data, path.name)
+    learners, problems = parse_roster(found.text)
+    problems = [*_misread(found), *problems]
     if problems:
         count = f"{len(problems)} problèmes" if len(problems) > 1 else "1 problème"
+        read_as = f", lue en {found.encoding}" if found.encoding else ""
         lines = "\n".join(f"  {problem}" for problem in problems)
+        remedy = "Corrigez ces lignes et relancez la même commande ; rien n’a été noté."
         raise UsageError(
-            f"{count} dans la liste de classe {path.name} :\n{lines}",
-            "Corrigez ces lignes et relancez la même commande ; rien n’a été noté.",
+            f"{count} dans la liste de classe {path.name}{read_as} :\n{lines}",
+            f"{remedy} {SAVE_AS_UTF8}" if found.encoding else remedy,
         )
     return learners
 
 
-def decode(data: bytes, name: str) -> str:
-    """The text of a file in UTF-8, with or without BOM. Raises UsageError for any other encoding."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise UsageError(f"{name} est en UTF-16 (« Texte Unicode » d’Excel), pas en UTF-8.", _SAVE_AS_UTF8)
-    if data.startswith(b"PK\x03\x04"):
-        raise UsageError(f"{name} est un classeur (xlsx, ods), pas un fichier CSV.", _SAVE_AS_UTF8)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        row = data.splitlines()[line - 1].decode("cp1252", "replace").strip()
-        raise UsageError(
-            f"{name} n’est pas en UTF-8 : à la ligne {line}, un caractère est illisible "
-            f"(en Windows-1252, cette ligne serait « {row[:80]} »).",
-            _SAVE_AS_UTF8,
-        ) from None
-    if "\x00" in text:
-        raise UsageError(f"{name} contient des octets nuls : ce n’est pas un fichier CSV en UTF-8.", _SAVE_AS_UTF8)
-    return text
-
-
-def delimiter_of(text: str) -> str:
-    """`;` or `,`: the one that the header uses."""
-    header = next((line for line in text.splitlines() if line.strip()), "")
-    return ";" if ";" in header else ","
+def _misread(found: Text) -> Iterator[Problem]:
+    if found.line:
+        row = re.split(r"\r\n|\r|\n", found.text)[found.line - 1].strip()
+        yield Problem(
+            found.line,
+            f"un caractère est illisible : la liste n’est pas en UTF-8 (en {found.encoding}, cette ligne serait "
+            f"« {row[:80]} »).",
+        )
 
 
 def parse_roster(text: str) -> tuple[Sequence[Learner], Sequence[Problem]]:
     """The learners of a CSV text, and every problem found, by line."""
-    problems: list[Problem] = []
-    records = _records(text, problems)
-    line, header = next(records, (1, []))
-    columns = [_plain(cell) for cell in header]
-    missing = [column for column in COLUMNS if column not in columns]
-    if missing:
-        seen = f" Colonnes lues : {', '.join(cell.strip() or '(vide)' for cell in header)}." if header else ""
-        problems.append(Problem(line, f"il manque {_listed('la colonne', 'les colonnes', missing)}.{seen}"))
-    twice = sorted({column for column in COLUMNS if columns.count(column) > 1})
-    if twice:
-        problems.append(Problem(line, f"{_listed('la colonne', 'les colonnes', twice)} figure deux fois."))
-    if missing == [*COLUMNS] or twice:
-        return [], problems
-    learners = []
-    for line, cells in records:
-        if len(cells) != len(columns):
-            problems.append(
-                Problem(
-                    line,
-                    f"{len(cells)} {'cellules' if len(cells) > 1 else 'cellule'} au lieu de {len(columns)} : il y a un "
-                    "séparateur de trop ou de moins, ou un nom qui en contient doit être entre guillemets.",
-                )
-            )
+    header, separator = find_header(text)
+    if header is None:
+        return [], [Problem(1, "la liste est vide, ou ses guillemets ne vont pas par deux.")]
+    first = header.line
+    problems = list(_header_problems(header))
+    learners: list[Learner] = []
+    for row in rows(text, separator):
+        again = header_of(row)
+        if row.line == first or (again.is_one and row.line > first):  # a second one: two lists, glued
+            problems += _header_problems(again) if row.line > first else ()
+            header = again
             continue
-        row = {column: _clean(cell) for column, cell in zip(columns, cells, strict=True) if column in COLUMNS}
-        problems += [Problem(line, message) for message in _row_problems(row)]
-        learners.append(_learner(row, line))
+        found = list(_above(row, first) if row.line < first else _misshapen(row, header, separator))
+        problems += found
+        if found or not header.places or row.line < first or _is_sum(row):
+            continue
+        values = {name: row.cells[place] for name, place in header.places.items()}
+        problems += [Problem(row.line, message) for message in _row_problems(values)]
+        learners.append(_learner(values, row.line))
     if not learners and not problems:
-        problems.append(Problem(line, "il n’y a personne sous l’en-tête."))
+        problems.append(Problem(first, "il n’y a personne sous l’en-tête."))
     for name, of in _UNIQUE.items():
         problems += _duplicates(name, of, learners)
-    return [] if missing else learners, sorted(problems, key=lambda problem: problem.line)
+    return [] if problems else learners, sorted(problems, key=lambda problem: problem.line)
 
 
-def _records(text: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
-    """Records that are not blank, with the line they begin at; a broken quotation is told and ends them."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            problems.append(Problem(line, "les guillemets ne vont pas par deux ; la suite n’a pas été lue."))
-            return
-        if any(cell.strip() for cell in record):
-            yield line, record
-
-
-def _learner(row: Mapping[str, str], line: int) -> Learner:
-    identifier, last, first, email, namespace, colleague = (row.get(column, "") for column in COLUMNS)
+def _learner(values: Mapping[str, str], line: int) -> Learner:
+    identifier, last, first, email, namespace, colleague = (values.get(column, "") for column in COLUMNS)
     return Learner(identifier, last, first, email, namespace, colleague, line)
+
+
+def _header_problems(header: Header) -> Iterator[Problem]:
+    missing = [column for column in COLUMNS if column not in header.places]
+    if not header.places and any(_EMAIL.fullmatch(cell) for cell in header.columns):
+        yield Problem(header.line, f"les colonnes ne sont pas nommées : écrivez au-dessus {';'.join(COLUMNS)}")
+        return
+    if header.foreign and "collegue" in missing:  # another program's list, which knows of none
+        missing.remove("collegue")
+    if missing:
+        how = f" : {_NAMESPACE_HOW}" if missing == ["namespace"] else ""
+        pairs = " Pour les TP à deux, ajoutez aussi « collegue »." if how and "collegue" not in header.places else ""
+        names = _listed("la colonne", "les colonnes", missing)
+        yield Problem(header.line, f"il manque {names}{how}.{pairs} Colonnes lues : {header.said}.")
+    if header.twice:
+        names = _listed("la colonne", "les colonnes", sorted(header.twice))
+        yield Problem(header.line, f"{names} figure{'nt' if len(header.twice) > 1 else ''} deux fois.")
+
+
+def _above(row: Row, first: int) -> Iterator[Problem]:
+    """What is wrong above the header: a title is nothing, somebody would be forgotten."""
+    if row.broken:
+        yield _broken(row)
+    elif any(_EMAIL.fullmatch(cell) for cell in row.cells):
+        yield Problem(
+            row.line, f"quelqu’un figure au-dessus de l’en-tête, qui est à la ligne {first} : mettez-le dessous."
+        )
+
+
+def _misshapen(row: Row, header: Header, separator: str) -> Iterator[Problem]:
+    """What keeps a row from being read as somebody's."""
+    if row.broken:
+        yield _broken(row)
+        return
+    count, expected = len(row.cells), len(header.columns)
+    filled = [cell for cell in row.cells if cell]
+    whole = count >= expected and not any(row.cells[expected:])
+    if _is_sum(row) or (whole and (len(filled) > 1 or _IDENTIFIER.fullmatch(filled[0]))):
+        return
+    if len(filled) == 1 and "@" not in filled[0]:
+        yield Problem(row.line, f"« {filled[0][:60]} » ne décrit personne : supprimez cette ligne.")
+        return
+    yield Problem(
+        row.line,
+        f"{count} {'cellules' if count > 1 else 'cellule'} au lieu de {expected} : il y a un séparateur de trop ou de "
+        f"moins (cette liste est séparée par {SEPARATORS[separator]}), ou un nom qui en contient doit être entre "
+        "guillemets.",
+    )
+
+
+def _broken(row: Row) -> Problem:
+    return Problem(row.line, "les guillemets ne vont pas par deux ; cette ligne n’a pas été lue.")
+
+
+def _is_sum(row: Row) -> bool:
+    """Whether a row counts people instead of being one."""
+    filled = [cell for cell in row.cells if cell]
+    return bool(_SUM.match(filled[0])) and all(_FIGURE.fullmatch(cell) for cell in filled[1:])
 
 
 def _row_problems(row: Mapping[str, str]) -> Iterator[str]:
@@ -167,7 +189,12 @@ def _row_problems(row: Mapping[str, str]) -> Iterator[str]:
         if not value and column not in _MAY_BE_EMPTY:
             yield f"{column} est vide."
     identifier, _last, _first, email, namespace, colleague = (row.get(column, "") for column in COLUMNS)
-    if identifier and not _IDENTIFIER.fullmatch(identifier):
+    if _ROUNDED.fullmatch(identifier) or _DECIMAL.fullmatch(identifier):
+        yield (
+            f"l’identifiant « {identifier} » est un nombre qu’un tableur a transformé : mettez cette colonne au format "
+            "« Texte », et saisissez-y de nouveau le numéro."
+        )
+    elif identifier and not _IDENTIFIER.fullmatch(identifier):
         yield (
             f"l’identifiant « {identifier} » ne convient pas : au plus 64 lettres sans accent, chiffres, « . », « _ », "
             "« @ » ou « - », et d’abord une lettre ou un chiffre."
@@ -187,7 +214,6 @@ def _row_problems(row: Mapping[str, str]) -> Iterator[str]:
 _UNIQUE: Mapping[str, Callable[[Learner], str]] = {
     "l’identifiant": lambda learner: learner.identifier,
     "l’adresse": lambda learner: learner.email,
-    "le namespace": lambda learner: learner.namespace,
 }
 
 
@@ -198,16 +224,6 @@ def _duplicates(name: str, of: Callable[[Learner], str], learners: Sequence[Lear
         value = of(learner)
         if value and first.setdefault(value.casefold(), learner.line) != learner.line:
             yield Problem(learner.line, f"{name} « {value} » est déjà à la ligne {first[value.casefold()]}.")
-
-
-def _plain(name: str) -> str:
-    """A column's name without accents, case or spaces: « Prénom » is `prenom`."""
-    letters = unicodedata.normalize("NFKD", name.strip().casefold())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
-
-
-def _clean(cell: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", cell).split())
 
 
 def _listed(one: str, several: str, names: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ from checks.local_cluster import kind
 from checks.local_cluster.engine import Engine
 from checks.local_cluster.places import CLUSTER_NAME
 from checks.local_cluster.progress import Progress, TerminalProgress
+from checks.unforeseen import guarded
 
 NAME = f"cahier-kubernetes:{__version__}"
 FULL_NAME = f"docker.io/library/{NAME}"  # what NAME means to a node, and what Podman would not take it for
@@ -160,11 +161,11 @@ def _load(engine: Engine, node: str, key: str, progress: Progress) -> None:
     _in_node(engine, node, "label", FULL_NAME, f"{KEY_LABEL}={key}")
 
 
-if __name__ == "__main__":
-    from checks.render.problem import show
+def main() -> int:
+    """Make the image and load it; print its name."""
+    print(ensure(TerminalProgress()))
+    return 0
 
-    try:
-        print(ensure(TerminalProgress()))
-    except CahierError as error:
-        show(error)
-        sys.exit(error.exit_code)
+
+if __name__ == "__main__":
+    guarded(main)

@@ -26,6 +26,7 @@ from checks.errors import AccessError, CahierError, Refused, UsageError
 from checks.facts import OWNER_BINDING
 from checks.local_cluster.messages import none_here
 from checks.local_cluster.places import LEARNERS, admin_kubeconfig, people_folder, write_private
+from checks.redaction import remember
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
@@ -276,6 +277,7 @@ def certified(api: Api, user: str, groups: Sequence[str] = ()) -> tuple[str, str
         with contextlib.suppress(AccessError):
             api.request("DELETE", path)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    remember(pem.decode())
     return base64.b64encode(pem).decode(), certificate
 
 

@@ -11,6 +11,8 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from checks.redaction import remember
+
 IMAGE = "postgres:15-bookworm"
 PORT = 5432
 DATABASE = "defaultdb"
@@ -30,6 +32,7 @@ def manifests(namespace: str, name: str, opened: bool, user: str, database: str)
     """Everything that a database consists of, in the order in which it is made: the pod last."""
     alphabet = string.ascii_letters + string.digits
     password = "".join(secrets.choice(alphabet) for _ in range(20))
+    remember(password)
 
     def item(version: str, kind: str, suffix: str, **content: object) -> dict[str, Any]:
         metadata = {"name": name + suffix, "namespace": namespace, "labels": _labels(name)}

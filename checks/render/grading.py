@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from checks.errors import CahierError
 from checks.grading.exports.pages import cell
 from checks.grading.exports.worksheet import Filled
 from checks.grading.results import ClassGrades
+from checks.grading.roster import Learner
 
 
 def console_of(*, stderr: bool = False) -> Console:
@@ -72,3 +74,18 @@ def not_kept(folder: Path, error: OSError) -> CahierError:
         f"Une note n’a pas pu être gardée dans {folder} : {error.strerror or error}.",
         "Libérez de la place ou choisissez un autre dossier, puis relancez avec --reprendre.",
     )
+
+
+def tell_shared(errors: Console, roster: Path, learners: Sequence[Learner]) -> None:
+    """Say who works in the same namespace: a project's people, or a line that was copied."""
+    people: dict[str, list[Learner]] = {}
+    for learner in learners:
+        people.setdefault(learner.namespace, []).append(learner)
+    for namespace, them in people.items():
+        if len(them) > 1:
+            lines = ", ".join(str(one.line) for one in them)
+            errors.print(
+                f"? {roster.name}, lignes {lines} : ces personnes travaillent toutes dans {namespace} ; "
+                "le même travail y comptera pour chacune.",
+                style="yellow",
+            )

@@ -33,6 +33,7 @@ from checks.facts import (
     PolicyKind,
 )
 from checks.local_cluster.places import LEARNERS, admin_kubeconfig, people_folder
+from checks.redaction import remember_secret
 from checks.sources.objects import Served, must_be_known
 from checks.sources.probes import Probe, enforces_policies, probe
 from checks.sources.receipts import is_receipts
@@ -235,8 +236,10 @@ class LiveCluster(Served):
                     "Relancez la commande.",
                 )
             return None
-        values = (answer.get("data") or {}).items()
-        return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in values}
+        data = (answer.get("data") or {}).items()
+        values = {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in data}
+        remember_secret(name, self.namespace, values)
+        return values
 
     def watch(self, kind: str) -> Iterator[Mapping[str, Any]]:
         """Changes of the objects of `kind` in the learner's namespace, until the connection ends."""

@@ -194,16 +194,7 @@ def le_compte_du_secret_ouvre_une_session(cluster: Cluster) -> Diagnostic | None
             commands=_restored(cluster, name),
             look=(f"kubectl get secrets -n {cluster.namespace}", *look),
         )
-    names = (values.get("database"), values.get("dbname"), "defaultdb", user, "postgres")
-    for candidate in dict.fromkeys(one for one in names if one):
-        try:
-            with cluster.machine.connect(cluster.local_port(PORT)) as connection:
-                connection.settimeout(8)
-                code, message = refusal(connection, user, password, candidate)
-        except OSError as cut:
-            raise Unverifiable(f"Le tunnel a été coupé : {cut}.", "Rouvrez-le, puis recommencez.") from None
-        if code not in _OTHER_DATABASE:
-            break
+    code, message = _session(cluster, values, user, password)
     if not code:
         return None
     if code in _OTHER_DATABASE:
@@ -219,6 +210,8 @@ def le_compte_du_secret_ouvre_une_session(cluster: Cluster) -> Diagnostic | None
             look=(f"kubectl logs {pod.name} -n {cluster.namespace}",),
             transient=True,
         )
+    if password.rstrip("\r\n") != password and not _session(cluster, values, user, password.rstrip("\r\n"))[0]:
+        return _line_feed(cluster, name, "password" if values.get("password") else "postgres-password")
     return Diagnostic(
         finding=f"La base {name} refuse le compte {user} avec le mot de passe rangé dans le Secret {name} : {message}",
         cause="Le Secret n’est qu’une copie : changer le mot de passe dans la base ne le change pas dans le Secret, ni "
@@ -226,6 +219,39 @@ def le_compte_du_secret_ouvre_une_session(cluster: Cluster) -> Diagnostic | None
         fix="Mettez les deux d’accord : donnez à ce compte, dans la base, le mot de passe du Secret.",
         commands=(_aligned(cluster, name, pod, user),),
         look=look,
+    )
+
+
+def _session(cluster: Cluster, values: Mapping[str, str], user: str, password: str) -> tuple[str, str]:
+    """PostgreSQL's answer to this account, through the tunnel. Raises Unverifiable."""
+    names = (values.get("database"), values.get("dbname"), "defaultdb", user, "postgres")
+    code, message = "", ""
+    for candidate in dict.fromkeys(one for one in names if one):
+        try:
+            with cluster.machine.connect(cluster.local_port(PORT)) as connection:
+                connection.settimeout(8)
+                code, message = refusal(connection, user, password, candidate)
+        except OSError as cut:
+            raise Unverifiable(f"Le tunnel a été coupé : {cut}.", "Rouvrez-le, puis recommencez.") from None
+        if code not in _OTHER_DATABASE:
+            break
+    return code, message
+
+
+def _line_feed(cluster: Cluster, name: str, key: str) -> Diagnostic:
+    """A password that was copied into the Secret with the end of its line."""
+    read = f"kubectl get secret {name} -n {cluster.namespace} -o jsonpath='{{.data.{key}}}' | base64 -d"
+    return Diagnostic(
+        finding=f"Le mot de passe rangé dans le Secret {name} finit par un saut de ligne ; "
+        "celui de la base n’en a pas.",
+        cause="Quand vous le relisez avec $(…), le shell retire cette fin de ligne. Un pod la garde : les services qui "
+        "reçoivent ce mot de passe sont refusés par la base.",
+        fix=f"Récrivez la clé {key} sans cette fin de ligne : « echo » en ajoute une, « echo -n » n’en ajoute pas.",
+        commands=(
+            f'printf \'{{"data":{{"{key}":"%s"}}}}\' "$({read} | tr -d \'\\r\\n\' | base64 | tr -d \'\\n\')" | '
+            f"kubectl patch secret {name} -n {cluster.namespace} --patch-file /dev/stdin",
+        ),
+        look=(f"{read} | wc -l",),
     )
 
 

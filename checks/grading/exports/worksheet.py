@@ -16,7 +16,7 @@ from pathlib import Path
 from checks.errors import UsageError
 from checks.grading.exports.marks import decimal, out_of
 from checks.grading.results import ClassGrades, LearnerGrades, write_atomically
-from checks.grading.roster import decode, delimiter_of
+from checks.grading.table import separator_of, utf8
 
 _MARK = ("note", "grade")
 _MAXIMUM = ("note maximale", "maximum grade")
@@ -44,7 +44,7 @@ def fill(path: Path, grades: ClassGrades) -> Filled:
     except OSError as error:
         raise UsageError(f"La feuille Moodle {path} est illisible : {error.strerror}.", _DOWNLOAD) from None
     bom = data[:3] if data.startswith(b"\xef\xbb\xbf") else b""
-    text, filled = filled_text(decode(data, path.name), grades, path.name)
+    text, filled = filled_text(utf8(data, path.name), grades, path.name)
     write_atomically(path, bom + text.encode())
     return filled
 
@@ -52,7 +52,7 @@ def fill(path: Path, grades: ClassGrades) -> Filled:
 def check(path: Path) -> None:
     """Raise UsageError when `path` is no worksheet that could be filled."""
     try:
-        _ = _Sheet(decode(path.read_bytes(), path.name), path.name)
+        _ = _Sheet(utf8(path.read_bytes(), path.name), path.name)
     except OSError as error:
         raise UsageError(f"La feuille Moodle {path} est illisible : {error.strerror}.", _DOWNLOAD) from None
 
@@ -94,7 +94,7 @@ class _Sheet:
     """A worksheet's cells, with where they are in the text. `columns`: what is known of them, by our own names."""
 
     def __init__(self, text: str, name: str) -> None:
-        self.delimiter = delimiter_of(text)
+        self.delimiter = separator_of(text)
         records = _records(text, self.delimiter)
         if not records:
             raise UsageError(f"La feuille Moodle {name} est vide.", _DOWNLOAD)

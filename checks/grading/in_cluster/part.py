@@ -32,6 +32,7 @@ from checks.grading.results import Store
 from checks.grading.roster import Learner
 from checks.grading.view import LiveVerifier
 from checks.lab import Lab
+from checks.redaction import described
 
 _PUBLISHED_EVERY = 5.0  # seconds: what a pod that is killed may have to do again
 
@@ -100,8 +101,8 @@ def main() -> int:
         verify = LiveVerifier(api, [learner for learner, _lab in order.pairs(index)])
         with tempfile.TemporaryDirectory() as folder:
             grade_part(order, index, results, verify, Path(folder))
-    except CahierError as problem:
-        print(problem.message, file=sys.stderr)
+    except Exception as problem:  # this pod's log is read by the teacher's command
+        print(problem.message if isinstance(problem, CahierError) else described(problem), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrompu ; ce qui est noté est gardé.", file=sys.stderr)
