@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock programs test-programs demo test image findings recordings bench fast lint site serve notebooks clean
+.PHONY: help setup lock programs test-programs demo test image findings oracles recordings bench fast lint site serve notebooks clean
 
 SITE ?= site
 
@@ -50,6 +50,10 @@ image: programs ## l’image du projet, chargée dans le cluster local s’il y 
 
 findings: programs ## écrit de nouveau les constats du corpus, à relire avec git diff
 	@CAHIER_CONSTATS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal tests/test_corpus.py -k mistake
+
+# A few minutes; many more the first time, where the local cluster’s programs were not compiled here.
+oracles: programs ## compare 290 000 jeux de NetworkPolicies et 100 000 demandes de droits au code de Kubernetes
+	@CAHIER_EXHAUSTIF=1 CAHIER_EXEMPLES=10000 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 0 -s tests/test_policy_oracles.py tests/test_rbac_oracle.py
 
 # All labs, or some: make recordings LABS="tp2 tp5"
 recordings: programs ## enregistre de nouveau la démonstration, montrée là où aucun cluster n’est possible

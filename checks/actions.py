@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,16 +75,18 @@ def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague:
 @contextlib.contextmanager
 def _terminal(kubeconfig: str | None, namespace: str) -> Iterator[Person]:
     """The learner in a terminal of ours: their own access, with a context that carries `namespace`."""
-    found = configuration.merged(configuration.paths(kubeconfig))
-    for entry in found["contexts"]:
-        if entry["name"] == found["current-context"]:
-            entry["context"] = {**entry.get("context", {}), "namespace": namespace}
+    choice = configuration.choose(kubeconfig)
     with tempfile.TemporaryDirectory(prefix="cahier-") as folder:
         file = Path(folder) / "kubeconfig"
-        if found["contexts"]:  # none in a pod, where kubectl is its ServiceAccount
-            file.touch(mode=0o600)
-            file.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", **found}), encoding="utf-8")
-        yield Person(namespace, file)
+        if choice is None:  # in a pod kubectl is its ServiceAccount
+            yield Person(namespace, file)
+            return
+        name, context = choice.context_name, choice.context
+        own = {"cluster": context.cluster, "user": context.user, "namespace": namespace}
+        overlay = {"contexts": [{"name": name, "context": own}], "current-context": name}
+        file.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", **overlay}), encoding="utf-8")
+        files = (file, *(path.absolute() for path in choice.files))  # of several, the first that names something wins
+        yield Person(namespace, Path(os.pathsep.join(map(str, files))))
 
 
 def _replay(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from checks.access.refusals import Refusal
 
 _EXAMINE = "Pour tout examiner : cahier diagnostiquer"
@@ -45,6 +47,19 @@ class ClusterLost(AccessError):
     def __init__(self, message: str, remedy: str = "") -> None:
         self.own_remedy = remedy
         super().__init__(message, f"{remedy}. {_EXAMINE}".removeprefix(". ").replace("..", "."))
+
+
+class ConfigurationRefused(ClusterLost):
+    """kubectl refuses this configuration, and so do we: no request is sent.
+
+    `cause`, `fix` and `commands` are those of a lesson; `remedy` holds the last two.
+    """
+
+    def __init__(self, message: str, fix: str, commands: Sequence[str] = (), cause: str = "") -> None:
+        super().__init__(message, " ".join((fix, *commands)))
+        self.cause = cause
+        self.fix = fix
+        self.commands = tuple(commands)
 
 
 class Refused(AccessError):

@@ -56,7 +56,7 @@ def lasting_containers(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
     """
     beside = [item for item in spec.get("initContainers") or () if item.get("restartPolicy") == "Always"]
-    return [*spec["containers"], *beside]
+    return [*(spec.get("containers") or ()), *beside]
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,24 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """The objects of one kind in the namespace. `resource`: its name for RBAC, such as cronjobs.batch.
+
+    `items` is None where they may not, or cannot, be listed.
+    """
+
+    kind: str
+    resource: str
+    items: Sequence[Mapping[str, Any]] | None = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Credentials:
     """What a kubeconfig, or a pod's ServiceAccount, says before any request is made.
 
-    `kind`: token, certificate, oidc (a token that kubectl renews by itself), exec, serviceaccount (the pod's own) or
-    none. `issued` and `expires` bound the token or client certificate, None where they cannot be read. `local_person`:
-    whom the local cluster's issuer made the token for; "" for any other credentials.
+    `kind`: token, certificate, password, oidc (a token that kubectl renews by itself), exec, serviceaccount (the pod's
+    own) or none. `issued` and `expires` bound the token or client certificate, None where they cannot be read.
+    `local_person`: whom the local cluster's issuer made the token for; "" for any other credentials.
     """
 
     source: str
@@ -120,6 +132,11 @@ class Credentials:
     expires: datetime | None = None
     issued: datetime | None = None
     local_person: str = ""
+
+    @property
+    def named(self) -> str:
+        """What they are, in a sentence."""
+        return {"certificate": "certificat", "password": "mot de passe"}.get(self.kind, "jeton")
 
     @property
     def renewal_command(self) -> str:
@@ -211,6 +228,10 @@ class Cluster(Protocol):
     def user(self) -> str:
         """Who the API server says we are."""
 
+    def kubectl_user(self) -> str | None:
+        """Who a real kubectl is for the API server, with our configuration; None without one at hand that tells.
+        Raises KubectlRefused."""
+
     @property
     def server_version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
@@ -248,6 +269,12 @@ class Cluster(Protocol):
 
         `kind`: Service, Secret (names and labels only: values are dropped), ConfigMap, Deployment,
         ReplicaSet, EndpointSlice, NetworkPolicy, Role, RoleBinding, ResourceQuota, PersistentVolumeClaim.
+        """
+
+    def everything(self) -> Sequence[Listing]:
+        """All the objects of the learner's namespace, of every kind that the API server serves, but Secrets.
+
+        Raises Unverifiable in a snapshot.
         """
 
     def secret_values(self, name: str) -> Mapping[str, str] | None:
@@ -317,3 +344,7 @@ class Cluster(Protocol):
 
 class ForwardRefused(Exception):
     """Our own tunnel to a pod did not open, or the pod refused the connection; says what was answered."""
+
+
+class KubectlRefused(Exception):
+    """kubectl itself did not get in; says what it said."""

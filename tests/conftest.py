@@ -127,6 +127,20 @@ def site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 
 @pytest.fixture(scope="session")
+def oracle_programs(request: pytest.FixtureRequest) -> Path:
+    """Folder of the programs of `tests.oracles`: half a minute where the cluster's own programs were compiled."""
+    from cluster import build
+    from tests import oracles
+
+    if not build.is_built():
+        request.getfixturevalue("admin_kubeconfig")  # the private engine compiles what they share
+    if not (build.is_built() or {"CI", "CAHIER_EXHAUSTIF"} & {*os.environ}):
+        pytest.skip("NO COMPARISON WITH KUBERNETES’ OWN CODE: `make oracles` compiles it, in many minutes")
+    with FileLock(Path(tempfile.gettempdir()) / "cahier-oracles.lock"):
+        return oracles.made()
+
+
+@pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
     """Debian's Chromium; root needs --no-sandbox."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")

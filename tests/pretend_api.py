@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,6 +43,10 @@ class Answers:
     """Last part of a path to what is listed there."""
     authorizations: list[str] = field(default_factory=list)
     """What each request said of who asks."""
+    accepted: Container[str] | None = None
+    """The only ones that are known, where not every one is; a client certificate is "certificate"."""
+    impersonations: list[Sequence[tuple[str, str]]] = field(default_factory=list)
+    """For whom each request was made."""
 
     def to(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         kind = path.rpartition("/")[2]
@@ -56,7 +60,18 @@ class Answers:
             ours = asked["namespace"] == "user-alice" and f"{asked['verb']} {resource}" not in self.denied
             reason = 'RBAC: allowed by RoleBinding "full_control_namespace/user-alice" of ClusterRole "admin"'
             return {"status": {"allowed": ours, "reason": reason if ours else ""}}
-        return {"items": list(self.objects.get(kind, ()))}
+        return listed(self.objects.get(kind, ()))
+
+
+def listed(items: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A list as a real server answers it."""
+    return {"metadata": {}, "items": [_whole(item) for item in items]}
+
+
+def _whole(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The object with what a real server never leaves out."""
+    always = {"uid": "une-identite", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    return {"spec": {}, "status": {}, **item, "metadata": {**always, **item["metadata"]}}
 
 
 @dataclass(frozen=True)
@@ -95,9 +110,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: Mapping[str, Any]) -> None:
         path = self.path.partition("?")[0]
-        self.answers.authorizations.append(self.headers.get("Authorization", ""))
-        content = json.dumps(self.answers.to(path, body) if self.answers.status == 200 else {"message": "non"})
-        self.send_response(self.answers.status)
+        said = self.headers.get("Authorization", "")
+        if isinstance(self.connection, ssl.SSLSocket) and self.connection.getpeercert():
+            said = f"{said} certificate".strip()
+        self.answers.authorizations.append(said)
+        named = [(name.lower(), value) for name, value in self.headers.items() if name.startswith("Impersonate-")]
+        self.answers.impersonations.append(sorted(named))
+        known = self.answers.accepted is None or said in self.answers.accepted
+        status = self.answers.status if known else 401
+        content = json.dumps(self.answers.to(path, body) if status == 200 else {"message": "non"})
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -110,7 +132,9 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-class _QuietServer(ThreadingHTTPServer):
+class QuietServer(ThreadingHTTPServer):
+    """A server that says nothing of clients who leave or refuse its certificate."""
+
     def handle_error(self, request: object, client_address: object) -> None:
         pass  # a client that refuses our certificate
 
@@ -125,13 +149,15 @@ def pretend(
     names: Sequence[str] = ("127.0.0.1", NAME),
 ) -> Iterator[Pretender]:
     """Serve `answers`; the certificate bears `names` and ends after `ends`."""
-    key, certificate = self_signed(names, datetime.now(UTC) + ends)
+    key, certificate = self_signed(names, ends)
     handler = type("Handler", (_Handler,), {"answers": answers})
-    with _QuietServer(("127.0.0.1", 0), handler) as server:
+    with QuietServer(("127.0.0.1", 0), handler) as server:
         if encrypted:
             (folder / "server.pem").write_bytes(key + certificate)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(folder / "server.pem")
+            context.verify_mode = ssl.CERT_OPTIONAL  # a client may show the server's own certificate
+            context.load_verify_locations(folder / "server.pem")
             server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
@@ -140,8 +166,9 @@ def pretend(
         thread.join()
 
 
-def self_signed(names: Sequence[str], ends: datetime) -> tuple[bytes, bytes]:
-    """A key and its certificate, which bears `names`, in PEM."""
+def self_signed(names: Sequence[str], lasts: timedelta = timedelta(days=1)) -> tuple[bytes, bytes]:
+    """Key and certificate, in PEM, of a server of these names."""
+    ends = datetime.now(UTC) + lasts
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Pare-feu de l’université")])
     alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
@@ -202,7 +229,7 @@ def proxy(target: int, *, refuses: bool = False) -> Iterator[tuple[int, list[tup
     """A proxy that leads to `target` on this machine, whatever it is asked for; its port, and what it is asked."""
     asked: list[tuple[str, str]] = []
     attributes = {"target": target, "refuses": refuses, "asked": lambda self, *words: asked.append(words)}
-    with _QuietServer(("127.0.0.1", 0), type("Proxy", (_Proxy,), attributes)) as server:
+    with QuietServer(("127.0.0.1", 0), type("Proxy", (_Proxy,), attributes)) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()

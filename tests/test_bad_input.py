@@ -200,13 +200,14 @@ def test_no_kubeconfig_exits_3_and_says_how_to_get_one(terminal: Terminal) -> No
         (b"", "ne désigne aucun contexte courant"),
         (b"users: [token: secret-a-ne-pas-montrer", "n’est pas du YAML, ligne 1"),
         (b"\tbonjour", "n’est pas du YAML"),
-        (b"\xff\xfe\x00\x01", "n’est pas un fichier texte YAML"),
+        (b"\xff\xfe\x00\x01", "n’est pas un kubeconfig"),
+        (b"\xe9t\xe9: \x00\x01", "n’est pas un fichier texte YAML"),
         (b"- une\n- liste\n", "n’est pas un kubeconfig"),
         (b"<html>page de connexion</html>", "n’est pas un kubeconfig"),
-        (b"contexts: [a, b]\ncurrent-context: a\n", "n’est pas un kubeconfig (contexts)"),
+        (b"contexts: [a, b]\ncurrent-context: a\n", "« contexts[0] » doit être un groupe de clés, et non un texte"),
         (b"current-context: absent\n", "Le contexte courant « absent » n’est pas décrit"),
         (b"contexts: [{name: a, context: {}}]\n", "kubectl config use-context NOM"),
-        (b"contexts: [{name: a, context: {cluster: c}}]\ncurrent-context: a\n", "inutilisable"),
+        (b"contexts: [{name: a, context: {cluster: c}}]\ncurrent-context: a\n", "n’a pas d’adresse"),
     ],
 )
 def test_a_broken_kubeconfig_exits_3(terminal: Terminal, tmp_path: Path, content: bytes, words: str) -> None:
@@ -265,6 +266,11 @@ def _unknown_name(cluster: Config, user: Config, context: Config) -> None:
     cluster["server"] = "https://nulle-part.invalid:6443"
 
 
+def _program_missing(cluster: Config, user: Config, context: Config) -> None:
+    user.clear()
+    user["exec"] = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "kubelogin-absent"}
+
+
 def _without_tls(cluster: Config, user: Config, context: Config) -> None:
     cluster["server"] = cluster["server"].replace("https://", "http://")
 
@@ -280,6 +286,7 @@ def _without_tls(cluster: Config, user: Config, context: Config) -> None:
         (_unreadable_authority, "un certificat ou une clé de votre configuration est illisible", "copiez de nouveau"),
         (_nobody_there, "refuse la connexion", "cahier cluster creer"),
         (_unknown_name, "est inconnu de votre réseau", "Vérifiez votre connexion"),
+        (_program_missing, "« kubelogin-absent »", "Installez-le"),
         (_without_tls, "doit commencer par https://", "copiez de nouveau le script"),
     ],
 )
@@ -553,6 +560,28 @@ def test_kubectl_of_another_age(terminal: Terminal, person: Person, minor: str, 
     answer = aged.run("verifier", "tp1", "--json", kubeconfig=person.kubeconfig)
     assert answer.code == code, answer
     assert (answer.check("la_version_de_kubectl_convient")["status"] == "failed") is bool(code)
+
+
+@pytest.mark.cluster
+@pytest.mark.skipif(os.name == "nt", reason="the fake kubectl is a shell script")
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("echo 'error: eyJhbGciOiJub25lIn0.eyJleHAiOjF9.c2Vj is not for you' >&2; exit 1", "(masqué) is not for you"),
+        ('echo \'{"status": {"userInfo": {"username": "oidc-zoe"}}}\'', "kubectl comme « oidc-zoe »"),
+    ],
+)
+def test_a_kubectl_that_does_not_get_in_as_we_do(terminal: Terminal, person: Person, answer: str, words: str) -> None:
+    fake = terminal.folder("bin") / "kubectl"
+    version = '{"clientVersion": {"major": "1", "minor": "37"}}'
+    fake.write_text(f"#!/bin/sh\ncase \"$*\" in *whoami*) {answer};; *) echo '{version}';; esac\n")
+    fake.chmod(0o755)
+    other = Terminal(terminal.root, path=f"{fake.parent}{os.pathsep}{terminal.path}")
+    answered = other.run("verifier", "tp1", "--json", kubeconfig=person.kubeconfig)
+    assert answered.code == 3, answered
+    told = answered.check("le_cluster_vous_reconnait")
+    assert (told["status"], words in told["finding"]) == ("unverified", True), told
+    assert "eyJ" not in answered.out + answered.err
 
 
 @pytest.mark.cluster

@@ -176,6 +176,50 @@ def test_a_broken_configuration(terminal: Terminal, tmp_path: Path, content: str
     assert "secret-a-ne-pas-montrer" not in said.out + said.err
 
 
+def test_a_configuration_that_kubectl_refuses(terminal: Terminal, own: Path) -> None:
+    written = yaml.safe_load(own.read_text())
+    written["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = True
+    own.write_text(yaml.safe_dump(written))
+    said = terminal.diagnose(kubeconfig=own)
+    assert said.statuses("kubeconfig", "context", "tcp", "identity") == ["passed", "failed", "skipped", "skipped"]
+    assert "insecure-skip-tls-verify" in said.lines["context"]["found"]
+    assert said.lines["context"]["commands"] == ["kubectl config unset clusters.c.insecure-skip-tls-verify"]
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("", "n’est pas installé"),
+        ("sleep 60 & wait", "n’a pas répondu en 4 secondes"),
+        ("echo 'session close' >&2; exit 3", "Il a dit : « session close »"),
+    ],
+)
+def test_a_program_that_gives_no_credentials(
+    terminal: Terminal, api: Pretender, tmp_path: Path, script: str, words: str
+) -> None:
+    file = api.kubeconfig(tmp_path / "k")
+    written = yaml.safe_load(file.read_text())
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "./portail"}
+    written["users"][0]["user"] = {"exec": plugin}
+    file.write_text(yaml.safe_dump(written))
+    if script:
+        (tmp_path / "portail").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "portail").chmod(0o755)
+    said = terminal.diagnose(kubeconfig=file)
+    assert said.statuses("tcp", "tls", "identity", "rights") == ["passed", "passed", "failed", "skipped"], said.out
+    assert "portail" in said.lines["identity"]["found"]
+    assert words in said.lines["identity"]["found"]
+    assert not [one for one in psutil.process_iter() if "sleep 60" in " ".join(_words(one))], "it is ended with us"
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
 @POSIX
 def test_a_configuration_that_everybody_can_read(terminal: Terminal, own: Path) -> None:
     own.chmod(0o644)

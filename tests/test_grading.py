@@ -31,7 +31,7 @@ from checks.grading.results import ClassGrades, json_schema
 from checks.grading.roster import Learner
 from checks.lab import Lab, find_lab
 from checks.verdict import CheckResult, Status, Verdict, overall
-from tests.pretend_api import Answers, pretend
+from tests.pretend_api import Answers, listed, pretend
 
 LABS = [find_lab("tp2"), find_lab("tp5")]
 RECEIPT = datetime(2026, 11, 25, 9, 40, 12, tzinfo=UTC)
@@ -370,7 +370,7 @@ class _Late(Answers):
     """A cluster where each learner's pod has come after the class was listed."""
 
     def to(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        namespaced = "/namespaces/" in path
+        namespaced, pod_spec = "/namespaces/" in path, {"containers": [{"name": "api", "image": "python"}]}
         if path.endswith("/pods"):
             pod = {
                 "metadata": {
@@ -380,14 +380,14 @@ class _Late(Answers):
                     "labels": {"app": "mon-api"},
                     "creationTimestamp": "2026-01-01T00:00:00Z",
                 },
-                "spec": {"containers": [{"name": "api", "image": "python"}]},
+                "spec": pod_spec,
                 "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
             }
-            return {"items": [pod] if namespaced else []}
+            return listed([pod] if namespaced else [])
         if path.endswith("/deployments") and not namespaced:
-            template = {"metadata": {"labels": {"app": "mon-api"}}}
+            template = {"metadata": {"labels": {"app": "mon-api"}}, "spec": pod_spec}
             made = {"metadata": {"name": "mon-api", "namespace": "user-e0"}, "spec": {"template": template}}
-            return {"items": [made]}
+            return listed([made])
         return super().to(path, body)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,10 @@ class Cluster:
         self.applied: list[str] = []
 
     def request(self, method: str, path: str, body: object = None, **_: object) -> Mapping[str, Any]:
-        return {"status": {}} if path.endswith("tokenreviews") else {"items": self.pods}
+        return {"status": {}}
+
+    def objects(self, kind: str, path: str, query: object = None) -> Sequence[Mapping[str, Any]]:
+        return self.pods
 
     def apply(self, path: str, item: Mapping[str, Any]) -> None:
         self.applied.append(path)

@@ -11,13 +11,9 @@ import urllib3
 from kubernetes.client.exceptions import ApiException
 
 from checks.access import refusals
+from checks.access.kubeconfig_file import RENEW
 from checks.errors import AccessError, ClusterLost, Forbidden, Refused
 from checks.facts import Credentials
-
-RENEW = (
-    "Sur le SSPCloud : « Mon compte », « Connexion à Kubernetes », copiez de nouveau le script et exécutez-le. "
-    "Sur le petit SSPCloud local : cahier cluster creer, puis export KUBECONFIG=$(cahier cluster kubeconfig alice)"
-)
 
 
 def silent(server: str, error: Exception) -> ClusterLost:
@@ -82,16 +78,15 @@ def refused(credentials: Credentials, kubeconfig: str | None, status: int, data:
 def _unauthorized(credentials: Credentials) -> ClusterLost:
     """The error for credentials that the API server does not accept: it never says why."""
     now = datetime.now(UTC)
-    what = "certificat" if credentials.kind == "certificate" else "jeton"
     end = f"{credentials.expires.astimezone():%d/%m/%Y à %H:%M}" if credentials.expires else ""
     if credentials.expires is None:
-        why = f"votre {what} a expiré ou a été révoqué"
+        why = f"votre {credentials.named} a expiré ou a été révoqué"
     elif credentials.expires <= now:
-        why = f"votre {what} a expiré le {end}"
+        why = f"votre {credentials.named} a expiré le {end}"
     else:
         why = (
-            f"votre {what} devrait valoir jusqu’au {end}, mais il est abîmé, révoqué, ou fait pour un autre "
-            "cluster, ou l’heure de votre poste est fausse"
+            f"votre {credentials.named} devrait valoir jusqu’au {end}, mais il est abîmé, révoqué, ou fait pour un "
+            "autre cluster, ou l’heure de votre poste est fausse"
         )
     remedy = RENEW
     if credentials.renewal_command:

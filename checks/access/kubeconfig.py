@@ -4,34 +4,43 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from checks.access.kubeconfig_file import COPY_SCRIPT, RENEW, Cluster, Context, Data, File, User, load
 from checks.errors import AccessError
 from checks.facts import Credentials
 from checks.local_cluster.tokens import ISSUER
 
+_PRIVATE = re.compile(r"(?i)secret|token|passw")
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_COPY_SCRIPT = (
-    "Sur le SSPCloud : « Mon compte », volet « Connexion à Kubernetes », copiez le script et exécutez-le. "
-    "Sur le petit SSPCloud local : export KUBECONFIG=$(cahier cluster kubeconfig alice)"
-)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the current context designates, by the names that the files give it."""
+
+    files: tuple[Path, ...]
+    context_name: str
+    context: Context
+    cluster: Cluster
+    user: User
 
 
 def paths(explicit: str | None = None, environment: Mapping[str, str] = os.environ) -> Sequence[Path]:
     """Configuration files in kubectl's order: --kubeconfig, KUBECONFIG, ~/.kube/config."""
     if explicit:
         return [Path(explicit).expanduser()]
-    listed = [Path(part) for part in environment.get("KUBECONFIG", "").split(os.pathsep) if part]
+    listed = environment.get("KUBECONFIG", "")
     if listed:
-        return listed
+        return [Path(part) for part in dict.fromkeys(listed.split(os.pathsep)) if part]
     home = environment.get("HOME") or environment.get("USERPROFILE")
     return [(Path(home) if home else Path.home()) / ".kube" / "config"]
 
@@ -41,91 +50,121 @@ def in_pod() -> bool:
     return (SERVICE_ACCOUNT / "token").is_file() and "KUBERNETES_SERVICE_HOST" in os.environ
 
 
-def merged(files: Sequence[Path]) -> dict[str, Any]:
+def merged(files: Sequence[Path]) -> File:
     """The files merged as kubectl does: the first that names something wins. Raises AccessError."""
-    result: dict[str, Any] = {"clusters": [], "contexts": [], "users": [], "current-context": ""}
+    result = File({}, {}, {}, "")
     for path in files:
-        if not path.is_file():
-            continue
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except yaml.MarkedYAMLError as error:  # its own text quotes the file, which may hold a token
-            line = f", ligne {error.problem_mark.line + 1}" if error.problem_mark else ""
-            raise AccessError(f"La configuration {path} n’est pas du YAML{line}.", _COPY_SCRIPT) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise AccessError(f"La configuration {path} n’est pas un fichier texte YAML.", _COPY_SCRIPT) from error
-        except OSError as error:
-            raise AccessError(f"La configuration {path} est illisible : {error.strerror}", _COPY_SCRIPT) from error
-        if not isinstance(content, dict):
-            raise AccessError(f"La configuration {path} n’est pas un kubeconfig.", _COPY_SCRIPT)
-        result["current-context"] = result["current-context"] or content.get("current-context") or ""
-        for part in ("clusters", "contexts", "users"):
-            known = {entry["name"] for entry in result[part]}
-            entries = content.get(part) or []
-            if not isinstance(entries, list) or not all(_is_entry(entry, part.removesuffix("s")) for entry in entries):
-                raise AccessError(f"La configuration {path} n’est pas un kubeconfig ({part}).", _COPY_SCRIPT)
-            result[part] += [entry for entry in entries if "name" in entry and entry["name"] not in known]
+            file = load(path)
+        except FileNotFoundError:
+            continue
+        result = File(
+            {**file.clusters, **result.clusters},
+            {**file.users, **result.users},
+            {**file.contexts, **result.contexts},
+            result.current_context or file.current_context,
+        )
     return result
 
 
-def _is_entry(entry: object, part: str) -> bool:
-    """Whether this is a name and what it names."""
-    if not isinstance(entry, dict) or not isinstance(entry.get(part) or {}, dict):
-        return False
-    return isinstance(entry.get("name", ""), str | int | float)
+def choose(explicit: str | None = None) -> Choice | None:
+    """What the current context designates; None: the pod's ServiceAccount is used. Raises AccessError."""
+    files = paths(explicit)
+    present = tuple(path for path in files if path.exists())
+    if not present:
+        if not explicit and in_pod():
+            return None
+        where = ", ".join(str(path) for path in files)
+        why = f"{where} n’existe pas" if where else "la variable KUBECONFIG ne nomme aucun fichier"
+        raise AccessError(f"Aucune configuration Kubernetes : {why}.", COPY_SCRIPT)
+    config = merged(files)
+    name = config.current_context
+    if not name and in_pod():  # as kubectl does where nothing is chosen
+        return None
+    if not name:
+        others = ", ".join(config.contexts)
+        raise AccessError(
+            "La configuration Kubernetes ne désigne aucun contexte courant.",
+            f"Choisissez-en un avec « kubectl config use-context NOM » parmi : {others}" if others else COPY_SCRIPT,
+        )
+    context = config.contexts.get(name)
+    if context is None:
+        raise AccessError(f"Le contexte courant « {name} » n’est pas décrit dans la configuration.", COPY_SCRIPT)
+    cluster = config.clusters.get(context.cluster, Cluster())
+    if not cluster.server:
+        raise AccessError(f"Le contexte « {name} » ne désigne aucun cluster : il n’a pas d’adresse.", RENEW)
+    return Choice(present, name, context, cluster, config.users.get(context.user, User()))
 
 
 def read(explicit: str | None = None) -> Credentials:
     """The current context of the configuration, or the pod's ServiceAccount. Raises AccessError."""
-    files = paths(explicit)
-    if not any(path.is_file() for path in files):
-        if not explicit and in_pod():
-            return _service_account()
-        where = ", ".join(str(path) for path in files)
-        raise AccessError(f"Aucune configuration Kubernetes : {where} n’existe pas.", _COPY_SCRIPT)
-    config = merged(files)
-    name = config["current-context"]
-    if not name:
-        others = ", ".join(str(entry["name"]) for entry in config["contexts"])
-        raise AccessError(
-            "La configuration Kubernetes ne désigne aucun contexte courant.",
-            f"Choisissez-en un avec « kubectl config use-context NOM » parmi : {others}" if others else _COPY_SCRIPT,
-        )
-    context = _named(config["contexts"], name, "context")
-    if context is None:
-        raise AccessError(f"Le contexte courant « {name} » n’est pas décrit dans la configuration.", _COPY_SCRIPT)
-    cluster = _named(config["clusters"], context.get("cluster", ""), "cluster") or {}
-    user = _named(config["users"], context.get("user", ""), "user") or {}
-    kind, token = _kind(user)
-    issued, expires = _validity(_claims(token)) if token else _certificate_validity(user)
+    return credentials(choose(explicit))
+
+
+def credentials(choice: Choice | None) -> Credentials:
+    """What this choice, or the pod's ServiceAccount, says before any request is made."""
+    if choice is None:
+        return _service_account()
+    kind, token = _kind(choice.user)
+    issued, expires = _validity(claims(token)) if token else _certificate_validity(choice.user)
     return Credentials(
-        source=os.pathsep.join(str(path) for path in files if path.is_file()),
-        context=name,
-        server=cluster.get("server", ""),
-        namespace=context.get("namespace") or "default",
+        source=os.pathsep.join(str(path) for path in choice.files),
+        context=choice.context_name,
+        server=server(choice.cluster),
+        namespace=choice.context.namespace or "default",
         kind=kind,
         expires=expires,
         issued=issued,
-        local_person=_local_person(_claims(token)),
+        local_person=_local_person(claims(token)),
     )
+
+
+def server(cluster: Cluster) -> str:
+    """The address as kubectl takes it: without scheme, it is not encrypted."""
+    address = cluster.server.rstrip("/")
+    return f"http://{address}" if address and "://" not in address else address
+
+
+def is_encrypted(choice: Choice) -> bool:
+    """Whether requests are encrypted; if not, kubectl sends no credentials."""
+    return server(choice.cluster).lower().startswith("https://")
+
+
+def secrets(choice: Choice) -> Iterator[str]:
+    """What must not be shown of this choice."""
+    user = choice.user
+    yield from (user.token, user.password)
+    if user.token_file:
+        with contextlib.suppress(OSError, ValueError):
+            yield token_of(user.token_file)
+    if user.auth_provider is not None:
+        yield from user.auth_provider.config.values()
+    if user.exec is not None:
+        yield from (variable.value for variable in user.exec.env if variable)
+        yield from (word.partition("=")[2] for word in user.exec.args if word and _PRIVATE.search(word))
 
 
 def context_namespace(environment: Mapping[str, str], explicit: str | None, context: str | None) -> str:
     """Namespace that a kubectl with this environment and these options works in; "" if unknown."""
     files = paths(explicit, environment)
-    if not any(path.is_file() for path in files) and "KUBERNETES_SERVICE_HOST" in environment:
+    if not any(path.exists() for path in files) and "KUBERNETES_SERVICE_HOST" in environment:
         own = SERVICE_ACCOUNT / "namespace"  # in a pod without configuration kubectl is its ServiceAccount
         return own.read_text(encoding="utf-8").strip() if own.is_file() else ""
     try:
         config = merged(files)
     except AccessError:
         return ""
-    found = _named(config["contexts"], context or config["current-context"], "context")
-    return "" if found is None else str(found.get("namespace") or "default")
+    found = config.contexts.get(context or config.current_context)
+    return "" if found is None else found.namespace or "default"
+
+
+def token_of(file: str) -> str:
+    """The token that a file holds: whoever wrote it ended the line. Raises OSError and UnicodeError."""
+    return Path(file).read_text(encoding="utf-8").strip()
 
 
 def _service_account() -> Credentials:
-    issued, expires = _validity(_claims((SERVICE_ACCOUNT / "token").read_text()))
+    issued, expires = _validity(claims((SERVICE_ACCOUNT / "token").read_text()))
     host = os.environ["KUBERNETES_SERVICE_HOST"]
     return Credentials(
         source=str(SERVICE_ACCOUNT),
@@ -138,31 +177,29 @@ def _service_account() -> Credentials:
     )
 
 
-def _named(entries: Sequence[Mapping[str, Any]], name: str, part: str) -> dict[str, Any] | None:
-    for entry in entries:
-        if entry.get("name") == name:
-            return dict(entry.get(part) or {})
-    return None
-
-
-def _kind(user: Mapping[str, Any]) -> tuple[str, str]:
+def _kind(user: User) -> tuple[str, str]:
     """Kind of the credentials, and their token, "" without."""
-    provider = (user.get("auth-provider") or {}).get("config") or {}
-    token = user.get("token") or provider.get("id-token")
-    if not token and user.get("tokenFile"):
-        path = Path(user["tokenFile"])
-        token = path.read_text() if path.is_file() else None
-    if token:
-        return "oidc" if provider.get("refresh-token") and not user.get("token") else "token", str(token)
-    if user.get("client-certificate-data") or user.get("client-certificate"):
+    if user.token_file:
+        try:
+            return "token", token_of(user.token_file)
+        except (OSError, ValueError):  # told where the file is needed
+            return "token", user.token
+    if user.token:
+        return "token", user.token
+    if user.auth_provider is not None and user.auth_provider.name == "oidc":
+        config = user.auth_provider.config
+        return ("oidc" if config.get("refresh-token") else "token"), config.get("id-token", "")
+    if user.client_certificate or user.client_certificate_data:
         return "certificate", ""
-    return ("exec" if user.get("exec") else "none"), ""
+    if user.username:
+        return "password", ""
+    return ("exec" if user.exec else "none"), ""
 
 
 _Validity = tuple[datetime | None, datetime | None]
 
 
-def _claims(token: str) -> Mapping[str, Any]:
+def claims(token: str) -> Mapping[str, Any]:
     """What a JSON Web Token (RFC 7519) says; nothing for an opaque one."""
     parts = token.strip().split(".")
     if len(parts) != 3:
@@ -194,16 +231,21 @@ def _local_person(claims: Mapping[str, Any]) -> str:
     return name if claims.get("iss") == ISSUER and re.fullmatch(r"[a-z0-9-]+", name) else ""
 
 
-def _certificate_validity(user: Mapping[str, Any]) -> _Validity:
+def _certificate_validity(user: User) -> _Validity:
     """When the client certificate was issued, and when it ends."""
-    data, file = user.get("client-certificate-data"), user.get("client-certificate")
-    if not data and not file:
+    if not user.client_certificate and not user.client_certificate_data:
         return None, None
     from cryptography import x509
 
     try:
-        pem = base64.b64decode(data) if data else Path(str(file)).read_bytes()
-        certificate = x509.load_pem_x509_certificate(pem)
-    except (ValueError, OSError):  # the client library tells what is wrong with it
+        certificate = x509.load_pem_x509_certificate(content(user.client_certificate_data, user.client_certificate))
+    except (ValueError, OSError):  # told where the certificate is used
         return None, None
     return certificate.not_valid_before_utc, certificate.not_valid_after_utc
+
+
+def content(data: Data | None, file: str) -> bytes:
+    """What is written in the configuration, or else in a file that it names; nothing without. Raises OSError."""
+    if data:
+        return data.content
+    return Path(file).read_bytes() if file else b""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from checks.facts import ForwardRefused
+from checks.access import bounded
+from checks.access.words import cleaned
+from checks.facts import ForwardRefused, KubectlRefused
 
 _PATIENCE = 20.0  # seconds for kubectl to open its port
 
@@ -21,16 +24,18 @@ _PATIENCE = 20.0  # seconds for kubectl to open its port
 def forwarding(program: Path, kubeconfig: str | None, namespace: str, pod: str, port: int) -> Iterator[int]:
     """The local port of a `kubectl port-forward` to `port` of a pod, ended with the context.
 
-    `kubeconfig` None: kubectl is the ServiceAccount of the pod that it runs in.
+    `kubeconfig`: one file or several, as KUBECONFIG names them; None: kubectl is the ServiceAccount of the pod that it
+    runs in.
 
     Raises ForwardRefused with what kubectl said when it ends instead.
     """
-    identity = ["--kubeconfig", kubeconfig] if kubeconfig else []
+    identity = {"KUBECONFIG": kubeconfig} if kubeconfig else {}
     with tempfile.TemporaryDirectory(prefix="cahier-") as folder:
         log = Path(folder) / "kubectl.log"
         with log.open("w", encoding="utf-8") as output:
             process = subprocess.Popen(
-                [str(program), *identity, "port-forward", f"pod/{pod}", f":{port}", "-n", namespace],
+                [str(program), "port-forward", f"pod/{pod}", f":{port}", "-n", namespace],
+                env={**os.environ, **identity},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -47,15 +52,32 @@ def renew(configuration: str, context: str) -> None:
     program = shutil.which("kubectl")
     if program is None:
         return
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        subprocess.run(
-            [program, "--context", context, "get", "--raw", "/version"],
-            env={**os.environ, "KUBECONFIG": configuration},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PATIENCE,
-            check=False,
-        )
+    with contextlib.suppress(subprocess.TimeoutExpired, OSError):
+        command = [program, "--context", context, "get", "--raw", "/version"]
+        bounded.run(command, {**os.environ, "KUBECONFIG": configuration}, _PATIENCE)
+
+
+def whoami(kubeconfig: str | None, secrets: Sequence[str]) -> str | None:
+    """Who a `kubectl` of this terminal is for the cluster; None where there is none, or one that does not tell.
+
+    Raises KubectlRefused, with what it said but for `secrets`.
+    """
+    program = shutil.which("kubectl")
+    if program is None:
+        return None
+    identity = ["--kubeconfig", kubeconfig] if kubeconfig else []
+    try:
+        done = bounded.run([program, *identity, "auth", "whoami", "-o", "json"], os.environ, _PATIENCE)
+    except OSError:
+        return None
+    except subprocess.TimeoutExpired:
+        raise KubectlRefused(f"aucune réponse en {_PATIENCE:.0f} secondes") from None
+    if done.returncode and "unknown command" not in done.stderr:
+        raise KubectlRefused(cleaned(done.stderr, secrets).removeprefix("error: "))
+    try:
+        return str(json.loads(done.stdout)["status"]["userInfo"]["username"])
+    except (ValueError, LookupError, TypeError):  # an older one
+        return None
 
 
 def _local_port(process: subprocess.Popen[bytes], log: Path) -> int:

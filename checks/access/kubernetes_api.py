@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import logging
 import re
 import ssl
 import threading
@@ -14,46 +13,33 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import urllib3
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
-from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger  # type: ignore[attr-defined]
 from kubernetes.stream.ws_client import portforward_call, websocket_call
+from urllib3 import HTTPHeaderDict
 from websocket import WebSocketException, setdefaulttimeout
 
-from checks.access import kubeconfig, proxies, refusals
-from checks.access.api_errors import RENEW, forbidden, reason, refused, silent
-from checks.access.kubectl import renew
-from checks.errors import AccessError, Refused, Unverifiable
-from checks.facts import Credentials, ForwardRefused
+from checks.access import answers, exec_plugin, kubeconfig, proxies, refusals, tunnels, user_rules
+from checks.access.api_errors import forbidden, reason, refused, silent
+from checks.access.client_settings import Settings
+from checks.access.kubectl import renew, whoami
+from checks.errors import AccessError, Forbidden, Refused, Unverifiable
+from checks.facts import Credentials
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
 setdefaulttimeout(20)  # of every stream: the library's own default is to wait for ever
 _PAGE = 500  # objects asked at once when a list spans all namespaces: what kubectl asks
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA_KINDS = ("Secret", "Namespace")
+_STREAM_TROUBLE = (ApiException, WebSocketException, OSError, urllib3.exceptions.HTTPError)
 
-_FORWARD_THREAD = "Kubernetes port forward proxy"  # the library's own name for it
-_GOODBYE = 5.0  # seconds: websocket-client waits three for the other side's goodbye
+_T = TypeVar("_T")
 
-
-def _silence_cut_tunnels() -> None:
-    """A tunnel that the server cuts is told by the check that uses it, not by a traceback of its thread."""
-    otherwise = threading.excepthook
-
-    def hook(problem: threading.ExceptHookArgs) -> None:
-        if problem.thread is not None and problem.thread.name.startswith(_FORWARD_THREAD):
-            logging.getLogger(__name__).debug("tunnel cut: %s", problem.exc_value)
-        else:
-            otherwise(problem)
-
-    threading.excepthook = hook
-
-
-_silence_cut_tunnels()
+tunnels.silence_cut_tunnels()
 
 PATHS = {
     "Pod": "/api/v1/namespaces/{}/pods",
@@ -78,20 +64,14 @@ def collection(kind: str, namespace: str) -> str:
     return PATHS[kind].format(namespace)
 
 
-def _current(kubeconfig_path: str | None) -> Credentials:
-    """What the configuration says, once kubectl has renewed a token that it renews by itself."""
-    found = kubeconfig.read(kubeconfig_path)
-    if found.kind == "oidc" and found.expires is not None and found.expires <= datetime.now(UTC):
-        renew(found.source, found.context)
-        found = kubeconfig.read(kubeconfig_path)
+def _current(kubeconfig_path: str | None) -> kubeconfig.Choice | None:
+    """What the configuration designates, once kubectl has renewed a token that it renews by itself."""
+    found = kubeconfig.choose(kubeconfig_path)
+    said = kubeconfig.credentials(found)
+    if said.kind == "oidc" and (said.expires is None or said.expires <= datetime.now(UTC)):
+        renew(said.source, said.context)
+        return kubeconfig.choose(kubeconfig_path)
     return found
-
-
-class _Loader(KubeConfigLoader):  # type: ignore[misc]
-    """The library's own, but for a token that is near its end: it would renew it without keeping it."""
-
-    def _refresh_oidc(self, provider: object) -> None:
-        pass
 
 
 class Api:
@@ -100,28 +80,48 @@ class Api:
     def __init__(
         self, kubeconfig_path: str | None = None, seconds: float | None = None, *, without_secrets: bool = False
     ) -> None:
-        """`seconds` bounds each request; None: five to connect, twenty between two parts of the answer."""
+        """`seconds` bounds each request; None: five to connect, twenty between two parts of the answer.
+
+        Raises AccessError where the configuration designates no cluster. What kubectl would refuse of it is raised by
+        the first request.
+        """
         self._without_secrets = without_secrets  # a request about one is then a mistake of ours, never sent
         self._kubeconfig_path = kubeconfig_path
-        self.credentials: Credentials = _current(kubeconfig_path)
+        self._choice = _current(kubeconfig_path)
+        self.credentials: Credentials = kubeconfig.credentials(self._choice)
         self._timeout: float | tuple[float, float] = seconds or _TIMEOUT
-        settings: Any = client.Configuration()
-        try:
-            if self.credentials.kind == "serviceaccount":
-                config.load_incluster_config(client_configuration=settings)
-            else:
-                # Of several files, the library would take the last one's context.
-                merged = KubeConfigMerger(self.credentials.source).config
-                _Loader(merged, active_context=self.credentials.context).load_and_set(settings)
-        except (config.ConfigException, TypeError, ValueError, OSError) as error:
-            raise AccessError(f"La configuration Kubernetes est inutilisable : {error}", RENEW) from error
-        settings.retries = False
-        _follow_proxy(settings)
-        self._settings = settings
+        self._patience = min(exec_plugin.PATIENCE, 0.8 * seconds) if seconds else exec_plugin.PATIENCE
+        self._trouble: AccessError | None = None
+        self._turn = threading.Lock()
+
+    @cached_property
+    def _usable(self) -> Settings:
+        return Settings(self._choice)
+
+    @property
+    def _settings(self) -> Any:
+        return self._usable.configuration
+
+    @property
+    def _client(self) -> Any:
+        """The library's client. A program that gives no credentials is not asked twice. Raises AccessError."""
+        with self._turn:
+            if self._trouble is not None:
+                raise self._trouble
+            try:
+                return self._made_client
+            except AccessError as trouble:
+                self._trouble = trouble
+                raise
+
+    @cached_property
+    def _made_client(self) -> Any:
+        self._usable.identify(self._patience)
+        settings = self._settings
         if not settings.verify_ssl:  # the platform's own script asks for it
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         try:
-            self._client: Any = client.ApiClient(settings)
+            return client.ApiClient(settings)
         except (ImportError, ValueError, urllib3.exceptions.HTTPError) as error:
             raise AccessError(
                 f"Le proxy {proxies.shown(settings.proxy or '')} ne peut pas être employé.",
@@ -131,7 +131,7 @@ class Api:
     @cached_property
     def identity(self) -> str:
         """What tells this cluster from one made anew at the same address: a digest of server and authority."""
-        authority: str | None = getattr(self._settings, "ssl_ca_cert", None)
+        authority: str | None = self._settings.ssl_ca_cert
         content = Path(authority).read_bytes() if authority else b""
         return hashlib.sha256(self.credentials.server.encode() + content).hexdigest()[:16]
 
@@ -152,17 +152,11 @@ class Api:
         return proxies.exclusion(self.server, self._settings.no_proxy or "")
 
     def tls(self) -> tuple[ssl.SSLContext, str]:
-        """How connections are encrypted, and the name that the server's certificate must bear.
-
-        Raises AccessError when a certificate or a key of the configuration is unreadable.
-        """
+        """How connections are encrypted, and the name that the server's certificate must bear. Raises AccessError."""
         settings = self._settings
-        try:
-            context = ssl.create_default_context(cafile=settings.ssl_ca_cert)
-            if settings.cert_file:
-                context.load_cert_chain(settings.cert_file, settings.key_file)
-        except OSError as error:  # ssl.SSLError is one
-            raise AccessError("Un certificat ou une clé de votre configuration est illisible.", RENEW) from error
+        context = ssl.create_default_context(cafile=settings.ssl_ca_cert)
+        if settings.cert_file:
+            context.load_cert_chain(settings.cert_file, settings.key_file)
         if not settings.verify_ssl:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -200,12 +194,22 @@ class Api:
         content_type: str = "application/json",
     ) -> dict[str, Any]:
         """The decoded answer. Raises Refused (403, 404, 409, 422) and AccessError."""
-        return cast(dict[str, Any], json.loads(self._send(method, path, body, query, accept, content_type) or "{}"))
+        return answers.decoded(self._send(method, path, body, query, accept, content_type), self.server)
+
+    def ask(self, path: str, shape: type[_T], review: object = None) -> _T:
+        """The answer to a question (a review that is posted, else a GET) as a value of `shape`. Raises as `request`."""
+        answer = self.request("POST" if review else "GET", path, review)
+        return answers.shaped(answer, shape, self.server)
+
+    def objects(self, kind: str, path: str, query: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """The objects of a collection of `kind`; of Secrets and Namespaces, the metadata alone. Raises as `request`."""
+        accept = METADATA_ONLY if kind in _METADATA_KINDS else "application/json"
+        return answers.listed(self.request("GET", path, query=query, accept=accept), kind, self.server)
 
     def find(self, path: str) -> dict[str, Any] | None:
         """The object of this path, None when it is not there. Raises as `request`."""
         try:
-            return self.request("GET", path)
+            return answers.named(self.request("GET", path), self.server)
         except Refused as refusal:
             if refusal.status != 404:
                 raise
@@ -243,31 +247,56 @@ class Api:
         if self._without_secrets and "secrets" in path.split("/"):
             raise AssertionError(f"a Secret would be read: {method} {path}")
         try:
-            request = self._client.param_serialize(
+            request = self._signed(
                 method,
                 path,
                 query_params=list((query or {}).items()),
                 header_params={"Accept": accept, "Content-Type": content_type},
                 body=body,
-                auth_settings=["BearerToken"],
             )
             response = self._client.call_api(*request, _request_timeout=self._timeout)
-            data: bytes = response.read()
+            data = answers.body(response.response, self.server)
         except (urllib3.exceptions.HTTPError, ApiException) as error:  # ApiException: TLS did not come about
             raise silent(self.credentials.server, error) from error
+        if 300 <= response.status < 400:
+            raise answers.redirected(self.server)
         if response.status >= 400:
-            raise refused(self.credentials, self._kubeconfig_path, response.status, data)
+            raise self._refused(response.status, data)
         return data
+
+    def _signed(self, method: str, path: str, **parts: Any) -> tuple[Any, ...]:
+        """A request of ours as the library sends it: who asks, and for whom."""
+        request = self._client.param_serialize(method, path, auth_settings=["BearerToken"], **parts)
+        method, url, headers, *rest = request
+        return method, url, HTTPHeaderDict(headers) | self._usable.headers, *rest
+
+    def _refused(self, status: int, data: bytes) -> AccessError:
+        """The error for an answer that is none."""
+        error = refused(self.credentials, self._kubeconfig_path, status, data)
+        if self._usable.headers and isinstance(error, Forbidden) and error.refusal.is_impersonation:
+            assert self._choice is not None
+            return user_rules.impersonation(self._choice, error.refusal.user)
+        return error
+
+    def kubectl_user(self) -> str | None:
+        """Who kubectl itself is for the cluster, with this very configuration; None without a kubectl that tells, or
+        where it would ask questions again. Raises KubectlRefused."""
+        choice = self._choice
+        if choice is None:
+            return whoami(self._kubeconfig_path, ())
+        if choice.user.exec is not None and choice.user.exec.interactive_mode == "Always":
+            return None
+        return whoami(self._kubeconfig_path, tuple(kubeconfig.secrets(choice)))
 
     def everywhere(self, kind: str) -> Iterator[dict[str, Any]]:
         """Objects of `kind` of all namespaces, page by page (Secret, Namespace: metadata only). Raises as `request`."""
         path = "/api/v1/namespaces" if kind == "Namespace" else PATHS[kind].replace("/namespaces/{}", "")
-        accept = METADATA_ONLY if kind in ("Secret", "Namespace") else "application/json"
+        accept = METADATA_ONLY if kind in _METADATA_KINDS else "application/json"
         query = {"limit": str(_PAGE)}
         while True:
             answer = self.request("GET", path, query=query, accept=accept)
-            yield from answer.get("items") or []
-            following = (answer.get("metadata") or {}).get("continue")
+            yield from answers.listed(answer, kind, self.server)
+            following = answer["metadata"].get("continue")
             if not following:
                 return
             query["continue"] = following
@@ -276,7 +305,14 @@ class Api:
 
     def _stream(self, open_stream: Callable[..., Any], path: str, query: Sequence[tuple[str, str]]) -> Any:
         """A WebSocket of the API server. Asked of the transport itself: the generated methods that lead to
-        it cost a second of imports."""
+        it cost a second of imports. Raises Unverifiable where it would not be opened as the person that « as » names:
+        the transport sends no such header."""
+        if self._usable.headers:
+            raise Unverifiable(
+                "Votre configuration demande à agir comme quelqu’un d’autre (« as ») : kubectl le fait, mais le "
+                "vérificateur ne sait pas ouvrir un tunnel ainsi.",
+                "Retirez « as » de votre configuration, ou reprenez celle de cette personne.",
+            )
         method, url, headers, *_ = self._client.param_serialize(
             "GET", path, query_params=list(query), auth_settings=["BearerToken"]
         )
@@ -301,7 +337,7 @@ class Api:
                 error = process.read_channel(3)
             finally:
                 process.sock.shutdown()  # `close` leaves the socket open when the server has said goodbye first
-        except (ApiException, WebSocketException, OSError, urllib3.exceptions.HTTPError) as trouble:
+        except _STREAM_TROUBLE as trouble:
             said = reason(trouble)
             refusal = refusals.read(said)
             raise Unverifiable(
@@ -314,35 +350,38 @@ class Api:
 
     @contextlib.contextmanager
     def forward(self, namespace: str, pod: str, port: int) -> Iterator[Any]:
-        """A tunnel to a port of a pod, as a socket. Raises Forbidden without the right to open one, and ForwardRefused,
-        also on leaving the context with an error when the pod had refused the connection."""
+        """A tunnel to a port of a pod, as a socket. Raises Forbidden without the right to open one, Unverifiable when
+        it does not open or is cut on the way, and ForwardRefused, also on leaving the context, when it is the pod that
+        refused the connection."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
         try:
-            path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
             tunnel = self._stream(portforward_call, path, [("ports", str(port))])
-        except (ApiException, WebSocketException, OSError, urllib3.exceptions.HTTPError) as trouble:
-            said = reason(trouble)
-            raise forbidden(said, self._kubeconfig_path) or ForwardRefused(said) from None
-        end = tunnel.socket(port)
-        end.settimeout(8)
-        try:
+        except _STREAM_TROUBLE as trouble:
+            raise self._closed(trouble, f"Le tunnel de vérification vers le pod {pod} ne s’ouvre pas") from None
+        with tunnels.end_of(tunnel, port, pod) as end:
             yield end
-        finally:
-            refused = tunnel.error(port)
-            end.close()
-            if _ended(tunnel):
-                tunnel.websocket.shutdown()
-            if refused:  # the pod's own answer tells more than the cut that follows it
-                raise ForwardRefused(refused)
+
+    def _closed(self, trouble: Exception, what: str) -> AccessError | Unverifiable:
+        """The error for a stream that the API server, or what stands before it, does not open."""
+        status = getattr(trouble, "status_code", None) or getattr(trouble, "status", None)
+        if status == 401:
+            return self._refused(401, b"{}")
+        said = reason(trouble)
+        refusal = forbidden(said, self._kubeconfig_path)
+        if refusal is not None:
+            return refusal
+        told = f"réponse {status}" if status else said
+        return Unverifiable(f"{what} ({told}).", "Relancez la commande ; si cela dure : cahier diagnostiquer")
 
     def watch(self, path: str) -> Iterator[dict[str, Any]]:
         """Events of a watch on the list `path`, until the server or the network ends it. Raises AccessError."""
         known = self.request("GET", path, query={"limit": "1"})["metadata"]["resourceVersion"]
         query = [("watch", "true"), ("resourceVersion", known), ("timeoutSeconds", "300")]
-        request = self._client.param_serialize("GET", path, query_params=query, auth_settings=["BearerToken"])
+        request = self._signed("GET", path, query_params=query)
         try:
             response = self._client.call_api(*request, _request_timeout=(5, 310)).response
             if response.status >= 400:
-                raise refused(self.credentials, self._kubeconfig_path, response.status, response.read())
+                raise self._refused(response.status, response.read())
             for line in response:
                 if line.strip():
                     yield json.loads(line)
@@ -354,42 +393,25 @@ class Api:
     def who_am_i(self) -> str:
         """User name that the API server gives us."""
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-        answer = self.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
-        return str(answer["status"]["userInfo"].get("username", ""))
+        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        return self.ask(path, answers.IdentityReview, review).status.userInfo.username
 
     def namespace_uid(self, namespace: str) -> str:
         """UID of a namespace: another one that takes its name has another. Raises as `request`."""
         try:  # its people may get it, a teacher may list it
-            return str(self.request("GET", f"/api/v1/namespaces/{namespace}")["metadata"]["uid"])
+            item = answers.named(self.request("GET", f"/api/v1/namespaces/{namespace}"), self.server)
+            return str(item["metadata"]["uid"])
         except Refused:
-            query = {"fieldSelector": f"metadata.name={namespace}"}
-            found = self.request("GET", "/api/v1/namespaces", query=query, accept=METADATA_ONLY).get("items")
+            found = self.objects("Namespace", "/api/v1/namespaces", {"fieldSelector": f"metadata.name={namespace}"})
             if not found:
                 raise
             return str(found[0]["metadata"]["uid"])
 
     def version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
-        answer = self.request("GET", "/version")
-        return int(answer["major"]), int(re.sub(r"\D.*", "", answer["minor"]))
-
-
-def _follow_proxy(settings: Any) -> None:
-    """Choose and use the environment's proxy as kubectl does: never for this machine, with its name and password."""
-    if not settings.proxy:
-        return
-    if settings.proxy in getproxies().values() and proxies.is_loopback(settings.host):
-        settings.proxy = None
-        return
-    settings.proxy = proxies.complete(settings.proxy)
-    settings.proxy_headers = dict(proxies.credentials(settings.proxy)) or settings.proxy_headers
-
-
-def _ended(tunnel: Any) -> bool:
-    """Wait for the thread of this tunnel, and of no other. Its socket must not be closed under it: the thread would
-    read from the next connection that gets the same descriptor."""
-    for thread in threading.enumerate():
-        if getattr(getattr(thread, "_target", None), "__self__", None) is tunnel:
-            thread.join(_GOODBYE)
-            return not thread.is_alive()
-    return True
+        answer = self.ask("/version", answers.Version)
+        numbers = re.match(r"\d+", answer.major), re.match(r"\d+", answer.minor)
+        if not all(numbers):
+            raise answers.unfinished(self.server)
+        major, minor = (int(found[0]) for found in numbers if found)
+        return major, minor

@@ -79,6 +79,11 @@ class Refusal:
     namespace: str
 
     @property
+    def is_impersonation(self) -> bool:
+        """Whether what is refused is to act as somebody else; a newer API server says `impersonate-on:…`."""
+        return self.verb.startswith("impersonate")
+
+    @property
     def said(self) -> str:
         """The end of a French sentence."""
         where = f"dans « {self.namespace} »" if self.namespace else "dans tout le cluster"

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from checks import actions
-from checks.access.kubernetes_api import Api
+from checks.access.kubernetes_api import Api, collection
 from checks.demo.screen import EXPECTED, SOLVED, UNFINISHED, Screen
 from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError
 from checks.lab import Lab
@@ -61,8 +61,7 @@ def _cast(api: Api, admin: Path, screen: Screen) -> dict[str, Person]:
     """Alice and bob, or stand-ins where a learner's own work must not be touched."""
     names = ["alice", "bob"]
     for name in names:
-        pods = api.request("GET", f"/api/v1/namespaces/{people.namespace_of(name)}/pods").get("items")
-        if pods:
+        if api.objects("Pod", collection("Pod", people.namespace_of(name))):
             screen.console.print(f"[yellow]{name} a déjà des pods : la démonstration joue avec d’autres personnes.[/]")
             names = ["alice-demo", "bob-demo"]
             break

@@ -48,11 +48,11 @@ def ending_credentials(credentials: Credentials, now: datetime) -> Diagnostic | 
     whole = credentials.expires - credentials.issued if credentials.issued else 5 * _SOON
     if left >= min(_SOON, whole / 5):
         return None
-    what = "certificat" if credentials.kind == "certificate" else "jeton"
     if left <= timedelta():
-        finding = f"Votre {what} a expiré le {credentials.expires.astimezone():%d/%m/%Y à %H:%M}."
+        finding = f"Votre {credentials.named} a expiré le {credentials.expires.astimezone():%d/%m/%Y à %H:%M}."
     else:
-        finding = f"Il reste {_minutes(left)} à votre {what} : il expire à {credentials.expires.astimezone():%H:%M}."
+        end = f"{credentials.expires.astimezone():%H:%M}"
+        finding = f"Il reste {_minutes(left)} à votre {credentials.named} : il expire à {end}."
     how = "Copiez de nouveau le script et exécutez-le :"
     if not credentials.renewal_command:
         how = f"{COPY_SCRIPT} Sur le petit SSPCloud local : cahier cluster creer"

@@ -8,8 +8,9 @@ import hmac
 import json
 import re
 import shlex
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from checks.diagnosis.databases import PORT, platform_values
 from checks.diagnosis.doors import base
@@ -25,7 +26,7 @@ class Role:
 
     name: str
     login: bool
-    stored: str
+    stored: str = field(repr=False)
     expired: bool
     powers: tuple[str, ...]
     within: tuple[str, ...]
@@ -123,11 +124,16 @@ def _revoke(role: Role, name: str) -> str:
     return f'REVOKE "{name}" FROM {role.quoted};'
 
 
-def _opens(word: str, role: Role) -> bool:
+def opens(word: str, role: Role) -> bool:
     """Whether `word` is the role's password, told from what the server keeps of it.
 
-    https://www.postgresql.org/docs/current/catalog-pg-authid.html, RFC 5802.
+    https://www.postgresql.org/docs/current/catalog-pg-authid.html, RFC 5802; and RFC 4013, by which two ways to write
+    a letter are one password.
     """
+    return any(_is_kept(form, role) for form in {word, unicodedata.normalize("NFKC", word)})
+
+
+def _is_kept(word: str, role: Role) -> bool:
     if role.stored.startswith("md5"):
         return hmac.compare_digest(hashlib.md5((word + role.name).encode()).hexdigest(), role.stored[3:])
     found = re.fullmatch(r"SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):.+", role.stored)
@@ -140,7 +146,7 @@ def _opens(word: str, role: Role) -> bool:
 
 def opened_by(cluster: Cluster, word: str) -> Sequence[Role]:
     """Accounts that `word` opens, the platform's first."""
-    found = [role for role in roles(cluster) if role.login and _opens(word, role)]
+    found = [role for role in roles(cluster) if role.login and opens(word, role)]
     return sorted(found, key=lambda role: not role.platform)
 
 

@@ -62,7 +62,7 @@ def restarted(cluster: Cluster, pod: Pod, port: int) -> Stopped | None:
         now = cluster.pod(pod.name)
         if now is None:
             break
-        with contextlib.suppress(NotPostgres, ForwardRefused):
+        with contextlib.suppress(NotPostgres, ForwardRefused, Unverifiable):
             server_in(cluster, now, port)
             return None
         said = cluster.logs(pod.name, 3, container)
@@ -129,6 +129,6 @@ def replaced(cluster: Cluster, name: str, target: str, port: int) -> Missing | N
 
 
 def _answer(probe: Probe, target: str) -> PostgresServer | None:
-    with contextlib.suppress(NotPostgres, ForwardRefused), probe.connect(target) as connection:
+    with contextlib.suppress(NotPostgres, ForwardRefused, Unverifiable), probe.connect(target) as connection:
         return identify(connection)
     return None

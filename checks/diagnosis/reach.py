@@ -120,7 +120,11 @@ def _once(probe: Probe, target: str) -> Attempt:
                 return Attempt(identify(connection), "", probe.ip)
         except NotPostgres as silence:
             return Attempt(None, probe.said(target) or str(silence), probe.ip)
-        except (ForwardRefused, OSError) as trouble:  # the way to our own probe: it may be opening its port
+        except (
+            ForwardRefused,
+            Unverifiable,
+            OSError,
+        ) as trouble:  # our own probe may be opening its port
             if time.monotonic() > deadline:
                 raise Unverifiable(
                     f"Une sonde ne répond pas : {trouble}.", "Relancez la commande dans un instant."

@@ -107,7 +107,7 @@ def _answers(probe: Probe, target: str, expected: str) -> bool:
                 return identify(end).fingerprint == expected
         except NotPostgres:
             return False
-        except (ForwardRefused, OSError):  # the probe may be opening its ports
+        except (ForwardRefused, Unverifiable, OSError):  # the probe may be opening its ports
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.2)

@@ -12,14 +12,14 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
-from checks.access import kubeconfig
-from checks.access.api_errors import RENEW
+from checks.access import kubeconfig, kubectl_rules
+from checks.access.kubeconfig_file import RENEW
 from checks.access.refusals import service_account
 from checks.diagnosis.access import RENEWED, ending_credentials
 from checks.diagnosis.identity import allowed_everywhere, foreign_namespace, shared_namespace
 from checks.diagnosis.role import insufficient_rights
 from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble, unverified, wrong
-from checks.errors import AccessError, ClusterLost, Refused
+from checks.errors import AccessError, ClusterLost, ConfigurationRefused, Refused
 from checks.facts import Cluster, Credentials
 
 _OPEN_TO_OTHERS = 0o004
@@ -30,8 +30,8 @@ _USED_BY_LABS = ("services", "secrets", "configmaps", "persistentvolumeclaims", 
 def configuration(explicit: str | None) -> Answer:
     """Whether kubectl's configuration is found, readable, whole, and closed to others."""
     files = kubeconfig.paths(explicit)
-    present = [path for path in files if path.is_file()]
-    absent = [path for path in files if not path.is_file()]
+    present = [path for path in files if path.exists()]
+    absent = [path for path in files if not path.exists()]
     if not present:
         if not explicit and kubeconfig.in_pod():
             return passed(
@@ -63,14 +63,17 @@ def _listed(files: Sequence[Path]) -> str:
 
 
 def context(explicit: str | None) -> Answer:
-    """Whether the configuration designates a context, and this one a cluster."""
+    """Whether the configuration designates a context, and this one a cluster, in a way that kubectl accepts."""
     try:
-        credentials = kubeconfig.read(explicit)
+        choice = kubeconfig.choose(explicit)
+        if choice is not None:
+            kubectl_rules.must_be_accepted(choice)
+    except ConfigurationRefused as refusal:
+        return failed(refusal.message, refusal.fix, *refusal.commands, cause=refusal.cause)
     except AccessError as error:
         return trouble(error)
+    credentials = kubeconfig.credentials(choice)
     name = f"« {credentials.context} »" if credentials.context else "celui du pod"
-    if not credentials.server:
-        return failed(f"Le contexte {name} ne désigne aucun cluster : il n’a pas d’adresse.", RENEW)
     return passed(f"{name}, cluster {credentials.server}, namespace {credentials.namespace}.")
 
 
@@ -88,11 +91,10 @@ def lifetime(credentials: Credentials, now: datetime) -> Answer:
             "serviceaccount": "par le cluster, tant que ce pod existe",
         }
         return passed(f"Vos identifiants sont renouvelés {how[credentials.kind]}.")
-    what = "certificat" if credentials.kind == "certificate" else "jeton"
     if credentials.expires is None:
-        return skipped(f"Votre {what} n’annonce pas sa fin.")
+        return skipped(f"Votre {credentials.named} n’annonce pas sa fin.")
     end = f"{credentials.expires.astimezone():%d/%m/%Y à %H:%M}"
-    return passed(f"Votre {what} vaut jusqu’au {end} (encore {_duration(credentials.expires - now)}).")
+    return passed(f"Votre {credentials.named} vaut jusqu’au {end} (encore {_duration(credentials.expires - now)}).")
 
 
 def _duration(left: timedelta) -> str:

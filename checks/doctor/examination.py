@@ -48,11 +48,12 @@ class Examination:
             begin(lambda: self._local_cluster(credentials)),
         ]
         found = self._ask("kubeconfig", lambda: access.configuration(self.kubeconfig_path))
+        context = State.SKIPPED
         if found is State.FAILED and credentials is None:
             self._all(("context",), depends_on("kubeconfig"))
         else:
-            self._ask("context", lambda: access.context(self.kubeconfig_path))
-        if credentials is None or not credentials.server:
+            context = self._ask("context", lambda: access.context(self.kubeconfig_path))
+        if credentials is None or context is State.FAILED:
             self._without_cluster()
         else:
             self._ask("lifetime", lambda: access.lifetime(credentials, datetime.now(UTC)))

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from checks.access import proxies
-from checks.access.api_errors import RENEW
+from checks.access.kubeconfig_file import RENEW
 from checks.access.kubernetes_api import Api
 from checks.doctor.lines import Answer, depends_on, failed, passed, skipped, unverified
 from checks.doctor.machine import is_local

@@ -19,7 +19,7 @@ import msgspec
 
 from checks.access.kubernetes_api import Api
 from checks.errors import Refused, Unverifiable
-from checks.facts import Access, Credentials, ForwardCommand, KubectlVersion, Listener
+from checks.facts import Access, Credentials, ForwardCommand, KubectlVersion, Listener, Listing
 from checks.grading.grade import NamespaceMissing, Seen
 from checks.grading.roster import Learner
 from checks.lab import Lab
@@ -134,6 +134,10 @@ class LearnerView(LiveCluster):
         self._answers = {}  # the others keep theirs
         super().refresh()
 
+    def kubectl_user(self) -> str | None:
+        """The learner's own kubectl is not here."""
+        return None
+
     @cached_property
     def server_version(self) -> tuple[int, int]:
         """Major and minor version of the API server, asked once for the class."""
@@ -199,6 +203,10 @@ class LearnerView(LiveCluster):
 
     def _at(self, namespace: str) -> LearnerView:
         return LearnerView(self.api, self._inventory, namespace, None)
+
+    def everything(self) -> Sequence[Listing]:
+        """Raises Unverifiable: the teacher lists what the labs need, no more."""
+        raise Unverifiable(_READ_ONLY.format("de lire tous les objets du namespace"))
 
     def secret_values(self, name: str) -> Mapping[str, str] | None:
         """Raises Unverifiable: grading never reads them."""

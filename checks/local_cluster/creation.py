@@ -185,7 +185,7 @@ def _never_ready(engine: Engine) -> CahierError:
 def _unready_pods() -> str:
     """The cluster's own pods that do not run, in a sentence; "" where they cannot be asked for."""
     try:
-        pods = running.admin_api().request("GET", "/api/v1/namespaces/kube-system/pods").get("items") or []
+        pods = running.admin_api().objects("Pod", "/api/v1/namespaces/kube-system/pods")
     except CahierError:
         return ""
     unready = [pod["metadata"]["name"] for pod in pods if not running.is_ready(pod)]

@@ -52,7 +52,7 @@ def api_server_options() -> Mapping[str, str]:
 def is_expected(api: Api) -> bool:
     """Whether the API server runs with these options: a cluster of an older version does not."""
     query = {"labelSelector": "component=kube-apiserver"}
-    servers = api.request("GET", "/api/v1/namespaces/kube-system/pods", query=query).get("items") or []
+    servers = api.objects("Pod", "/api/v1/namespaces/kube-system/pods", query)
     option = f"--oidc-issuer-url={ISSUER}"
     return any(option in (container.get("command") or []) for pod in servers for container in pod["spec"]["containers"])
 
@@ -95,7 +95,7 @@ def _accepts(api: Api) -> bool:
 def _state(api: Api) -> str:
     """How the issuer's pod is, in a few words."""
     query = {"labelSelector": f"app={NAME}"}
-    pods = api.request("GET", f"/api/v1/namespaces/{NAMESPACE}/pods", query=query).get("items") or []
+    pods = api.objects("Pod", f"/api/v1/namespaces/{NAMESPACE}/pods", query)
     for pod in pods:
         for status in pod.get("status", {}).get("containerStatuses") or []:
             held = (status.get("state") or {}).get("waiting")

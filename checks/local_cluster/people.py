@@ -222,12 +222,12 @@ def _ensure_kubeconfig(api: Api, admin: Path, name: str, namespace: str) -> Path
     return file
 
 
-def _read_cluster(admin: Path) -> _Cluster:
-    cluster = kubeconfig.merged([admin])["clusters"][0]["cluster"]
-    authority = cluster.get("certificate-authority-data")
-    if not authority:
-        authority = base64.b64encode(Path(cluster["certificate-authority"]).read_bytes()).decode()
-    return _Cluster(cluster["server"], authority)
+def _read_cluster(file: Path) -> _Cluster:
+    choice = kubeconfig.choose(str(file))
+    assert choice is not None, "a file that is given is never the pod's ServiceAccount"
+    cluster = choice.cluster
+    authority = kubeconfig.content(cluster.certificate_authority_data, cluster.certificate_authority)
+    return _Cluster(cluster.server, base64.b64encode(authority).decode())
 
 
 def _is_current(file: Path, cluster: _Cluster) -> bool:

@@ -29,7 +29,7 @@ def admin_api() -> Api:
 
 def readiness(api: Api) -> dict[str, bool]:
     """Name of each node, and whether it is ready. Raises AccessError."""
-    items = api.request("GET", "/api/v1/nodes").get("items") or []
+    items = api.objects("Node", "/api/v1/nodes")
     return {node["metadata"]["name"]: is_ready(node) for node in items}
 
 

@@ -7,22 +7,26 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from checks import state
 from checks.access import kubeconfig, refusals
+from checks.access.answers import AccessReview
+from checks.access.discovery import Resource, namespaced
 from checks.access.kubectl import forwarding
-from checks.access.kubernetes_api import METADATA_ONLY, Api, collection
-from checks.errors import CahierError, Forbidden, Refused, Unverifiable, UsageError
-from checks.facts import OWNER_BINDING, Access, Colleague, Credentials, ForwardRefused, Machine, Pod
+from checks.access.kubernetes_api import PATHS, Api, collection
+from checks.errors import AccessError, CahierError, Forbidden, Refused, Unverifiable, UsageError
+from checks.facts import OWNER_BINDING, Access, Colleague, Credentials, ForwardRefused, Listing, Machine, Pod
 from checks.local_cluster.places import LEARNERS, people_folder
 from checks.sources.objects import Served, must_be_known
 from checks.sources.probes import Probe, enforces_policies, probe
 from checks.sources.receipts import is_receipts
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LISTED_AT_ONCE = 8
 _LOG_BYTES = str(2**20)  # of a log at most, from the moment that is asked for
 
 
@@ -76,6 +80,10 @@ class LiveCluster(Served):
     @cached_property
     def _identity(self) -> str:
         return self.api.who_am_i()
+
+    def kubectl_user(self) -> str | None:
+        """Who a real kubectl is for the API server, with our configuration. Raises KubectlRefused."""
+        return self.api.kubectl_user()
 
     @cached_property
     def server_version(self) -> tuple[int, int]:
@@ -148,12 +156,10 @@ class LiveCluster(Served):
         return self._lists[kind]
 
     def _listed(self, kind: str) -> list[dict[str, Any]]:
-        accept = METADATA_ONLY if kind == "Secret" else "application/json"
         try:
-            answer = self.api.request("GET", collection(kind, self.namespace), accept=accept)
+            return self.api.objects(kind, collection(kind, self.namespace))
         except Refused as refusal:
             raise self._namespace_problem(refusal) from refusal
-        return answer.get("items") or []
 
     def receipts(self) -> Mapping[str, Any] | None:
         """The ConfigMap of the receipts, which `objects` leaves out: it is no part of the learner's work."""
@@ -165,10 +171,36 @@ class LiveCluster(Served):
         """UID of the learner's namespace."""
         return self.api.namespace_uid(self.namespace)
 
+    def everything(self) -> Sequence[Listing]:
+        """All the objects of the learner's namespace but Secrets, asked of many kinds at once."""
+        with ThreadPoolExecutor(_LISTED_AT_ONCE) as pool:
+            return list(pool.map(self._listing, self._kinds))
+
+    @cached_property
+    def _kinds(self) -> Sequence[Resource]:
+        return [one for one in namespaced(self.api) if one.dotted != "secrets"]
+
+    def _listing(self, resource: Resource) -> Listing:
+        path = resource.path(self.namespace)
+        known = next((kind for kind in PATHS if collection(kind, self.namespace) == path), "")
+        try:
+            items = self.objects(known) if known else self.api.objects(resource.kind, path)
+        except Refused as refusal:
+            # Forbidden, or an API that another program serves, and that is away.
+            if refusal.status != 403 and (known or refusal.status not in (404, 405, 503)):
+                raise
+            return Listing(resource.kind, resource.dotted, None)
+        return Listing(resource.kind, resource.dotted, items)
+
     def secret_values(self, name: str) -> Mapping[str, str] | None:
         """Decoded values of a Secret, None when there is no such Secret; fetched each time, never kept."""
         answer = self.api.find(f"{collection('Secret', self.namespace)}/{name}")
         if answer is None:
+            if any(item["metadata"]["name"] == name for item in self.objects("Secret")):
+                raise AccessError(
+                    f"Le cluster dit d’abord que le Secret {name} existe, puis qu’il n’existe pas.",
+                    "Relancez la commande.",
+                )
             return None
         values = (answer.get("data") or {}).items()
         return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in values}
@@ -187,19 +219,19 @@ class LiveCluster(Served):
 
     def logs(self, pod: str, lines: int = 20, container: str = "") -> str:
         """Last lines of a pod's log; "" when there is none."""
-        return self._log(pod, container, tailLines=str(lines))
+        try:
+            return self._log(pod, container, tailLines=str(lines))
+        except Refused:
+            return ""
 
     def heard(self, pod: Pod, word: str, since: datetime) -> bool:
-        """Whether the log of a pod has kept `word` since then."""
+        """Whether the log of a pod has kept `word` since then. Raises AccessError where it may not be read."""
         return word in self._log(pod.name, "", sinceTime=since.isoformat(), limitBytes=_LOG_BYTES)
 
     def _log(self, pod: str, container: str, **query: str) -> str:
         container = container or self._main_container(pod)
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
-        try:
-            return self.api.text(path, {**query, "container": container} if container else query)
-        except Refused:
-            return ""
+        return self.api.text(path, {**query, "container": container} if container else query)
 
     def may(self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = "") -> Access:
         """Whether the learner may, in `namespace` (the learner's own when empty)."""
@@ -233,8 +265,8 @@ class LiveCluster(Served):
             body = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
             if kind.startswith("Local"):
                 body["metadata"] = {"namespace": self.namespace}
-            status = self.api.request("POST", f"/apis/authorization.k8s.io/v1{path}", body)["status"]
-            self._answers[key] = Access(bool(status.get("allowed")), status.get("reason") or "")
+            status = self.api.ask(f"/apis/authorization.k8s.io/v1{path}", AccessReview, body).status
+            self._answers[key] = Access(status.allowed, status.reason)
         return self._answers[key]
 
     def execute(self, pod: str, command: Sequence[str], container: str = "") -> str:
@@ -301,9 +333,7 @@ class LiveCluster(Served):
 
     def delete_pod(self, name: str) -> None:
         """Delete a pod at once; one that is gone already is what was wanted."""
-        with contextlib.suppress(Refused):
-            path = f"{collection('Pod', self.namespace)}/{name}"
-            self.api.request("DELETE", path, {"gracePeriodSeconds": 0})
+        self.api.remove(f"{collection('Pod', self.namespace)}/{name}", {"gracePeriodSeconds": 0})
         self.refresh()
 
 

@@ -13,19 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from socket import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from checks.errors import Refused, Unverifiable
+from checks.access.kubernetes_api import Api, collection
+from checks.errors import AccessError, Refused, Unverifiable
 from checks.facts import PROBE_LABEL, ForwardRefused
-
-if TYPE_CHECKING:
-    from checks.access.kubernetes_api import Api
 
 IMAGE = "alpine/socat:1.7.4.4"  # the one that the labs use: often on the node already
 _LIFE = 120  # seconds
 _START = 45.0  # seconds: an image to pull
 _CONNECT = 2  # seconds before a path counts as closed: its first packet is sent twice
 _SETTLES = 3.0  # seconds: a policy takes effect on a new pod within one, on an idle machine
+_GONE = 3.0  # seconds to take a probe away, should the first answers be bad
+_PAUSE = 0.2
 _FIRST_PORT = 6001
 _ECHO = "PIPE"
 _WORD = b"cahier"
@@ -115,7 +115,7 @@ def _echoes(client: Probe, target: str) -> bool:
     """Whether an echo comes back. A refusal is fast, and asked again: the server may be opening its port."""
     deadline = time.monotonic() + 1.5
     while True:
-        with contextlib.suppress(ForwardRefused, OSError), client.connect(target) as connection:
+        with contextlib.suppress(ForwardRefused, Unverifiable, OSError), client.connect(target) as connection:
             connection.sendall(_WORD)
             if connection.recv(len(_WORD)) == _WORD:
                 return True
@@ -215,23 +215,24 @@ def _removed(api: Api, path: str) -> Iterator[None]:
 
 
 def _delete(api: Api, path: str) -> None:
-    from checks.errors import AccessError
-
-    with contextlib.suppress(AccessError):
-        api.request("DELETE", path, {"gracePeriodSeconds": 0})
+    """Take away what is ours; asked again for a moment, so that one bad answer leaves nothing behind."""
+    deadline = time.monotonic() + _GONE
+    while True:
+        try:
+            return api.remove(path, {"gracePeriodSeconds": 0})
+        except AccessError:
+            if time.monotonic() > deadline:
+                return None  # the next probe sweeps it
+        time.sleep(_PAUSE)
 
 
 def _sweep(api: Api, namespace: str) -> None:
     """What a killed run has left behind."""
-    from checks.errors import AccessError
-
     old = datetime.now(UTC) - timedelta(seconds=_LIFE + 30)
-    for listed in (
-        f"/api/v1/namespaces/{namespace}/pods",
-        f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
-    ):
+    for kind in ("Pod", "NetworkPolicy"):
+        listed = collection(kind, namespace)
         try:
-            left = api.request("GET", listed, query={"labelSelector": PROBE_LABEL}).get("items") or []
+            left = api.objects(kind, listed, {"labelSelector": PROBE_LABEL})
         except AccessError:
             continue
         for item in left:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from checks.errors import CahierError, ClusterLost
 from checks.facts import PROBE_LABEL, Pod
 from checks.verdict import CheckResult, Status
 
@@ -184,18 +185,17 @@ class Reading:
     def settle(self, result: CheckResult) -> CheckResult:
         """A check that could not be verified from afar, counted as passed where a receipt that holds says so.
 
-        One that does not hold leaves it open and tells why. Raises ClusterLost.
+        One that does not hold, or that cannot be looked into, leaves it open and tells why. Raises ClusterLost.
         """
-        found = self._found()
-        if found is None:
-            return result
         try:
-            held = holding(found, self._lab, self._place())
+            found = self._found()
+            held = holding(found, self._lab, self._place()) if found else None
         except Doubtful as doubt:
-            self.counted = None
-            return msgspec.structs.replace(
-                result, finding=f"Un reçu existe, mais il n’est pas retenu : {doubt}.", cause=result.finding
-            )
+            return self._open(result, f"Un reçu existe, mais il n’est pas retenu : {doubt}.")
+        except ClusterLost:
+            raise
+        except CahierError as trouble:
+            return self._open(result, f"S’il existe un reçu, il n’a pas pu être examiné. {trouble.message}")
         if held is None:
             return result
         receipt, written = held
@@ -213,3 +213,7 @@ class Reading:
             cause="",
             fix="",
         )
+
+    def _open(self, result: CheckResult, why: str) -> CheckResult:
+        self.counted = None
+        return msgspec.structs.replace(result, finding=why, cause=result.finding)

@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn
 import msgspec
 
 from checks.errors import CahierError, Unverifiable, UsageError
-from checks.facts import Access, Cluster, Colleague, Credentials, Machine, Probe
+from checks.facts import Access, Cluster, Colleague, Credentials, Listing, Machine, Probe
 from checks.grading.results import write_atomically
 from checks.sources.objects import Served, must_be_known
 from checks.sources.receipts import Place, versions
@@ -140,6 +140,10 @@ class SnapshotCluster(Served):
         """Who the API server said the learner is."""
         return self.snapshot.user or self._missing("user")
 
+    def kubectl_user(self) -> str | None:
+        """No kubectl is at hand."""
+        return None
+
     @property
     def server_version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
@@ -223,6 +227,10 @@ class SnapshotCluster(Served):
     @property
     def machine(self) -> Machine:
         """Raises Unverifiable."""
+        _live()
+
+    def everything(self) -> Sequence[Listing]:
+        """Raises Unverifiable: what is looked for there is in no snapshot either."""
         _live()
 
     def secret_values(self, name: str) -> Mapping[str, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from checks.diagnosis.access import ending_credentials, have_ended, unsuited_kubectl
+from checks.diagnosis.configuration import refused_by_kubectl
 from checks.diagnosis.identity import COPY_SCRIPT, foreign_namespace, shared_namespace
 from checks.diagnosis.role import insufficient_rights
 from checks.errors import Unverifiable
@@ -34,12 +35,14 @@ def kubectl_est_installe(cluster: Cluster) -> Diagnostic | None:
 def le_cluster_vous_reconnait(cluster: Cluster) -> Diagnostic | None:
     """Le cluster répond et vous reconnaît.
 
-    Il est interrogé avec vos identifiants : il dit sous quel nom il vous connaît, comme « kubectl auth whoami ».
-    Un jeton expiré ou refusé n’est pas une faute : il se renouvelle.
+    Il est interrogé avec vos identifiants, puis par votre kubectl (« kubectl auth whoami ») : il dit sous quel nom il
+    vous connaît, et ce doit être le même. Un jeton expiré ou refusé n’est pas une faute : il se renouvelle ; ce que
+    kubectl refuse de lire en est une.
     """
-    if cluster.user:
-        return None
-    raise Unverifiable("Le cluster répond, mais ne dit pas qui vous êtes.", COPY_SCRIPT)
+    diagnostic = refused_by_kubectl(cluster)
+    if diagnostic is None and not cluster.user:
+        raise Unverifiable("Le cluster répond, mais ne dit pas qui vous êtes.", COPY_SCRIPT)
+    return diagnostic
 
 
 @verification(points=1, after=(kubectl_est_installe, le_cluster_vous_reconnait))

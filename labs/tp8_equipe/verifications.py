@@ -6,14 +6,14 @@ import shlex
 from collections.abc import Sequence
 
 from checks.diagnosis import accounts
-from checks.diagnosis.accounts import Role, administrators
+from checks.diagnosis.accounts import administrators
 from checks.diagnosis.admission import dressed
 from checks.diagnosis.closing import close
 from checks.diagnosis.databases import no_database, not_serving, platform_secrets
 from checks.diagnosis.doors import Door, base, doors
+from checks.diagnosis.in_clear import in_clear
 from checks.diagnosis.leftovers import leftovers
 from checks.diagnosis.objects import maker
-from checks.diagnosis.plain_text import candidates, written
 from checks.diagnosis.rights import Person, only_the_owner, opening_verbs, people
 from checks.diagnosis.survey import UNKNOWN, Opening, opened_to, require_enforcement, survey
 from checks.diagnosis.team import KEY, TEAM, declaration, declared, is_member, members, user_of, wrong_word
@@ -414,28 +414,11 @@ def aucun_compte_n_administre_la_base(cluster: Cluster) -> Diagnostic | None:
 def aucun_mot_de_passe_n_est_ecrit_en_clair(cluster: Cluster) -> Diagnostic | None:
     """Aucun mot de passe de la base n’est écrit en clair dans votre namespace.
 
-    Les mots de vos ConfigMaps, variables et arguments sont comparés, en mémoire, à ce que le serveur garde de chaque
-    mot de passe ; rien n’est montré.
+    Hors des Secrets, tous les textes de tous vos objets sont lus. Les mots de passe de vos Secrets qui ouvrent la base
+    y sont cherchés, en mémoire, sous toutes leurs écritures (guillemets, échappements, base64) ; pour les comptes dont
+    aucun Secret n’a le mot de passe, les mots sont comparés à ce que le serveur en garde. Rien n’est montré.
     """
-    seen: dict[str, Sequence[Role]] = {}
-    for one in written(cluster, base(cluster)[0].release):
-        for word in candidates(one.text):
-            if word not in seen and len(seen) < 300:
-                seen[word] = accounts.opened_by(cluster, word)
-            opened = seen.get(word, ())
-            if opened:
-                whose = " et ".join(f"« {role.name} »" for role in opened)
-                return Diagnostic(
-                    finding=f"Namespace {cluster.namespace} : {one.where}, contient en clair un mot de passe de la "
-                    f"base, celui de {whose}.",
-                    cause="Une ConfigMap, une variable ou un argument se lit avec le simple rôle « view », s’affiche "
-                    "dans « kubectl describe » et finit dans git. Seul un Secret se protège à part.",
-                    fix="Retirez-le de là ; lisez-le dans un Secret (valueFrom.secretKeyRef). Puis changez ce mot de "
-                    "passe : ce qui a été écrit en clair a pu être lu.",
-                    commands=(*one.commands, *accounts.password_changed(cluster, opened[0])),
-                    look=(f"kubectl get configmaps,deployments,pods -n {cluster.namespace}",),
-                )
-    return None
+    return in_clear(cluster, base(cluster)[0].release)
 
 
 # -- nothing left behind -------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from checks.access.answers import AccessReview
 from checks.access.kubernetes_api import Api
 from checks.errors import AccessError, CahierError, Refused, UsageError
 from checks.grading.in_cluster import manifests
@@ -35,7 +36,7 @@ def may_grade(api: Api, namespace: str) -> bool:
     }
     path = f"/apis/authorization.k8s.io/v1/namespaces/{namespace}/localsubjectaccessreviews"
     try:
-        return bool(api.request("POST", path, review)["status"].get("allowed"))
+        return api.ask(path, AccessReview, review).status.allowed
     except Refused:
         return True  # nobody to ask: the parts will say it
 
@@ -65,11 +66,11 @@ def find(api: Api, namespace: str, kind: str, group: str) -> Owner | None:
     Raises CahierError.
     """
     try:
-        listed = api.request("GET", COLLECTIONS[kind].format(namespace), query={"labelSelector": f"{LABEL}={group}"})
+        listed = api.objects(kind, COLLECTIONS[kind].format(namespace), {"labelSelector": f"{LABEL}={group}"})
     except Refused as refusal:
         raise _explained(refusal, kind, namespace) from refusal
     found = None
-    for item in sorted(listed.get("items") or [], key=lambda item: str(item["metadata"]["creationTimestamp"])):
+    for item in sorted(listed, key=lambda item: str(item["metadata"]["creationTimestamp"])):
         one = Owner(kind, item["metadata"]["name"], namespace)
         if kind == "Job" and item["spec"].get("suspend"):
             remove(api, one)

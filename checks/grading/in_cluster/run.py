@@ -125,8 +125,7 @@ class Run:
 
     def _pods(self) -> Sequence[Mapping[str, Any]]:
         path = f"/api/v1/namespaces/{self.job.namespace}/pods"
-        found = self._api.request("GET", path, query={"labelSelector": f"job-name={self.job.name}"})
-        return found.get("items") or []
+        return self._api.objects("Pod", path, {"labelSelector": f"job-name={self.job.name}"})
 
     def _done(self, uid: str) -> Iterable[int]:
         """How much each part has published, without what it published."""
@@ -156,10 +155,8 @@ class Run:
     def _refused(self) -> str:
         """Why the Job could make no pod, "" when nothing says so."""
         path = f"/api/v1/namespaces/{self.job.namespace}/events"
-        listed = self._api.request("GET", path, query={"fieldSelector": f"involvedObject.name={self.job.name}"})
-        said = [
-            event.get("message", "") for event in listed.get("items") or [] if event.get("reason") == "FailedCreate"
-        ]
+        listed = self._api.objects("Event", path, {"fieldSelector": f"involvedObject.name={self.job.name}"})
+        said = [event.get("message", "") for event in listed if event.get("reason") == "FailedCreate"]
         return str(said[-1]) if said else ""
 
 

@@ -1,0 +1,203 @@
+"""What an API server promises of its answers. What does not keep to it was said by something else, or cut on the way.
+
+What the API may leave out is left out here too; the rest is what
+https://kubernetes.io/docs/reference/using-api/api-concepts/ and each kind's reference require.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+import msgspec
+import urllib3
+
+from checks.errors import AccessError, ClusterLost
+
+_MOST = 64 * 2**20  # bytes of one answer: ten times the largest page of a class
+_LONGEST = 60.0  # seconds for one answer to come in whole
+_PORTAL = (
+    "Un portail d’accès au réseau, un proxy ou un VPN répond à sa place : ouvrez une page web dans votre navigateur, "
+    "identifiez-vous, puis recommencez"
+)
+_AGAIN = "Relancez la commande ; si cela dure, vérifiez votre connexion (réseau, proxy, VPN)."
+
+_T = TypeVar("_T")
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _Metadata(msgspec.Struct):
+    name: str
+    uid: str
+    creationTimestamp: str  # noqa: N815 (the API's own names)
+    namespace: str = ""
+
+
+class _Object(msgspec.Struct):
+    metadata: _Metadata
+
+
+class _Containers(msgspec.Struct):
+    containers: list[_Named]
+
+
+class _Pod(msgspec.Struct):
+    metadata: _Metadata
+    spec: _Containers
+    status: dict[str, Any]
+
+
+class _Template(msgspec.Struct):
+    spec: _Containers
+
+
+class _TemplateSpec(msgspec.Struct):
+    template: _Template
+
+
+class _Workload(msgspec.Struct):
+    metadata: _Metadata
+    spec: _TemplateSpec
+    status: dict[str, Any]
+
+
+class _Specified(msgspec.Struct):
+    metadata: _Metadata
+    spec: dict[str, Any]
+
+
+class _RoleReference(msgspec.Struct):
+    kind: str
+    name: str
+
+
+class _RoleBinding(msgspec.Struct):
+    metadata: _Metadata
+    roleRef: _RoleReference  # noqa: N815
+
+
+class _Event(msgspec.Struct):
+    metadata: _Metadata
+    involvedObject: dict[str, Any]  # noqa: N815
+
+
+_KINDS: Mapping[str, type] = {
+    "Pod": _Pod,
+    "Deployment": _Workload,
+    "ReplicaSet": _Workload,
+    "Service": _Specified,
+    "NetworkPolicy": _Specified,
+    "ResourceQuota": _Specified,
+    "PersistentVolumeClaim": _Specified,
+    "RoleBinding": _RoleBinding,
+    "Event": _Event,
+}
+"""What lists of a kind never leave out, beyond a name."""
+
+
+class _List(msgspec.Struct):
+    items: list[dict[str, Any]]
+    metadata: dict[str, Any]
+
+
+class ReviewStatus(msgspec.Struct):
+    """The API server's answer to an access review."""
+
+    allowed: bool
+    reason: str = ""
+
+
+class AccessReview(msgspec.Struct):
+    """A SelfSubjectAccessReview, or a LocalSubjectAccessReview, once answered."""
+
+    status: ReviewStatus
+
+
+class UserInfo(msgspec.Struct):
+    """Who somebody is for the API server."""
+
+    username: str
+    groups: list[str] = []
+
+
+class _IdentityStatus(msgspec.Struct):
+    userInfo: UserInfo  # noqa: N815
+
+
+class IdentityReview(msgspec.Struct):
+    """A SelfSubjectReview, once answered."""
+
+    status: _IdentityStatus
+
+
+class Version(msgspec.Struct):
+    """What `/version` tells."""
+
+    major: str
+    minor: str
+    gitVersion: str = ""  # noqa: N815
+
+
+def body(response: urllib3.BaseHTTPResponse, server: str) -> bytes:
+    """The whole of an answer. Raises AccessError for one that does not end."""
+    data = bytearray()
+    until = time.monotonic() + _LONGEST
+    for part in response.stream(2**16):
+        data += part
+        if len(data) > _MOST or time.monotonic() > until:
+            response.close()
+            raise AccessError(f"La réponse du serveur {server} n’en finit pas.", _AGAIN)
+    return bytes(data)
+
+
+def redirected(server: str) -> ClusterLost:
+    """The error for an answer that sends us elsewhere: an API server never does."""
+    return ClusterLost(f"Ce qui répond à l’adresse {server} n’est pas le cluster : il renvoie ailleurs.", _PORTAL)
+
+
+def decoded(data: bytes, server: str) -> dict[str, Any]:
+    """The JSON object that an answer holds. Raises AccessError for anything else."""
+    try:
+        answer = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if data.lstrip()[:1] == b"<":
+            raise ClusterLost(
+                f"Ce qui répond à l’adresse {server} n’est pas le cluster : c’est une page web.", _PORTAL
+            ) from error
+        raise unfinished(server) from error
+    if not isinstance(answer, dict):
+        raise unfinished(server)
+    return answer
+
+
+def unfinished(server: str) -> AccessError:
+    """The error for an answer that is not what the API promises."""
+    return AccessError(
+        f"La réponse du serveur {server} n’est pas celle d’un serveur d’API, ou elle est arrivée incomplète.", _AGAIN
+    )
+
+
+def shaped(answer: Mapping[str, Any], shape: type[_T], server: str) -> _T:
+    """The answer as a value of that shape. Raises AccessError."""
+    try:
+        return msgspec.convert(answer, shape)
+    except msgspec.ValidationError as error:
+        raise unfinished(server) from error
+
+
+def listed(answer: Mapping[str, Any], kind: str, server: str) -> list[dict[str, Any]]:
+    """The objects of a list; `kind` "": of any, or known by their metadata alone. Raises AccessError."""
+    items = shaped(answer, _List, server).items
+    shape = _KINDS.get(kind, _Object)
+    shaped(cast(Any, items), list[shape], server)  # type: ignore[valid-type]
+    return items
+
+
+def named(answer: dict[str, Any], server: str) -> dict[str, Any]:
+    """The answer, which is one object. Raises AccessError."""
+    shaped(answer, _Object, server)
+    return answer

@@ -1,0 +1,192 @@
+"""What Roles and bindings grant, by the rules of the API server's own RBAC authorizer.
+
+Those of Kubernetes' plugin/pkg/auth/authorizer/rbac, of pkg/registry/rbac/validation for whom a binding names, and of
+pkg/controller/clusterroleaggregation. `tests/test_rbac_oracle.py` compares them with that very code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from checks.selectors import selects
+
+_ALL = "*"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of a role: verbs on resources (all of their names, or some), or on URLs that are no resource's."""
+
+    api_groups: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
+    resource_names: tuple[str, ...] = ()
+    non_resource_urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of the API server: about a resource, or, with `path`, a URL that is none's (/metrics).
+
+    `name` "" where no object is named: list, watch, deletecollection, create.
+    """
+
+    verb: str
+    group: str = ""
+    resource: str = ""
+    subresource: str = ""
+    name: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom a binding names. `namespace`: a ServiceAccount's; "" for that of the binding."""
+
+    kind: str
+    name: str
+    namespace: str = ""
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A RoleBinding or ClusterRoleBinding (`kind`), and the role that it gives to its subjects."""
+
+    kind: str
+    name: str
+    role_kind: str
+    role: str
+    subjects: tuple[Subject, ...] = ()
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A rule that somebody holds, by which binding and as which of its subjects."""
+
+    binding: Binding
+    subject: Subject
+    rule: Rule
+
+
+def rules(role: Mapping[str, Any]) -> Sequence[Rule]:
+    """The rules of a Role or ClusterRole, as the API gives it."""
+
+    def words(rule: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        return tuple(rule.get(key) or ())
+
+    return [
+        Rule(
+            words(rule, "apiGroups"),
+            words(rule, "resources"),
+            words(rule, "verbs"),
+            words(rule, "resourceNames"),
+            words(rule, "nonResourceURLs"),
+        )
+        for rule in role.get("rules") or ()
+    ]
+
+
+def binding(item: Mapping[str, Any], kind: str = "") -> Binding:
+    """A binding as the API gives it. `kind`: for the items of a list, which do not say theirs."""
+    return Binding(
+        kind or item["kind"],
+        item["metadata"]["name"],
+        item["roleRef"]["kind"],
+        item["roleRef"]["name"],
+        tuple(
+            Subject(subject["kind"], subject["name"], subject.get("namespace") or "")
+            for subject in item.get("subjects") or ()
+        ),
+    )
+
+
+def covers(rule: Rule, request: Request) -> bool:
+    """Whether this rule alone allows the request."""
+    if not _takes(rule.verbs, request.verb):
+        return False
+    if request.path:
+        return any(_is_url(url, request.path) for url in rule.non_resource_urls)
+    return (
+        _takes(rule.api_groups, request.group)
+        and any(_is_resource(resource, request) for resource in rule.resources)
+        and (not rule.resource_names or request.name in rule.resource_names)
+    )
+
+
+def _takes(words: Collection[str], wanted: str) -> bool:
+    return _ALL in words or wanted in words
+
+
+def _is_resource(resource: str, request: Request) -> bool:
+    """ "pods" is without its subresources, "*" with them, "*/log" that of all resources; "pods/*" is nothing."""
+    if not request.subresource:
+        return resource in (_ALL, request.resource)
+    return resource in (_ALL, f"{request.resource}/{request.subresource}", f"*/{request.subresource}")
+
+
+def _is_url(url: str, path: str) -> bool:
+    return path == url or (url.endswith(_ALL) and path.startswith(url.rstrip(_ALL)))
+
+
+def applies(subject: Subject, user: str, groups: Collection[str], namespace: str) -> bool:
+    """Whether a subject is this user. `namespace`: the binding's, "" for a ClusterRoleBinding."""
+    match subject.kind:
+        case "User":
+            return user == subject.name
+        case "Group":
+            return subject.name in groups
+        case "ServiceAccount":
+            home = subject.namespace or namespace
+            return bool(home) and user == f"system:serviceaccount:{home}:{subject.name}"
+        case _:
+            return False
+
+
+def aggregated(cluster_role: Mapping[str, Any], all_cluster_roles: Iterable[Mapping[str, Any]]) -> Sequence[Rule]:
+    """What the controller makes of a ClusterRole: the rules of those that its aggregationRule selects, as they are.
+
+    Its own rules stay where nothing is selected, for the controller applies none. The authorizer reads what is written,
+    and it is written a moment later.
+    """
+    rule = cluster_role.get("aggregationRule")
+    if rule is None:
+        return rules(cluster_role)
+    name = cluster_role["metadata"]["name"]
+    others = [one for one in all_cluster_roles if one["metadata"]["name"] != name]
+    others.sort(key=lambda one: str(one["metadata"]["name"]))
+    found = (
+        part
+        for selector in rule.get("clusterRoleSelectors") or ()
+        for other in others
+        if selects(selector, other["metadata"].get("labels") or {})
+        for part in rules(other)
+    )
+    return list(dict.fromkeys(found)) or rules(cluster_role)
+
+
+def granted(
+    user: str,
+    groups: Collection[str],
+    bindings: Iterable[Binding],
+    roles: Mapping[str, Sequence[Rule]],
+    cluster_roles: Mapping[str, Sequence[Rule]],
+    namespace: str,
+) -> Iterator[Granted]:
+    """Every rule that the user holds in `namespace`; in no namespace ("") for what belongs to none.
+
+    `roles` and `bindings` of kind RoleBinding are those of `namespace`; a role that is not there grants nothing.
+    """
+    for one in bindings:
+        place = namespace if one.kind == "RoleBinding" else ""
+        if one.kind == "RoleBinding" and not namespace:
+            continue
+        given: Sequence[Rule] = ()
+        if one.role_kind == "ClusterRole":
+            given = cluster_roles.get(one.role, ())
+        elif one.role_kind == "Role" and place:
+            given = roles.get(one.role, ())
+        for subject in one.subjects:
+            if applies(subject, user, groups, place):
+                yield from (Granted(one, subject, rule) for rule in given)
