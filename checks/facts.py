@@ -56,7 +56,7 @@ def lasting_containers(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
     """
     beside = [item for item in spec.get("initContainers") or () if item.get("restartPolicy") == "Always"]
-    return [*spec["containers"], *beside]
+    return [*(spec.get("containers") or ()), *beside]
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,14 @@ _PROCESS = re.compile(r"^\s*socat\[\d+\] \w ")
 
 @dataclass(frozen=True)
 class Told:
-    """A message of a log that tells a trouble. `host` and `port`: those that it names, "" for none."""
+    """A line of a log that tells a trouble: the whole `message`, and its own `words` for it.
+
+    `host` and `port`: those that it names, "" for none.
+    """
 
     trouble: Trouble
     message: str
+    words: str
     host: str = ""
     port: str = ""
 
@@ -52,11 +56,11 @@ def told(log: str) -> Told | None:
     """The last trouble of a log that is known; None where no line tells one."""
     for line in reversed(log.splitlines()):
         for trouble, words in _TOLD.items():
-            if re.search(words, line):
+            if found := re.search(words, line):
                 named = _NAME.search(line)
                 given = named.groupdict() if named else {}
                 host = given.get("socat") or given.get("told") or given.get("go") or ""
-                return Told(trouble, cleaned(line), host, given.get("port") or "")
+                return Told(trouble, cleaned(line), found[0], host, given.get("port") or "")
     return None
 
 

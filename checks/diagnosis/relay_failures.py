@@ -101,8 +101,8 @@ def _without_address(cluster: Cluster, target: Target) -> Misplaced | None:
     return Misplaced(
         f"Le proxy vise « {target} » : ce Service de votre namespace n’a aucune adresse, et aucun sélecteur ne lui en "
         "donnera.",
-        "Les adresses d’un Service sans sélecteur s’écrivent à la main, dans une EndpointSlice. Le rôle « admin » n’en "
-        "laisse pas écrire : qui le pourrait enverrait les clients d’un Service vers n’importe quel pod du cluster.",
+        "Un Service sans sélecteur attend des adresses écrites à la main, dans une EndpointSlice. Le rôle « admin » ne "
+        "le permet pas : les clients d’un Service pourraient alors être envoyés vers n’importe quel pod du cluster.",
         f"Visez le Service de {cluster.colleague.namespace} par son nom complet, ou donnez-lui un nom dans votre "
         "namespace par un Service de type ExternalName.",
     )
@@ -188,7 +188,7 @@ def _unknown_port(said: Told, aimed: Sequence[Target], lab: Unanswered) -> Diagn
     names = [said.port] if said.port else [target.port for target in aimed if not target.port.isdigit()]
     seen = f"le port « {names[0]} »" if names else "le nom du port de sa cible"
     return Diagnostic(
-        finding=f"Le proxy ne connaît pas {seen} : « {said.message} ».",
+        finding=f"Le proxy ne connaît pas {seen} ; il a dit : « {said.words} ».",
         cause="Un port écrit par son nom est cherché dans le fichier /etc/services de l’image, quand elle en a un. "
         "L’hôte, lui, n’est pas en cause.",
         fix=f"Écrivez le port de la base en chiffres : 5432. {lab.fix}",

@@ -74,7 +74,7 @@ def mentions(cluster: Cluster, pod: Pod, namespace: str) -> bool:
 
 
 def _containers(pod: Pod) -> Sequence[Mapping[str, Any]]:
-    return lasting_containers(pod.raw.get("spec") or {"containers": ()})
+    return lasting_containers(pod.raw.get("spec") or {})
 
 
 def _values(container: Mapping[str, Any]) -> Mapping[str, str]:
