@@ -109,6 +109,12 @@ def in_groups(cluster: Cluster, person: Person) -> Iterator[Person]:
                 yield replace(person, groups=(subject["name"],))
 
 
+def owns(cluster: Cluster, person: Person) -> bool:
+    """Whether somebody is known to be one of those to whom a project's namespace belongs."""
+    theirs = {("User", person.user), *(("Group", group) for group in person.groups)}
+    return is_project(cluster) and not theirs.isdisjoint(owners(cluster))
+
+
 def people(cluster: Cluster) -> Iterator[Person]:
     """Everybody of whom it is asked: anybody at all, the colleagues, and whoever a RoleBinding names.
 
@@ -120,7 +126,7 @@ def people(cluster: Cluster) -> Iterator[Person]:
     if is_project(cluster) or ("User", cluster.user) not in named_owners:  # the second: a ServiceAccount of ours
         met |= {name for _, name in named_owners}
     for person in colleagues(cluster):
-        if person.user not in met:
+        if person.user not in met and not owns(cluster, person):
             met.add(person.user)
             yield person
     for binding in cluster.objects("RoleBinding"):

@@ -11,7 +11,7 @@ from checks.diagnosis.excess import Excess, beyond_a_tunnel, kind_of, tunnel_to
 from checks.diagnosis.leaks import Concern, Leak, leak, leaks, may, only_the_owner, words
 from checks.diagnosis.rbac import Request
 from checks.diagnosis.refused_tunnel import why_not
-from checks.diagnosis.rights import Person, as_colleague, colleagues, is_project, opening_verbs, owners, people
+from checks.diagnosis.rights import Person, as_colleague, colleagues, is_project, opening_verbs, owners, owns, people
 from checks.diagnosis.team import is_member, persons
 from checks.diagnosis.telling import reaches_secrets
 from checks.errors import Unverifiable
@@ -162,7 +162,8 @@ def _require_no_member(cluster: Cluster) -> None:
 def _guests(cluster: Cluster) -> Sequence[Person]:
     """Those with whom the base is shared: the colleagues, and the team of lab 8 where one is declared."""
     given = {one.user for one in colleagues(cluster)}
-    return [*colleagues(cluster), *(one for one in persons(cluster) if one.user not in given)]
+    those = [*colleagues(cluster), *(one for one in persons(cluster) if one.user not in given)]
+    return [one for one in those if not owns(cluster, one)]
 
 
 def _only_a_tunnel(cluster: Cluster, cause: str, *kinds: Excess) -> Diagnostic | None:

@@ -20,7 +20,7 @@ from checks.diagnosis.leftovers import leftovers
 from checks.diagnosis.objects import maker
 from checks.diagnosis.openings import of_administrators, quoted
 from checks.diagnosis.rbac import Request
-from checks.diagnosis.rights import Person, people
+from checks.diagnosis.rights import Person, owns, people
 from checks.diagnosis.survey import Opening, opened_to, require_enforcement, survey
 from checks.diagnosis.team import KEY, TEAM, declaration, declared, is_member, members, persons, user_of, wrong_word
 from checks.errors import Unverifiable
@@ -266,7 +266,7 @@ def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Diagnostic | None:
 
 def everybody(cluster: Cluster) -> Sequence[Person]:
     """Everybody but the owner, the members among them whether or not a RoleBinding names them."""
-    team = {member.user: member for member in persons(cluster)}
+    team = {member.user: member for member in persons(cluster) if not owns(cluster, member)}
     found = [replace(team.pop(one.user), said=one.said) if one.user in team else one for one in people(cluster)]
     return [*found, *team.values()]
 
