@@ -271,6 +271,8 @@ class Namespace:
         self.roles, self.secrets, self.listings = roles, secrets, listings
 
     def once(self, ask: Callable[..., Any]) -> Any:
+        if ask.__name__ == "_colleagues":
+            return ()
         return self.roles if "roles" in ask.__name__ else (Database("base", POD), POD)
 
     def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:

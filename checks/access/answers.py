@@ -201,7 +201,9 @@ def shaped(answer: Mapping[str, Any], shape: type[_T], server: str) -> _T:
 
 
 def listed(answer: Mapping[str, Any], kind: str, server: str) -> list[dict[str, Any]]:
-    """The objects of a list; `kind` "": of any, or known by their metadata alone. Raises AccessError."""
+    """The objects of a list; `kind` "": of any. Raises AccessError."""
+    if answer.get("kind") == "PartialObjectMetadataList" and answer.get("items", ...) is None:
+        return []  # how Kubernetes 1.37 tells an empty list of metadata, and no other
     items = shaped(answer, _List, server).items
     shape = _KINDS.get(kind, _Object)
     shaped(cast(Any, items), list[shape], server)  # type: ignore[valid-type]
