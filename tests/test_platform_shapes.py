@@ -170,10 +170,13 @@ def test_only_somebody_outside_the_project_can_be_given_a_right(shared: Project,
     assert f"{shared.mate} est membre" in reason, "their rights are nothing to take away"
 
 
-def test_who_is_in_a_group_is_not_guessed(project: Project, platform: Platform, stages: Callable[..., Stage]) -> None:
+def test_who_is_in_a_group_is_not_guessed(
+    project: Project, platform: Platform, namespace_called: Callable[[str], str], stages: Callable[..., Stage]
+) -> None:
     platform.give(project.me.namespace, ("Group", project.group))
     stage = stages("tp6", project.me, database=project.database)
-    far, user = "user-ailleurs", "oidc-ailleurs"  # nobody's access is at hand, as on the real platform
+    far = namespace_called("user-ailleurs")  # nobody's access is at hand, as on the real platform
+    user = far.replace("user-", "oidc-", 1)
     colleague = ("--collegue", far, "--utilisateur-collegue", user)
     sixth = verify(project.me, "tp6", *colleague)
     assert "votre_collegue_peut_ouvrir_le_tunnel" in said(sixth, "failed"), shown(sixth)
@@ -282,10 +285,12 @@ def test_defaults_of_a_namespace_admit_a_pod_without_resources(
 
 @dataclass(frozen=True)
 class Home:
-    """A personal namespace with a database, which tests give to users of several names."""
+    """A personal namespace with a database, which tests give to users of several names, and two others' namespaces."""
 
     namespace: str
     database: str
+    marie: str
+    paul: str
 
 
 @pytest.fixture(scope="module")
@@ -294,24 +299,24 @@ def home(platform: Platform, namespace_called: Callable[[str], str]) -> Home:
     platform.give(namespace, ("User", "oidc-quelqu-un"))
     owner = platform.identity("oidc-quelqu-un", namespace)
     run(owner, "cahier", "catalogue", "lancer", "postgresql", "--nom", "postgresql-cnpg-12")
-    return Home(namespace, "postgresql-cnpg-12")
+    return Home(namespace, "postgresql-cnpg-12", namespace_called("user-marie"), namespace_called("user-paul"))
 
 
 @pytest.mark.parametrize("named", ["e-mail", "no prefix"])
 def test_users_of_any_name(named: str, home: Home, platform: Platform, stages: Callable[..., Stage]) -> None:
     inferred = named == "no prefix"
     me = home.namespace.removeprefix("user-") if inferred else "oidc-Jean.Dupont@insee.fr"
-    mate = "marie" if inferred else "oidc:Marie.O'Hara@ined.fr"
+    mate = home.marie.removeprefix("user-") if inferred else "oidc:Marie.O'Hara@ined.fr"
     platform.give(home.namespace, ("User", me))
     person = platform.identity(me, home.namespace)
 
     first = verify(person, "tp1")
     assert first["status"] == "passed", shown(first)
 
-    pair = ["--collegue", "user-marie"]
+    pair = ["--collegue", home.marie]
     if not inferred:
         unknown = run(person, "cahier", "verifier", "tp6", *pair, code=2)
-        assert "user-marie ne se déduit pas du vôtre (oidc-Jean.Dupont@insee.fr" in unknown
+        assert f"{home.marie} ne se déduit pas du vôtre (oidc-Jean.Dupont@insee.fr" in unknown
         pair += ["--utilisateur-collegue", mate]
     stage = stages("tp6", person, database=home.database)
     verdict = repaired(stage, "tp6", *pair)
@@ -326,12 +331,12 @@ def test_a_member_whose_user_is_not_inferred_is_written_with_it(
     me, mate, third = "oidc-Jean.Dupont@insee.fr", "oidc-Marie@ined.fr", "oidc-Paul.Éluard@insee.fr"
     platform.give(home.namespace, ("User", me))
     person = platform.identity(me, home.namespace)
-    pair = ("--collegue", "user-marie", "--utilisateur-collegue", mate)
-    run(person, "kubectl", "create", "configmap", "equipe", "--from-literal=membres=user-marie user-paul")
+    pair = ("--collegue", home.marie, "--utilisateur-collegue", mate)
+    run(person, "kubectl", "create", "configmap", "equipe", f"--from-literal=membres={home.marie} {home.paul}")
     eighth = verify(person, "tp8", *pair)
-    assert "user-paul ne se déduit pas" in said(eighth, "unverified")["chaque_membre_atteint_la_base"], shown(eighth)
+    assert f"{home.paul} ne se déduit pas" in said(eighth, "unverified")["chaque_membre_atteint_la_base"], shown(eighth)
 
-    patch = json.dumps({"data": {"membres": f"user-marie user-paul={third}"}})
+    patch = json.dumps({"data": {"membres": f"{home.marie} {home.paul}={third}"}})
     run(person, "kubectl", "patch", "configmap", "equipe", "--type=merge", "-p", patch)
     stage = stages("tp8", person, database=home.database)
     eighth = repaired(stage, "tp8", *pair)

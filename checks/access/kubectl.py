@@ -13,11 +13,13 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from checks.access import bounded
+from checks.access import bounded, refusals
 from checks.access.words import cleaned
+from checks.errors import Unverifiable
 from checks.facts import ForwardRefused, KubectlRefused
 
 _PATIENCE = 20.0  # seconds for kubectl to open its port
+_AGAIN = "Relancez la commande ; si cela dure : cahier diagnostiquer"
 
 
 @contextlib.contextmanager
@@ -27,7 +29,7 @@ def forwarding(program: Path, kubeconfig: str | None, namespace: str, pod: str, 
     `kubeconfig`: one file or several, as KUBECONFIG names them; None: kubectl is the ServiceAccount of the pod that it
     runs in.
 
-    Raises ForwardRefused with what kubectl said when it ends instead.
+    Raises ForwardRefused with what kubectl said when rights or the pod keep it from opening, Unverifiable for the rest.
     """
     identity = {"KUBECONFIG": kubeconfig} if kubeconfig else {}
     with tempfile.TemporaryDirectory(prefix="cahier-") as folder:
@@ -88,6 +90,13 @@ def _local_port(process: subprocess.Popen[bytes], log: Path) -> int:
         if found:
             return int(found[1])
         if process.poll() is not None:
-            raise ForwardRefused(said.strip().removeprefix("error: ") or "kubectl s’est arrêté sans rien dire")
+            raise _ended(said.strip().removeprefix("error: "))
         time.sleep(0.05)
-    raise ForwardRefused("kubectl n’a pas ouvert le tunnel dans le délai")
+    raise Unverifiable("kubectl n’a pas ouvert le tunnel dans le délai.", _AGAIN)
+
+
+def _ended(said: str) -> ForwardRefused | Unverifiable:
+    """Why kubectl opened no tunnel: the rights or the pod, as the API server tells it, or the way to it."""
+    if refusals.read(said) is not None or re.search(r"not found|pod is not running", said):
+        return ForwardRefused(said)
+    return Unverifiable(f"kubectl n’a pas pu ouvrir de tunnel : {said or 'il s’est arrêté sans rien dire'}.", _AGAIN)

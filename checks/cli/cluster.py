@@ -99,9 +99,10 @@ def print_connection(
     from checks.cli.verify import parse_duration
     from checks.local_cluster.connection import connection_script
     from checks.local_cluster.progress import TerminalProgress
+    from checks.redaction import disclose
 
     seconds = parse_duration(lifetime, "--duree")
-    typer.echo(connection_script(who, seconds, TerminalProgress()), nl=False)
+    disclose(connection_script(who, seconds, TerminalProgress()))
 
 
 @app.command("supprimer", cls=Command)

@@ -268,8 +268,7 @@ def hint(
     lab = find_lab(name)
     given = remembered.options(lab, kubeconfig, namespace, colleague, colleague_user, port)
     cluster = connect(kubeconfig, namespace, given.colleagues, given.colleague_users, given.port)
-    if lab.about.colleague == "required" or given.colleague:
-        remembered.require_somebody(cluster)
+    remembered.require_somebody(lab, cluster, given)
     with Console(stderr=True).status("Je regarde où vous en êtes…"):
         verdict, _findings = run(lab, cluster, refresh=cluster.refresh, seconds=0)
     shortage = role_too_small(lab, cluster, verdict)

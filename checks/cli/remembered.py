@@ -95,15 +95,17 @@ def _words_of(*pairs: tuple[str, object]) -> str:
     return "".join(f" {option} {value}" for option, value in pairs if value)
 
 
-def require_somebody(cluster: LiveCluster) -> None:
-    """Raises UsageError where the colleague's namespace does not exist, as far as can be told."""
-    name = cluster.colleague.namespace
-    exists = cluster.exists(name)
-    of_the_platform = not cluster.namespace.startswith(_PREFIXES) or name.startswith(_PREFIXES)
-    if exists or (exists is None and of_the_platform):
-        return
-    why = "n’existe pas sur ce cluster" if exists is False else "n’a pas la forme d’un namespace de la plateforme"
-    raise UsageError(f"Le namespace « {name} », donné à --collegue, {why}.", _guess(cluster, name))
+def require_somebody(lab: Lab, cluster: LiveCluster, given: Options) -> None:
+    """Raises UsageError where the lab lacks a colleague, or where the namespace of one does not exist, as far as can be
+    told."""
+    if lab.about.colleague == "required":
+        _ = cluster.colleague
+    for name in given.colleagues:
+        exists = cluster.exists(name)
+        of_the_platform = not cluster.namespace.startswith(_PREFIXES) or name.startswith(_PREFIXES)
+        if exists is False or (exists is None and not of_the_platform):
+            why = "n’existe pas sur ce cluster" if exists is False else "n’a pas la forme de ceux de la plateforme"
+            raise UsageError(f"Le namespace « {name} », donné à --collegue, {why}.", _guess(cluster, name))
 
 
 def _guess(cluster: LiveCluster, name: str) -> str:

@@ -85,8 +85,7 @@ def verify(
         raise typer.Exit(check_snapshot(source, lab, namespace, colleague, with_help=with_help, as_json=as_json))
     given = remembered.options(lab, kubeconfig, namespace, colleague, colleague_user, port)
     cluster = connect(kubeconfig, namespace, given.colleagues, given.colleague_users, given.port)
-    if lab.about.colleague == "required" or given.colleague:
-        remembered.require_somebody(cluster)
+    remembered.require_somebody(lab, cluster, given)
     if given.recalled:
         Console(stderr=True).print(f"Comme la dernière fois : {given.recalled}", style="dim", soft_wrap=True)
     for problem in unreadable(lab, Path.cwd()):

@@ -121,20 +121,21 @@ def people(cluster: Cluster) -> Iterator[Person]:
     Never those who own the namespace: of a project, all its people.
     """
     yield Person(_STRANGER, EVERYBODY["system:authenticated"], tuple(EVERYBODY))
-    met = {cluster.user, *EVERYBODY, f"system:serviceaccounts:{cluster.namespace}"}
+    met = {("User", cluster.user)}  # a user and a group of one name are two
+    met |= {("Group", name) for name in (*EVERYBODY, f"system:serviceaccounts:{cluster.namespace}")}
     named_owners = owners(cluster)
     if is_project(cluster) or ("User", cluster.user) not in named_owners:  # the second: a ServiceAccount of ours
-        met |= {name for _, name in named_owners}
+        met |= set(named_owners)
     for person in colleagues(cluster):
-        if person.user not in met and not owns(cluster, person):
-            met.add(person.user)
+        if ("User", person.user) not in met and not owns(cluster, person):
+            met.add(("User", person.user))
             yield person
     for binding in cluster.objects("RoleBinding"):
         for subject in binding.get("subjects") or ():
             person = _bound(cluster, subject["kind"], subject["name"], subject.get("namespace") or cluster.namespace)
-            names = {person.user} if subject["kind"] != "Group" else {subject["name"]}
-            if person.home != cluster.namespace and not names & met:  # else a pod of the owner's
-                met |= names
+            who = ("Group", str(subject["name"])) if subject["kind"] == "Group" else ("User", person.user)
+            if person.home != cluster.namespace and who not in met:  # else a pod of the owner's
+                met.add(who)
                 yield person
 
 
