@@ -74,7 +74,7 @@ def whoami(kubeconfig: str | None, secrets: Sequence[str]) -> str | None:
         return None
     except subprocess.TimeoutExpired:
         raise KubectlRefused(f"aucune réponse en {_PATIENCE:.0f} secondes") from None
-    if done.returncode and "unknown command" not in done.stderr:
+    if done.returncode and not re.search(r"unknown (command|shorthand flag|flag)", done.stderr):
         raise KubectlRefused(cleaned(done.stderr, secrets).removeprefix("error: "))
     try:
         return str(json.loads(done.stdout)["status"]["userInfo"]["username"])
