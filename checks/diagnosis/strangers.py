@@ -85,10 +85,9 @@ class Reading:
         return rules
 
     def serves_others(self, policy: Policy) -> bool:
-        """Whether what is to be kept of it is more than one's own pods and those who may come, on the port."""
+        """Whether what is to be kept of it serves more than one's own pods and those who may come."""
         return any(
-            not self._on_port(rule) or any(self._of_others(entry) for entry in rule["from"])
-            for rule in self.kept(policy)
+            not rule.get("from") or any(self._of_others(entry) for entry in rule["from"]) for rule in self.kept(policy)
         )
 
     def _of_others(self, entry: Entry) -> bool:
