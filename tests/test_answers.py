@@ -72,9 +72,10 @@ def test_lists_are_taken_as_kubernetes_tells_them() -> None:
 
 def test_a_review_must_say_whether_it_allows() -> None:
     assert answers.shaped({"status": {"allowed": False}}, answers.AccessReview, SERVER).status.reason == ""
-    for said in ({}, {"status": None}, {"status": {}}, {"status": {"allowed": "oui"}}):
+    spoilt: list[dict[str, Any]] = [{}, {"status": None}, {"status": {}}, {"status": {"allowed": "oui"}}]
+    for said in spoilt:
         with pytest.raises(AccessError):
-            answers.shaped(cast(Any, said), answers.AccessReview, SERVER)
+            answers.shaped(said, answers.AccessReview, SERVER)
 
 
 class Endless:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -387,14 +388,18 @@ class LiveCluster(Served):
 
     def as_owner(self, owner: str, at: str = "") -> LiveCluster | None:
         """The cluster as the owner of a namespace sees it: with the access that the local cluster keeps for them."""
-        path = people_folder() / f"{owner.removeprefix('user-')}.kubeconfig"
-        if not path.is_file() or kubeconfig.read(str(path)).server != self.credentials.server:
+        if not self._is_at_hand(owner):
             return None
-        return LiveCluster(self.machine, kubeconfig_path=str(path), namespace=at or owner)
+        return LiveCluster(self.machine, kubeconfig_path=str(_access_of(owner)), namespace=at or owner)
+
+    def _is_at_hand(self, owner: str) -> bool:
+        """Whether the local cluster keeps somebody's access, and is this one."""
+        path = _access_of(owner)
+        return path.is_file() and kubeconfig.read(str(path)).server == self.credentials.server
 
     def exists(self, namespace: str) -> bool | None:
         """Whether a namespace exists; None where nobody at hand may tell."""
-        if namespace.startswith("user-") and self.as_owner(namespace) is not None:
+        if namespace.startswith("user-") and self._is_at_hand(namespace):
             return True
         with contextlib.suppress(AccessError):  # a cluster that is silent is told by what follows
             for api in (self.api, self._local_administrator):
@@ -417,7 +422,7 @@ class LiveCluster(Served):
         found = {path.stem for path in people_folder().glob("*.kubeconfig")}
         first = [name for name in LEARNERS if name in found]  # the others may be of a class, or of a test
         names = [f"user-{name}" for name in (*first, *sorted(found - {*LEARNERS, "prof"}))]
-        return [name for name in names if name not in known and self.as_owner(name) is not None]
+        return [name for name in names if name not in known and self._is_at_hand(name)]
 
     def delete_pod(self, name: str) -> None:
         """Delete a pod at once; one that is gone already is what was wanted."""
@@ -427,6 +432,11 @@ class LiveCluster(Served):
 
 def _several(given: str | Sequence[str] | None) -> Sequence[str]:
     return [given] if isinstance(given, str) and given else [*(given or ())]
+
+
+def _access_of(owner: str) -> Path:
+    """Where the local cluster keeps the access of the owner of a namespace. May not exist."""
+    return people_folder() / f"{owner.removeprefix('user-')}.kubeconfig"
 
 
 def _attributes(verb: str, resource: str, group: str, name: str, namespace: str) -> dict[str, str]:
