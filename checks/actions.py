@@ -12,8 +12,8 @@ from pathlib import Path
 import yaml
 from rich.console import Console
 
+from checks import refusals
 from checks.access import kubeconfig as configuration
-from checks.access import refusals
 from checks.errors import CahierError, Forbidden, Refused, UsageError
 from checks.lab import Lab, find_lab
 from checks.stage import Person, Stage, rename

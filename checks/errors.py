@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from checks.access.refusals import Refusal
 from checks.redaction import redact
+from checks.refusals import Refusal
 
 _EXAMINE = "Pour tout examiner : cahier diagnostiquer"
 

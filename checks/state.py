@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
+from checks.files import write_atomically
 from checks.verdict import Status, Verdict
 
 _ENFORCEMENT_HOLDS = 300.0  # seconds
@@ -75,10 +76,7 @@ def load() -> Memory:
 def save(memory: Memory) -> None:
     """Write the memory at once or not at all. A read-only home is no reason to fail a check."""
     with contextlib.suppress(OSError):
-        folder().mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder(), delete=False) as new:
-            new.write(msgspec.json.encode(memory))
-        Path(new.name).replace(_file())
+        write_atomically(_file(), msgspec.json.encode(memory))
 
 
 def remember(place: str, verdict: Verdict, options: LastOptions) -> None:

@@ -20,7 +20,8 @@ import pytest
 import yaml
 from kubernetes.config import incluster_config
 
-from checks.access import kubeconfig, refusals
+from checks import refusals
+from checks.access import kubeconfig
 from checks.access.kubernetes_api import Api
 from checks.lab import all_labs
 from checks.sources.machine import LocalMachine

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import urllib3
 from kubernetes.client.exceptions import ApiException
 
-from checks.access import refusals
+from checks import refusals
 from checks.access.kubeconfig_file import RENEW
 from checks.errors import AccessError, ClusterLost, Forbidden, Refused
 from checks.facts import Credentials

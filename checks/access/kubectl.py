@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from checks.access import bounded, refusals
+from checks import refusals
+from checks.access import bounded
 from checks.access.words import cleaned
 from checks.errors import Unverifiable
 from checks.facts import ForwardRefused, KubectlRefused

@@ -23,7 +23,8 @@ from kubernetes.stream.ws_client import portforward_call, websocket_call
 from urllib3 import HTTPHeaderDict
 from websocket import WebSocketException, setdefaulttimeout
 
-from checks.access import answers, exec_plugin, kubeconfig, proxies, refusals, tunnels, user_rules
+from checks import refusals
+from checks.access import answers, exec_plugin, kubeconfig, proxies, tunnels, user_rules
 from checks.access.api_errors import forbidden, reason, refused, silent
 from checks.access.client_settings import Settings
 from checks.access.kubectl import renew, whoami

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from checks.access.kubernetes_api import Api
 from checks.errors import AccessError, CahierError, UsageError
+from checks.files import sweep
 from checks.grading.grade import WORK
 from checks.grading.in_cluster import launch
 from checks.grading.in_cluster.launch import Owner
 from checks.grading.in_cluster.manifests import SERVICE_ACCOUNT
 from checks.grading.in_cluster.order import Order, digest, order_of
 from checks.grading.in_cluster.run import WHOLE_JOB, Run
-from checks.grading.results import ClassGrades, Store, of_class, sweep, without_verdict
+from checks.grading.results import ClassGrades, Store, of_class, without_verdict
 from checks.grading.roster import Learner
 from checks.lab import Lab
 from checks.local_cluster.image import NAME

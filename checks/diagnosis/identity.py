@@ -6,9 +6,9 @@ import difflib
 import re
 from collections.abc import Iterator
 
-from checks.access.refusals import Account, service_account
 from checks.errors import AccessError
 from checks.facts import OWNER_BINDING, Access, Cluster
+from checks.refusals import Account, service_account
 from checks.verdict import Diagnostic
 
 _NOWHERE = "cahier-namespace-temoin"  # a namespace that nobody owns

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from checks.access.refusals import is_service_of, named, service_account
 from checks.diagnosis.identity import COPY_SCRIPT
 from checks.errors import AccessError, Forbidden
 from checks.facts import Cluster, Level
+from checks.refusals import is_service_of, named, service_account
 from checks.verdict import Diagnostic
 
 RELAUNCH = (

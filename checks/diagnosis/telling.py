@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from checks.access.refusals import VERBS
 from checks.diagnosis.rbac import Request
+from checks.refusals import VERBS
 
 READS = ("list", "watch", "get")
 WRITES = ("create", "patch", "update", "delete", "deletecollection")

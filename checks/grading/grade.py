@@ -10,13 +10,13 @@ from datetime import datetime
 from pathlib import Path
 
 from checks.errors import AccessError, CahierError
+from checks.files import sweep
 from checks.grading.results import (
     ClassGrades,
     LabGrade,
     Store,
     from_verdict,
     of_class,
-    sweep,
     without_verdict,
 )
 from checks.grading.roster import Learner

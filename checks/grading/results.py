@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -14,11 +11,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from checks.files import write_atomically
 from checks.grading.roster import Learner
 from checks.lab import Lab
 from checks.verdict import CheckResult, Status, Verdict
-
-_HALF_WRITTEN = ".cahier-en-cours"
 
 Points = Annotated[str, msgspec.Meta(pattern=r"^\d+(/\d+)?$")]
 """Exact points: an integer, or a fraction in lowest terms such as 7/2."""
@@ -282,23 +278,3 @@ def _key(learner: Learner, lab: Lab) -> str:
         [[check.id, check.title, check.points] for check in lab.checks],
     ]
     return hashlib.sha256(msgspec.json.encode(what)).hexdigest()
-
-
-def sweep(folder: Path) -> None:
-    """Remove what a killed run was writing below `folder`."""
-    for file in folder.rglob(f".*{_HALF_WRITTEN}"):
-        file.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file at once or not at all, for its owner's eyes only; its folder is made when missing."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=_HALF_WRITTEN)  # mkstemp: mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(new).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(new).unlink()
-        raise

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from pathlib import Path
 
 from checks import state
 from checks.errors import CahierError
+from checks.files import write_atomically
 
 CLUSTER_NAME = "cahier"
 LEARNERS = ("alice", "bob", "chloe")
@@ -52,14 +50,6 @@ def private_folder(path: Path) -> Path:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write at once or not at all, mode 0600."""
+    """Write at once or not at all, mode 0600. Raises CahierError, OSError."""
     private_folder(path.parent)
-    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mkstemp: mode 0600
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(new).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(new).unlink()
-        raise
+    write_atomically(path, text.encode())

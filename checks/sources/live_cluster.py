@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from checks import state
-from checks.access import kubeconfig, refusals
+from checks import refusals, state
+from checks.access import kubeconfig
 from checks.access.answers import AccessReview, RulesReview, listed
 from checks.access.discovery import Resource, served
 from checks.access.kubectl import forwarding

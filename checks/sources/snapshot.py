@@ -17,7 +17,7 @@ import msgspec
 
 from checks.errors import CahierError, Unverifiable, UsageError
 from checks.facts import Access, ApiResource, Cluster, Colleague, Credentials, Listing, Machine, PolicyKind, Probe
-from checks.grading.results import write_atomically
+from checks.files import write_atomically
 from checks.redaction import redacted
 from checks.sources.objects import Served, must_be_known
 from checks.sources.receipts import Place, versions

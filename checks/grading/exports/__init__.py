@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from checks.files import write_atomically
 from checks.grading import results
 from checks.grading.exports import feedback, junit, moodle, report, spreadsheet
 from checks.lab import Hop
@@ -15,11 +16,11 @@ Paths = Mapping[str, Sequence[Hop]]
 
 def write_all(folder: Path, grades: results.ClassGrades, paths: Paths) -> None:
     """Write every export below `folder`; the same grades make the same bytes."""
-    results.write_atomically(folder / "notes.json", results.to_json(grades))
-    results.write_atomically(folder / "notes-moodle.csv", moodle.render(grades))
-    results.write_atomically(folder / "notes-tableur.csv", spreadsheet.render(grades))
-    results.write_atomically(folder / "junit.xml", junit.render(grades))
+    write_atomically(folder / "notes.json", results.to_json(grades))
+    write_atomically(folder / "notes-moodle.csv", moodle.render(grades))
+    write_atomically(folder / "notes-tableur.csv", spreadsheet.render(grades))
+    write_atomically(folder / "junit.xml", junit.render(grades))
     for learner in grades.learners:
         page = feedback.render(grades, learner, paths)
-        results.write_atomically(folder / "retours" / f"{learner.identifier}.html", page)
-    results.write_atomically(folder / "rapport.html", report.render(grades, paths))
+        write_atomically(folder / "retours" / f"{learner.identifier}.html", page)
+    write_atomically(folder / "rapport.html", report.render(grades, paths))

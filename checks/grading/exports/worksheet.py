@@ -14,8 +14,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from checks.errors import UsageError
+from checks.files import write_atomically
 from checks.grading.exports.marks import decimal, out_of
-from checks.grading.results import ClassGrades, LearnerGrades, write_atomically
+from checks.grading.results import ClassGrades, LearnerGrades
 from checks.grading.table import separator_of, utf8
 
 _MARK = ("note", "grade")
