@@ -63,8 +63,11 @@ class _Known:
 
     def add(self, secret: str) -> None:
         with self._lock:
-            self.forms = tuple(sorted({*self.forms, *_forms(secret)}, key=len, reverse=True))
-            self.wrapped = tuple(_GAP.sub("", form) for form in self.forms if len(form) >= _WRAPPED)
+            new = {*_forms(secret)}.difference(self.forms)
+            if new:
+                wrapped = {_GAP.sub("", form) for form in new if len(form) >= _WRAPPED}
+                self.forms = tuple(sorted({*self.forms, *new}, key=len, reverse=True))
+                self.wrapped = tuple(sorted({*self.wrapped, *wrapped}, key=len, reverse=True))
 
 
 _known = _Known()

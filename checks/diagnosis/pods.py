@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from checks.diagnosis.program_logs import Trouble, told
+from checks.diagnosis.sockets import listeners
 from checks.errors import CahierError
 from checks.facts import Cluster, Container, Pod
 from checks.local_cluster.messages import unpulled_image
 from checks.verdict import Diagnostic
 
 _STARTING_SECONDS = 20  # a readiness probe that still fails after that is not a slow start
+_STARTED_SECONDS = 5  # nor after that, where the program has begun to serve, but not what the probe asks for
 _PULLING = ("ContainerCreating", "PodInitializing")
 _NOT_STARTED = {"RunContainerError", "StartError", "ContainerCannotRun", "CreateContainerError"}
 _IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
@@ -120,17 +123,32 @@ def _probe(cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...]) -> D
             f"kubectl describe pod {pod.name} -n {pod.namespace}",
             f"kubectl logs {pod.name} -n {pod.namespace}",
         ),
-        transient=_just_started(pod),
+        transient=_runs_for_less_than(
+            _STARTED_SECONDS if _serves_otherwise(cluster, pod, said) else _STARTING_SECONDS, pod
+        ),
     )
 
 
-def _just_started(pod: Pod) -> bool:
+def _serves_otherwise(cluster: Cluster, pod: Pod, said: str) -> bool:
+    """Whether the program serves already, elsewhere than where its readiness probe asks: waiting will not help."""
+    if re.search(r"statuscode: 4\d\d", said):
+        return True
+    refused = re.search(r"dial tcp \S+:(\d+): connect: connection refused", said)
+    if refused is None:
+        return False
+    with contextlib.suppress(CahierError):  # its image, or our rights, do not show it
+        found = listeners(cluster, pod.name)
+        return bool(found) and not any(one.port == int(refused[1]) and not one.on_loopback for one in found)
+    return False
+
+
+def _runs_for_less_than(seconds: int, pod: Pod) -> bool:
     started = [
         datetime.fromisoformat(status["state"]["running"]["startedAt"])
         for status in (pod.raw.get("status") or {}).get("containerStatuses") or []
         if (status.get("state") or {}).get("running", {}).get("startedAt")
     ]
-    return not started or (datetime.now(UTC) - max(started)).total_seconds() < _STARTING_SECONDS
+    return not started or (datetime.now(UTC) - max(started)).total_seconds() < seconds
 
 
 @dataclass(frozen=True)

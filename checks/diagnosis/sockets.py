@@ -30,6 +30,19 @@ class Connection:
         return ipaddress.ip_address(self.remote_address).is_loopback
 
 
+@dataclass(frozen=True)
+class Listener:
+    """A TCP port on which something listens in the pod, and the address that it is bound to."""
+
+    address: str
+    port: int
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether it can be reached from inside the pod only."""
+        return ipaddress.ip_address(self.address).is_loopback
+
+
 def established(cluster: Cluster, pod: str) -> frozenset[Connection]:
     """Established connections of `pod`. Raises Unverifiable where the image has no `cat`."""
     return frozenset(_parse(_table(cluster, pod), _ESTABLISHED))
@@ -43,9 +56,14 @@ def outgoing(cluster: Cluster, pod: str) -> frozenset[Connection]:
     return frozenset(item for item in found if item.local_port not in served and not item.from_loopback)
 
 
+def listeners(cluster: Cluster, pod: str) -> frozenset[Listener]:
+    """What listens in `pod`. Raises Unverifiable where the image has no `cat`."""
+    return frozenset(Listener(item.local_address, item.local_port) for item in _parse(_table(cluster, pod), _LISTEN))
+
+
 def listening(cluster: Cluster, pod: str) -> frozenset[int]:
-    """Ports on which something listens in `pod`. Raises Unverifiable where the image has no `cat`."""
-    return frozenset(item.local_port for item in _parse(_table(cluster, pod), _LISTEN))
+    """Ports on which something listens in `pod`. Raises Unverifiable as `listeners`."""
+    return frozenset(item.port for item in listeners(cluster, pod))
 
 
 def holder(cluster: Cluster, pod: Pod, port: int) -> str:

@@ -80,11 +80,13 @@ class LiveCluster(Served):
         self._lists: dict[str, list[dict[str, Any]]] = {}
         self._receipts: Mapping[str, Any] | None = None
         self._answers: dict[tuple[object, ...], Access] = {}
+        self._at_hand: dict[str, bool] = {}
 
     def refresh(self) -> None:
         """Forget what was listed and kept: the next question asks the API server again."""
         self._lists.clear()
         self._answers.clear()
+        self._at_hand.clear()
         self.ask_anew()
 
     @property
@@ -394,8 +396,10 @@ class LiveCluster(Served):
 
     def _is_at_hand(self, owner: str) -> bool:
         """Whether the local cluster keeps somebody's access, and is this one."""
-        path = _access_of(owner)
-        return path.is_file() and kubeconfig.read(str(path)).server == self.credentials.server
+        if owner not in self._at_hand:
+            path = _access_of(owner)
+            self._at_hand[owner] = path.is_file() and kubeconfig.read(str(path)).server == self.credentials.server
+        return self._at_hand[owner]
 
     def exists(self, namespace: str) -> bool | None:
         """Whether a namespace exists; None where nobody at hand may tell."""
