@@ -46,8 +46,9 @@ def _draw(results: Results, path: Path, page: str) -> None:
             "axes.spines.right": False,
         }
     ):
-        figure = Figure(figsize=(8, 6.4), layout="constrained")
-        parts = figure.subplot_mosaic([["compared", "compared"], ["time", "memory"]])
+        rows = 1 + sum(lab.right for lab in results.labs)
+        figure = Figure(figsize=(8, 3.4 + rows), layout="constrained")
+        parts = figure.subplot_mosaic([["compared", "compared"], ["time", "memory"]], height_ratios=[rows, 3.4])
         time, memory = parts["time"], parts["memory"]
         _bars(parts["compared"], results, page)
         sizes = [one.learners for one in results.scale]
@@ -67,7 +68,7 @@ def _draw(results: Results, path: Path, page: str) -> None:
 def _bars(axes: Axes, results: Results, page: str) -> None:
     room = results.classroom
     pairs = [
-        *((f"un TP ({lab.lab})", lab.ours.wall, lab.script.wall) for lab in results.labs),
+        *((f"un TP ({lab.lab})", lab.ours.wall, lab.script.wall) for lab in results.labs if lab.right),
         (f"{room.learners} personnes,\n{room.labs} TP", room.ours.wall, room.script.wall),
     ]
     for place, (_, ours, theirs) in enumerate(pairs):

@@ -26,7 +26,10 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class LabResult(msgspec.Struct, frozen=True):
-    """One learner, one lab: medians of `runs`. `unpaused`: the script without the seconds that it sleeps."""
+    """One learner, one lab: medians of `runs`. `right`: its solution, else what its starter announces as wrong.
+
+    `unpaused`: the script without the seconds that it sleeps.
+    """
 
     lab: str
     title: str
@@ -34,6 +37,7 @@ class LabResult(msgspec.Struct, frozen=True):
     ours: Cost
     script: Cost
     unpaused: Cost
+    right: bool = True
 
 
 class ClassResult(msgspec.Struct, frozen=True):

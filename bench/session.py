@@ -25,13 +25,11 @@ from bench.requests import counting
 from bench.results import ClassResult, LabResult, Machine, Results, ScaleResult
 from checks.access.kubernetes_api import Api
 from checks.errors import CahierError
-from checks.lab import all_labs, find_lab
+from checks.lab import Lab, all_labs, find_lab
 from checks.local_cluster import people
 from checks.stage import Person, Stage
 
-LABS = ("tp2", "tp6")
-"""Labs that one learner verifies: a live tunnel, and rights asked one by one."""
-_LOCAL_PORTS = {"tp2": 15_731, "tp6": 15_732}
+_FIRST_PORT = 15_731  # local ones, of the tunnels that the labs open
 _HELP_RUNS = 9
 _LAB_RUNS = 3
 _CLASS_RUNS = 3
@@ -68,42 +66,46 @@ class Session:
     # -- one learner, one lab ------------------------------------------------------------------------------------
 
     def _labs(self, api: Api) -> tuple[LabResult, ...]:
+        labs = all_labs()
+        found: list[LabResult] = []
+        with self.steps("Chaque TP, juste puis faux : cahier, et le script", 2 * len(labs)) as step:
+            for lab in labs:
+                for right in (True, False):
+                    port = _FIRST_PORT + len(found)
+                    with self._pair(api) as (learner, colleague), _playing(lab, learner, colleague, port, right):
+                        found.append(self._lab(lab, right, learner, colleague, port))
+                    step(len(found))
+        return tuple(found)
+
+    @contextmanager
+    def _pair(self, api: Api) -> Iterator[tuple[Person, Person]]:
+        """Two new people, removed at the end whatever happens."""
         names = [f"{PREFIX}{secrets.token_hex(2)}-{letter}" for letter in "ab"]
         try:
-            with self.steps("Une personne et son collègue", 2 + len(LABS)) as step:
-                pair = [self._person(api, name) for name in names]
-                step(2)
-                stages = [_play(name, *pair) for name in LABS]
-                step(2 + len(LABS))
-            try:
-                return tuple(self._lab(stage) for stage in stages)
-            finally:
-                for stage in stages:
-                    stage.close()
+            learner, colleague = (
+                Person(people.namespace_of(name), people.create_person(api, self.admin, name)) for name in names
+            )
+            yield learner, colleague
         finally:
             for name in names:
                 people.remove_person(api, name)
 
-    def _person(self, api: Api, name: str) -> Person:
-        return Person(people.namespace_of(name), people.create_person(api, self.admin, name))
-
-    def _lab(self, stage: Stage) -> LabResult:
-        lab, learner, colleague, port = stage.lab, stage.learner, stage.colleague, _LOCAL_PORTS[stage.lab.short_name]
-        assert colleague is not None
-        ours = ["cahier", "verifier", lab.short_name, "--collegue", colleague.namespace, "--port", str(port)]
+    def _lab(self, lab: Lab, right: bool, learner: Person, colleague: Person, port: int) -> LabResult:
+        ours = ["cahier", "verifier", lab.short_name]
+        ours += [] if lab.about.colleague == "none" else ["--collegue", colleague.namespace]
+        ours += [] if lab.about.port is None else ["--port", str(port)]
         theirs = (lab.short_name, learner.namespace, colleague.namespace, self.admin, port)
         costs: dict[str, list[Run]] = {"ours": [], "script": [], "unpaused": []}
-        with self.steps(f"{lab.short_name} : cahier, puis le script", _LAB_RUNS) as step:
-            for count in range(_LAB_RUNS):
-                costs["ours"].append(run(ours, learner.environment))
-                costs["script"].append(scripts.judge(*theirs))
-                costs["unpaused"].append(scripts.judge(*theirs, pause=0))
-                for one in costs.values():
-                    if one[-1].code:
-                        raise CahierError(f"La solution de {lab.short_name} est refusée : {one[-1].output[-500:]}")
-                step(count + 1)
+        for _ in range(_LAB_RUNS):
+            costs["ours"].append(run(ours, learner.environment))
+            costs["script"].append(scripts.judge(*theirs))
+            costs["unpaused"].append(scripts.judge(*theirs, pause=0))
+            for one in (costs["ours"][-1], *(costs[name][-1] for name in ("script", "unpaused") if right)):
+                if one.code != (0 if right else 1):
+                    state = "La solution" if right else "Le départ"
+                    raise CahierError(f"{state} de {lab.short_name} est mal jugé : {one.output[-500:]}")
         medians = {name: median([one.cost for one in runs]) for name, runs in costs.items()}
-        return LabResult(lab=lab.short_name, title=lab.about.title, runs=_LAB_RUNS, **medians)
+        return LabResult(lab=lab.short_name, title=lab.about.title, right=right, runs=_LAB_RUNS, **medians)
 
     # -- a class ---------------------------------------------------------------------------------------------------
 
@@ -176,18 +178,19 @@ def _done(done: Run, step: Callable[[int], None], count: int) -> Run:
     return done
 
 
-def _play(name: str, learner: Person, colleague: Person) -> Stage:
-    """The solution of a lab, applied, with its tunnels open."""
-    lab = find_lab(name)
-    stage = Stage(lab, learner, colleague, local_port=_LOCAL_PORTS[name])
+@contextmanager
+def _playing(lab: Lab, learner: Person, colleague: Person, port: int, right: bool) -> Iterator[None]:
+    """The solution of a lab, or its starter, with its tunnels open while the context lasts."""
+    stage = Stage(lab, learner, colleague, local_port=port)
+    state = lab.about.solution if right else lab.about.start
     try:
+        stage.run(lab.about.setup.colleague_commands, colleague)
         stage.run(lab.about.setup.commands)
-        stage.apply(lab.files("solution"))
-        stage.run(lab.about.solution.commands)
-    except BaseException:
+        stage.apply(lab.files("solution" if right else "depart"))
+        stage.run(state.commands)
+        yield
+    finally:
         stage.close()
-        raise
-    return stage
 
 
 def _grade(roster: Path, folder: Path, teacher: Path) -> Run:

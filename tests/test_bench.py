@@ -68,8 +68,8 @@ def test_the_table_shows_the_ratios(found: results.Results) -> None:
     lines = [line for line in console.export_text().splitlines() if "│" in line]
     shown = {cells[0]: cells[1:] for line in lines if (cells := [one.strip() for one in line.strip("│┃").split("│")])}
     assert shown["cahier --help"][0] == "123 ms"
-    assert shown["cahier verifier tp6"][:3] == ["500 ms", "6,5 s", "× 13"]
-    assert shown["cahier verifier tp6, script sans attente"][2] == "× 9"
+    assert shown["cahier verifier tp6, juste"] == ["500 ms", "6,5 s", "× 13", "≤ 1 s"]
+    assert shown["script sans attente"][2] == "× 9"
     assert shown["classe de 30 × 8 TP"][2] == "× 50"
     assert shown["mêmes verdicts"][0] == "79 sur 80"
     assert shown["durée par personne, de la petite à la grande"][2] == "× 1,2"

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from checks.drawing import Step, steps
+from checks.errors import CahierError
 from checks.facts import Cluster
 from checks.lab import Lab, next_lab
 from checks.render.wrapping import NARROW, folded, put, say
@@ -74,8 +75,11 @@ def companion(cluster: Cluster) -> str:
     """The colleague, in the words that follow the learner's own name; "" where there is none."""
     if not cluster.has_colleague:
         return ""
-    user = cluster.colleague.user
-    return f" · collègue : {cluster.colleague.namespace}" + (f" ({user})" if user else "")
+    try:
+        colleague = cluster.colleague
+    except CahierError:  # the sentences that need to know them have told why
+        return ""
+    return f" · collègue : {colleague.namespace}" + (f" ({colleague.user})" if colleague.user else "")
 
 
 def _step(console: Console, step: Step, words: str) -> None:
