@@ -46,7 +46,7 @@ test: lint programs test-programs ## tous les tests, sur un vrai cluster
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal --reruns 2
 
 image: programs ## l’image du projet, chargée dans le cluster local s’il y en a un
-	@$(BIN)/python -m checks.local_cluster.image
+	@$(BIN)/python -m checks.cli.image
 
 findings: programs ## écrit de nouveau les constats du corpus, à relire avec git diff
 	@CAHIER_CONSTATS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal tests/test_corpus.py -k mistake
@@ -75,13 +75,14 @@ docs/assets/mermaid.js: .venv/.ready
 	@mv $@.new $@
 
 notebooks: setup ## les carnets des TP, dans docs/notebooks/ ; les corrigés, dans dist/
-	@$(BIN)/python -m checks.render.notebook docs/notebooks dist/notebooks-corriges
+	@$(BIN)/python -m checks.site.notebook docs/notebooks dist/notebooks-corriges
 
 fast: lint ## les tests qui n’ont pas besoin de cluster
 	@$(BIN)/python -m pytest -m "not cluster"
 
-lint: setup ## style et types, aussi pour Windows
+lint: setup ## style, types (aussi pour Windows), et le sens des imports
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+	@said=$$($(BIN)/lint-imports --no-cache --no-logo) || { echo "$$said" >&2; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/mypy --platform win32 checks labs
 

@@ -53,7 +53,7 @@ def admin(admin_kubeconfig: Path) -> Api:
 def image(admin_kubeconfig: Path) -> str:
     """The workbook's own image, in the local cluster."""
     with FileLock(Path(tempfile.gettempdir()) / "cahier-image.lock"):
-        command = [sys.executable, "-m", "checks.local_cluster.image"]
+        command = [sys.executable, "-m", "checks.cli.image"]
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -14,7 +14,7 @@ import pytest
 
 from checks import state
 from checks.lab import Lab, all_labs, find_lab
-from checks.render.command_reference import reference
+from checks.site.command_reference import reference
 from checks.stage import Person, Stage
 
 CLUSTER = state.folder() / "cluster"

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from checks import state
+from checks import places, state
 from checks.access import kubeconfig
 from checks.access.kubernetes_api import Api
 from checks.local_cluster import connection, issuer, people, tokens
@@ -266,7 +266,7 @@ def _for_another_audience(name: str) -> str:
 
     key = tokens.key()
     soon = int((datetime.now(UTC) + timedelta(hours=1)).timestamp())
-    claims = {"iss": tokens.ISSUER, "aud": "autre", "preferred_username": name, "exp": soon}
+    claims = {"iss": places.ISSUER, "aud": "autre", "preferred_username": name, "exp": soon}
     return jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key)
 
 

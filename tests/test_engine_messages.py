@@ -17,13 +17,14 @@ from typing import cast
 
 import pytest
 
+from checks import places, registries
 from checks.cli import main
 from checks.diagnosis.pods import not_ready
 from checks.doctor import machine
 from checks.doctor.lines import State
 from checks.errors import EXIT_UNVERIFIED
 from checks.facts import Cluster, Container, Pod
-from checks.local_cluster import engine, messages, places
+from checks.local_cluster import engine, messages
 
 FOLDER = Path(__file__).parent / "engine_messages"
 JOURNAL = "--- the node’s journal ---\n"
@@ -167,11 +168,11 @@ def test_a_pod_without_its_image(recorded: Recorded) -> None:
 
 def test_each_row_has_words_that_lead_to_it() -> None:
     told = {row.sign for table in (messages.ENGINE, messages.KIND, messages.NODE) for row in table}
-    told |= {refusal.sign for refusal in messages.REGISTRY}
+    told |= {refusal.sign for refusal in registries.REGISTRY}
     reached = set()
     for one in RECORDED:
         unpulled = one.program == "containerd" or "failed to pull image" in one.words
-        refusal = messages.unpulled_image(one.words) if unpulled else None
+        refusal = registries.unpulled_image(one.words) if unpulled else None
         rows = [messages._found(messages.ENGINE, one.words), messages._found(messages.KIND, one.words)]
         rows.append(messages._found(messages.NODE, one.journal))
         reached |= {found.sign for found in (refusal, *rows) if found is not None}

@@ -18,7 +18,7 @@ import pytest
 from checks.access.kubernetes_api import Api
 from checks.facts import PROBE_LABEL
 from checks.lab import all_labs, find_lab
-from checks.local_cluster.places import people_folder
+from checks.places import people_folder
 from checks.stage import Person, Stage
 from tests.conftest import unused_port
 from tests.faulty_api import KINDS, Faults, faulty

@@ -15,7 +15,7 @@ from checks.stage import Person
 
 @pytest.mark.cluster
 def test_an_image_that_is_there_is_not_made_again(image: str) -> None:
-    command = [sys.executable, "-m", "checks.local_cluster.image"]
+    command = [sys.executable, "-m", "checks.cli.image"]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, image, "")
 

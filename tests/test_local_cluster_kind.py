@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from checks import places
 from checks.errors import AccessError, CahierError, UsageError
-from checks.local_cluster import creation, kind, places, records, running
+from checks.local_cluster import creation, kind, records, running
 from checks.local_cluster import engine as engines
 from checks.local_cluster.engine import Engine
 from checks.local_cluster.progress import silent

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from checks.access.kubernetes_api import Api
 from checks.errors import AccessError, Refused, UsageError
 from checks.local_cluster import people
-from checks.local_cluster.places import LEARNERS, admin_kubeconfig, write_private
+from checks.places import LEARNERS, admin_kubeconfig, write_private
 from checks.stage import Person
 
 NOW = datetime.now(UTC)

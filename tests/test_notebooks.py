@@ -12,7 +12,7 @@ import pytest
 from nbconvert.preprocessors import ExecutePreprocessor
 
 from checks.lab import Lab, all_labs
-from checks.render.notebook import notebook, write
+from checks.site.notebook import notebook, write
 from checks.stage import Person
 from tests.pages import Play
 

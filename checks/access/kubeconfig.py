@@ -17,7 +17,7 @@ from typing import Any
 from checks.access.kubeconfig_file import COPY_SCRIPT, RENEW, Cluster, Context, Data, File, User, load
 from checks.errors import AccessError
 from checks.facts import Credentials
-from checks.local_cluster.tokens import ISSUER
+from checks.places import ISSUER
 from checks.redaction import remember
 
 _PRIVATE = re.compile(r"(?i)secret|token|passw")

@@ -11,7 +11,7 @@ from checks.diagnosis.program_logs import Trouble, told
 from checks.diagnosis.sockets import listeners
 from checks.errors import CahierError
 from checks.facts import Cluster, Container, Pod
-from checks.local_cluster.messages import unpulled_image
+from checks.registries import unpulled_image
 from checks.verdict import Diagnostic
 
 _STARTING_SECONDS = 20  # a readiness probe that still fails after that is not a slow start

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import psutil
 
-from checks import state
+from checks import places, state
 from checks.access import kubeconfig, proxies
 from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble
 from checks.errors import AccessError, CahierError
 from checks.facts import Listener, Machine
 from checks.lab import all_labs
-from checks.local_cluster import engine, messages, places
+from checks.local_cluster import engine, messages
 from checks.local_cluster.creation import last_failure
 from checks.local_cluster.engine import Engine
 from checks.local_cluster.messages import Trouble

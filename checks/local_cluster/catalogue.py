@@ -13,9 +13,9 @@ from typing import Any
 
 from checks.access.kubernetes_api import Api, collection
 from checks.errors import AccessError, CahierError, UsageError
-from checks.local_cluster.messages import unpulled_image
 from checks.local_cluster.postgresql import DATABASE, IMAGE, manifests
 from checks.local_cluster.progress import Progress, silent
+from checks.registries import unpulled_image
 from checks.selectors import selects
 
 _READY_SECONDS = 180.0

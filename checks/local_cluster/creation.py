@@ -19,9 +19,9 @@ from checks.local_cluster import engine as engines
 from checks.local_cluster import issuer, messages, records, running
 from checks.local_cluster.engine import Engine
 from checks.local_cluster.messages import Trouble
-from checks.local_cluster.places import CLUSTER_NAME, admin_kubeconfig, failure_log, folder, write_private
 from checks.local_cluster.progress import Progress
 from checks.local_cluster.records import Record
+from checks.places import CLUSTER_NAME, admin_kubeconfig, failure_log, folder, write_private
 
 IMAGE_VARIABLE = "CAHIER_IMAGE_NOEUD"
 MAX_PODS = 250  # a whole class on one node; the node's range of 254 addresses allows no more

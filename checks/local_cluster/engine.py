@@ -16,8 +16,8 @@ from checks.access import kubeconfig
 from checks.errors import CahierError
 from checks.local_cluster import messages
 from checks.local_cluster.messages import Trouble
-from checks.local_cluster.places import CLUSTER_NAME
 from checks.local_cluster.progress import Progress
+from checks.places import CLUSTER_NAME
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -1,7 +1,6 @@
 """The workbook's own container image: built from a checkout, with the engine of this machine.
 
-`python -m checks.local_cluster.image` makes it, loads it in the local cluster where there is one, and prints its
-name. What it holds is written in cluster/image/Dockerfile.
+What it holds is written in cluster/image/Dockerfile.
 """
 
 from __future__ import annotations
@@ -19,9 +18,8 @@ from checks.errors import AccessError, CahierError
 from checks.local_cluster import engine as engines
 from checks.local_cluster import kind
 from checks.local_cluster.engine import Engine
-from checks.local_cluster.places import CLUSTER_NAME
-from checks.local_cluster.progress import Progress, TerminalProgress
-from checks.unforeseen import guarded
+from checks.local_cluster.progress import Progress
+from checks.places import CLUSTER_NAME
 
 NAME = f"cahier-kubernetes:{__version__}"
 FULL_NAME = f"docker.io/library/{NAME}"  # what NAME means to a node, and what Podman would not take it for
@@ -159,13 +157,3 @@ def _load(engine: Engine, node: str, key: str, progress: Progress) -> None:
             "Vérifiez la place libre (df -h), puis recommencez : make image",
         )
     _in_node(engine, node, "label", FULL_NAME, f"{KEY_LABEL}={key}")
-
-
-def main() -> int:
-    """Make the image and load it; print its name."""
-    print(ensure(TerminalProgress()))
-    return 0
-
-
-if __name__ == "__main__":
-    guarded(main)

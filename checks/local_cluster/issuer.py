@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from checks.errors import CahierError
 from checks.local_cluster import tokens
-from checks.local_cluster.places import lock
 from checks.local_cluster.progress import Progress, waiting
-from checks.local_cluster.tokens import ALGORITHM, AUDIENCE, ISSUER, NAME, NAMESPACE
+from checks.local_cluster.tokens import ALGORITHM, AUDIENCE
 from checks.lock import in_turn
+from checks.places import ISSUER, ISSUER_NAME, ISSUER_NAMESPACE, lock
 
 if TYPE_CHECKING:
     from joserfc.jwk import RSAKey
@@ -76,7 +76,7 @@ def wait_until_accepted(api: Api, progress: Progress) -> None:
                 raise CahierError(
                     f"L’API du cluster n’accepte toujours pas les jetons ({_state(api)}).",
                     f"Le pod qui les fait connaître a besoin de l’image {_IMAGE}, que le cluster télécharge. "
-                    f"Recommencez dans un moment, ou regardez ce pod : kubectl describe pods -n {NAMESPACE} "
+                    f"Recommencez dans un moment, ou regardez ce pod : kubectl describe pods -n {ISSUER_NAMESPACE} "
                     "--kubeconfig $(cahier cluster kubeconfig admin)",
                 )
             time.sleep(_POLL_SECONDS)
@@ -94,14 +94,14 @@ def _accepts(api: Api) -> bool:
 
 def _state(api: Api) -> str:
     """How the issuer's pod is, in a few words."""
-    query = {"labelSelector": f"app={NAME}"}
-    pods = api.objects("Pod", f"/api/v1/namespaces/{NAMESPACE}/pods", query)
+    query = {"labelSelector": f"app={ISSUER_NAME}"}
+    pods = api.objects("Pod", f"/api/v1/namespaces/{ISSUER_NAMESPACE}/pods", query)
     for pod in pods:
         for status in pod.get("status", {}).get("containerStatuses") or []:
             held = (status.get("state") or {}).get("waiting")
             if held:
                 return f"pod {pod['metadata']['name']} : {held.get('reason')}"
-    return f"{len(pods)} pod dans {NAMESPACE}"
+    return f"{len(pods)} pod dans {ISSUER_NAMESPACE}"
 
 
 # -- objects ------------------------------------------------------------------------------------------------------
@@ -119,23 +119,26 @@ def _objects(key: RSAKey) -> Iterator[tuple[str, Mapping[str, Any]]]:
         "subject_types_supported": ["public"],
     }
     documents = {"discovery": json.dumps(discovery), _KEYS: json.dumps(KeySet([key]).as_dict(private=False))}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ISSUER_NAME}
     # The API server asks as anybody: these documents, and nothing else, are for everybody.
-    rule = {"apiGroups": [""], "resources": ["services/proxy"], "resourceNames": [NAME], "verbs": ["get"]}
+    rule = {"apiGroups": [""], "resources": ["services/proxy"], "resourceNames": [ISSUER_NAME], "verbs": ["get"]}
     anybody = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:unauthenticated"}
-    space = f"namespaces/{NAMESPACE}"
+    space = f"namespaces/{ISSUER_NAMESPACE}"
     rbac = "rbac.authorization.k8s.io/v1"
-    yield f"/api/v1/{space}", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    yield f"/api/v1/{space}/configmaps/{NAME}", _item("v1", "ConfigMap", data=documents)
-    yield f"/apis/apps/v1/{space}/deployments/{NAME}", _item("apps/v1", "Deployment", spec=_deployment(key.kid or ""))
-    service = {"selector": {"app": NAME}, "ports": [{"port": 80, "targetPort": _PORT}]}
-    yield f"/api/v1/{space}/services/{NAME}", _item("v1", "Service", spec=service)
-    yield f"{_RBAC}/{space}/roles/{NAME}", _item(rbac, "Role", rules=[rule])
-    yield f"{_RBAC}/{space}/rolebindings/{NAME}", _item(rbac, "RoleBinding", roleRef=role, subjects=[anybody])
+    yield f"/api/v1/{space}", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ISSUER_NAMESPACE}}
+    yield f"/api/v1/{space}/configmaps/{ISSUER_NAME}", _item("v1", "ConfigMap", data=documents)
+    yield (
+        f"/apis/apps/v1/{space}/deployments/{ISSUER_NAME}",
+        _item("apps/v1", "Deployment", spec=_deployment(key.kid or "")),
+    )
+    service = {"selector": {"app": ISSUER_NAME}, "ports": [{"port": 80, "targetPort": _PORT}]}
+    yield f"/api/v1/{space}/services/{ISSUER_NAME}", _item("v1", "Service", spec=service)
+    yield f"{_RBAC}/{space}/roles/{ISSUER_NAME}", _item(rbac, "Role", rules=[rule])
+    yield f"{_RBAC}/{space}/rolebindings/{ISSUER_NAME}", _item(rbac, "RoleBinding", roleRef=role, subjects=[anybody])
 
 
 def _item(version: str, kind: str, **content: object) -> dict[str, Any]:
-    metadata = {"name": NAME, "namespace": NAMESPACE}
+    metadata = {"name": ISSUER_NAME, "namespace": ISSUER_NAMESPACE}
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
 
 
@@ -157,8 +160,8 @@ def _deployment(key_name: str) -> dict[str, Any]:
         "terminationGracePeriodSeconds": 1,
         "securityContext": {"runAsNonRoot": True, "runAsUser": _NOBODY, "runAsGroup": _NOBODY},
         "containers": [container],
-        "volumes": [{"name": "documents", "configMap": {"name": NAME, "items": paths}}],
+        "volumes": [{"name": "documents", "configMap": {"name": ISSUER_NAME, "items": paths}}],
     }
     # A new key is a new pod: a file of a running one would follow a minute later.
-    labels = {"metadata": {"labels": {"app": NAME}, "annotations": {"cahier/key": key_name}}}
-    return {"replicas": 1, "selector": {"matchLabels": {"app": NAME}}, "template": {**labels, "spec": pod}}
+    labels = {"metadata": {"labels": {"app": ISSUER_NAME}, "annotations": {"cahier/key": key_name}}}
+    return {"replicas": 1, "selector": {"matchLabels": {"app": ISSUER_NAME}}, "template": {**labels, "spec": pod}}

@@ -16,10 +16,10 @@ from checks.errors import AccessError, CahierError, UsageError
 from checks.local_cluster import creation, records, running
 from checks.local_cluster import engine as engines
 from checks.local_cluster.engine import Engine
-from checks.local_cluster.places import admin_kubeconfig, failure_log, folder, lock, private_folder, write_private
 from checks.local_cluster.progress import Progress, waiting
 from checks.local_cluster.records import Record
 from checks.lock import in_turn
+from checks.places import admin_kubeconfig, failure_log, folder, lock, private_folder, write_private
 
 if TYPE_CHECKING:
     from types import FrameType

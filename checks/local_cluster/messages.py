@@ -1,4 +1,4 @@
-"""What engines, registries, kind and nodes say when they fail, and what to tell the learner: four tables.
+"""What engines, registries, kind and nodes say when they fail, and what to tell the learner: three tables.
 
 Each row is a sign (a regular expression, searched without regard to case), a French message and its remedy.
 The first row whose sign is found is the answer. In the texts, `{engine}` is the engine's name, `{program}` its
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 from checks.access import kubeconfig
 from checks.errors import AccessError
-from checks.local_cluster.places import CLUSTER_NAME
+from checks.places import CLUSTER_NAME
+from checks.registries import OWN_IMAGE, unpulled_image
 
 _LINUX = platform.system() == "Linux"
 _DISPLAY = {"docker": "Docker", "podman": "Podman"}
 AGAIN = "Recommencez : cahier cluster creer"
 _LINE = 300  # characters of what a program said that are shown
-CLOSED_NETWORK = "page « Sur un réseau fermé » du site"
 
 INSTALL_ENGINE = (
     "Installez Docker (https://docs.docker.com/get-started/get-docker/) ou Podman, démarrez-le, "
@@ -60,16 +60,6 @@ class Row:
     sign: str
     message: str
     remedy: str
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a registry gives no image: `cause`; what to do for the node's image, and for a pod's."""
-
-    sign: str
-    cause: str
-    node: str
-    pod: str
 
 
 # -- an engine that does not answer (`docker info`) ---------------------------------------------------------------
@@ -156,84 +146,6 @@ ENGINE = (
         r"cannot connect|failed to connect|daemon running|error during connect|connection refused|no such file",
         "{engine} est installé mais n’est pas démarré.",
         "Démarrez-le : {start}",
-    ),
-)
-
-# -- an image that cannot be had, for the node or for a pod -------------------------------------------------------
-
-_NAME = "Corrigez le nom de l’image"
-_LOAD = (
-    "téléchargez l’image sur votre poste et chargez-la dans le cluster local (kind load docker-image IMAGE --name "
-    f"{CLUSTER_NAME})"
-)
-_OWN_IMAGE = "désignez une image que vous avez déjà : cahier cluster creer --image IMAGE"
-
-REGISTRY = (
-    Refusal(
-        r"toomanyrequests|too many requests",
-        "Docker Hub limite les téléchargements sans compte, et la limite de votre réseau est atteinte "
-        "(toomanyrequests).",
-        f"Attendez quelques heures, ou identifiez-vous ({{program}} login), ou {_OWN_IMAGE}",
-        f"Attendez quelques heures, ou {_LOAD}",
-    ),
-    Refusal(
-        r"no matching manifest for windows|image operating system .* cannot be used",
-        "Docker Desktop est en mode « conteneurs Windows » : kind a besoin de conteneurs Linux.",
-        "Choisissez « Switch to Linux containers » dans le menu de Docker Desktop, puis recommencez.",
-        _NAME,
-    ),
-    Refusal(
-        r"no matching manifest for|no match for platform|no image found in .* for architecture",
-        "Cette image n’existe pas pour le processeur de cette machine.",
-        "Prenez celle de kind, faite pour amd64 et arm64 : ni --image, ni la variable CAHIER_IMAGE_NOEUD.",
-        "Prenez une image publiée pour ce processeur : celles des TP le sont pour amd64 et arm64",
-    ),
-    Refusal(
-        r"docker-credential-\S+.* not found|error getting credentials",
-        "Docker appelle un programme d’identification qui n’est pas installé (docker-credential-…).",
-        "Retirez la ligne « credsStore » de ~/.docker/config.json, puis recommencez.",
-        _NAME,
-    ),
-    Refusal(
-        r"proxyconnect",
-        "Le proxy nommé dans la configuration du moteur ne répond pas.",
-        "Corrigez-le : Settings → Resources → Proxies dans Docker Desktop ; sous Linux, HTTPS_PROXY dans "
-        "/etc/systemd/system/docker.service.d, puis « sudo systemctl daemon-reload » et redémarrez {engine}.",
-        f"Corrigez HTTPS_PROXY et refaites le cluster, ou {_LOAD}",
-    ),
-    Refusal(
-        r"x509|certificate signed by unknown|failed to verify certificate",
-        "Le certificat du registre n’est pas reconnu : le proxy de l’établissement déchiffre sans doute les échanges.",
-        "Ajoutez le certificat de l’établissement à la machine du moteur (sous Debian et Ubuntu : dans "
-        "/usr/local/share/ca-certificates, puis « sudo update-ca-certificates »), redémarrez {engine}, puis "
-        "recommencez.",
-        f"Les nœuds ne connaissent pas le certificat de l’établissement : {_LOAD}",
-    ),
-    Refusal(
-        r"server gave HTTP response to HTTPS client",
-        "Ce registre parle HTTP, et {engine} attend HTTPS.",
-        "Déclarez-le dans « insecure-registries » de la configuration du moteur, redémarrez {engine}, puis "
-        "recommencez.",
-        f"Les nœuds n’acceptent qu’un registre en HTTPS : {_LOAD}",
-    ),
-    Refusal(
-        r"no such host|i/o timeout|network is unreachable|no route to host|connection refused|connection reset|"
-        r"Client\.Timeout|handshake timeout|deadline exceeded|server misbehaving|name resolution|actively refused",
-        "Le registre n’est pas joignable depuis cette machine.",
-        f"Vérifiez l’accès à Internet, proxy compris, ou {_OWN_IMAGE} ({CLOSED_NETWORK}).",
-        f"Vérifiez l’accès du cluster à Internet, ou {_LOAD}",
-    ),
-    Refusal(
-        r"unauthorized|authentication required|pull access denied|insufficient_scope|: denied",
-        "Le registre refuse cette image : elle n’existe pas, ou demande de s’identifier.",
-        "Corrigez --image (ou la variable CAHIER_IMAGE_NOEUD), ou identifiez-vous : {program} login",
-        _NAME,
-    ),
-    Refusal(
-        r"manifest unknown|manifest for .* not found|not found",
-        "Ce nom ou cette étiquette (tag) n’existe pas dans le registre.",
-        "Corrigez --image (ou la variable CAHIER_IMAGE_NOEUD) ; sans elle, kind prend la sienne.",
-        _NAME,
     ),
 )
 
@@ -405,11 +317,6 @@ def silent_engine(name: str, said: str, address: str = "") -> Trouble:
     return _filled(row, name, name, said)
 
 
-def unpulled_image(said: str) -> Refusal | None:
-    """Why an image could not be downloaded; None when it does not say."""
-    return next((row for row in REGISTRY if re.search(row.sign, said, re.IGNORECASE)), None)
-
-
 def failed_creation(name: str, program: str, said: str, journals: str = "") -> Trouble:
     """Why kind made no cluster on the engine `name`; `journals`: the nodes' own, where they were begun."""
     if re.search(r"failed to pull image|pull access denied", said) and not _found((DISK,), said):
@@ -424,7 +331,7 @@ def _unpulled_node_image(name: str, program: str, said: str) -> Trouble:
     refusal = unpulled_image(said)
     beginning = f"{title(name)} n’a pas pu télécharger l’image du nœud."
     if refusal is None:
-        remedy = f"Vérifiez l’accès à Internet, proxy compris, ou {_OWN_IMAGE}"
+        remedy = f"Vérifiez l’accès à Internet, proxy compris, ou {OWN_IMAGE}"
         return Trouble(f"{beginning} {_telling_line(said)}", remedy, image=True)
     filled = _filled(Row(refusal.sign, refusal.cause, refusal.node), name, program, said)
     return Trouble(f"{beginning} {filled.message}", filled.remedy, image=True)

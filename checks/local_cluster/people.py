@@ -25,7 +25,7 @@ from checks.access import kubeconfig
 from checks.errors import AccessError, CahierError, Refused, UsageError
 from checks.facts import OWNER_BINDING
 from checks.local_cluster.messages import none_here
-from checks.local_cluster.places import LEARNERS, admin_kubeconfig, people_folder, write_private
+from checks.places import LEARNERS, admin_kubeconfig, people_folder, write_private
 from checks.redaction import remember
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from checks.local_cluster.places import folder, write_private
+from checks.places import folder, write_private
 
 
 class Record(msgspec.Struct):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from checks.errors import AccessError, CahierError
 from checks.local_cluster import messages
 from checks.local_cluster.engine import Engine
-from checks.local_cluster.places import CLUSTER_NAME, admin_kubeconfig, failure_log, folder, lock
+from checks.places import CLUSTER_NAME, admin_kubeconfig, failure_log, folder, lock
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api

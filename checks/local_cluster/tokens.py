@@ -8,15 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checks.local_cluster.places import folder, write_private
+from checks.places import ISSUER, folder, write_private
 
 if TYPE_CHECKING:
     from joserfc.jwk import RSAKey
-
-NAMESPACE = "cahier-connexion"
-NAME = "emetteur"
-ISSUER = f"https://localhost:6443/api/v1/namespaces/{NAMESPACE}/services/{NAME}/proxy"
-"""Address of the issuer, as the API server reaches it: kind has it listen on this port of its own node."""
 
 AUDIENCE = "kubernetes"
 ALGORITHM = "RS256"  # the platform's, and the one that the API server expects when nothing is said

@@ -33,7 +33,7 @@ from checks.facts import (
     Pod,
     PolicyKind,
 )
-from checks.local_cluster.places import LEARNERS, admin_kubeconfig, people_folder
+from checks.places import LEARNERS, admin_kubeconfig, people_folder
 from checks.redaction import remember_secret
 from checks.sources.objects import Served, must_be_known
 from checks.sources.probes import Probe, enforces_policies, probe

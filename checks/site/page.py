@@ -12,6 +12,7 @@ import yaml
 
 from checks.lab import Lab, all_labs, find_lab
 from checks.local_cluster import messages, postgresql
+from checks.registries import REGISTRY
 from checks.render.terminal import number
 from checks.sources import probes
 
@@ -126,7 +127,7 @@ def engine_messages(table: Sequence[messages.Row]) -> str:
 
 def image_messages(of_pods: bool) -> str:
     """Table of what a learner is told when an image cannot be had, for the node or for a pod."""
-    return _remedies([(row.cause, f"{row.pod}." if of_pods else row.node) for row in messages.REGISTRY])
+    return _remedies([(row.cause, f"{row.pod}." if of_pods else row.node) for row in REGISTRY])
 
 
 def _remedies(rows: Sequence[tuple[str, str]]) -> str:

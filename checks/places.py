@@ -1,4 +1,4 @@
-"""Where the local cluster's files are: below the user's state folder, readable by the user only."""
+"""The local cluster's own names, and where its files are: below the user's state folder, readable by the user only."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from checks.files import write_atomically
 
 CLUSTER_NAME = "cahier"
 LEARNERS = ("alice", "bob", "chloe")
+ISSUER_NAMESPACE = "cahier-connexion"
+ISSUER_NAME = "emetteur"
+ISSUER = f"https://localhost:6443/api/v1/namespaces/{ISSUER_NAMESPACE}/services/{ISSUER_NAME}/proxy"
+"""Address of the issuer of tokens, as the API server reaches it: kind has it listen on this port of its own node."""
 
 
 def folder() -> Path:

@@ -1,0 +1,1 @@
+"""What the site and the notebooks take from the labs: derived, never written twice."""
