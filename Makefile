@@ -3,6 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
+# A test starts cahier thousands of times: Python compiles it once, even where it was told not to keep what it compiles.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup lock programs test-programs demo test image findings oracles recordings bench fast lint site serve notebooks clean
 
