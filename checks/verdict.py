@@ -9,7 +9,9 @@ from typing import Literal
 
 import msgspec
 
+from checks import inert
 from checks.errors import EXIT_FAILED, EXIT_PASSED, EXIT_UNVERIFIED
+from checks.redaction import redact
 
 
 class Status(StrEnum):
@@ -51,8 +53,32 @@ class Diagnostic:
     look: Sequence[str] = ()
     transient: bool = False
 
+    def __post_init__(self) -> None:
+        """What is quoted, of an object of the namespace or of another program, is made fit to be said."""
+        for name in ("finding", "cause", "fix"):
+            object.__setattr__(self, name, inert.line(redact(getattr(self, name))))
+        for name in ("commands", "look"):
+            object.__setattr__(self, name, inert.commands([redact(one) for one in getattr(self, name)]))
 
-class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+
+class Said(msgspec.Struct, frozen=True):
+    """What renderers are given: its texts are inert, and each on one line, whoever made it (also a file)."""
+
+    def __post_init__(self) -> None:
+        """Make every text inert."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if type(value) is str:
+                fit: object = inert.line(value)
+            elif name.endswith("commands"):
+                fit = inert.commands(value)
+            else:
+                continue
+            if fit != value:
+                msgspec.structs.force_setattr(self, name, fit)
+
+
+class CheckResult(Said, frozen=True, kw_only=True):
     """One check of a verdict."""
 
     id: str
@@ -67,7 +93,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: int = 0
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Verdict(Said, frozen=True, kw_only=True):
     """The verdict of one lab for one learner."""
 
     schema: Literal[1] = 1

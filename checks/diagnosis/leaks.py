@@ -14,6 +14,7 @@ from checks.diagnosis.telling import ASKED, TELLING, leads_to, said
 from checks.diagnosis.withdrawal import withdrawn
 from checks.errors import Unverifiable
 from checks.facts import Access, ApiResource, Cluster
+from checks.shell import one_word, thing
 from checks.verdict import Diagnostic
 
 _AT_ONCE = 8  # access reviews asked at the same time
@@ -191,7 +192,7 @@ def _question(request: Request) -> str:
     group = f".{request.group}" if request.group else ""
     name = f"/{request.name}" if request.name else ""
     subresource = f" --subresource={request.subresource}" if request.subresource else ""
-    return f"{request.verb} {request.resource}{group}{name}{subresource}"
+    return f"{request.verb} {one_word(f'{request.resource}{group}{name}')}{subresource}"
 
 
 def _require_readable(cluster: Cluster, person: Person) -> None:
@@ -242,7 +243,7 @@ def only_the_owner(
         cause=leads_to(found[0].request) or cause,
         fix=f"{fix} {advice}",
         commands=commands,
-        look=tuple(f"kubectl describe rolebinding {name} -n {place}" for name in bindings),
+        look=tuple(f"kubectl describe {thing('rolebinding', name)} -n {place}" for name in bindings),
     )
 
 
