@@ -58,7 +58,10 @@ class Diagnostic:
         for name in ("finding", "cause", "fix"):
             object.__setattr__(self, name, inert.line(redact(getattr(self, name))))
         for name in ("commands", "look"):
-            object.__setattr__(self, name, inert.commands([redact(one) for one in getattr(self, name)]))
+            given = getattr(self, name)
+            fit = inert.commands([redact(one) for one in given])
+            if fit != tuple(given):
+                object.__setattr__(self, name, fit)
 
 
 class Said(msgspec.Struct, frozen=True):
