@@ -16,7 +16,7 @@ from collections.abc import Sequence
 MOST = 2000
 """Characters of a sentence, unless told otherwise: a label of 63 characters, or a name of 253, is never cut."""
 _LONGEST_COMMAND = 8000
-_MOST_COMMANDS = 100
+_MOST_COMMANDS = 30
 
 _BREAKS = re.compile("(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])+")
 _COLOURS = re.compile(r"\x1b\[[\d;:]*m")
@@ -46,14 +46,14 @@ def lines(text: str, most: int = 20 * MOST) -> str:
     """The text with its lines, every character seen, nothing active, `most` characters at most."""
     if text.isascii() and text.isprintable() and len(text) <= most:
         return text
-    return shortened(_seen(text), most)
+    return shortened(seen(text), most)
 
 
 def line(text: str, most: int = MOST) -> str:
     """The same on one line: a line feed would begin what looks like words of ours."""
     if text.isascii() and text.isprintable() and len(text) <= most:
         return text
-    return shortened(_seen(" ⏎ ".join(_BREAKS.split(text.strip("\r\n"))).replace("\t", " ")), most)
+    return shortened(seen(" ⏎ ".join(_BREAKS.split(text.strip("\r\n"))).replace("\t", " ")), most)
 
 
 def shortened(text: str, most: int) -> str:
@@ -83,7 +83,10 @@ def in_json(data: bytes) -> bytes:
     return _IN_JSON.sub(lambda found: _escaped(found[0]), data.decode()).encode()
 
 
-def _seen(text: str) -> str:
+def seen(text: str) -> str:
+    """The text with every character seen, and nothing active."""
+    if text.isascii() and text.isprintable():
+        return text
     found = _HIDDEN.sub(_shown, _COLOURS.sub("", text))
     return _HEAP.sub(lambda heap: f"{heap[1]}⟨{len(heap[2])} signes⟩", found)
 

@@ -55,13 +55,15 @@ class Diagnostic:
 
     def __post_init__(self) -> None:
         """What is quoted, of an object of the namespace or of another program, is made fit to be said."""
-        for name in ("finding", "cause", "fix"):
-            object.__setattr__(self, name, inert.line(redact(getattr(self, name))))
-        for name in ("commands", "look"):
-            given = getattr(self, name)
-            fit = inert.commands([redact(one) for one in given])
-            if fit != tuple(given):
-                object.__setattr__(self, name, fit)
+        commands, look = (inert.commands([redact(one) for one in given]) for given in (self.commands, self.look))
+        fix = self.fix
+        left = len(self.commands) - len(commands)
+        if left:
+            fix = f"{fix} (Il y en a {left} de plus : exécutez celles-ci, puis relancez la vérification.)"
+        for name, text in {"finding": self.finding, "cause": self.cause, "fix": fix}.items():
+            object.__setattr__(self, name, inert.line(redact(text)))
+        object.__setattr__(self, "commands", commands)
+        object.__setattr__(self, "look", look)
 
 
 class Said(msgspec.Struct, frozen=True):
