@@ -48,8 +48,8 @@ _SHAPES = (
 )
 # In what is written for whoever mends the program, a name is enough to hide its value.
 _ASSIGNED = re.compile(
-    r"(?i)((?:[\w.-]*(?:passw(?:or)?d|passwd|pwd|secret|token|credentials?|cookie|authorization|api[-_]?key|mdp)"
-    r"|[\w-]*key-data)[\"']?\s*[:=]\s*[bru]?[\"']?)(?!\(masqué\)|[$<{(]|None\b|null\b)([^\s\"',;&}]{3,})"
+    r"(?i)((?:passw(?:or)?d|passwd|pwd|secret|token|credentials?|cookie|authorization|api[-_]?key|mdp|key-data)"
+    r"[\"']?\s*[:=]\s*[bru]?[\"']?)(?!\(masqué\)|[$<{(]|None\b|null\b)([^\s\"',;&}]{3,})"
 )
 _PRIVATE_HEADER = re.compile(r"(?i)\b((?:set-)?cookie|(?:proxy-)?authorization)(\s*[:=]\s*)[^\r\n\"']+")
 

@@ -35,4 +35,7 @@ def in_template(text: str) -> str:
 
 
 def _utf8(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+    try:
+        return text.encode("utf-8", "surrogateescape")  # bytes of a file's name that are no text
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
