@@ -10,16 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
-from rich.console import Console
 
 from checks import refusals
 from checks.access import kubeconfig as configuration
 from checks.errors import CahierError, Forbidden, Refused, UsageError
 from checks.lab import Lab, find_lab
+from checks.render.output import marked, output
 from checks.stage import Person, Stage, rename
 
 _LAUNCH = "cahier catalogue lancer"
-_console = Console(highlight=False, soft_wrap=True)
+_console = output(soft_wrap=True)
 
 
 def apply_files(
@@ -63,13 +63,13 @@ def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague:
                     "Ajoutez par exemple --collegue user-bob",
                 )
             for file in apply_files(earlier, "solution", kubeconfig, own, colleague, database or None):
-                _console.print(f"[green]✔[/] {earlier.short_name} : {file} appliqué dans {own}")
+                _console.print(marked("[green]✔[/] {} : {} appliqué dans {}", earlier.short_name, file, own))
             database = _replay(earlier, earlier.about.solution.commands, me, kubeconfig, colleague, database)
         _replay(lab, lab.about.setup.commands, me, kubeconfig, colleague, database)
     for command in lab.about.setup.colleague_commands:
-        _console.print("[bold]Votre collègue doit avoir lancé :[/]")
+        _console.print(marked("[bold]Votre collègue doit avoir lancé :[/]"))
         _console.print("  " + rename(command, lab.about.story, own, colleague, None))
-    _console.print(f"\nVous êtes au début de {lab.short_name} : [bold]cahier commencer {lab.short_name}[/]")
+    _console.print(marked("\nVous êtes au début de {} : [bold]cahier commencer {}[/]", lab.short_name, lab.short_name))
 
 
 @contextlib.contextmanager
@@ -98,9 +98,9 @@ def _replay(
         if command.rstrip().endswith(" &"):
             _console.print(f"  À ouvrir dans un second terminal si vous en avez besoin : {text.rstrip(' &')}")
         elif _LAUNCH in command and database:
-            _console.print(f"[green]✔[/] la base {database} est déjà là : elle est gardée")
+            _console.print(marked("[green]✔[/] la base {} est déjà là : elle est gardée", database))
         else:
-            _console.print(f"[dim]$[/] {text}")
+            _console.print(marked("[dim]$[/] {}", text))
             try:
                 Stage(lab, me).run([text])
             except CahierError:
@@ -129,7 +129,7 @@ def clean(labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *,
             if said.strip():
                 removed.append(f"{kind}/{name}")
                 if not quiet:
-                    _console.print(f"[green]✔[/] {kind}/{name} supprimé ({lab.short_name})")
+                    _console.print(marked("[green]✔[/] {}/{} supprimé ({})", kind, name, lab.short_name))
     if refused is not None:
         raise refused
     if quiet:
@@ -137,7 +137,7 @@ def clean(labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *,
     if not removed:
         _console.print(f"Rien à retirer de {own}.")
     _console.print(
-        "[dim]Les tunnels ouverts se ferment avec Ctrl-C ; les bases, avec « cahier catalogue arreter NOM ».[/]"
+        marked("[dim]Les tunnels ouverts se ferment avec Ctrl-C ; les bases, avec « cahier catalogue arreter NOM ».[/]")
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from checks import inert
 from checks.redaction import redact
 from checks.refusals import Refusal
 
@@ -24,8 +25,8 @@ class CahierError(Exception):
     exit_code = EXIT_UNVERIFIED
 
     def __init__(self, message: str, remedy: str = "") -> None:
-        self.message = redact(message)  # it may quote what another program said
-        self.remedy = redact(remedy)
+        self.message = inert.lines(redact(message))  # it may quote what another program said
+        self.remedy = inert.lines(redact(remedy))
         super().__init__(self.message)
 
 

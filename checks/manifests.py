@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 from checks.errors import AccessError, Unverifiable
 from checks.facts import Cluster
 from checks.lab import Lab
+from checks.shell import one_word
 
 _TO_DO = "À FAIRE"
 _LAST = "kubectl.kubernetes.io/last-applied-configuration"
@@ -105,7 +105,7 @@ def _unfinished(text: str, start: str) -> int:
 
 def _unapplied(cluster: Cluster, text: str, shown: str) -> Iterator[NextStep]:
     """Whether the cluster has what the file says, as kubectl applied it."""
-    apply = f"kubectl apply -n {cluster.namespace} -f {shlex.quote(shown)}"
+    apply = f"kubectl apply -n {cluster.namespace} -f {one_word(shown)}"
     try:
         documents = [one for one in yaml.safe_load_all(text) if isinstance(one, dict)]
         states = {_state(cluster, one) for one in documents}

@@ -19,6 +19,8 @@ from itertools import groupby
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
+from checks import inert
+
 MASK = "(masqué)"
 
 _PRIVATE_NAME = re.compile(
@@ -46,8 +48,8 @@ _SHAPES = (
 )
 # In what is written for whoever mends the program, a name is enough to hide its value.
 _ASSIGNED = re.compile(
-    r"(?i)((?:[\w.-]*(?:passw(?:or)?d|passwd|pwd|secret|token|credentials?|cookie|authorization|api[-_]?key|mdp)"
-    r"|[\w-]*key-data)[\"']?\s*[:=]\s*[bru]?[\"']?)(?!\(masqué\)|[$<{(]|None\b|null\b)([^\s\"',;&}]{3,})"
+    r"(?i)((?:passw(?:or)?d|passwd|pwd|secret|token|credentials?|cookie|authorization|api[-_]?key|mdp|key-data)"
+    r"[\"']?\s*[:=]\s*[bru]?[\"']?)(?!\(masqué\)|[$<{(]|None\b|null\b)([^\s\"',;&}]{3,})"
 )
 _PRIVATE_HEADER = re.compile(r"(?i)\b((?:set-)?cookie|(?:proxy-)?authorization)(\s*[:=]\s*)[^\r\n\"']+")
 
@@ -146,10 +148,10 @@ def described(error: BaseException) -> str:
     """What an exception is and says, for a sentence or a log: without any secret, and whatever it is."""
     kind = type(error).__name__
     try:
-        words = redact(" ".join(str(error).split()), technical=True)
+        words = inert.line(redact(" ".join(str(error).split()), technical=True), _SAID)
     except Exception:  # one that cannot even say itself
         words = ""
-    return f"{kind}: {words[:_SAID]}{'…' if len(words) > _SAID else ''}" if words else kind
+    return f"{kind}: {words}" if words else kind
 
 
 def redacted(value: Any) -> Any:
@@ -166,18 +168,23 @@ class Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, once all of it is known."""
-        return redact(super().format(record), technical=True)
+        return inert.on_terminal(redact(super().format(record), technical=True))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the library's own name)
+        """One message is one line: what it quotes begins no other."""
+        record.message = inert.line(record.message, 10 * inert.MOST)
+        return super().formatMessage(record)
 
 
 class Stream:
-    """A text stream through which no secret goes; everything else is the stream's own."""
+    """A text stream through which no secret goes, and nothing that acts on a terminal; the rest is the stream's own."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
         """Write the text without any secret; the length that was given, as callers expect."""
-        self._stream.write(redact(text))
+        self._stream.write(inert.on_terminal(redact(text)))
         return len(text)
 
     def writelines(self, lines: Any) -> None:

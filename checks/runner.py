@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import msgspec
 
 from checks.errors import AccessError, ClusterLost, Forbidden, Unverifiable, UsageError
 from checks.facts import Cluster
 from checks.lab import Lab
-from checks.redaction import described, redacted
+from checks.redaction import described
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict, overall
 from checks.verification import Check, Follows
 
@@ -84,7 +83,7 @@ def _ask(check: Check, cluster: Cluster, settle: Settle) -> tuple[CheckResult, D
         return round((time.monotonic() - began) * 1000)
 
     try:
-        diagnostic = _without_secrets(check.function(cluster))
+        diagnostic = check.function(cluster)
     except (UsageError, ClusterLost):
         raise
     except Follows as first:
@@ -121,14 +120,6 @@ def _ask(check: Check, cluster: Cluster, settle: Settle) -> tuple[CheckResult, D
 def _waiting(check: Check, other: Check, duration_ms: int = 0) -> CheckResult:
     finding = f"Dépend de : « {other.title} »"
     return _result(check, Status.SKIPPED, finding=finding, cause="Réglez d’abord ce point.", duration_ms=duration_ms)
-
-
-def _without_secrets(diagnostic: Diagnostic | None) -> Diagnostic | None:
-    """What a check found, which may quote an object of the namespace or another program."""
-    if diagnostic is None:
-        return None
-    told = {name: redacted(getattr(diagnostic, name)) for name in ("finding", "cause", "fix", "commands", "look")}
-    return replace(diagnostic, **told)
 
 
 def _trouble(check: Check, trouble: AccessError, duration_ms: int = 0) -> CheckResult:

@@ -9,7 +9,9 @@ from typing import Literal
 
 import msgspec
 
+from checks import inert
 from checks.errors import EXIT_FAILED, EXIT_PASSED, EXIT_UNVERIFIED
+from checks.redaction import redact
 
 
 class Status(StrEnum):
@@ -51,8 +53,37 @@ class Diagnostic:
     look: Sequence[str] = ()
     transient: bool = False
 
+    def __post_init__(self) -> None:
+        """What is quoted, of an object of the namespace or of another program, is made fit to be said."""
+        commands, look = (inert.commands([redact(one) for one in given]) for given in (self.commands, self.look))
+        fix = self.fix
+        left = len(self.commands) - len(commands)
+        if left:
+            fix = f"{fix} (Il y en a {left} de plus : exécutez celles-ci, puis relancez la vérification.)"
+        for name, text in {"finding": self.finding, "cause": self.cause, "fix": fix}.items():
+            object.__setattr__(self, name, inert.line(redact(text)))
+        object.__setattr__(self, "commands", commands)
+        object.__setattr__(self, "look", look)
 
-class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+
+class Said(msgspec.Struct, frozen=True):
+    """What renderers are given: its texts are inert, and each on one line, whoever made it (also a file)."""
+
+    def __post_init__(self) -> None:
+        """Make every text inert."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if type(value) is str:
+                fit: object = inert.line(value)
+            elif name.endswith("commands"):
+                fit = inert.commands(value)
+            else:
+                continue
+            if fit != value:
+                msgspec.structs.force_setattr(self, name, fit)
+
+
+class CheckResult(Said, frozen=True, kw_only=True):
     """One check of a verdict."""
 
     id: str
@@ -67,7 +98,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: int = 0
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Verdict(Said, frozen=True, kw_only=True):
     """The verdict of one lab for one learner."""
 
     schema: Literal[1] = 1

@@ -382,7 +382,7 @@ def test_a_pod_goes_with_what_makes_it_and_the_past_does_not() -> None:
     of = [listing("pods", "Pod", pod), listing("deployments.apps", "Deployment", deployment)]
     found = Namespace([PLATFORM], HELD, *of, listing("replicasets.apps", "ReplicaSet", version)).verified()
     assert "à 2 endroits : le Deployment « chose »" in found.finding
-    assert found.commands == [
+    assert list(found.commands) == [
         "kubectl set env deployment/chose -n user-alice PGPASSWORD-",
         "kubectl delete replicaset chose -n user-alice --ignore-not-found",
     ]
@@ -408,7 +408,7 @@ def test_the_base_itself_is_never_deleted() -> None:
     metadata = {"labels": {"cnpg.io/cluster": "base"}, "annotations": {"a": STRONG}}
     pod = thing("Pod", "base-1", spec=pod_spec(STRONG, "ephemeralContainers"), metadata=metadata)
     found = Namespace([PLATFORM], HELD, listing("pods", "Pod", pod)).verified()
-    assert found.commands == ["kubectl annotate pod base-1 -n user-alice a-"]
+    assert list(found.commands) == ["kubectl annotate pod base-1 -n user-alice a-"]
 
 
 def test_many_places_are_counted_and_several_passwords_told() -> None:

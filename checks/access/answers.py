@@ -6,6 +6,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/ and each kind's ref
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
@@ -13,9 +14,11 @@ from typing import Any, TypeVar, cast
 import msgspec
 import urllib3
 
-from checks.errors import AccessError, ClusterLost
+from checks.errors import AccessError, ClusterLost, Unverifiable
 
-_MOST = 64 * 2**20  # bytes of one answer: ten times the largest page of a class
+_MOST = 16 * 2**20  # bytes of one answer: twice the largest page of a class; a larger one is asked in smaller pages
+HELD = 48 * 2**20
+"""Bytes of the lists of a namespace that are held together, as JSON: three to five times that in memory."""
 _LONGEST = 60.0  # seconds for one answer to come in whole
 _PORTAL = (
     "Un portail d’accès au réseau, un proxy ou un VPN répond à sa place : ouvrez une page web dans votre navigateur, "
@@ -153,6 +156,33 @@ class Version(msgspec.Struct):
     gitVersion: str = ""  # noqa: N815
 
 
+class Endless(AccessError):
+    """An answer that does not end, or is larger than any that we ask for."""
+
+
+class Budget:
+    """What the lists of a namespace may take, all together."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left = HELD
+
+    def spend(self, size: int) -> None:
+        """Count a page of `size` bytes. Raises Unverifiable."""
+        with self._lock:
+            self._left -= size
+            if self._left < 0:
+                raise too_much()
+
+
+def too_much() -> Unverifiable:
+    """The error for a namespace whose objects would fill this machine's memory."""
+    return Unverifiable(
+        f"Ce namespace contient plus de {HELD // 2**20} Mo d’objets : plus que le vérificateur n’en lit.",
+        "Supprimez ceux qui ne servent plus (kubectl get all,configmaps,events), puis recommencez.",
+    )
+
+
 def body(response: urllib3.BaseHTTPResponse, server: str) -> bytes:
     """The whole of an answer. Raises AccessError for one that does not end."""
     data = bytearray()
@@ -161,7 +191,7 @@ def body(response: urllib3.BaseHTTPResponse, server: str) -> bytes:
         data += part
         if len(data) > _MOST or time.monotonic() > until:
             response.close()
-            raise AccessError(f"La réponse du serveur {server} n’en finit pas.", _AGAIN)
+            raise Endless(f"La réponse du serveur {server} n’en finit pas.", _AGAIN)
     return bytes(data)
 
 

@@ -10,13 +10,15 @@ import contextlib
 import logging
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from websocket import ABNF
+from websocket import ABNF, WebSocketException
 
 from checks.errors import Unverifiable
+from checks.exchange.bounded_socket import BoundedSocket
 from checks.facts import ForwardRefused
 
 _THREAD = "Kubernetes port forward proxy"  # the library's own name for it
@@ -41,7 +43,7 @@ def end_of(tunnel: Any, port: int, pod: str) -> Iterator[Any]:
     error of whoever speaks through it, when the tunnel was cut on the way.
     """
     ending = _watched(tunnel.websocket)
-    end = tunnel.socket(port)
+    end = BoundedSocket(tunnel.socket(port))
     end.settimeout(_PATIENCE)
     cut = False
     try:
@@ -80,6 +82,22 @@ def _watched(websocket: Any) -> _Ending:
 
     websocket.recv_data_frame = noted
     return ending
+
+
+def bounded(websocket: Any, most: int, seconds: float) -> None:
+    """Have a WebSocket raise WebSocketException once it has given `most` bytes, or lasted `seconds`: the library reads
+    on for as long as something comes."""
+    receive, until, received = websocket.recv_data_frame, time.monotonic() + seconds, 0
+
+    def counted(control_frame: bool = False) -> Any:
+        nonlocal received
+        opcode, frame = receive(control_frame)
+        received += len(frame.data)
+        if received > most or time.monotonic() > until:
+            raise WebSocketException("sa réponse n’en finit pas")
+        return opcode, frame
+
+    websocket.recv_data_frame = counted
 
 
 def _threads(tunnel: Any) -> list[threading.Thread]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 
 from checks.access.kubeconfig import Choice, claims, content, is_encrypted, token_of
 from checks.access.kubeconfig_file import RENEW, Plugin, Provider, User
 from checks.errors import ConfigurationRefused
+from checks.shell import one_word
 
 _PROTOCOL = "client.authentication.k8s.io"
 API_VERSIONS = (f"{_PROTOCOL}/v1", f"{_PROTOCOL}/v1beta1")
@@ -32,7 +32,7 @@ def breaks_header(value: str) -> bool:
 
 def unset(part: str, name: str, *keys: str) -> tuple[str, ...]:
     """The commands that take keys out of the configuration."""
-    return tuple(f"kubectl config unset {shlex.quote(f'{part}.{name}.{key}')}" for key in keys)
+    return tuple(f"kubectl config unset {one_word(f'{part}.{name}.{key}')}" for key in keys)
 
 
 def unreadable(whose: str, key: str, file: str) -> Iterator[ConfigurationRefused]:
@@ -101,7 +101,7 @@ def _of_plugin(choice: Choice, plugin: Plugin) -> Iterator[ConfigurationRefused]
         yield ConfigurationRefused(
             f"{whose} n’a pas d’apiVersion.",
             "Ajoutez-la :",
-            (f"kubectl config set-credentials {shlex.quote(name)} --exec-api-version={API_VERSIONS[1]}",),
+            (f"kubectl config set-credentials {one_word(name)} --exec-api-version={API_VERSIONS[1]}",),
             "Elle dit en quels mots kubectl et ce programme se parlent.",
         )
     if any(variable is None or not variable.name for variable in plugin.env):
@@ -115,7 +115,7 @@ def _of_plugin(choice: Choice, plugin: Plugin) -> Iterator[ConfigurationRefused]
         yield ConfigurationRefused(
             f"{whose} parle une version que kubectl ne connaît pas, ou plus : « {plugin.api_version} ».",
             "Prenez une version récente de ce programme, et donnez la sienne :",
-            (f"kubectl config set-credentials {shlex.quote(name)} --exec-api-version={API_VERSIONS[0]}",),
+            (f"kubectl config set-credentials {one_word(name)} --exec-api-version={API_VERSIONS[0]}",),
         )
 
 
@@ -123,7 +123,7 @@ def _mode(choice: Choice, finding: str) -> ConfigurationRefused:
     return ConfigurationRefused(
         finding,
         "Donnez-en un ; avec IfAvailable, le programme parle à votre terminal quand il y en a un :",
-        (f"kubectl config set-credentials {shlex.quote(choice.context.user)} --exec-interactive-mode=IfAvailable",),
+        (f"kubectl config set-credentials {one_word(choice.context.user)} --exec-interactive-mode=IfAvailable",),
         "Depuis client.authentication.k8s.io/v1, kubectl exige qu’il soit dit si ce programme peut poser des "
         "questions : Never, IfAvailable ou Always.",
     )

@@ -68,10 +68,10 @@ def launch(
 
 def _show_notes(release: Release, user: str, database: str, port: int) -> None:
     """What the platform shows once a service is launched."""
-    from rich.console import Console
+    from checks.render.output import marked, output
 
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"[bold green]✔[/] [bold]{release.name}[/] est prêt dans {release.namespace}.")
+    console = output(soft_wrap=True)
+    console.print(marked("[bold green]✔[/] [bold]{}[/] est prêt dans {}.", release.name, release.namespace))
     console.print("Depuis l’intérieur du cluster :")
     console.print(f"  Hôte            {release.host}")
     console.print(f"                  ({release.short_host} suffit depuis {release.namespace})")
@@ -79,28 +79,28 @@ def _show_notes(release: Release, user: str, database: str, port: int) -> None:
     console.print(f"  Utilisateur     {user}")
     console.print(f"  Base            {database}")
     read = f"kubectl get secret {release.name} -n {release.namespace} -o jsonpath='{{.data.password}}' | base64 -d"
-    console.print(f"  Mot de passe    {read}", markup=False)
+    console.print(f"  Mot de passe    {read}")
     if release.policies:
         console.print(
             f"NetworkPolicy {', '.join(release.policies)} : elle n’autorise que les pods de {release.namespace}."
         )
     else:
         console.print("Aucune NetworkPolicy : les pods de tous les namespaces peuvent l’atteindre.")
-    console.print(f"Pod : {release.pod}. Pour l’arrêter : [bold]cahier catalogue arreter {release.name}[/]")
+    console.print(marked("Pod : {}. Pour l’arrêter : [bold]cahier catalogue arreter {}[/]", release.pod, release.name))
 
 
 @app.command("lister", cls=Command)
 def list_releases(namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
     """Lister vos services du catalogue."""
-    from rich.console import Console
     from rich.table import Table
 
     from checks.cli.cluster import age
     from checks.local_cluster import catalogue
+    from checks.render.output import output
 
     api, own = _connect(kubeconfig, namespace)
     found = catalogue.releases(api, own)
-    console = Console(highlight=False, markup=False)
+    console = output()
     if not found:
         console.print(f"Aucun service du catalogue dans {own}. Pour en lancer un : cahier catalogue lancer postgresql")
         return

@@ -41,11 +41,10 @@ def diagnose(
 
     Exemples : cahier diagnostiquer · cahier diagnostiquer --reseau
     """
-    from rich.console import Console
-
     from checks.doctor.examination import Examination
     from checks.doctor.lines import to_json
     from checks.render.diagnosis import show
+    from checks.render.output import output
 
     estimate = _ESTIMATE_WITH_PODS if with_policies else _ESTIMATE
     with _progress_when_slow(estimate):
@@ -53,7 +52,7 @@ def diagnose(
     if as_json:
         sys.stdout.write(to_json(found) + "\n")
     else:
-        show(Console(highlight=False), found)
+        show(output(), found)
     raise typer.Exit(found.exit_code)
 
 

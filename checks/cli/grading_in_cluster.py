@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import time
 import unicodedata
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from checks.grading.roster import Learner
 from checks.lab import Lab
 from checks.local_cluster.image import NAME
 from checks.render.grading import console_of, not_kept, plural, progress_bar
+from checks.shell import one_word
 
 _LOOKS_EVERY = 2.0  # seconds; a look is three small requests
 _LEARNERS_PER_PART = 40
@@ -96,7 +96,7 @@ class ClusterGrading:
         console = console_of()
         console.print(f"Notation planifiée : « {schedule} », {hour}.")
         console.print("  Récupérer les dernières notes :")
-        console.print(f"    cahier noter {shlex.quote(str(self._roster))} --dans-le-cluster --recuperer{self._where}")
+        console.print(f"    cahier noter {one_word(str(self._roster))} --dans-le-cluster --recuperer{self._where}")
         console.print("  Noter sans attendre :")
         console.print(f"    kubectl create job --from=cronjob/{made.name} {made.name}-essai -n {self._namespace}")
         console.print("  Ne plus noter :")

@@ -48,24 +48,25 @@ def register(app: typer.Typer) -> None:
 
 def where_am_i() -> None:
     """`cahier` alone: who I am, progress, the next step."""
-    from rich.console import Console
-
     from checks.access import kubeconfig
     from checks.lab import all_labs
+    from checks.render.output import marked, output
     from checks.state import load
 
-    console = Console(highlight=False)
-    console.print("[bold cyan]Cahier Kubernetes[/] · travaux pratiques pour le SSPCloud\n")
+    console = output()
+    console.print(marked("[bold cyan]Cahier Kubernetes[/] · travaux pratiques pour le SSPCloud\n"))
     place = ""
     try:
         credentials = kubeconfig.read()
         place = f"{credentials.server} {credentials.namespace}"
         console.print(
-            f"Contexte [bold]{credentials.context or 'du pod'}[/], namespace [bold]{credentials.namespace}[/]"
+            marked(
+                "Contexte [bold]{}[/], namespace [bold]{}[/]", credentials.context or "du pod", credentials.namespace
+            )
         )
     except CahierError as error:
-        console.print(f"[yellow]{error.message}[/]")
-        console.print(f"[green]→[/] {error.remedy}")
+        console.print(marked("[yellow]{}[/]", error.message))
+        console.print(marked("[green]→[/] {}", error.remedy))
     tell_role(console)
     labs = all_labs()
     memory = load()
@@ -74,18 +75,20 @@ def where_am_i() -> None:
     console.print(_table(place))
     following = next((lab for lab in labs if not done[lab.name].done and done[lab.name].status != "passed"), None)
     if following is None:
-        console.print("\n[bold green]Tous les TP sont terminés : bravo ![/]")
+        console.print(marked("\n[bold green]Tous les TP sont terminés : bravo ![/]"))
         return
     verb = "verifier" if done[following.name].status else "commencer"
-    console.print(f"\nÉtape suivante : [bold]cahier {verb} {following.short_name}[/]   ({following.about.title})")
-    console.print("[dim]Toutes les commandes : cahier --help[/]")
+    console.print(
+        marked("\nÉtape suivante : [bold]cahier {} {}[/]   ({})", verb, following.short_name, following.about.title)
+    )
+    console.print(marked("[dim]Toutes les commandes : cahier --help[/]"))
 
 
 def list_labs() -> None:
     """Lister les TP, leur durée et votre avancement."""
-    from rich.console import Console
+    from checks.render.output import output
 
-    console = Console(highlight=False)
+    console = output()
     console.print(_table(remembered.place_of(None, None)))  # the labs can be listed without any cluster
     tell_role(console)
 
@@ -169,31 +172,36 @@ def begin(
 
     Exemples : cahier commencer tp2 · cahier commencer tp5 --dossier ~/tp
     """
-    from rich.console import Console
     from rich.markdown import Markdown
 
     from checks import state
     from checks.lab import find_lab
+    from checks.render.output import marked, output
     from checks.render.wrapping import put
 
     lab = find_lab(name)
-    console = Console(highlight=False)
+    console = output()
     here = Path.cwd()
     folder = into / lab.name if into else here if here.name == lab.name else here / lab.name
     copied = _copy_start(lab, folder, overwrite)
     if copied:
         state.remember_folder(remembered.place_of(None, None), lab.name, folder.resolve())
     console.print(
-        f"[bold cyan]{lab.short_name.upper()}[/] · [bold]{lab.about.title}[/] ({lab.about.duration_minutes} min)\n"
+        marked(
+            "[bold cyan]{}[/] · [bold]{}[/] ({} min)\n",
+            lab.short_name.upper(),
+            lab.about.title,
+            lab.about.duration_minutes,
+        )
     )
     console.print(Markdown("\n".join(f"- {objective}" for objective in lab.about.objectives)))
     console.print()
     if copied:
-        console.print(f"Fichiers de départ dans [bold]{folder}[/] : {', '.join(copied)}", soft_wrap=True)
+        console.print(marked("Fichiers de départ dans [bold]{}[/] : {}", folder, ", ".join(copied)), soft_wrap=True)
         console.print("Complétez ce qui est marqué « À FAIRE ».")
     put(console, f"L’énoncé : cahier enonce {lab.short_name}")
     pair = " --collegue user-…" if lab.about.colleague == "required" else ""
-    console.print(f"Puis : [bold]cahier verifier {lab.short_name}{pair}[/]")
+    console.print(marked("Puis : [bold]cahier verifier {}{}[/]", lab.short_name, pair))
     tell_role(console, lab)
 
 
@@ -225,10 +233,9 @@ def statement(
 
     Exemples : cahier enonce tp2 · cahier enonce tp5 --collegue user-alice
     """
-    from rich.console import Console
-
     from checks.access import kubeconfig as configuration
     from checks.lab import find_lab
+    from checks.render.output import output
     from checks.render.statement import show
     from checks.stage import rename
 
@@ -238,7 +245,7 @@ def statement(
         own = namespace or configuration.read(kubeconfig).namespace
     except AccessError:  # it can be read without any cluster
         own = lab.about.story.namespace
-    show(Console(highlight=False), lab, lambda text: rename(text, lab.about.story, own, given.colleague, None))
+    show(output(), lab, lambda text: rename(text, lab.about.story, own, given.colleague, None))
 
 
 def hint(
@@ -255,11 +262,10 @@ def hint(
 
     Exemples : cahier indice tp2 · cahier indice tp5 --collegue user-alice
     """
-    from rich.console import Console
-
     from checks import state
     from checks.cli.verify import place, role_too_small
     from checks.lab import find_lab
+    from checks.render.output import output
     from checks.render.wrapping import put, say
     from checks.runner import run
     from checks.stage import rename
@@ -269,12 +275,12 @@ def hint(
     given = remembered.options(lab, kubeconfig, namespace, colleague, colleague_user, port)
     cluster = connect(kubeconfig, namespace, given.colleagues, given.colleague_users, given.port)
     remembered.require_somebody(lab, cluster, given)
-    with Console(stderr=True).status("Je regarde où vous en êtes…"):
+    with output(stderr=True).status("Je regarde où vous en êtes…"):
         verdict, _findings = run(lab, cluster, refresh=cluster.refresh, seconds=0)
     shortage = role_too_small(lab, cluster, verdict)
     if shortage is not None:
         raise shortage
-    console = Console(highlight=False)
+    console = output()
     failed = next((result for result in verdict.checks if result.status is Status.FAILED), None)
     if failed is None and verdict.status is Status.ERROR:
         trouble = next(result for result in verdict.checks if result.status is Status.ERROR)
@@ -326,11 +332,11 @@ def solution(
 
     Exemples : cahier solution tp2 · cahier solution tp5 --collegue user-alice --base postgresql-cnpg-951239 --appliquer
     """
-    from rich.console import Console
     from rich.syntax import Syntax
 
     from checks.access import kubeconfig as configuration
     from checks.lab import find_lab
+    from checks.render.output import output
     from checks.render.wrapping import put
     from checks.stage import rename
 
@@ -345,7 +351,7 @@ def solution(
     def named(text: str) -> str:
         return rename(text, lab.about.story, own, colleague, database, colleague_user)
 
-    console = Console(highlight=False)
+    console = output()
     for file, text in lab.files("solution").items():
         put(console, file, "bold")
         colours = Syntax("", "yaml", theme=_COLOURS, background_color="default")

@@ -29,12 +29,11 @@ def apply_solution(
     colleague_user: str | None,
 ) -> None:
     """Apply the solution's files in `namespace`, with the learner's own access."""
-    from rich.console import Console
-
     from checks.actions import apply_files
+    from checks.render.output import marked, output
 
     for file in apply_files(lab, "solution", kubeconfig, namespace, colleague, database, colleague_user):
-        Console(highlight=False).print(f"[green]✔[/] {file} appliqué dans {namespace}")
+        output().print(marked("[green]✔[/] {} appliqué dans {}", file, namespace))
 
 
 def catch_up(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from checks.errors import AccessError, UsageError
+from checks.shell import one_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,7 @@ def _words(colleagues: Sequence[str], users: Sequence[str], port: int | None) ->
 
 
 def _words_of(*pairs: tuple[str, object]) -> str:
-    return "".join(f" {option} {value}" for option, value in pairs if value)
+    return "".join(f" {option} {one_word(str(value))}" for option, value in pairs if value)
 
 
 def require_somebody(lab: Lab, cluster: LiveCluster, given: Options) -> None:

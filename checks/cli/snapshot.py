@@ -46,21 +46,20 @@ def snapshot(
     Exemples : cahier instantane -o alice.json.gz · cahier instantane -n user-alice --collegue user-bob ·
     cahier verifier tp2 --depuis user-alice.json · cahier noter classe.csv --depuis DOSSIER
     """
-    from rich.console import Console
-
     from checks.diagnosis.role import too_small
     from checks.lab import all_labs
+    from checks.render.output import output as console_on
     from checks.render.problem import show
     from checks.sources.recorder import KINDS, record
     from checks.sources.snapshot import write
 
     cluster = connect(kubeconfig, namespace, colleague, colleague_user)
     source = _source(cluster, colleague)
-    with Console(stderr=True).status("Lecture du namespace…") as status:
+    with console_on(stderr=True).status("Lecture du namespace…") as status:
         taken = record(source, all_labs(), on_lab=lambda lab: status.update(f"Lecture pour {lab.short_name}…"))
     file = output or Path(f"{taken.namespace}.json")
     write(taken, file)
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = console_on(soft_wrap=True)
     console.print(f"✔ Instantané de {taken.namespace} : {file}", style="green")
     hidden = [kind for kind in KINDS if kind in taken.unread]
     if hidden and source is cluster:

@@ -69,10 +69,9 @@ def verify(
     Exemples : cahier verifier tp2 · cahier verifier tp5 --collegue user-alice --aide ·
     cahier verifier tp6 --collegue user-bob --collegue user-chloe
     """
-    from rich.console import Console
-
     from checks.lab import find_lab
     from checks.manifests import unreadable
+    from checks.render.output import output
     from checks.render.problem import show as show_error
 
     lab = find_lab(name)
@@ -87,10 +86,10 @@ def verify(
     cluster = connect(kubeconfig, namespace, given.colleagues, given.colleague_users, given.port)
     remembered.require_somebody(lab, cluster, given)
     if given.recalled:
-        Console(stderr=True).print(f"Comme la dernière fois : {given.recalled}", style="dim", soft_wrap=True)
+        output(stderr=True).print(f"Comme la dernière fois : {given.recalled}", style="dim", soft_wrap=True)
     for problem in unreadable(lab, Path.cwd()):
         show_error(CahierError(problem.message, problem.remedy))
-    console = Console(highlight=False)
+    console = output()
     receipt = not without_receipt
     once = partial(check_once, console, lab, seconds=seconds, given=given, with_help=with_help, receipt=receipt)
     verdict = once(cluster, as_json=as_json)
@@ -121,16 +120,16 @@ def check_once(
     receipt: bool = True,
 ) -> Verdict:
     """Run the lab's checks once, show the verdict and remember it, here and in a receipt in the namespace."""
-    from rich.console import Console
     from rich.text import Text
 
     from checks import state
+    from checks.render.output import output
     from checks.runner import run
     from checks.sources.witness import leave_receipt
     from checks.verdict import only_remedy
 
     cluster.forget()
-    progress = Console(stderr=True)
+    progress = output(stderr=True)
     told: list[str] = []
     with progress.status(f"Vérification de {lab.short_name}…") as status:
 
@@ -144,7 +143,7 @@ def check_once(
             status.update(Text(words))
             if not progress.is_terminal and words not in told:
                 told.append(words)
-                progress.print(words, style="dim", soft_wrap=True, markup=False)
+                progress.print(words, style="dim", soft_wrap=True)
 
         verdict, diagnostics = run(
             lab, cluster, refresh=cluster.refresh, seconds=seconds, on_check=on_check, on_wait=on_wait
@@ -162,7 +161,7 @@ def check_once(
         guidance(console, lab, cluster, verdict, shortage)
     trouble = leave_receipt(cluster, lab, verdict) if receipt else ""
     if trouble:
-        progress.print(f"Aucun reçu n’a pu être laissé pour la notation : {trouble}", style="dim", markup=False)
+        progress.print(f"Aucun reçu n’a pu être laissé pour la notation : {trouble}", style="dim")
     return verdict
 
 
@@ -193,7 +192,7 @@ def guidance(console: Console, lab: Lab, cluster: LiveCluster, verdict: Verdict,
     elif verdict.status is Status.PASSED and lab.about.port_speaks == "http" and lab.about.port:
         where = in_a_browser(cluster.local_port(lab.about.port))
         if where:
-            console.print(where, soft_wrap=True, markup=False)
+            console.print(where, soft_wrap=True)
 
 
 def _next_steps(console: Console, lab: Lab, cluster: LiveCluster, verdict: Verdict) -> None:
@@ -219,8 +218,7 @@ def check_snapshot(
     file: Path, lab: Lab, namespace: str | None, colleagues: Sequence[str] | None, *, with_help: bool, as_json: bool
 ) -> int:
     """Show the verdict of a snapshot; the exit code. Nothing is remembered. Raises UsageError."""
-    from rich.console import Console
-
+    from checks.render.output import output
     from checks.runner import run
     from checks.sources.snapshot import SnapshotCluster, read
 
@@ -233,7 +231,7 @@ def check_snapshot(
         raise UsageError(f"{file} a été pris {with_whom}.", "Retirez --collegue, ou prenez un autre instantané.")
     if lab.about.colleague == "required":
         _ = cluster.colleague
-    console = Console(highlight=False)
+    console = output()
     if not as_json:
         taken = f"{cluster.snapshot.taken.astimezone():%d/%m/%Y à %H:%M}"
         console.print(f"Instantané de {cluster.namespace}, pris le {taken} : ce qui suit n’est pas en direct.")

@@ -19,6 +19,7 @@ from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError
 from checks.lab import Lab
 from checks.local_cluster import kind, people
 from checks.local_cluster.progress import TerminalProgress
+from checks.render.output import marked
 from checks.runner import run
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
@@ -41,7 +42,7 @@ def play(labs: Sequence[Lab], screen: Screen) -> int:
     api = Api(str(admin))
     people.ensure_people(api, admin)  # chloe too: a team has three
     cast = _cast(api, admin, screen)
-    screen.console.print("\n[bold cyan]Cahier Kubernetes · la démonstration[/]")
+    screen.console.print(marked("\n[bold cyan]Cahier Kubernetes · la démonstration[/]"))
     screen.console.print(
         "alice et bob suivent les TP sur un vrai cluster : d’abord un travail inachevé, puis la solution."
     )
@@ -53,7 +54,7 @@ def play(labs: Sequence[Lab], screen: Screen) -> int:
     screen.console.print("\nÀ vous maintenant :")
     screen.console.print("  export KUBECONFIG=$(cahier cluster kubeconfig alice)", style="green")
     screen.console.print("  cahier commencer tp1", style="green")
-    screen.console.print("[dim]Le petit SSPCloud reste allumé ; pour l’éteindre : cahier cluster supprimer[/]")
+    screen.console.print(marked("[dim]Le petit SSPCloud reste allumé ; pour l’éteindre : cahier cluster supprimer[/]"))
     return EXIT_PASSED if right == len(labs) else EXIT_FAILED
 
 
@@ -62,7 +63,9 @@ def _cast(api: Api, admin: Path, screen: Screen) -> dict[str, Person]:
     names = ["alice", "bob"]
     for name in names:
         if api.objects("Pod", collection("Pod", people.namespace_of(name))):
-            screen.console.print(f"[yellow]{name} a déjà des pods : la démonstration joue avec d’autres personnes.[/]")
+            screen.console.print(
+                marked("[yellow]{} a déjà des pods : la démonstration joue avec d’autres personnes.[/]", name)
+            )
             names = ["alice-demo", "bob-demo"]
             break
     return {

@@ -12,6 +12,7 @@ from checks.demo.recording import Part, Recording, read
 from checks.demo.screen import EXPECTED, Screen
 from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError
 from checks.lab import Lab, all_labs
+from checks.render.output import marked
 from checks.runner import run
 from checks.sources.snapshot import SnapshotCluster
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict
@@ -78,12 +79,14 @@ def _announce(screen: Screen, recordings: Sequence[Recording], why: CahierError 
     versions = sorted({one.version for one in taken if one.version})
     when, where = (" et ".join(told) for told in (days, (f"{major}.{minor}" for major, minor in versions)))
     console = screen.console
-    console.print(f"[bold yellow]Démonstration enregistrée[/] sur un vrai cluster (Kubernetes {where}, {when}).")
+    console.print(
+        marked("[bold yellow]Démonstration enregistrée[/] sur un vrai cluster (Kubernetes {}, {}).", where, when)
+    )
     if why is None:
         console.print("Rien n’est joué maintenant. Pour la jouer : cahier demo")
     else:
         console.print(f"Rien n’est joué maintenant. {why.message}")
-        console.print(f"[green]→[/] {why.remedy}")
+        console.print(marked("[green]→[/] {}", why.remedy))
     console.print(
         "\nalice et bob y suivent les TP : d’abord un travail inachevé, puis la solution.\n"
         "Les vérifications sont refaites sur un instantané du cluster ; celles qui n’ont de sens que sur un cluster en "

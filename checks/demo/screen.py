@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from rich.console import Console
-
 from checks.errors import CahierError
 from checks.facts import Cluster
 from checks.lab import Lab
+from checks.render.output import marked, output
 from checks.render.terminal import companion, show
 from checks.verdict import Diagnostic, Status, Verdict
 
@@ -21,20 +20,20 @@ class Screen:
     """Prints on standard output."""
 
     def __init__(self) -> None:
-        self.console = Console(highlight=False)
+        self.console = output()
 
     def lab(self, lab: Lab) -> None:
         """A lab begins."""
         self.console.print()
-        self.console.rule(f"[bold cyan]{lab.short_name.upper()} · {lab.about.title}[/]", style="cyan")
+        self.console.rule(marked("[bold cyan]{} · {}[/]", lab.short_name.upper(), lab.about.title), style="cyan")
 
     def part(self, title: str) -> None:
         """One of the two parts of a lab begins."""
-        self.console.print(f"\n[bold]{title}[/]")
+        self.console.print(marked("\n[bold]{}[/]", title))
 
     def command(self, namespace: str, command: str) -> None:
         """The owner of a namespace types a command."""
-        self.console.print(f"[dim]{namespace.removeprefix('user-')} $[/] {command}", soft_wrap=True)
+        self.console.print(marked("[dim]{} $[/] {}", namespace.removeprefix("user-"), command), soft_wrap=True)
 
     def verdict(
         self,
@@ -49,12 +48,12 @@ class Screen:
 
     def trouble(self, error: CahierError) -> None:
         """A lab could not be shown to its end."""
-        self.console.print(f"[bold red]✘[/] {error.message}", soft_wrap=True)
+        self.console.print(marked("[bold red]✘[/] {}", error.message), soft_wrap=True)
         if error.remedy:
-            self.console.print(f"[green]→[/] {error.remedy}", soft_wrap=True)
+            self.console.print(marked("[green]→[/] {}", error.remedy), soft_wrap=True)
 
     def end(self, right: int, labs: int, how: str) -> None:
         """Every lab has been shown: how many as expected, and how."""
         self.console.print()
         self.console.rule(style="cyan")
-        self.console.print(f"[bold]{right} TP sur {labs}[/] : inachevé, puis réussi, {how}.")
+        self.console.print(marked("[bold]{} TP sur {}[/] : inachevé, puis réussi, {}.", right, labs, how))

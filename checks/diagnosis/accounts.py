@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import json
 import re
-import shlex
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from checks.diagnosis.team import TEAM
 from checks.errors import Unverifiable
 from checks.exchange.postgres import refusal
 from checks.facts import Cluster, ForwardRefused, Pod
+from checks.shell import identifier, in_template, one_word
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Role:
     @property
     def quoted(self) -> str:
         """The name as SQL writes it."""
-        return '"' + self.name.replace('"', '""') + '"'
+        return identifier(self.name)
 
 
 _ROLES = """
@@ -121,7 +121,7 @@ def too_strong(cluster: Cluster, role: Role) -> tuple[str, str] | None:
 
 
 def _revoke(role: Role, name: str) -> str:
-    return f'REVOKE "{name}" FROM {role.quoted};'
+    return f"REVOKE {identifier(name)} FROM {role.quoted};"
 
 
 def opens(word: str, role: Role) -> bool:
@@ -187,7 +187,7 @@ def flaw(cluster: Cluster, role: Role) -> tuple[str, Sequence[str]] | None:
 
 def _database(cluster: Cluster) -> str:
     name = next(iter([*_values(cluster, "database"), *_values(cluster, "dbname")]), "defaultdb")
-    return f'"{name}"'
+    return identifier(name)
 
 
 # -- commands -----------------------------------------------------------------------------------------------------
@@ -197,7 +197,9 @@ def sql_command(cluster: Cluster, sql: str) -> str:
     """The command that has the server's administrator run this SQL."""
     pod = base(cluster)[1]
     admin = administrators(pod)[-1]
-    return f"kubectl exec {pod.name} -n {cluster.namespace} -- psql -q -U {admin} -d postgres -c {shlex.quote(sql)}"
+    return (
+        f"kubectl exec {pod.name} -n {cluster.namespace} -- psql -q -U {one_word(admin)} -d postgres -c {one_word(sql)}"
+    )
 
 
 def new_password(cluster: Cluster, role: str, change: str) -> Sequence[str]:
@@ -205,13 +207,13 @@ def new_password(cluster: Cluster, role: str, change: str) -> Sequence[str]:
     pod = base(cluster)[1]
     secret = "compte-" + (re.sub(r"[^a-z0-9]+", "-", role.lower()).strip("-") or TEAM)
     place = f"-n {cluster.namespace}"
-    sql = change + " PASSWORD $mdp${{.data.password | base64decode}}$mdp$;"
+    sql = in_template(change) + " PASSWORD $mdp${{.data.password | base64decode}}$mdp$;"
     return (
         "head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \\n' | "
-        f"kubectl create secret generic {secret} {place} --from-literal=username={shlex.quote(role)} "
+        f"kubectl create secret generic {secret} {place} --from-literal=username={one_word(role)} "
         "--from-file=password=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -",
-        f"kubectl get secret {secret} {place} -o go-template={shlex.quote(sql)} | "
-        f"kubectl exec -i {pod.name} {place} -- psql -q -U {administrators(pod)[-1]} -d postgres",
+        f"kubectl get secret {secret} {place} -o go-template={one_word(sql)} | "
+        f"kubectl exec -i {pod.name} {place} -- psql -q -U {one_word(administrators(pod)[-1])} -d postgres",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from checks.diagnosis.policies import NAMESPACE_NAME
 from checks.diagnosis.survey import reading, survey
 from checks.diagnosis.team import members
 from checks.facts import Cluster
+from checks.shell import one_word
 
 
 def close(cluster: Cluster, door: Door, by: Sequence[str]) -> Sequence[str]:
@@ -57,7 +57,7 @@ def _rewritten(cluster: Cluster, door: Door, existing: Mapping[str, Any] | None)
         },
     }
     verb = "apply" if existing is None else "replace"
-    return f"echo {shlex.quote(json.dumps(manifest))} | kubectl {verb} -n {cluster.namespace} -f -"
+    return f"echo {one_word(json.dumps(manifest))} | kubectl {verb} -n {cluster.namespace} -f -"
 
 
 def _release_labels(door: Door, release: str) -> Mapping[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from checks.diagnosis.objects import controller, named
 from checks.errors import Unverifiable
 from checks.facts import Cluster, Pod, lasting_containers
+from checks.shell import one_word, thing
 from checks.verdict import Diagnostic
 
 
@@ -96,7 +96,7 @@ def patched(cluster: Cluster, name: str, container: str, change: Mapping[str, An
     family = "containers" if container in own else "initContainers"
     patch = json.dumps({"spec": {"template": {"spec": {family: [{"name": container, **change}]}}}})
     return (
-        f"kubectl patch deployment {name} -n {cluster.namespace} -p {shlex.quote(patch)}",
+        f"kubectl patch deployment {name} -n {cluster.namespace} -p {one_word(patch)}",
         rolled_out(cluster, name),
     )
 
@@ -126,8 +126,8 @@ def instead(cluster: Cluster, name: str, role: str) -> Diagnostic | None:
         cause=f"Un {kind} recrée aussi ses pods, mais un {role} n’a ni disque ni identité à garder, et doit "
         "pouvoir changer de version sans coupure : c’est le rôle d’un Deployment.",
         fix=f"Remplacez le {kind} par un Deployment du même nom.",
-        commands=(f"kubectl delete {kind.lower()} {name} -n {cluster.namespace} --cascade=foreground",),
-        look=(f"kubectl get {kind.lower()} {name} -n {cluster.namespace}",),
+        commands=(f"kubectl delete {thing(kind.lower(), name)} -n {cluster.namespace} --cascade=foreground",),
+        look=(f"kubectl get {thing(kind.lower(), name)} -n {cluster.namespace}",),
     )
 
 

@@ -6,7 +6,6 @@ Where a diagnostic has no commands, how to put the Service right is the lab's ow
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from checks.diagnosis.deployments import Deployment, rolled_out
 from checks.diagnosis.objects import controller
 from checks.diagnosis.relays import refuses
 from checks.facts import Cluster, Pod, lasting_containers
+from checks.shell import one_word
 from checks.verdict import Diagnostic
 
 
@@ -144,8 +144,8 @@ def leads_elsewhere(cluster: Cluster, front: Front, label: Mapping[str, str]) ->
     other = cluster.pod(others[0])
     bare = other is not None and other.name == deployment and not controller(other.raw)  # the Deployment replaces it
     selector = ", ".join(f"{key}={value}" for key, value in front.service["spec"]["selector"].items())
-    marked = shlex.quote(json.dumps({"spec": {"template": {"metadata": {"labels": dict(label)}}}}))
-    chosen = shlex.quote(json.dumps({"spec": {"selector": dict(label)}}))
+    marked = one_word(json.dumps({"spec": {"template": {"metadata": {"labels": dict(label)}}}}))
+    chosen = one_word(json.dumps({"spec": {"selector": dict(label)}}))
     return Diagnostic(
         finding=f"Le Service {front.name} envoie aussi des clients au pod {others[0]}, qui n’est pas du Deployment "
         f"{deployment} : ce pod porte lui aussi {selector}.",

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from checks.errors import AccessError
 from checks.facts import OWNER_BINDING, Access, Cluster
 from checks.refusals import Account, service_account
+from checks.shell import one_word
 from checks.verdict import Diagnostic
 
 _NOWHERE = "cahier-namespace-temoin"  # a namespace that nobody owns
@@ -73,7 +74,7 @@ def belongs_to_another(cluster: Cluster) -> bool | None:
 
 def change_namespace(namespace: str) -> tuple[str, ...]:
     """The command that makes the current context work in this namespace; none for ""."""
-    return (f"kubectl config set-context --current --namespace={namespace}",) if namespace else ()
+    return (f"kubectl config set-context --current --namespace={one_word(namespace)}",) if namespace else ()
 
 
 def shared_namespace(cluster: Cluster) -> Diagnostic | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from checks.diagnosis.held import Holding, holding
 from checks.diagnosis.rbac import Granted, Request
@@ -14,9 +15,11 @@ from checks.diagnosis.telling import ASKED, TELLING, leads_to, said
 from checks.diagnosis.withdrawal import withdrawn
 from checks.errors import Unverifiable
 from checks.facts import Access, ApiResource, Cluster
+from checks.shell import one_word, thing
 from checks.verdict import Diagnostic
 
 _AT_ONCE = 8  # access reviews asked at the same time
+_MOST = 60  # people of whom it is asked: each costs some fifty access reviews
 
 
 @dataclass(frozen=True)
@@ -154,8 +157,9 @@ def leaks(cluster: Cluster, who: Iterable[Person], concern: Concern) -> Sequence
 
     Raises Unverifiable when there is none but what cannot be told, or withdrawn.
     """
-    those = list(who)
-    found = [(person, leak(cluster, person, concern)) for person in those]
+    those = list(islice(who, _MOST + 1))
+    beyond = len(those) > _MOST
+    found = [(person, leak(cluster, person, concern)) for person in those[:_MOST]]
     ours = [one for _, one in found if one is not None and one.grants]
     if ours:
         return ours
@@ -166,6 +170,12 @@ def leaks(cluster: Cluster, who: Iterable[Person], concern: Concern) -> Sequence
                 "cluster : vous ne pouvez pas le retirer.",
                 "Signalez-le à l’équipe qui administre le cluster.",
             )
+    if beyond:
+        raise Unverifiable(
+            f"Des RoleBindings de {cluster.namespace} donnent des droits à plus de {_MOST} personnes : plus que le "
+            f"vérificateur n’en examine. Les {_MOST} premières n’ont rien de trop.",
+            f"Supprimez celles qui ne servent plus : kubectl get rolebindings -n {cluster.namespace} -o wide",
+        )
     for person in those:
         _require_no_group(cluster, person, concern)
         if not concern.by_name:
@@ -191,7 +201,7 @@ def _question(request: Request) -> str:
     group = f".{request.group}" if request.group else ""
     name = f"/{request.name}" if request.name else ""
     subresource = f" --subresource={request.subresource}" if request.subresource else ""
-    return f"{request.verb} {request.resource}{group}{name}{subresource}"
+    return f"{request.verb} {one_word(f'{request.resource}{group}{name}')}{subresource}"
 
 
 def _require_readable(cluster: Cluster, person: Person) -> None:
@@ -242,7 +252,7 @@ def only_the_owner(
         cause=leads_to(found[0].request) or cause,
         fix=f"{fix} {advice}",
         commands=commands,
-        look=tuple(f"kubectl describe rolebinding {name} -n {place}" for name in bindings),
+        look=tuple(f"kubectl describe {thing('rolebinding', name)} -n {place}" for name in bindings),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from checks.diagnosis.databases import of_release
 from checks.diagnosis.objects import controller
 from checks.facts import Listing
+from checks.shell import one_word, thing
 
 _LAST = "kubectl.kubernetes.io/last-applied-configuration"
 _NAMES = {
@@ -39,6 +40,9 @@ _MADE_AGAIN = (*_TEMPLATED, "Pod", "Job", "Event")
 """Kinds that can be made again from what their author keeps, or that count for nothing: they may be deleted."""
 _HISTORY = ("ReplicaSet", "Job", "ControllerRevision")
 """What a controller keeps of its past, templates included."""
+
+_SETTABLE = re.compile(r"[A-Za-z_.-][\w.-]*", re.ASCII)
+"""Names of variables that `kubectl set env` takes; the API server takes others too."""
 
 Path = tuple[str | int, ...]
 
@@ -173,23 +177,23 @@ def removal(places: Sequence[Written], namespace: str, release: str) -> Sequence
     """
     item = places[0].item
     if item.kind == "ControllerRevision" and item.is_history:  # an owner may not delete them; their controller does
-        owner, forget = controller(item.raw), shlex.quote('{"spec": {"revisionHistoryLimit": 0}}')
-        return [f"kubectl patch {owner['kind'].lower()} {owner['name']} -n {namespace} --type=merge -p {forget}"]
+        owner, forget = controller(item.raw), one_word('{"spec": {"revisionHistoryLimit": 0}}')
+        return [f"kubectl patch {thing(owner['kind'].lower(), owner['name'])} -n {namespace} --type=merge -p {forget}"]
     asked = [place for place in places if place.path[0] != "status"] or places  # the status repeats the rest
     found = list(dict.fromkeys(_in_place(place, namespace) for place in asked))
     made = item.kind in _MADE_AGAIN or item.raw.get("immutable")
     if "" in found and made and not of_release(item.raw["metadata"].get("labels") or {}, release):
-        return [f"kubectl delete {item.resource} {item.name} -n {namespace} --ignore-not-found"]
+        return [f"kubectl delete {thing(item.resource, item.name)} -n {namespace} --ignore-not-found"]
     return [command for command in found if command]
 
 
 def _in_place(place: Written, namespace: str) -> str:
     """The command that takes one text away and leaves the object; "" where there is none."""
     item, path = place.item, place.path
-    target, at = f"{item.resource} {item.name}", f"-n {namespace}"
+    target, at = thing(item.resource, item.name), f"-n {namespace}"
     if path[:2] in (("metadata", "annotations"), ("metadata", "labels")) and len(path) == 3:
         verb = "annotate" if path[1] == "annotations" else "label"
-        return f"kubectl {verb} {target} {at} {shlex.quote(f'{path[2]}-')}"
+        return f"kubectl {verb} {target} {at} {one_word(f'{path[2]}-')}"
     if item.kind == "ConfigMap" and path[0] in ("data", "binaryData") and not item.raw.get("immutable"):
         return f"kubectl patch {target} {at} --type=json -p {_removing(path[:2])}"
     if item.kind not in _TEMPLATED or controller(item.raw):
@@ -197,7 +201,7 @@ def _in_place(place: Written, namespace: str) -> str:
     if path[-4:-1] == ("template", "metadata", "annotations"):
         return f"kubectl patch {target} {at} --type=json -p {_removing(path)}"
     family, box, rest = _box(place)
-    if not family or path[rest] != "env" or path[-1] != "value":
+    if not family or path[rest] != "env" or path[-1] != "value" or not _SETTABLE.fullmatch(place.name):
         return ""
     alone = sum(place.name in _variables(other) for other in _boxes(item.raw)) == 1
     only = "" if alone else f"-c {box['name']} "
@@ -206,7 +210,7 @@ def _in_place(place: Written, namespace: str) -> str:
 
 def _removing(path: Path) -> str:
     pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
-    return shlex.quote(json.dumps([{"op": "remove", "path": pointer}]))
+    return one_word(json.dumps([{"op": "remove", "path": pointer}]))
 
 
 def _variables(box: Mapping[str, Any]) -> Sequence[str]:

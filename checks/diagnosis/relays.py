@@ -14,7 +14,7 @@ from socket import socket
 
 from checks.diagnosis.databases import databases, ready_pods, server_in
 from checks.diagnosis.relay_manifest import mentions
-from checks.diagnosis.sockets import outgoing
+from checks.diagnosis.sockets import Connection, established, outgoing
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, Silence, identify, is_postgres
 from checks.facts import Cluster, ForwardRefused, Pod
@@ -116,12 +116,15 @@ def stranger(cluster: Cluster, pod: Pod, port: int, reached: PostgresServer) -> 
     colleague, known = cluster.colleague.namespace, cluster.once(_servers_of_the_colleague)
     if reached.fingerprint is not None and reached in known:
         return None
-    trail = _trail(cluster, pod, port) or Trail()
-    if colleague in trail.opened or set(trail.kept) == {colleague}:
+    if reached.fingerprint is not None and reached in cluster.once(_own_servers):  # whatever the pod tells of itself
+        return Stranger("" if known else cluster.namespace)
+    arrives = _arrives(cluster, pod, port)
+    if arrives:
         return None
-    elsewhere = sorted(set(trail.opened) - {"", _UNTOLD})
-    if reached.fingerprint is not None and reached in cluster.once(_own_servers):
-        elsewhere = [cluster.namespace]
+    trail = _trail(cluster, pod, port) or Trail()
+    if arrives is None and (colleague in trail.opened or set(trail.kept) == {colleague}):
+        return None
+    elsewhere = sorted(set(trail.opened) - {"", _UNTOLD, colleague})
     if elsewhere or (known and trail.opened and _UNTOLD not in trail.opened):
         return Stranger("" if known else elsewhere[0])
     if not known and mentions(cluster, pod, colleague):
@@ -132,6 +135,31 @@ def stranger(cluster: Cluster, pod: Pod, port: int, reached: PostgresServer) -> 
         "qu’après leur mot de passe.",
         "Ouvrez une session à travers lui (psql), et relancez la vérification tant qu’elle est ouverte.",
     )
+
+
+def _arrives(cluster: Cluster, pod: Pod, port: int) -> bool | None:
+    """Whether one of the colleague's databases sees a pod of the learner's, or a relay of its own, come while a client
+    is served: proven in their pods, of which the learner's programs are none. None where they cannot be looked into.
+    """
+    theirs = cluster.as_owner(cluster.colleague.namespace)
+    if theirs is None:
+        return None
+    serving = [one for _, one in ready_pods(theirs)]
+    served_names = {one.name for one in serving}
+    between = {one.ip for one in cluster.pods()} | {one.ip for one in theirs.pods() if one.name not in served_names}
+
+    def come() -> set[tuple[str, Connection]]:
+        seen = ((one.name, item) for one in serving for item in established(theirs, one.name))
+        return {(name, item) for name, item in seen if item.remote_address in between}
+
+    with contextlib.suppress(Unverifiable, NotPostgres, ForwardRefused):
+        before = come()
+        with cluster.forward(pod.name, port) as connection:
+            identify(connection)
+            now = come()
+            opened = {item for _, item in now - before}
+            return bool(opened) or any(item.remote_address == pod.ip for _, item in now)
+    return None
 
 
 def answers_itself(cluster: Cluster, pod: Pod, port: int) -> bool:

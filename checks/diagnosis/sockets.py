@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from checks.facts import Cluster, Pod
 
 _ESTABLISHED = "01"  # states of include/net/tcp_states.h
 _LISTEN = "0A"
+_END = "(?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4}"
+_ROW = re.compile(rf"\s*\d+: (?P<local>{_END}) (?P<remote>{_END}) (?P<state>[0-9A-F]{{2}}) ")
 _READ = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"
 
 
@@ -76,7 +79,8 @@ def holder(cluster: Cluster, pod: Pod, port: int) -> str:
                 pod.name, ["sh", "-c", f"{_READ}; ls -l /proc/[0-9]*/fd 2>/dev/null; true"], container
             )
             rows = [line.split() for line in told.splitlines()]
-            inodes = [row[9] for row in rows if len(row) > 9 and row[3] == _LISTEN and _address(row[1])[1] == port]
+            held = [row for row in rows if len(row) > 9 and row[3] == _LISTEN and re.fullmatch(_END, row[1])]
+            inodes = [row[9] for row in held if _address(row[1])[1] == port]
             if any(f"socket:[{inode}]" in told for inode in inodes):
                 return container
     return ""
@@ -96,11 +100,10 @@ def _table(cluster: Cluster, pod: str) -> str:
 
 
 def _parse(table: str, state: str) -> Iterator[Connection]:
+    """The rows that are some: a program of the pod may answer anything."""
     for line in table.splitlines():
-        fields = line.split()
-        if len(fields) > 3 and fields[3] == state:
-            local, remote = (_address(field) for field in fields[1:3])
-            yield Connection(*local, *remote)
+        if (row := _ROW.match(line)) and row["state"] == state:
+            yield Connection(*_address(row["local"]), *_address(row["remote"]))
 
 
 def _address(field: str) -> tuple[str, int]:

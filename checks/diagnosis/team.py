@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from checks.diagnosis import objects
 from checks.diagnosis.rights import Person, known, people
 from checks.errors import Unverifiable, UsageError
 from checks.facts import Cluster, Colleague
+from checks.shell import one_word
 
 TEAM = "equipe"
 """Name of the ConfigMap that declares it."""
@@ -107,9 +107,9 @@ def declared(cluster: Cluster) -> Sequence[str]:
     users = _written(cluster)
     words = " ".join(f"{name}={users[name]}" if users.get(name) else name for name in names)
     if declaration(cluster) is None:
-        return (f"kubectl create configmap {TEAM} -n {cluster.namespace} --from-literal={KEY}={shlex.quote(words)}",)
+        return (f"kubectl create configmap {TEAM} -n {cluster.namespace} --from-literal={KEY}={one_word(words)}",)
     patch = json.dumps({"data": {KEY: words}})
-    return (f"kubectl patch configmap {TEAM} -n {cluster.namespace} --type=merge -p {shlex.quote(patch)}",)
+    return (f"kubectl patch configmap {TEAM} -n {cluster.namespace} --type=merge -p {one_word(patch)}",)
 
 
 def persons(cluster: Cluster) -> Sequence[Person]:

@@ -8,11 +8,12 @@ therefore destroys what we want to explain: what the command line alone decides 
 from __future__ import annotations
 
 import contextlib
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from socket import socket
-from typing import Any
+from typing import Any, TypeVar
 
 from checks.diagnosis.objects import named
 from checks.diagnosis.sockets import Connection, established
@@ -23,8 +24,9 @@ from checks.exchange.postgres import NotPostgres
 from checks.facts import Cluster, ForwardCommand, ForwardRefused, Listener, Pod
 from checks.verdict import Diagnostic
 
-_HELD = 3  # connections held open at once to recognise them in the pod
+_DRAWN = ((1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2))  # connections held open at once, then some more
 _PATIENCE = 3.0  # seconds: kubectl opens its streams a moment after we connect
+_T = TypeVar("_T")
 _LOOK = ("ps aux | grep port-forward",)
 
 
@@ -134,7 +136,10 @@ def reaches(cluster: Cluster, local_port: int, pod: Pod, port: int) -> bool:
 
 
 def _answering(cluster: Cluster, local_port: int, pods: Sequence[Pod], port: int) -> Pod | None:
-    """The pod where connections to the local port arrive. Raises Unverifiable, OSError."""
+    """The pod where connections to the local port arrive. Raises Unverifiable, OSError.
+
+    What shows them is a program of the pod, of whom nothing is known: it has to follow a number that only we know.
+    """
     before: dict[str, frozenset[Connection]] = {}
     blind: Unverifiable | None = None
     for pod in pods:
@@ -143,20 +148,40 @@ def _answering(cluster: Cluster, local_port: int, pods: Sequence[Pod], port: int
         except Unverifiable as trouble:
             blind = trouble
     seen = [pod for pod in pods if pod.name in before]
+
+    def arrived(pod: Pod) -> int:
+        new = established(cluster, pod.name) - before[pod.name]
+        return len([item for item in new if item.local_port == port and item.from_loopback])
+
+    first, more = random.choice(_DRAWN)
     with contextlib.ExitStack() as held:
-        for _ in range(_HELD if seen else 0):
+        for _ in range(first if seen else 0):
             held.enter_context(cluster.machine.connect(local_port))
-        deadline = time.monotonic() + _PATIENCE
-        while seen:
-            for pod in seen:
-                new = established(cluster, pod.name) - before[pod.name]
-                if len([item for item in new if item.local_port == port and item.from_loopback]) >= _HELD:
-                    return pod
-            if time.monotonic() > deadline:
-                break
+        found = _until(lambda: next(((pod, count) for pod in seen if (count := arrived(pod)) >= first), None))
+        if found is not None:
+            pod, others = found[0], found[1] - first  # somebody else may use the tunnel too
+            for _ in range(more):
+                held.enter_context(cluster.machine.connect(local_port))
+            total = others + first + more
+            if _until(lambda: arrived(pod) == total or None) and arrived(pod) == total:
+                return pod
+            raise Unverifiable(
+                f"Les connexions que montre le pod {pod.name} ne sont pas celles que nous ouvrons : "
+                f"{first}, puis {more} de plus.",
+                "Si un autre client se sert du tunnel, attendez qu’il ait fini ; sinon, c’est le programme « cat » de "
+                "l’image qui ne montre pas ce qui est : prenez celle du TP.",
+            )
     if blind is not None:
         raise blind
     return None
+
+
+def _until(look: Callable[[], _T | None]) -> _T | None:
+    """What `look` finds, asked again for a moment."""
+    deadline = time.monotonic() + _PATIENCE
+    while (found := look()) is None and time.monotonic() < deadline:
+        pass
+    return found
 
 
 def _is_ipv4(listener: Listener) -> bool:

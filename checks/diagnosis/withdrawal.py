@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from checks.diagnosis.objects import named
 from checks.facts import Cluster
+from checks.shell import one_word, thing
 
 
 def withdrawn(cluster: Cluster, given: Sequence[tuple[str, str, str]]) -> tuple[tuple[str, ...], bool]:
@@ -24,11 +24,11 @@ def withdrawn(cluster: Cluster, given: Sequence[tuple[str, str, str]]) -> tuple[
         leaving = [index for index, subject in enumerate(subjects) if _names(subject, cluster.namespace) & gone]
         place = f"-n {cluster.namespace}"
         if not leaving or len(leaving) == len(subjects):
-            commands.append(f"kubectl delete rolebinding {name} {place} --ignore-not-found")
+            commands.append(f"kubectl delete {thing('rolebinding', name)} {place} --ignore-not-found")
             continue
         alone = False
-        patch = shlex.quote(json.dumps(_without(subjects, leaving)))
-        commands.append(f"kubectl patch rolebinding {name} {place} --type=json -p {patch}")
+        patch = one_word(json.dumps(_without(subjects, leaving)))
+        commands.append(f"kubectl patch {thing('rolebinding', name)} {place} --type=json -p {patch}")
     return tuple(commands), alone
 
 

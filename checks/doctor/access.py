@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,6 +20,7 @@ from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble,
 from checks.errors import AccessError, ClusterLost, ConfigurationRefused, Refused
 from checks.facts import Cluster, Credentials
 from checks.refusals import service_account
+from checks.shell import one_word
 
 _OPEN_TO_OTHERS = 0o004
 _STARTS_PODS = ("pods", "count/pods", "cpu", "memory")
@@ -51,7 +51,7 @@ def configuration(explicit: str | None) -> Answer:
         return failed(
             f"{_listed(opened)} peut être lu par tous les comptes de ce poste.",
             "Fermez ce fichier aux autres (sous WSL2, copiez-le d’abord hors de /mnt/c) :",
-            *(f"chmod 600 {shlex.quote(str(path))}" for path in opened),
+            *(f"chmod 600 {one_word(str(path))}" for path in opened),
             cause="Il contient votre jeton ou votre clé : qui le lit agit à votre place.",
         )
     missing = f" Absent, donc ignoré : {_listed(absent)}." if absent else ""

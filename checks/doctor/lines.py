@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from checks.errors import EXIT_FAILED, EXIT_PASSED, EXIT_UNVERIFIED, CahierError, ClusterLost
-from checks.verdict import Diagnostic
+from checks.verdict import Diagnostic, Said
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = {
 _TITLES = {identifier: title for lines in SUBJECTS.values() for identifier, title in lines.items()}
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Line(Said, frozen=True, kw_only=True):
     """One line. `remedy` and `commands` say how to go on; `cause`, why it matters. Texts are French."""
 
     id: str
@@ -74,7 +74,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     commands: tuple[str, ...] = ()
 
 
-class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+class Diagnosis(Said, frozen=True, kw_only=True):
     """The whole diagnosis: failed when a line is, else unverified when a line is, else passed."""
 
     schema: Literal[1] = 1

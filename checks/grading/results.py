@@ -14,7 +14,7 @@ import msgspec
 from checks.files import write_atomically
 from checks.grading.roster import Learner
 from checks.lab import Lab
-from checks.verdict import CheckResult, Status, Verdict
+from checks.verdict import CheckResult, Said, Status, Verdict
 
 Points = Annotated[str, msgspec.Meta(pattern=r"^\d+(/\d+)?$")]
 """Exact points: an integer, or a fraction in lowest terms such as 7/2."""
@@ -28,7 +28,7 @@ State = Literal["graded", "review", "absent"]
 """`graded`: every check is decided. `review`: some are not, the teacher has to look. `absent`: no such namespace."""
 
 
-class CheckGrade(msgspec.Struct, frozen=True, kw_only=True):
+class CheckGrade(Said, frozen=True, kw_only=True):
     """One check of a lab. `decided` is false where neither right nor wrong could be told."""
 
     id: str
@@ -42,7 +42,7 @@ class CheckGrade(msgspec.Struct, frozen=True, kw_only=True):
     fix: str = ""
 
 
-class LabGrade(msgspec.Struct, frozen=True, kw_only=True):
+class LabGrade(Said, frozen=True, kw_only=True):
     """One lab of one learner. `points_open`: points that are still to be decided; `reason`: why, in French."""
 
     lab: str
@@ -55,7 +55,7 @@ class LabGrade(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[CheckGrade, ...] = ()
 
 
-class LearnerGrades(msgspec.Struct, frozen=True, kw_only=True):
+class LearnerGrades(Said, frozen=True, kw_only=True):
     """All labs of one learner."""
 
     identifier: str
@@ -76,7 +76,7 @@ class LearnerGrades(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.first_name} {self.last_name}".strip()
 
 
-class LabInfo(msgspec.Struct, frozen=True, kw_only=True):
+class LabInfo(Said, frozen=True, kw_only=True):
     """A lab of the class."""
 
     name: str
@@ -85,7 +85,7 @@ class LabInfo(msgspec.Struct, frozen=True, kw_only=True):
     points_max: Points
 
 
-class ClassGrades(msgspec.Struct, frozen=True, kw_only=True):
+class ClassGrades(Said, frozen=True, kw_only=True):
     """`notes.json`: the whole class, in the order of the roster. Nothing in it depends on when it was graded."""
 
     schema: Literal[1] = 1

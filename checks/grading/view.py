@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from socket import socket
@@ -17,6 +18,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from checks.access.answers import HELD, too_much
 from checks.access.kubernetes_api import Api
 from checks.errors import Refused, Unverifiable
 from checks.facts import Access, Credentials, ForwardCommand, KubectlVersion, Listener, Listing
@@ -67,6 +69,7 @@ class Inventory:
         self._api = api
         self._wanted = frozenset(namespaces)
         self._uids: dict[str, str] = {}
+        self._heavy: set[str] = set()
         self._lists: dict[str, Mapping[str, list[bytes]] | None] = {}  # as JSON: Python's own is several times larger
         self._answers: dict[str, dict[tuple[object, ...], Access]] = {}
         self._turn = threading.Lock()
@@ -106,17 +109,29 @@ class Inventory:
             if kind not in self._lists:
                 self._lists[kind] = self._list(kind)
             found = self._lists[kind]
-        return None if found is None else [msgspec.json.decode(item) for item in found.get(namespace, ())]
+        if found is None:
+            return None
+        if namespace in self._heavy:
+            raise too_much()
+        return [msgspec.json.decode(item) for item in found.get(namespace, ())]
 
     def _list(self, kind: str) -> Mapping[str, list[bytes]] | None:
         found: dict[str, list[bytes]] = {}
+        held: Counter[str] = Counter()
         try:
             for item in self._api.everywhere(kind):
                 metadata = item["metadata"]
-                if metadata["namespace"] in self._wanted:
+                namespace = metadata["namespace"]
+                if namespace in self._wanted and namespace not in self._heavy:
                     if not is_receipts(item):
                         metadata.pop("managedFields", None)  # half of an object's size, and no check reads it
-                    found.setdefault(metadata["namespace"], []).append(msgspec.json.encode(item))
+                    data = msgspec.json.encode(item)
+                    held[namespace] += len(data)
+                    if held[namespace] > HELD:  # one person's namespace must not fill the memory of a whole class
+                        self._heavy.add(namespace)
+                        found.pop(namespace, None)
+                    else:
+                        found.setdefault(namespace, []).append(data)
         except Refused:
             return None
         return found

@@ -37,9 +37,9 @@ class TerminalProgress:
     """A `Progress` for a person: nested steps are shown one at a time."""
 
     def __init__(self) -> None:
-        from rich.console import Console
+        from checks.render.output import output
 
-        self._console: Console = Console(stderr=True, highlight=False)
+        self._console: Console = output(stderr=True)
         self._depth = 0
 
     @contextlib.contextmanager
@@ -48,7 +48,7 @@ class TerminalProgress:
         self._depth += 1
         try:
             if not self._console.is_terminal:
-                self._console.print(f"{step}… ({about(estimate_seconds)})", soft_wrap=True, markup=False)
+                self._console.print(f"{step}… ({about(estimate_seconds)})", soft_wrap=True)
                 yield
             elif self._depth > 1:  # rich shows one live line only
                 yield
@@ -60,6 +60,8 @@ class TerminalProgress:
 
     @contextlib.contextmanager
     def _spinner(self, step: str, estimate_seconds: float) -> Iterator[None]:
+        from checks.render.output import marked
+
         begun = time.monotonic()
         over = threading.Event()
         with self._console.status(f"{step}…") as status:
@@ -67,7 +69,7 @@ class TerminalProgress:
             def tick() -> None:
                 while not over.wait(1):
                     spent = time.monotonic() - begun
-                    status.update(f"{step}… [dim]{spent:.0f} s, {about(estimate_seconds)}[/]")
+                    status.update(marked("{}… [dim]{} s, {}[/]", step, f"{spent:.0f}", about(estimate_seconds)))
 
             ticker = threading.Thread(target=tick, daemon=True)
             ticker.start()
@@ -78,7 +80,7 @@ class TerminalProgress:
                 ticker.join()
         spent = time.monotonic() - begun
         if spent > _QUICK_SECONDS:
-            self._console.print(f"[green]✔[/] {step} [dim]({spent:.0f} s)[/]")
+            self._console.print(marked("[green]✔[/] {} [dim]({} s)[/]", step, f"{spent:.0f}"))
 
 
 def about(seconds: float) -> str:

@@ -13,11 +13,12 @@ from checks.grading.exports.pages import cell
 from checks.grading.exports.worksheet import Filled
 from checks.grading.results import ClassGrades
 from checks.grading.roster import Learner
+from checks.render.output import output
 
 
 def console_of(*, stderr: bool = False) -> Console:
     """Where the command speaks: what it found, or, on standard error, how it goes."""
-    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+    return output(stderr=stderr, soft_wrap=True)
 
 
 def progress_bar(console: Console) -> Progress:

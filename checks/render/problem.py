@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 def show(error: CahierError, console: Console | None = None) -> None:
     """Print the message and the remedy, on standard error where no `console` is given."""
-    from rich.console import Console
     from rich.text import Text
 
-    out = console or Console(stderr=True)
+    from checks.render.output import output
+
+    out = console or output(stderr=True)
     out.print(Text.assemble(("✘ ", "bold red"), error.message), soft_wrap=True)
     if error.remedy:
         out.print(Text.assemble(("→ ", "green"), error.remedy), soft_wrap=True)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from checks import refusals, state
 from checks.access import kubeconfig
-from checks.access.answers import AccessReview, RulesReview, listed
+from checks.access.answers import AccessReview, Budget, RulesReview, listed
 from checks.access.discovery import Resource, served
 from checks.access.kubectl import forwarding
 from checks.access.kubernetes_api import METADATA_ONLY, PATHS, Api, collection
@@ -42,6 +42,7 @@ from checks.sources.receipts import is_receipts
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LISTED_AT_ONCE = 8
 _LOG_BYTES = str(2**20)  # of a log at most, from the moment that is asked for
+_TAIL_BYTES = str(2**18)  # of its last lines
 
 
 class LiveCluster(Served):
@@ -78,6 +79,7 @@ class LiveCluster(Served):
         self._port = port
         super().__init__()
         self._lists: dict[str, list[dict[str, Any]]] = {}
+        self._budget = Budget()
         self._receipts: Mapping[str, Any] | None = None
         self._answers: dict[tuple[object, ...], Access] = {}
         self._at_hand: dict[str, bool] = {}
@@ -85,6 +87,7 @@ class LiveCluster(Served):
     def refresh(self) -> None:
         """Forget what was listed and kept: the next question asks the API server again."""
         self._lists.clear()
+        self._budget = Budget()
         self._answers.clear()
         self._at_hand.clear()
         self.ask_anew()
@@ -190,7 +193,7 @@ class LiveCluster(Served):
 
     def _listed(self, kind: str) -> list[dict[str, Any]]:
         try:
-            return self.api.objects(kind, collection(kind, self.namespace))
+            return self.api.objects(kind, collection(kind, self.namespace), budget=self._budget)
         except Refused as refusal:
             raise self._namespace_problem(refusal) from refusal
 
@@ -221,7 +224,7 @@ class LiveCluster(Served):
         path = resource.path(self.namespace)
         known = next((kind for kind in PATHS if collection(kind, self.namespace) == path), "")
         try:
-            items = self.objects(known) if known else self.api.objects("", path)
+            items = self.objects(known) if known else self.api.objects("", path, budget=self._budget)
         except Refused as refusal:
             # Forbidden, or an API that another program serves, and that is away.
             if refusal.status != 403 and (known or refusal.status not in (404, 405, 503)):
@@ -259,7 +262,7 @@ class LiveCluster(Served):
     def logs(self, pod: str, lines: int = 20, container: str = "") -> str:
         """Last lines of a pod's log; "" when there is none."""
         try:
-            return self._log(pod, container, tailLines=str(lines))
+            return self._log(pod, container, tailLines=str(lines), limitBytes=_TAIL_BYTES)
         except Refused:
             return ""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from checks.access import kubeconfig
+from checks.exchange.bounded_socket import BoundedSocket
 from checks.facts import ForwardCommand, KubectlVersion, Listener
 
 _CONNECT_SECONDS = 3
@@ -52,10 +53,10 @@ class LocalMachine:
     def connect(self, port: int) -> socket.socket:
         """A connection to `port` as a client makes one: 127.0.0.1 first, then ::1. Raises OSError."""
         try:
-            return socket.create_connection(("127.0.0.1", port), _CONNECT_SECONDS)
+            return BoundedSocket(socket.create_connection(("127.0.0.1", port), _CONNECT_SECONDS))
         except OSError as refused:
             try:
-                return socket.create_connection(("::1", port), _CONNECT_SECONDS)
+                return BoundedSocket(socket.create_connection(("::1", port), _CONNECT_SECONDS))
             except OSError:
                 raise refused from None
 

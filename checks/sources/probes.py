@@ -64,7 +64,7 @@ class Probe:
     def said(self, target: str) -> str:
         """What the attempt at `target` ended with, in socat's words."""
         path = f"/api/v1/namespaces/{self.namespace}/pods/{self.name}/log"
-        return self.api.text(path, {"container": f"p{self.ports[target]}", "tailLines": "3"})
+        return self.api.text(path, {"container": f"p{self.ports[target]}", "tailLines": "3", "limitBytes": "65536"})
 
 
 @contextlib.contextmanager

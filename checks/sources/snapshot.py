@@ -18,6 +18,7 @@ import msgspec
 from checks.errors import CahierError, Unverifiable, UsageError
 from checks.facts import Access, ApiResource, Cluster, Colleague, Credentials, Listing, Machine, PolicyKind, Probe
 from checks.files import write_atomically
+from checks.inert import in_json
 from checks.redaction import redacted
 from checks.sources.objects import Served, must_be_known
 from checks.sources.receipts import Place, versions
@@ -90,7 +91,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
 
 def write(snapshot: Snapshot, path: Path) -> None:
     """Write the file, gzip where its name ends with .gz, for its owner's eyes only. Raises CahierError."""
-    data = msgspec.json.format(msgspec.json.encode(redacted(msgspec.to_builtins(snapshot))), indent=1)
+    data = in_json(msgspec.json.format(msgspec.json.encode(redacted(msgspec.to_builtins(snapshot))), indent=1))
     try:
         write_atomically(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     except OSError as error:

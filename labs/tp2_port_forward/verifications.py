@@ -13,6 +13,7 @@ from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens
 from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp, get
 from checks.facts import Cluster, ForwardRefused, Pod
+from checks.shell import one_word
 from checks.verdict import Diagnostic
 from checks.verification import verification
 
@@ -51,7 +52,7 @@ def again(cluster: Cluster, *pods: Pod) -> tuple[str, ...]:
 def _maker(cluster: Cluster, pod: Pod) -> str:
     """Ce qu’il faut supprimer pour que ce pod ne revienne pas : lui-même, ou l’objet qui le recrée."""
     kind, name = maker(cluster, pod)
-    return f"{kind}/{name} --now" if kind == "pod" else f"{kind}/{name}"
+    return f"{one_word(f'{kind}/{name}')} --now" if kind == "pod" else one_word(f"{kind}/{name}")
 
 
 @verification(points=1)

@@ -22,6 +22,7 @@ from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens, rea
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, identify, refusal
 from checks.facts import Cluster, ForwardRefused, Pod
+from checks.shell import identifier, in_template, one_word
 from checks.verdict import Diagnostic
 from checks.verification import verification
 
@@ -268,9 +269,9 @@ def _account(values: Mapping[str, str], pod: Pod) -> tuple[str, str]:
 
 def _aligned(cluster: Cluster, name: str, pod: Pod, user: str) -> str:
     """The command that gives the role the Secret's password, without showing it."""
-    sql = f'ALTER ROLE "{user}"' + " PASSWORD $mdp${{.data.password | base64decode}}$mdp$;"
+    sql = in_template(f"ALTER ROLE {identifier(user)}") + " PASSWORD $mdp${{.data.password | base64decode}}$mdp$;"
     return (
-        f"kubectl get secret {name} -n {cluster.namespace} -o go-template='{sql}' | "
+        f"kubectl get secret {name} -n {cluster.namespace} -o go-template={one_word(sql)} | "
         f"kubectl exec -i {pod.name} -n {cluster.namespace} -- psql -q -U postgres"
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +26,7 @@ from checks.diagnosis.strangers import Leak, Reading
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres
 from checks.facts import PROBE_LABEL, Cluster, ForwardRefused, Pod
+from checks.shell import one_word
 from checks.verdict import Diagnostic
 from checks.verification import verification
 
@@ -512,7 +512,7 @@ def _made(cluster: Cluster, name: str, labels: Mapping[str, str], spec: Mapping[
         "metadata": {"name": name, "labels": dict(labels)},
         "spec": dict(spec),
     }
-    written = shlex.quote(json.dumps(manifest, ensure_ascii=False))
+    written = one_word(json.dumps(manifest, ensure_ascii=False))
     return f"echo {written} | kubectl replace --force -n {cluster.namespace} -f -"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from checks.diagnosis.telling import reaches_secrets
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, identify
 from checks.facts import OWNER_BINDING, Cluster, Colleague, ForwardRefused, Pod
+from checks.shell import one_word
 from checks.verdict import Diagnostic
 from checks.verification import Follows, verification
 
@@ -66,7 +66,7 @@ def again(cluster: Cluster) -> tuple[str, ...]:
     database, _ = meant(cluster)
     colleague, *others = cluster.colleagues
     usual = f"oidc-{colleague.namespace.removeprefix('user-')}"
-    named_so = "" if colleague.user == usual else f"--utilisateur-collegue {shlex.quote(colleague.user)} "
+    named_so = "" if colleague.user == usual else f"--utilisateur-collegue {one_word(colleague.user)} "
     return (
         f"kubectl delete rolebinding {ROLE} -n {cluster.namespace} --ignore-not-found",
         f"cahier solution tp6 --namespace {cluster.namespace} --collegue {colleague.namespace} {named_so}"
@@ -77,10 +77,10 @@ def again(cluster: Cluster) -> tuple[str, ...]:
 
 def _addressed(cluster: Cluster, colleague: Colleague) -> tuple[str, str]:
     """The commands that give one more colleague the solution's role."""
-    name = f"tunnel-{colleague.namespace}"
+    name, user = f"tunnel-{colleague.namespace}", one_word(colleague.user)
     return (
         f"kubectl delete rolebinding {name} -n {cluster.namespace} --ignore-not-found",
-        f"kubectl create rolebinding {name} -n {cluster.namespace} --role={ROLE} --user={shlex.quote(colleague.user)}",
+        f"kubectl create rolebinding {name} -n {cluster.namespace} --role={ROLE} --user={user}",
     )
 
 

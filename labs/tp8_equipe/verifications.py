@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -25,6 +24,7 @@ from checks.diagnosis.survey import Opening, opened_to, require_enforcement, sur
 from checks.diagnosis.team import KEY, TEAM, declaration, declared, is_member, members, persons, user_of, wrong_word
 from checks.errors import Unverifiable
 from checks.facts import Cluster
+from checks.shell import one_word, thing
 from checks.verdict import Diagnostic
 from checks.verification import verification
 
@@ -90,7 +90,7 @@ def _give_tunnel(cluster: Cluster, member: str) -> Sequence[str]:
         f"kubectl create role {name} -n {cluster.namespace} --verb=get,create --resource=pods,pods/portforward "
         f"--resource-name={pod} {made}",
         f"kubectl create rolebinding {name} -n {cluster.namespace} --role={name} "
-        f"--user={shlex.quote(user_of(cluster, member))} {made}",
+        f"--user={one_word(user_of(cluster, member))} {made}",
     )
 
 
@@ -238,7 +238,7 @@ def aucun_relais_ouvert_a_tous(cluster: Cluster) -> Diagnostic | None:
             "l’atteignent, lui, sans que la NetworkPolicy de la base y puisse rien.",
             fix="Supprimez ce relais s’il ne sert plus ; sinon, fermez-le par une NetworkPolicy qui le choisit et "
             "n’admet que l’équipe.",
-            commands=(f"kubectl delete {kind} {name} -n {cluster.namespace} --ignore-not-found",),
+            commands=(f"kubectl delete {thing(kind, name)} -n {cluster.namespace} --ignore-not-found",),
             look=(f"kubectl get pods -n {cluster.namespace} -o wide",),
             transient=opening.settles,
         )
@@ -363,7 +363,8 @@ def l_equipe_a_son_propre_compte(cluster: Cluster) -> Diagnostic | None:
         "Le compte du formulaire possède la base, et son mot de passe est aussi celui de l’administrateur du serveur. "
         "Un compte à part se limite, se change et se retire sans toucher au vôtre."
     )
-    look = (f"kubectl exec {pod} -n {cluster.namespace} -- psql -U {administrators(base(cluster)[1])[-1]} -c '\\du'",)
+    admin = one_word(administrators(base(cluster)[1])[-1])
+    look = (f"kubectl exec {pod} -n {cluster.namespace} -- psql -U {admin} -c '\\du'",)
     for role, wrong in flaws:
         assert wrong is not None
         return Diagnostic(
@@ -433,6 +434,6 @@ def rien_ne_traine(cluster: Cluster) -> Diagnostic | None:
         finding=f"Dans le namespace {cluster.namespace}, {' ; '.join(one.said for one in left)}.",
         cause=" ".join(dict.fromkeys(one.cause for one in left)),
         fix="Supprimez ce qui ne sert plus ; sinon, corrigez ce qu’il cite.",
-        commands=tuple(f"kubectl delete {one.kind} {one.name} {place} --ignore-not-found" for one in left),
+        commands=tuple(f"kubectl delete {thing(one.kind, one.name)} {place} --ignore-not-found" for one in left),
         look=tuple(dict.fromkeys(f"kubectl get {one.kind} {place}" for one in left)),
     )

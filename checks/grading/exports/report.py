@@ -55,6 +55,7 @@ def render(grades: ClassGrades, paths: Mapping[str, Sequence[Hop]]) -> bytes:
     ]
     return pages.page(
         "report.html",
+        script=pages.script("report.js"),
         labs=grades.labs,
         learners=learners,
         counts={
