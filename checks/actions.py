@@ -15,7 +15,7 @@ from checks import refusals
 from checks.access import kubeconfig as configuration
 from checks.errors import CahierError, Forbidden, Refused, UsageError
 from checks.lab import Lab, find_lab
-from checks.render.output import marked, output
+from checks.output import marked, output
 from checks.stage import Person, Stage, rename
 
 _LAUNCH = "cahier catalogue lancer"

@@ -41,8 +41,8 @@ from checks.grading.results import (
     without_verdict,
 )
 from checks.lab import find_lab
+from checks.output import marked, output
 from checks.render import diagnosis, grading, problem, terminal
-from checks.render.output import marked, output
 from checks.shell import identifier, in_template, one_word, thing
 from checks.sources import snapshot
 from checks.verdict import CheckResult, Diagnostic, Said, Status, Verdict
@@ -198,8 +198,8 @@ def test_what_is_honest_is_shown_as_it_was_written(renderer: str, text: str) -> 
 def test_the_list_of_renderers_is_whole() -> None:
     """Whoever adds a module that shows, or exports, adds it above."""
     shown = {path.stem for path in (ROOT / "checks/render").glob("*.py")} - {"__init__"}
-    no_text_of_others = {"command_reference", "console", "notebook", "page", "statement", "wrapping"}
-    assert shown == {"diagnosis", "grading", "output", "problem", "terminal"} | no_text_of_others
+    no_text_of_others = {"console", "statement", "wrapping"}
+    assert shown == {"diagnosis", "grading", "problem", "terminal"} | no_text_of_others
     exported = {path.stem for path in (ROOT / "checks/grading/exports").glob("*.py")} - {"__init__"}
     parts = {"cells", "marks", "pages", "timeline"}
     assert exported == {"feedback", "junit", "moodle", "report", "spreadsheet", "worksheet"} | parts

@@ -68,7 +68,7 @@ def launch(
 
 def _show_notes(release: Release, user: str, database: str, port: int) -> None:
     """What the platform shows once a service is launched."""
-    from checks.render.output import marked, output
+    from checks.output import marked, output
 
     console = output(soft_wrap=True)
     console.print(marked("[bold green]✔[/] [bold]{}[/] est prêt dans {}.", release.name, release.namespace))
@@ -96,7 +96,7 @@ def list_releases(namespace: Namespace = None, kubeconfig: Kubeconfig = None) ->
 
     from checks.cli.cluster import age
     from checks.local_cluster import catalogue
-    from checks.render.output import output
+    from checks.output import output
 
     api, own = _connect(kubeconfig, namespace)
     found = catalogue.releases(api, own)

@@ -50,7 +50,7 @@ def where_am_i() -> None:
     """`cahier` alone: who I am, progress, the next step."""
     from checks.access import kubeconfig
     from checks.lab import all_labs
-    from checks.render.output import marked, output
+    from checks.output import marked, output
     from checks.state import load
 
     console = output()
@@ -86,7 +86,7 @@ def where_am_i() -> None:
 
 def list_labs() -> None:
     """Lister les TP, leur durée et votre avancement."""
-    from checks.render.output import output
+    from checks.output import output
 
     console = output()
     console.print(_table(remembered.place_of(None, None)))  # the labs can be listed without any cluster
@@ -176,7 +176,7 @@ def begin(
 
     from checks import state
     from checks.lab import find_lab
-    from checks.render.output import marked, output
+    from checks.output import marked, output
     from checks.render.wrapping import put
 
     lab = find_lab(name)
@@ -235,7 +235,7 @@ def statement(
     """
     from checks.access import kubeconfig as configuration
     from checks.lab import find_lab
-    from checks.render.output import output
+    from checks.output import output
     from checks.render.statement import show
     from checks.stage import rename
 
@@ -265,7 +265,7 @@ def hint(
     from checks import state
     from checks.cli.verify import place, role_too_small
     from checks.lab import find_lab
-    from checks.render.output import output
+    from checks.output import output
     from checks.render.wrapping import put, say
     from checks.runner import run
     from checks.stage import rename
@@ -336,7 +336,7 @@ def solution(
 
     from checks.access import kubeconfig as configuration
     from checks.lab import find_lab
-    from checks.render.output import output
+    from checks.output import output
     from checks.render.wrapping import put
     from checks.stage import rename
 

@@ -30,7 +30,7 @@ def apply_solution(
 ) -> None:
     """Apply the solution's files in `namespace`, with the learner's own access."""
     from checks.actions import apply_files
-    from checks.render.output import marked, output
+    from checks.output import marked, output
 
     for file in apply_files(lab, "solution", kubeconfig, namespace, colleague, database, colleague_user):
         output().print(marked("[green]✔[/] {} appliqué dans {}", file, namespace))

@@ -48,7 +48,7 @@ def snapshot(
     """
     from checks.diagnosis.role import too_small
     from checks.lab import all_labs
-    from checks.render.output import output as console_on
+    from checks.output import output as console_on
     from checks.render.problem import show
     from checks.sources.recorder import KINDS, record
     from checks.sources.snapshot import write

@@ -71,7 +71,7 @@ def verify(
     """
     from checks.lab import find_lab
     from checks.manifests import unreadable
-    from checks.render.output import output
+    from checks.output import output
     from checks.render.problem import show as show_error
 
     lab = find_lab(name)
@@ -123,7 +123,7 @@ def check_once(
     from rich.text import Text
 
     from checks import state
-    from checks.render.output import output
+    from checks.output import output
     from checks.runner import run
     from checks.sources.witness import leave_receipt
     from checks.verdict import only_remedy
@@ -218,7 +218,7 @@ def check_snapshot(
     file: Path, lab: Lab, namespace: str | None, colleagues: Sequence[str] | None, *, with_help: bool, as_json: bool
 ) -> int:
     """Show the verdict of a snapshot; the exit code. Nothing is remembered. Raises UsageError."""
-    from checks.render.output import output
+    from checks.output import output
     from checks.runner import run
     from checks.sources.snapshot import SnapshotCluster, read
 

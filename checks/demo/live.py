@@ -19,7 +19,7 @@ from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError
 from checks.lab import Lab
 from checks.local_cluster import kind, people
 from checks.local_cluster.progress import TerminalProgress
-from checks.render.output import marked
+from checks.output import marked
 from checks.runner import run
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine

@@ -12,7 +12,7 @@ from checks.demo.recording import Part, Recording, read
 from checks.demo.screen import EXPECTED, Screen
 from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError
 from checks.lab import Lab, all_labs
-from checks.render.output import marked
+from checks.output import marked
 from checks.runner import run
 from checks.sources.snapshot import SnapshotCluster
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict

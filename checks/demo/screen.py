@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from checks.errors import CahierError
 from checks.facts import Cluster
 from checks.lab import Lab
-from checks.render.output import marked, output
+from checks.output import marked, output
 from checks.render.terminal import companion, show
 from checks.verdict import Diagnostic, Status, Verdict
 

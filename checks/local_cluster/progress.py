@@ -37,7 +37,7 @@ class TerminalProgress:
     """A `Progress` for a person: nested steps are shown one at a time."""
 
     def __init__(self) -> None:
-        from checks.render.output import output
+        from checks.output import output
 
         self._console: Console = output(stderr=True)
         self._depth = 0
@@ -60,7 +60,7 @@ class TerminalProgress:
 
     @contextlib.contextmanager
     def _spinner(self, step: str, estimate_seconds: float) -> Iterator[None]:
-        from checks.render.output import marked
+        from checks.output import marked
 
         begun = time.monotonic()
         over = threading.Event()

@@ -13,7 +13,7 @@ from checks.grading.exports.pages import cell
 from checks.grading.exports.worksheet import Filled
 from checks.grading.results import ClassGrades
 from checks.grading.roster import Learner
-from checks.render.output import output
+from checks.output import output
 
 
 def console_of(*, stderr: bool = False) -> Console:

@@ -14,7 +14,7 @@ def show(error: CahierError, console: Console | None = None) -> None:
     """Print the message and the remedy, on standard error where no `console` is given."""
     from rich.text import Text
 
-    from checks.render.output import output
+    from checks.output import output
 
     out = console or output(stderr=True)
     out.print(Text.assemble(("✘ ", "bold red"), error.message), soft_wrap=True)
