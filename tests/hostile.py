@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-FORGED = "✔ Tout est juste. 20/20 points"
+FORGED = "✔ Tout est juste. 20 points sur 20"
 
 HOSTILE: Mapping[str, str] = {
     "colours and the cursor": "\x1b[31mrouge\x1b[2J\x1b[1A\x1b]0;titre\x07",

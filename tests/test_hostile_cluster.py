@@ -32,9 +32,9 @@ ODD = [  # names of RBAC objects may hold anything but « / » and « % »
     "$(touch pris)`touch pris`; touch pris #",
     "a\nb\x1b[31m\u202e\x9b2J",
     f"x\n{FORGED}",
-    "<script>alert(1)</script>",
-    "[red]rouge[/] [link=http:x]",
-    "=cmd|'/C calc'!A0",
+    "<img src=x onerror=alert(1)>",
+    "[red]rouge [link=http:x]",
+    "=cmd|'calc'!A0",
     "محمد",
 ]
 SPOKEN = "".join(text for name, text in HOSTILE.items() if len(text) < 1000 and "half" not in name)
@@ -237,11 +237,16 @@ def test_a_relay_that_is_mute_or_never_ends_is_told_in_time(
     assert "un_client_atteint_le_serveur_du_collegue" not in said(verdict, "passed")
 
 
-INSTEAD = (
-    "cat > /tmp/cat <<'FIN'\n#!/bin/busybox sh\n{}\nFIN\nchmod +x /tmp/cat; rm -f /bin/cat; cp /tmp/cat /bin/cat\n"
-)
+# Whoever asks this pod for its connections gets what stands in the place of {}. (This busybox runs its own `cat`.)
+INSTEAD = """cat > /tmp/sh <<'FIN'
+#!/bin/busybox sh
+case "$2" in *proc/net/tcp*) ;; *) exec /bin/busybox sh "$@" ;; esac
+{}
+FIN
+chmod +x /tmp/sh; cp /tmp/sh /bin/nouveau; mv /bin/nouveau /bin/sh
+"""
 # A relay to a base of one's own, whose every program shows a connection to the colleague's base in its place.
-LIAR = """/bin/busybox cat "$@" | /bin/busybox sed 's/ OWN:1538 / THEIRS:1538 /'"""
+LIAR = """/bin/busybox cat /proc/net/tcp /proc/net/tcp6 | /bin/busybox sed 's/ OWN:1538 / THEIRS:1538 /'"""
 RELAY = "socat TCP-LISTEN:5432,fork,reuseaddr TCP:TARGET:5432"
 
 
@@ -265,9 +270,7 @@ def test_a_relay_that_lies_about_its_connections_is_not_believed(cast: Mapping[s
     apply(me, pod("pg-proxy", ["sh", "-c", script], app="pg-proxy"))
     kubectl(me, "wait", "--for=condition=Ready", "pod/pg-proxy", "--timeout=60s")
     verdict = verify(me, "tp5", "--collegue", other.namespace, "--port", str(free_port))
-    assert "le_proxy_vise_la_base_du_collegue" in said(verdict, "failed") or (
-        "la_base_repond_a_travers_le_proxy" in said(verdict, "failed")
-    ), shown(verdict)
+    assert "le_proxy_vise_la_base_du_collegue" in said(verdict, "failed"), shown(verdict)
 
 
 # What a pod’s « cat » shows: some connections more at each look, three from the second look on, or no table at all.
@@ -281,6 +284,15 @@ SHOWN = {
 }
 
 
+ANSWER = r"""cat > /tmp/answer <<'FIN'
+#!/bin/busybox sh
+read line
+printf 'HTTP/1.0 200 OK\r\n\r\n{}'
+FIN
+chmod +x /tmp/answer; socat TCP-LISTEN:8000,fork,reuseaddr EXEC:/tmp/answer
+"""
+
+
 @pytest.mark.parametrize("shown_by", SHOWN)
 def test_a_pod_that_shows_connections_that_are_not_there_is_not_taken_for_the_one_that_answers(
     shown_by: str, cast: Mapping[str, Person], free_port: int
@@ -289,8 +301,7 @@ def test_a_pod_that_shows_connections_that_are_not_there_is_not_taken_for_the_on
     Stage(find_lab("tp2"), other).apply(find_lab("tp2").files("solution"))
     kubectl(other, "rollout", "status", "deployment/mon-api", "--timeout=90s")
     lie = INSTEAD.format(SHOWN[shown_by])
-    answer = "while true; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\n{}' | nc -l -p 8000 >/dev/null; done"
-    apply(me, pod("mon-api", ["sh", "-c", lie + answer], app="mon-api"))
+    apply(me, pod("mon-api", ["sh", "-c", lie + ANSWER], app="mon-api"))
     kubectl(me, "wait", "--for=condition=Ready", "pod/mon-api", "--timeout=60s")
     stage = Stage(find_lab("tp2"), other, local_port=free_port)
     try:
@@ -300,7 +311,8 @@ def test_a_pod_that_shows_connections_that_are_not_there_is_not_taken_for_the_on
     finally:
         stage.close()
     passed = said(verdict, "passed")
-    assert "le_tunnel_mene_a_ce_pod" not in passed, shown(verdict)
+    assert "l_api_repond_dans_son_pod" in passed, shown(verdict)
+    assert "le_tunnel_mene_a_votre_api" not in passed, shown(verdict)
     assert said(verdict, "error") == {}, shown(verdict)
 
 
