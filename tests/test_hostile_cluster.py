@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -26,7 +27,9 @@ from tests.verdicts import said, shown, verify
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
-LABS = [lab.short_name for lab in all_labs()]
+LONG = bool(os.environ.get("CAHIER_HOSTILE"))  # everything, in some ten minutes
+LABS = [lab.short_name for lab in all_labs() if LONG or lab.short_name not in ("tp4", "tp7")]
+QUICK = ("tp2", "tp5", "tp6")  # also looked at on a terminal
 ODD = [  # names of RBAC objects may hold anything but « / » and « % »
     "--all",
     "$(touch pris)`touch pris`; touch pris #",
@@ -88,10 +91,17 @@ def write_the_worst(person: Person, colleague: Person) -> None:
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
         subject = {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": f"{name} {number}"}
         make("RoleBinding", metadata=meta, roleRef=reference, subjects=[subject])
-        gone = {**reference, "name": f"absent {name}"}
-        make("RoleBinding", metadata={"name": f"{name} perdue"}, roleRef=gone, subjects=[subject])
-    rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": ODD}]
-    make("Role", metadata={"name": "tout"}, rules=[*rules, {"apiGroups": [""], "resources": ["*"], "verbs": ["*"]}])
+        gone = f"absent {name}"
+        make("Role", metadata={"name": gone}, rules=[])
+        make(
+            "RoleBinding", metadata={"name": f"{name} perdue"}, roleRef={**reference, "name": gone}, subjects=[subject]
+        )
+        api.remove(f"{collection('Role', own)}/{quote(gone, safe='')}")
+    rules = [
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": ODD},
+        {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create"]},
+    ]
+    make("Role", metadata={"name": "tout"}, rules=rules)
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "tout"}
     subjects = [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": name} for name in ODD]
     make("RoleBinding", metadata={"name": "$(touch pris) tout"}, roleRef=reference, subjects=subjects)
@@ -158,10 +168,10 @@ def test_every_lab_is_verified_graded_and_exported_in_a_hostile_namespace(
     apply(me, speaking, relay)
     typed(me, "catalogue", "lancer", "postgresql", "--nom", "postgresql-cnpg-951239")
     for name in LABS:
-        words = ["verifier", name, "--delai", "5s"]
+        words = ["verifier", name, "--delai", "0s"]
         words += ["--collegue", other.namespace] if find_lab(name).about.colleague != "none" else []
-        for more in ([], ["--json"]):
-            done = typed(me, *words, *more, "--aide")
+        for more in (["--aide"], ["--json"]) if LONG or name in QUICK else (["--json"],):
+            done = typed(me, *words, *more)
             assert done.returncode in (0, 1, 3), (name, done.stdout, done.stderr)
             assert "a un problème" not in done.stdout, (name, done.stdout)
             assert "Traceback" not in done.stdout + done.stderr, (name, done.stderr)
@@ -185,7 +195,7 @@ def test_every_lab_is_verified_graded_and_exported_in_a_hostile_namespace(
     fit("--depuis", again.stdout + again.stderr)
     for file in [tmp_path / "vu.json", *(tmp_path / "notes").rglob("*.*")]:
         if file.is_file():
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")
             assert active(text) == [], file
             assert forged(text) == [], file
     assert not (tmp_path / "pris").exists()
@@ -219,7 +229,7 @@ def test_a_remedy_names_the_binding_that_it_means_whatever_its_name(cast: Mappin
     assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.parametrize("said_by", BANNERS)
+@pytest.mark.parametrize("said_by", BANNERS if LONG else ["sans fin"])
 def test_a_relay_that_is_mute_or_never_ends_is_told_in_time(
     said_by: str, cast: Mapping[str, Person], free_port: int
 ) -> None:
@@ -293,7 +303,7 @@ chmod +x /tmp/answer; socat TCP-LISTEN:8000,fork,reuseaddr EXEC:/tmp/answer
 """
 
 
-@pytest.mark.parametrize("shown_by", SHOWN)
+@pytest.mark.parametrize("shown_by", SHOWN if LONG else ["fixed"])
 def test_a_pod_that_shows_connections_that_are_not_there_is_not_taken_for_the_one_that_answers(
     shown_by: str, cast: Mapping[str, Person], free_port: int
 ) -> None:

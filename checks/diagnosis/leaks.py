@@ -47,10 +47,19 @@ class Grant:
     subject: str
 
 
+_QUOTED = r'"((?:[^"\\]|\\.)*)"'  # as Go writes a string: https://pkg.go.dev/strconv#Quote
 _GRANT = re.compile(
-    r'(?P<binding_kind>(?:Cluster)?RoleBinding) "(?P<binding>[^"/]+)(?:/[^"]+)?" of '
-    r'(?P<role_kind>(?:Cluster)?Role) "(?P<role>[^"]+)" to (?P<subject_kind>\w+) "(?P<subject>[^"]+)"'
+    rf"(?P<kind>(?:Cluster)?RoleBinding) {_QUOTED} of (?P<role>(?:Cluster)?Role) {_QUOTED}"
+    rf" to (?P<subject>\w+) {_QUOTED}"
 )
+_ESCAPE = re.compile(r"\\(?:x([\da-f]{2})|u([\da-f]{4})|U([\da-f]{8})|(.))")
+_LETTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+def _unquoted(text: str) -> str:
+    return _ESCAPE.sub(
+        lambda one: _LETTERS.get(one[4], one[4]) if one[4] else chr(int(one[1] or one[2] or one[3], 16)), text
+    )
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,11 @@ class Leak:
 def _told(access: Access) -> Grant | None:
     """The binding that the API server names in its answer."""
     found = _GRANT.search(access.reason)
-    return Grant(**found.groupdict()) if found else None
+    if found is None:
+        return None
+    binding, role, subject = (_unquoted(found[rank]) for rank in (2, 4, 6))
+    name = binding.rpartition("/")[0] if found["kind"] == "RoleBinding" else binding
+    return Grant(found["kind"], name, found["role"], role, found["subject"], subject)
 
 
 def _read(granted: Granted, place: str) -> Grant:
