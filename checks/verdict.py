@@ -80,7 +80,7 @@ class Said(msgspec.Struct, frozen=True):
                 fit: object = inert.line(value)
             elif name.endswith("commands"):
                 fit = inert.commands(value)
-            elif name.endswith("lines"):
+            elif name == "fix_lines":
                 fit = inert.file_lines(value)
             else:
                 continue

@@ -51,11 +51,11 @@ class Options:
 
     def tell(self) -> None:
         """Say, beside what the command answers, what was not typed, and how to change it."""
-        from rich.console import Console
+        from checks.output import output
 
         if self.recalled:
             words = f"Comme la dernière fois : {self.recalled}   (pour en changer, donnez l’option)"
-            Console(stderr=True).print(words, style="dim", soft_wrap=True, markup=False, highlight=False)
+            output(stderr=True).print(words, style="dim", soft_wrap=True)
 
 
 def options(

@@ -28,6 +28,7 @@ from checks.diagnosis.strangers import Leak, Reading
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres
 from checks.facts import PROBE_LABEL, Cluster, ForwardRefused, Pod
+from checks.shell import one_word
 from checks.verdict import Diagnostic
 from checks.verification import verification
 
@@ -245,7 +246,7 @@ def le_namespace_du_collegue_atteint_la_base(cluster: Cluster) -> Diagnostic | N
                 f"Vos policies admettent {there}, mais {quoted(leaving)} y gouverne{_s(leaving)} ce qui en sort : la "
                 "connexion n’aboutit pas, et ce n’est pas de votre fait.",
                 "C’est à votre collègue d’y remédier. Sur le petit SSPCloud local, jouez son rôle : "
-                + as_typed(there, f"kubectl delete networkpolicy {' '.join(leaving)}"),
+                + as_typed(there, " ".join(("kubectl delete networkpolicy", *map(one_word, leaving)))),
             )
         return _unexplained(cluster, found.colleague, failing, subject)
     return _not_opened(cluster, subject, failing, found.colleague)

@@ -108,7 +108,7 @@ def _give_tunnel(cluster: Cluster, member: str) -> Sequence[str]:
     """The commands that give a member a tunnel to the base, and nothing else."""
     name, pod, place = f"tunnel-{member}", base(cluster)[1].name, f"-n {cluster.namespace}"
     there = [kind for kind in ("Role", "RoleBinding") if named(cluster, kind, name) is not None]
-    gone = (f"kubectl delete {','.join(there).lower()} {name} {place}",) if there else ()
+    gone = (" ".join(("kubectl delete", ",".join(there).lower(), name, place)),) if there else ()
     return (
         *gone,
         f"kubectl create role {name} {place} --verb=get,create --resource=pods,pods/portforward --resource-name={pod}",
