@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import yaml
@@ -18,6 +19,8 @@ from checks.lab import Lab, find_lab
 from checks.output import marked, output
 from checks.stage import Person, Stage, rename
 
+_MADE_ANEW = ("may not change fields", "field is immutable", "cannot change roleRef")
+"""What the API server says of what must be deleted to be changed."""
 _LAUNCH = "cahier catalogue lancer"
 _console = output(soft_wrap=True)
 
@@ -30,12 +33,22 @@ def apply_files(
     colleague: str | None,
     database: str | None,
     colleague_user: str | None = None,
-) -> Sequence[str]:
-    """Apply the YAML files of a state of the lab; their names. Raises CahierError."""
+) -> Mapping[str, str]:
+    """Apply the YAML files of a state of the lab; their text, by name. Raises CahierError."""
     files = _renamed(lab, state, namespace, colleague, database, colleague_user)
     for name, text in files.items():
-        _kubectl(["apply", "-n", namespace, "-f", "-"], kubeconfig, text, name)
-    return list(files)
+        apply = ["apply", "-n", namespace, "-f", "-"]
+        try:
+            _kubectl(apply, kubeconfig, text, name)
+        except Forbidden:
+            raise
+        except CahierError as refusal:
+            if not any(words in refusal.message for words in _MADE_ANEW):
+                raise
+            gone = ["delete", "-n", namespace, "-f", "-", "--ignore-not-found", "--now", "--cascade=foreground"]
+            _kubectl(gone, kubeconfig, text, name)
+            _kubectl(apply, kubeconfig, text, name)
+    return files
 
 
 def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague: str | None) -> None:
@@ -45,6 +58,7 @@ def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague:
     Raises CahierError.
     """
     from checks.diagnosis.databases import databases
+    from checks.diagnosis.elsewhere import as_typed
     from checks.diagnosis.role import too_small
     from checks.sources.live_cluster import LiveCluster  # slow to load, needed here only
     from checks.sources.machine import LocalMachine
@@ -66,9 +80,12 @@ def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague:
                 _console.print(marked("[green]✔[/] {} : {} appliqué dans {}", earlier.short_name, file, own))
             database = _replay(earlier, earlier.about.solution.commands, me, kubeconfig, colleague, database)
         _replay(lab, lab.about.setup.commands, me, kubeconfig, colleague, database)
+    alone = colleague is not None and cluster.as_owner(colleague) is not None
     for command in lab.about.setup.colleague_commands:
-        _console.print(marked("[bold]Votre collègue doit avoir lancé :[/]"))
-        _console.print("  " + rename(command, lab.about.story, own, colleague, None))
+        text = rename(command, lab.about.story, own, colleague, None)
+        played = ", ou vous en jouant son rôle" if alone else ""
+        _console.print(marked("[bold]Votre collègue doit avoir lancé{} :[/]", played))
+        _console.print("  " + (as_typed(str(colleague), text) if alone else text))
     _console.print(marked("\nVous êtes au début de {} : [bold]cahier commencer {}[/]", lab.short_name, lab.short_name))
 
 
@@ -111,7 +128,8 @@ def _replay(
 
 
 def clean(labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *, quiet: bool = False) -> None:
-    """Delete from the learner's namespace the objects that the labs' files name, and nothing else.
+    """Delete from the learner's namespace the objects that the labs' files name, and those that their pages and
+    remedies make; nothing else.
 
     Raises Forbidden, once all that may be deleted is.
     """
@@ -119,7 +137,12 @@ def clean(labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *,
     removed = []
     refused: Forbidden | None = None
     for lab in labs:
-        for kind, name in sorted(_named_objects(lab, own)):
+        going = _named_objects(lab, own)
+        try:
+            going |= set(_made(lab, kubeconfig, own))
+        except Forbidden as refusal:
+            refused = refused or refusal
+        for kind, name in sorted(going):
             command = ["delete", kind, name, "-n", own, "--ignore-not-found", "--now"]
             try:
                 said = _kubectl(command, kubeconfig, "", lab.name)
@@ -136,9 +159,20 @@ def clean(labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *,
         return
     if not removed:
         _console.print(f"Rien à retirer de {own}.")
-    _console.print(
-        marked("[dim]Les tunnels ouverts se ferment avec Ctrl-C ; les bases, avec « cahier catalogue arreter NOM ».[/]")
-    )
+    _tell_tunnels(own)
+    _console.print(marked("[dim]Les bases s’arrêtent avec « cahier catalogue arreter NOM ».[/]"))
+
+
+def _tell_tunnels(namespace: str) -> None:
+    """The tunnels to the namespace that still run here: they end where they were opened."""
+    from checks.sources.machine import LocalMachine
+
+    for one in LocalMachine().forwards():
+        if one.namespace == namespace:
+            ports = ", ".join(map(str, one.ports))
+            _console.print(
+                f"Un tunnel vers {one.kind}/{one.name} est encore ouvert (port {ports}) : Ctrl-C dans son terminal."
+            )
 
 
 def _named_objects(lab: Lab, namespace: str) -> set[tuple[str, str]]:
@@ -149,6 +183,21 @@ def _named_objects(lab: Lab, namespace: str) -> set[tuple[str, str]]:
                 if isinstance(document, dict) and document.get("kind") and document.get("metadata"):
                     found.add((str(document["kind"]).lower(), str(document["metadata"]["name"])))
     return found
+
+
+def _made(lab: Lab, kubeconfig: str | None, namespace: str) -> Iterator[tuple[str, str]]:
+    """Kind and name of what is there of what its page and its remedies make beside its files."""
+    named = [one.split("/") for one in lab.about.made if " -l " not in one]
+    asked = {",".join(sorted({kind for kind, _ in named})): ""} if named else {}
+    asked |= {kind: label for one in lab.about.made for kind, mark, label in (one.partition(" -l "),) if mark}
+    for kinds, label in asked.items():
+        by_label = ["-l", label] if label else []
+        found = _kubectl(["get", kinds, "-n", namespace, "-o", "name", *by_label], kubeconfig, "", lab.name)
+        for line in found.splitlines():
+            dotted, _, name = line.partition("/")
+            kind = dotted.partition(".")[0]
+            if label or any(kind == one and fnmatchcase(name, pattern) for one, pattern in named):
+                yield kind, name
 
 
 def _renamed(

@@ -17,6 +17,7 @@ MOST = 2000
 """Characters of a sentence, unless told otherwise: a label of 63 characters, or a name of 253, is never cut."""
 _LONGEST_COMMAND = 8000
 _MOST_COMMANDS = 30
+_MOST_LINES = 100
 
 _BREAKS = re.compile("(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])+")
 _COLOURS = re.compile(r"\x1b\[[\d;:]*m")
@@ -69,6 +70,11 @@ def commands(given: Sequence[str]) -> tuple[str, ...]:
     """Commands that fit on a screen, each on its line; one that is cut would do something else, and is left out."""
     kept = (one for one in given if len(one) <= _LONGEST_COMMAND)
     return tuple(line(one, _LONGEST_COMMAND * 8) for one, _ in zip(kept, range(_MOST_COMMANDS), strict=False))
+
+
+def file_lines(given: Sequence[str]) -> tuple[str, ...]:
+    """Lines to be written in a file; all of them or none, for a part would say something else."""
+    return tuple(line(one) for one in given) if len(given) <= _MOST_LINES else ()
 
 
 def on_terminal(text: str) -> str:

@@ -19,6 +19,9 @@ from checks.errors import UsageError
 from checks.facts import Level
 from checks.verification import Check
 
+TO_DO = "À FAIRE"
+"""Marks, in a starter file, what is to be written."""
+_WORD = re.compile(r"[\w.-]*[A-Za-z][\w.-]*")
 _PACKAGE = Path(__file__).parent
 
 
@@ -110,6 +113,9 @@ class LabFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     setup: State = State()
     start: State = State()
     solution: State = State()
+    made: tuple[str, ...] = ()
+    """What its page and its remedies make beside its files: `KIND/NAME`, where `*` stands for anything, or
+    `KIND -l LABEL`."""
     path: tuple[Hop, ...] = ()
     hints: Mapping[str, tuple[str, ...]] = {}
     proven_elsewhere: Mapping[str, str] = {}
@@ -164,6 +170,23 @@ class Lab:
     def files(self, state: str) -> Mapping[str, str]:
         """YAML files of `depart` or `solution`: name to text."""
         return _yaml_files(self.folder / state)
+
+    @cached_property
+    def placeholders(self) -> Sequence[str]:
+        """The words that the starter files leave in the place of what is to be written."""
+        solved = {word for text in self.files("solution").values() for word in _WORD.findall(text)}
+        marked = (line for text in self.files("depart").values() for line in text.splitlines() if TO_DO in line)
+        words = (word for line in marked for word in _WORD.findall(line.partition("#")[0]))
+        return list(dict.fromkeys(word for word in words if word not in solved))
+
+    def left_as_given(self, text: str) -> str:
+        """What to say of the first of these words that a text quotes; "" for none."""
+        for word in self.placeholders:
+            if re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", text):
+                mark = TO_DO.replace(" ", "\u00a0")
+                given = f"« {word} » est resté comme dans le fichier de départ"
+                return f"{given} : c’est un endroit marqué «\u00a0{mark}\u00a0»."
+        return ""
 
     def cases(self, family: Literal["erreurs", "variantes"]) -> Mapping[str, Case]:
         """The lab's mistakes or other right answers, by name."""

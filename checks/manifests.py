@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,9 @@ import yaml
 
 from checks.errors import AccessError, Unverifiable
 from checks.facts import Cluster
-from checks.lab import Lab
+from checks.lab import TO_DO, Lab
 from checks.shell import one_word
 
-_TO_DO = "À FAIRE"
 _LAST = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -62,18 +62,48 @@ class NextStep:
 
     sentence: str
     command: str = ""
+    edited: bool = False
+    """Whether the cluster has an older text of a file."""
+
+
+def folder_of(lab: Lab, here: Path, begun: str) -> Path | None:
+    """Where the learner's files of a lab are: `here`, or where they were copied (`begun`, "" for nowhere known)."""
+    folders = [here, here / lab.name, *([Path(begun)] if begun else [])]
+    return next((one for one in folders if any((one / name).is_file() for name in lab.files("depart"))), None)
+
+
+def replaced(folder: Path, files: Mapping[str, str]) -> Mapping[Path, Path | None]:
+    """Write `files` in the learner's folder; those that were or are now there otherwise, each with its former text kept
+    beside it, None where there was none."""
+    changed: dict[Path, Path | None] = {}
+    for name, text in files.items():
+        path = folder / name
+        former = path.read_bytes() if path.is_file() else None
+        if former == text.encode():
+            continue
+        changed[path] = None
+        if former is not None:
+            kept = next(
+                one for number in count(1) if not (one := path.with_name(f"{name}.avant{_nth(number)}")).exists()
+            )
+            kept.write_bytes(former)
+            changed[path] = kept
+        path.write_text(text, encoding="utf-8")
+    return changed
+
+
+def _nth(number: int) -> str:
+    return f"-{number}" if number > 1 else ""
 
 
 def next_steps(lab: Lab, cluster: Cluster, here: Path, begun: str) -> Iterator[NextStep]:
-    """What the files of a lab that is not passed ask for. `begun`: the folder where they were copied, or ""."""
+    """What the files of a lab that is not passed ask for. `begun`: the folder where they were copied, or "".
+
+    Nothing where the learner has no file of the lab.
+    """
     wanted = lab.files("depart")
-    folders = [here, here / lab.name, *([Path(begun)] if begun else [])]
-    folder = next((one for one in folders if any((one / name).is_file() for name in wanted)), None)
+    folder = folder_of(lab, here, begun)
     if folder is None:
-        if wanted:
-            yield NextStep(
-                "Ce TP n’est pas commencé ici : copiez-en les fichiers.", f"cahier commencer {lab.short_name}"
-            )
         return
     for name, start in wanted.items():
         path = folder / name
@@ -85,10 +115,22 @@ def next_steps(lab: Lab, cluster: Cluster, here: Path, begun: str) -> Iterator[N
             continue
         line = _unfinished(text, start)
         if line:
-            words = text.splitlines()[line - 1].partition(_TO_DO)[2].lstrip(" :")
+            words = text.splitlines()[line - 1].partition(TO_DO)[2].lstrip(" :")
             yield NextStep(f"{shown}, ligne {line} : il reste à écrire {words}. Puis appliquez le fichier.")
         else:
             yield from _unapplied(cluster, text, str(shown))
+
+
+def first_step(lab: Lab) -> NextStep | None:
+    """Where the learner has no file of a lab that has some."""
+    if not lab.files("depart"):
+        return None
+    return NextStep("Ce TP n’est pas commencé ici : copiez-en les fichiers.", f"cahier commencer {lab.short_name}")
+
+
+def edited_since(lab: Lab, cluster: Cluster, here: Path, begun: str) -> Iterator[NextStep]:
+    """The files of a lab that were changed since they were applied, whatever the verdict."""
+    return (one for one in next_steps(lab, cluster, here, begun) if one.edited)
 
 
 def _unfinished(text: str, start: str) -> int:
@@ -96,7 +138,7 @@ def _unfinished(text: str, start: str) -> int:
 
     A comment alone may be left above what it asked for: it counts in a file where nothing was changed.
     """
-    given = {line.strip() for line in start.splitlines() if _TO_DO in line}
+    given = {line.strip() for line in start.splitlines() if TO_DO in line}
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip() in given and (text == start or not line.strip().startswith("#")):
             return number
@@ -114,7 +156,7 @@ def _unapplied(cluster: Cluster, text: str, shown: str) -> Iterator[NextStep]:
     if "absent" in states:
         yield NextStep(f"{shown} n’est pas dans le cluster, ou pas en entier.", apply)
     elif "changed" in states:
-        yield NextStep(f"{shown} a changé depuis que vous l’avez appliqué.", apply)
+        yield NextStep(f"{shown} a changé depuis que vous l’avez appliqué.", apply, edited=True)
 
 
 def _state(cluster: Cluster, document: Mapping[str, Any]) -> str:

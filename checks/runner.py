@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -43,7 +44,7 @@ def run(
     deadline = time.monotonic() + seconds
     user = _user(cluster)  # asked first: the verdict names the learner even if the cluster falls silent half-way
     while True:
-        results, findings = _round(lab.checks, cluster, on_check, settle)
+        results, findings = _round(lab, cluster, on_check, settle)
         waiting = next((diagnostic for diagnostic in findings.values() if diagnostic.transient), None)
         if waiting is None or time.monotonic() + _PAUSE >= deadline:
             return _verdict(lab, cluster, user, results), findings
@@ -53,12 +54,12 @@ def run(
 
 
 def _round(
-    checks: Sequence[Check], cluster: Cluster, on_check: OnProgress, settle: Settle
+    lab: Lab, cluster: Cluster, on_check: OnProgress, settle: Settle
 ) -> tuple[list[CheckResult], dict[str, Diagnostic]]:
     results: dict[str, CheckResult] = {}
     findings: dict[str, Diagnostic] = {}
     lost = ""
-    for check in checks:
+    for check in lab.checks:
         blocking = [before for before in check.after if results[before.id].status is not Status.PASSED]
         if blocking:
             results[check.id] = _waiting(check, blocking[0])
@@ -67,7 +68,7 @@ def _round(
         else:
             on_check(check)
             try:
-                results[check.id], diagnostic = _ask(check, cluster, settle)
+                results[check.id], diagnostic = _ask(check, cluster, settle, lab)
             except ClusterLost as trouble:
                 results[check.id], diagnostic = _trouble(check, trouble), None
                 lost = trouble.message
@@ -76,14 +77,14 @@ def _round(
     return list(results.values()), findings
 
 
-def _ask(check: Check, cluster: Cluster, settle: Settle) -> tuple[CheckResult, Diagnostic | None]:
+def _ask(check: Check, cluster: Cluster, settle: Settle, lab: Lab) -> tuple[CheckResult, Diagnostic | None]:
     began = time.monotonic()
 
     def spent() -> int:
         return round((time.monotonic() - began) * 1000)
 
     try:
-        diagnostic = check.function(cluster)
+        diagnostic = _told(check.function(cluster), lab)
     except (UsageError, ClusterLost):
         raise
     except Follows as first:
@@ -111,6 +112,7 @@ def _ask(check: Check, cluster: Cluster, settle: Settle) -> tuple[CheckResult, D
         finding=diagnostic.finding,
         cause=diagnostic.cause,
         fix=diagnostic.fix,
+        fix_lines=tuple(diagnostic.lines),
         fix_commands=tuple(diagnostic.commands),
         duration_ms=spent(),
     )
@@ -120,6 +122,12 @@ def _ask(check: Check, cluster: Cluster, settle: Settle) -> tuple[CheckResult, D
 def _waiting(check: Check, other: Check, duration_ms: int = 0) -> CheckResult:
     finding = f"Dépend de : « {other.title} »"
     return _result(check, Status.SKIPPED, finding=finding, cause="Réglez d’abord ce point.", duration_ms=duration_ms)
+
+
+def _told(diagnostic: Diagnostic | None, lab: Lab) -> Diagnostic | None:
+    """What a check found, with a word on what the starter files leave to be written."""
+    given = lab.left_as_given(diagnostic.finding) if diagnostic is not None else ""
+    return replace(diagnostic, finding=f"{diagnostic.finding} {given}") if diagnostic and given else diagnostic
 
 
 def _trouble(check: Check, trouble: AccessError, duration_ms: int = 0) -> CheckResult:
@@ -140,6 +148,7 @@ def _result(
     finding: str = "",
     cause: str = "",
     fix: str = "",
+    fix_lines: tuple[str, ...] = (),
     fix_commands: tuple[str, ...] = (),
     duration_ms: int = 0,
 ) -> CheckResult:
@@ -152,6 +161,7 @@ def _result(
         finding=finding,
         cause=cause,
         fix=fix,
+        fix_lines=fix_lines,
         fix_commands=fix_commands,
         duration_ms=duration_ms,
     )

@@ -50,6 +50,8 @@ class Stage:
     local_port: int | None = None
     database: str | None = None
     colleague_user: str | None = None
+    folder: Path = field(default_factory=Path.cwd)
+    """Where commands are typed."""
     on_command: Callable[[str, str], None] = lambda who, command: None
     _open: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -81,7 +83,7 @@ class Stage:
             if real.rstrip().endswith(" &"):
                 self._open.append(_open(real.rstrip().removesuffix("&").strip(), who))
             else:
-                _run(real, who, Path.cwd())
+                _run(real, who, self.folder)
 
     def _port(self, command: str) -> str:
         default = self.lab.about.port

@@ -29,11 +29,12 @@ def move_elsewhere() -> str:
 
 
 class LastOptions(msgspec.Struct, frozen=True):
-    """Whom and where a lab was last verified with; nothing and 0 where nothing was given."""
+    """Whom, where and on which database a lab was last verified; nothing and 0 where nothing was given or seen."""
 
     colleagues: tuple[str, ...] = ()
     colleague_users: tuple[str, ...] = ()
     port: int = 0
+    database: str = ""
 
 
 class LabProgress(msgspec.Struct):

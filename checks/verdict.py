@@ -42,6 +42,7 @@ _SYMBOLS = {
 class Diagnostic:
     """What is wrong, why it matters, where to look, and the remedy. All texts are French.
 
+    `lines` are YAML, for a file of the learner's: a comment says where (`# proxy.yaml, conteneur « socat »`).
     `commands` run as they are in a shell, with no question asked. `transient` marks a state
     that may settle by itself (an image being pulled): the runner looks again until its deadline.
     """
@@ -51,6 +52,7 @@ class Diagnostic:
     fix: str
     commands: Sequence[str] = ()
     look: Sequence[str] = ()
+    lines: Sequence[str] = ()
     transient: bool = False
 
     def __post_init__(self) -> None:
@@ -64,6 +66,7 @@ class Diagnostic:
             object.__setattr__(self, name, inert.line(redact(text)))
         object.__setattr__(self, "commands", commands)
         object.__setattr__(self, "look", look)
+        object.__setattr__(self, "lines", inert.file_lines([redact(one) for one in self.lines]))
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -77,6 +80,8 @@ class Said(msgspec.Struct, frozen=True):
                 fit: object = inert.line(value)
             elif name.endswith("commands"):
                 fit = inert.commands(value)
+            elif name == "fix_lines":
+                fit = inert.file_lines(value)
             else:
                 continue
             if fit != value:
@@ -94,6 +99,7 @@ class CheckResult(Said, frozen=True, kw_only=True):
     finding: str = ""
     cause: str = ""
     fix: str = ""
+    fix_lines: tuple[str, ...] = ()
     fix_commands: tuple[str, ...] = ()
     duration_ms: int = 0
 
@@ -140,7 +146,7 @@ def overall(statuses: Sequence[Status]) -> Status:
 def only_remedy(verdict: Verdict, remedy: str) -> Verdict:
     """The same verdict, where nothing but `remedy` can put right what is not."""
     checks = tuple(
-        msgspec.structs.replace(result, fix=remedy, fix_commands=())
+        msgspec.structs.replace(result, fix=remedy, fix_lines=(), fix_commands=())
         if result.status in (Status.FAILED, Status.UNVERIFIED)
         else result
         for result in verdict.checks

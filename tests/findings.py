@@ -33,6 +33,8 @@ def written(stage: Stage, check: Mapping[str, Any]) -> str:
     """The Markdown of one failed check, in the names of the lab's story."""
     lines = [f"# {check['title']}", "", f"**Constat.** {check['finding']}", "", f"**Pourquoi.** {check['cause']}", ""]
     lines += [f"**Remède.** {check['fix']}", ""]
+    if check["fix_lines"]:
+        lines += ["```yaml", *check["fix_lines"], "```", ""]
     if check["fix_commands"]:
         lines += ["```console", *(f"$ {command}" for command in check["fix_commands"]), "```", ""]
     return _in_the_story(stage, "\n".join(lines))
@@ -50,6 +52,7 @@ def _in_the_story(stage: Stage, text: str) -> str:
         names[stage.colleague.namespace] = story.colleague
     for real, told in names.items():
         text = text.replace(real, told).replace(real.replace("user-", "oidc-", 1), told.replace("user-", "oidc-", 1))
+        text = text.replace(f"kubeconfig {real.removeprefix('user-')})", f"kubeconfig {told.removeprefix('user-')})")
         text = text.replace(f"cahier-{real.removeprefix('user-')}", f"cahier-{told.removeprefix('user-')}")
         text = text.replace(real.upper(), told.upper())  # a name typed in capitals
     if stage.local_port and stage.lab.about.port:

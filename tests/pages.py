@@ -15,12 +15,14 @@ from sybil.parsers.markdown.lexers import DirectiveInHTMLCommentLexer, RawFenced
 from checks.lab import Lab
 from checks.render.console import Command, commands
 from checks.stage import Person
+from tests.conftest import PROGRAMS
 from tests.terminal import Answer, Terminal, matches
 
 _CONSOLE = re.compile(r'console(?: title="(?P<terminal>[^"\n]*)")?[ \t]*\n')
 _LOOKS = re.compile(r"kubectl (?:get|describe|logs|wait) ")
 _LOOK_AGAIN_SECONDS = 20.0
 _PEOPLE = re.compile(r"\b(alice|bob|chloe)\b")
+_ACTIVATED = "source .venv/bin/activate"
 
 
 @dataclass
@@ -37,15 +39,24 @@ class Play:
         """The page's text, with the people of the story replaced by those who play it."""
         return _PEOPLE.sub(lambda found: self.people[found[1]].namespace.removeprefix("user-"), text)
 
-    def terminal(self, title: str) -> Terminal:
+    def terminal(self, title: str, *, activated: bool = True) -> Terminal:
         """The terminal that a block's title names; opened at its first block.
 
-        The others are there for what is left running; in the first, a command that goes on may still end.
+        The others are there for what is left running; in the first, a command that goes on may still end. Another
+        terminal knows our programs where the page has its environment `activated`.
         """
         if title not in self._terminals:
-            without = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
-            self._terminals[title] = Terminal(self.folder, without, quiet_seconds=2 if title else 15)
+            own = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+            if not activated:
+                path = own["PATH"].split(os.pathsep)
+                own["PATH"] = os.pathsep.join(folder for folder in path if Path(folder) != PROGRAMS)
+            self._terminals[title] = Terminal(self.folder, own, quiet_seconds=2 if title else 15)
         return self._terminals[title]
+
+    def close_others(self) -> None:
+        """End all terminals but the first, and what runs there."""
+        for title in [title for title in self._terminals if title]:
+            self._terminals.pop(title).close()
 
     def close(self) -> None:
         """End every terminal."""
@@ -73,7 +84,8 @@ def _blocks(run: Play) -> Callable[[Document], Iterator[Region]]:
 
     def evaluate(example: Example) -> str | None:
         source, title = example.parsed
-        terminal = run.terminal(title or "")
+        before = example.document.text[: example.region.start].rpartition("```")[2]
+        terminal = run.terminal(title or "", activated=not title or _ACTIVATED in before)
         for command in commands(source):
             trouble = _difference(command, terminal.type(command))
             run.commands_run += 1

@@ -17,6 +17,7 @@ from checks.verdict import CheckResult, Diagnostic, Status, Verdict, overall
 
 _LESSON = re.compile(
     r"\*\*Constat\.\*\* (?P<finding>.*?)\n\n\*\*Pourquoi\.\*\* (?P<cause>.*?)\n\n\*\*Remède\.\*\* (?P<fix>.*?)\n"
+    r"(?:\n```yaml\n(?P<lines>.*?)\n```\n)?"
     r"(?:\n```console\n(?P<commands>.*?)\n```)?",
     re.DOTALL,
 )
@@ -28,7 +29,8 @@ def lessons(lab: Lab) -> Iterator[tuple[str, Diagnostic]]:
         found = _LESSON.search((lab.folder / "erreurs" / name / "constat.md").read_text(encoding="utf-8"))
         assert found is not None, name
         commands = tuple(line.removeprefix("$ ") for line in (found["commands"] or "").splitlines())
-        yield case.fails, Diagnostic(found["finding"], found["cause"], found["fix"], commands)
+        lines = (found["lines"] or "").splitlines()
+        yield case.fails, Diagnostic(found["finding"], found["cause"], found["fix"], commands, lines=lines)
 
 
 def verdict(lab: Lab, failed: str, lesson: Diagnostic) -> Verdict:
@@ -50,6 +52,7 @@ def verdict(lab: Lab, failed: str, lesson: Diagnostic) -> Verdict:
                 finding=lesson.finding if check.id == failed else "",
                 cause=lesson.cause if check.id == failed else "",
                 fix=lesson.fix if check.id == failed else "",
+                fix_lines=tuple(lesson.lines) if check.id == failed else (),
                 fix_commands=tuple(lesson.commands) if check.id == failed else (),
             )
         )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from checks.access.kubernetes_api import Api, collection
-from checks.local_cluster import network_policy
 from checks.stage import Person
 from tests.verdicts import run
 
@@ -19,40 +18,8 @@ EVERYBODY: Mapping[str, Any] = {"namespaceSelector": {}}
 OWN: Mapping[str, Any] = {"podSelector": {}}
 
 
-def of(*namespaces: str, **more: Any) -> Mapping[str, Any]:
-    expressions = [{"key": NAMED, "operator": "In", "values": list(namespaces)}]
-    return {"namespaceSelector": {"matchExpressions": expressions}, **more}
-
-
 def called(namespace: str) -> Mapping[str, Any]:
     return {"namespaceSelector": {"matchLabels": {NAMED: namespace}}}
-
-
-@pytest.mark.parametrize(
-    ("sources", "kept"),
-    [
-        ([OWN], [OWN]),
-        ([EVERYBODY], []),
-        ([{"namespaceSelector": {"matchLabels": {"equipe": "bleue"}}}], []),
-        ([{"ipBlock": {"cidr": "10.0.0.0/8"}}], []),
-        ([called("user-bob")], [called("user-bob")]),
-        ([called("user-eve")], []),
-        ([of("user-bob", podSelector={"matchLabels": {"app": "pg"}})],) * 2,
-        ([EVERYBODY, OWN, called("user-eve")], [OWN]),
-        ([], []),
-    ],
-)
-def test_only_who_is_surely_admitted_is_kept(sources: Sequence[Any], kept: Sequence[Any]) -> None:
-    policy = {"spec": {"ingress": [{"from": sources, "ports": [{"port": 5432}]}]}}
-    rules = list(network_policy._kept(policy, {"user-alice", "user-bob"}))
-    assert rules == ([{"from": kept, "ports": [{"port": 5432}]}] if kept else [])
-
-
-def test_of_several_names_only_the_admitted_are_kept() -> None:
-    policy = {"spec": {"ingress": [{"from": [of("user-bob", "user-eve")]}]}}
-    ((rule),) = network_policy._kept(policy, {"user-alice", "user-bob"})
-    expressions = rule["from"][0]["namespaceSelector"]["matchExpressions"]
-    assert {"key": NAMED, "operator": "In", "values": ["user-bob"]} in expressions, "it narrows what was there"
 
 
 @pytest.mark.cluster
@@ -84,6 +51,17 @@ def test_a_database_is_opened_and_closed_and_what_changed_is_said(new_person: Ca
     assert "« large »" in cahier("fermer", NAME, "--seulement", "user-bob")
     assert policies()["large"]["ingress"] == [{"from": [OWN]}]
     assert policies()[NAME]["ingress"] == [{"from": [OWN, called("user-bob")]}]
+
+    programs = {**called("kube-system"), "podSelector": {"matchLabels": {"app.kubernetes.io/name": "cloudnative-pg"}}}
+    metrics = {"from": [], "ports": [{"port": 8000, "protocol": "TCP"}]}
+    mixed = [{"from": [called("user-eve"), programs]}, metrics]
+    change = {"spec": {"ingress": mixed}}
+    for name in (NAME, "large"):
+        api.request("PATCH", f"{path}/{name}", change, content_type="application/merge-patch+json")
+    cahier("fermer", NAME, "--seulement", "user-bob")
+    assert policies()["large"]["ingress"] == [{"from": [programs]}, {"ports": metrics["ports"]}]
+    own = [{"from": [OWN, called("user-bob")]}]
+    assert policies()[NAME]["ingress"] == [*policies()["large"]["ingress"], *own], "an operator is not shut out"
 
     subprocess.run(["kubectl", "delete", "pod", f"{NAME}-1", "--now"], env=dict(person.environment), check=True)
     assert f"Pod {NAME}-1 manquait" in cahier("lancer", "postgresql", "--nom", NAME)

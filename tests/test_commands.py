@@ -194,18 +194,69 @@ def test_help_begins_with_the_files(new_person: Callable[..., Person], tmp_path:
 
 
 @pytest.mark.cluster
+def test_the_solution_applied_is_what_the_learner_s_files_say(
+    new_person: Callable[..., Person], tmp_path: Path
+) -> None:
+    learner, colleague = new_person(), new_person("c")
+    assert cahier("commencer", "tp5", who=learner, cwd=tmp_path).returncode == 0
+    own = tmp_path / "tp5_proxy_socat" / "proxy.yaml"
+    started = own.read_text(encoding="utf-8")
+    subprocess.run(["kubectl", "apply", "-f", str(own)], env=dict(learner.environment), check=True)
+    given = ("--collegue", colleague.namespace, "--base", "ma-base")
+    elsewhere = tmp_path / "ailleurs"
+    elsewhere.mkdir()
+    done = cahier("solution", "tp5", *given, "--appliquer", who=learner, cwd=elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert "proxy.yaml.avant" in done.stdout, "they are told where their own text is"
+    assert f"ma-base-rw.{colleague.namespace}.svc" in own.read_text(encoding="utf-8")
+    assert own.with_name("proxy.yaml.avant").read_text(encoding="utf-8") == started
+    unchanged = subprocess.run(["kubectl", "diff", "-f", str(own)], env=dict(learner.environment), check=False)
+    assert unchanged.returncode == 0, "applied again, it would change something"
+    own.write_text("# mon second essai\n", encoding="utf-8")
+    assert cahier("solution", "tp5", *given, "--appliquer", who=learner, cwd=elsewhere).returncode == 0
+    assert own.with_name("proxy.yaml.avant-2").read_text(encoding="utf-8") == "# mon second essai\n"
+    assert own.with_name("proxy.yaml.avant").read_text(encoding="utf-8") == started
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.cluster
+def test_what_starters_leave_to_be_written_is_told_so(new_person: Callable[..., Person]) -> None:
+    learner, colleague = new_person(), new_person("c")
+    stage = Stage(find_lab("tp5"), learner, colleague)
+    stage.apply(stage.lab.files("depart"))
+    stage.run(["kubectl wait --for=condition=Ready pod/pg-proxy --timeout=90s"])
+    said = " ".join(cahier("verifier", "tp5", "--collegue", colleague.namespace, who=learner).stdout.split())
+    assert "« SERVICE.NAMESPACE » est resté comme dans le fichier de départ" in said
+    base = (
+        f"KUBECONFIG=$(cahier cluster kubeconfig {colleague.namespace.removeprefix('user-')}) cahier catalogue lancer"
+    )
+    helped = cahier("verifier", "tp5", "--collegue", colleague.namespace, "--aide", who=learner).stdout
+    assert base in helped, "nobody has launched the colleague's base: alone, one does it in their place"
+
+
+@pytest.mark.cluster
 def test_clean_removes_what_the_lab_made_and_nothing_else(new_person: Callable[..., Person]) -> None:
     learner = new_person()
     stage = Stage(find_lab("tp5"), learner, new_person("c"))
     stage.apply(stage.lab.files("solution"))
     environment = dict(learner.environment)
     subprocess.run(["kubectl", "create", "configmap", "la-mienne"], env=environment, check=True)
+    for name in ("tunnel-user-chloe", "a-moi"):
+        subprocess.run(
+            ["kubectl", "create", "rolebinding", name, "--clusterrole=view", "--user=u"], env=environment, check=True
+        )
+    assert "rolebinding/tunnel-user-chloe supprimé" in cahier("nettoyer", "tp8", who=learner).stdout
     done = cahier("nettoyer", "tp5", who=learner)
     assert done.returncode == 0, done.stderr
     assert "pod/pg-proxy" in done.stdout
     left = subprocess.run(
-        ["kubectl", "get", "pods,configmaps", "-o", "name"], env=environment, capture_output=True, text=True, check=True
+        ["kubectl", "get", "pods,configmaps,rolebindings", "-o", "name"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
+    assert "rolebinding.rbac.authorization.k8s.io/a-moi" in left.stdout
     assert "pg-proxy" not in left.stdout
     assert "configmap/la-mienne" in left.stdout
     assert "Rien à retirer" in cahier("nettoyer", "tp5", who=learner).stdout

@@ -55,7 +55,7 @@ LESSONS = [lesson for lab in all_labs() for _, lesson in lessons(lab)]
 
 def test_every_command_of_the_corpus_is_copied_whole(shown: str) -> None:
     lines = set(lines_of(shown))
-    commands = {command for lesson in LESSONS for command in lesson.commands}
+    commands = {line.strip() for lesson in LESSONS for line in (*lesson.lines, *lesson.commands)}
     assert commands
     assert commands - lines == set()
 

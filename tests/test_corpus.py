@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 
 from checks.lab import Case, Lab, all_labs
 from checks.stage import Person, Stage
@@ -151,9 +154,10 @@ def test_other_right_answer_passes(
 
 @pytest.mark.parametrize(("lab", "name"), MISTAKES, ids=_ids(MISTAKES))
 def test_mistake_is_caught_and_its_remedy_repairs(
-    lab: Lab, name: str, classroom: Classroom, close_after: Callable[[Stage], Stage], free_port: int
+    lab: Lab, name: str, classroom: Classroom, close_after: Callable[[Stage], Stage], free_port: int, tmp_path: Path
 ) -> None:
     stage = close_after(classroom.stage(lab, free_port, lab.cases("erreurs")[name]))
+    stage.folder = begun(stage, name, tmp_path)
     case = set_case(stage, "erreurs", name)
     verdict = verify(stage)
     assert verdict["status"] == "failed", statuses(verdict)
@@ -171,11 +175,89 @@ def test_mistake_is_caught_and_its_remedy_repairs(
     assert text == kept.read_text(encoding="utf-8"), "another lesson than the one reviewed: make findings"
     if case.no_remedy:
         return
+    typed: list[str] = []
+    lines: list[Sequence[str]] = []
     for _ in range(4):  # a repair may uncover the next mistake
         for check in verdict["checks"]:
             if check["status"] == "failed":
                 stage.run(check["fix_commands"])
+                typed += check["fix_commands"]
+                lines.append(check["fix_lines"])
         verdict = verify(stage)
         if verdict["status"] == "passed":
+            if changed_by_the_files(stage, typed):
+                for written in lines:
+                    write_lines(stage.folder, written)
+                take_out(stage.folder, typed)
+                stage.run(["kubectl apply -f ."])
+                verdict = verify(stage)
+                assert verdict["status"] == "passed", "the learner's files undo the remedies:\n" + statuses(verdict)
             return
     pytest.fail("the printed remedies do not repair:\n" + statuses(verdict))
+
+
+_HARMLESS = ("kubectl rollout ", "kubectl port-forward ", "kubectl delete pod ")  # to what a file of a lab may say
+
+
+def begun(stage: Stage, mistake: str, here: Path) -> Path:
+    """The folder where the learner works, with the files of the lab as they have written them."""
+    folder = here / stage.lab.name
+    folder.mkdir()
+    for name, text in stage.lab.case_files("erreurs", mistake).items():
+        if name in stage.lab.files("depart"):
+            (folder / name).write_text(stage.translate(text), encoding="utf-8")
+    return folder
+
+
+_PLACE = re.compile(r"# (?P<file>\S+), (?P<kind>\w+) (?P<name>\S+)(?:, sous « (?P<key>\w+) »)? :")
+
+
+def write_lines(folder: Path, lines: Sequence[str]) -> None:
+    """Write these lines of a remedy in the object of the file that they name, as the learner does."""
+    place = _PLACE.fullmatch(lines[0]) if lines else None
+    if place is None or not (folder / place["file"]).exists():
+        return
+    file, written = folder / place["file"], yaml.safe_load("\n".join(lines[1:]))
+    documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+    for one in documents:
+        if (one["kind"], one["metadata"]["name"]) != (place["kind"], place["name"]):
+            continue
+        if isinstance(written, list):
+            one[place["key"]] = [*(item for item in one[place["key"]] if item not in written), *written]
+        else:
+            _merge(one[place["key"]] if place["key"] else one, written)
+    file.write_text(yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def take_out(folder: Path, typed: Sequence[str]) -> None:
+    """Take out of the files what a remedy has deleted, as the learner does who is told so."""
+    gone = {tuple(one.split()[2:4]) for one in typed if one.startswith("kubectl delete networkpolicy ")}
+    for file in folder.glob("*.yaml"):
+        documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+        kept = [one for one in documents if (one["kind"].lower(), one["metadata"]["name"]) not in gone]
+        if kept != documents:
+            file.write_text(yaml.safe_dump_all(kept, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _merge(into: dict[str, Any], given: Mapping[str, Any]) -> None:
+    for key, value in given.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def changed_by_the_files(stage: Stage, typed: Sequence[str]) -> bool:
+    """Whether applying the files of the folder again would change anything after these remedies."""
+    solved = max((at for at, one in enumerate(typed) if one.startswith("cahier solution ")), default=-1)
+    changing = [one for one in typed[solved + 1 :] if not one.startswith(_HARMLESS)]
+    if not changing or not any(stage.folder.glob("*.yaml")):
+        return False
+    done = subprocess.run(
+        ["kubectl", "diff", "-f", str(stage.folder)],
+        env=dict(stage.learner.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode != 0

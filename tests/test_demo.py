@@ -17,13 +17,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from checks import state
 from checks.access.kubernetes_api import Api
 from checks.cli.application import app
 from checks.demo import live
 from checks.demo.record import Camera
 from checks.demo.recording import read, write
 from checks.demo.replay import replayed
-from checks.demo.screen import EXPECTED
+from checks.demo.screen import EXPECTED, Screen
 from checks.lab import Lab, all_labs, find_lab
 from checks.stage import Person
 from checks.verdict import Status, Verdict
@@ -228,13 +229,29 @@ def test_a_lab_is_recorded_without_its_passwords(cast: Mapping[str, Person], own
     lab = find_lab("tp3")
     lab.recording.unlink()
     word = uuid.uuid4().hex
+    assert not live.has_work(admin, cast["alice"].namespace)
     add_secret(admin, cast["alice"].namespace, word, copied=False)
+    assert live.has_work(admin, cast["alice"].namespace), "she would not be played with"
     assert live.play_lab(lab, cast, Camera())
     recording = read(lab)
     text = gzip.decompress(lab.recording.read_bytes()).decode()
     assert "le-mien" in text
     assert word not in text
     assert [replayed(lab, part).verdict.status for part in recording.parts] == list(EXPECTED.values())
+    admin.remove(f"/api/v1/namespaces/{cast['alice'].namespace}/secrets/le-mien")
+    for person in cast.values():
+        assert not live.has_work(admin, person.namespace), "they are left as new"
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("own_ports")
+@pytest.mark.skipif("CAHIER_EXHAUSTIF" not in os.environ, reason="minutes: CAHIER_EXHAUSTIF=1 plays every lab")
+@each_lab
+def test_the_demonstration_leaves_its_people_as_new(lab: Lab, cast: Mapping[str, Person], admin: Api) -> None:
+    assert live.play_lab(lab, cast, Screen())
+    for person in cast.values():
+        assert not live.has_work(admin, person.namespace)
+        assert not any(person.namespace in place for place in state.load().places), "nor any progress"
 
 
 @pytest.mark.cluster

@@ -18,7 +18,6 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from scramp.core import ScramMechanism
 
 from checks.diagnosis.accounts import Role
 from checks.diagnosis.databases import Database
@@ -28,6 +27,7 @@ from checks.diagnosis.plain_text import objects_of
 from checks.diagnosis.spellings import Search
 from checks.errors import Unverifiable
 from checks.facts import Access, Cluster, Listing, Pod
+from checks.local_cluster.account import verifier
 
 NAMESPACE = "user-alice"
 STRONG = "k9$Zé&4'x\"T0 q%7\\w"
@@ -36,18 +36,11 @@ LAST = "kubectl.kubernetes.io/last-applied-configuration"
 Writing = Callable[[str], str]
 
 
-def kept(password: str, iterations: int = 4096) -> str:
-    """What PostgreSQL keeps of a password."""
-    salt, stored, server, _ = ScramMechanism("SCRAM-SHA-256").make_auth_info(password, iteration_count=iterations)
-    words = [base64.b64encode(part).decode() for part in (salt, stored, server)]
-    return f"SCRAM-SHA-256${iterations}:{words[0]}${words[1]}:{words[2]}"
-
-
 def role(name: str, password: str, *, platform: bool = False) -> Role:
     return Role(
         name=name,
         login=True,
-        stored=kept(password),
+        stored=verifier(password),
         expired=False,
         powers=(),
         within=(),

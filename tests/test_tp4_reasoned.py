@@ -128,9 +128,8 @@ def test_whole_namespaces_of_the_administrators_are_named_and_the_remedy_keeps_t
     assert isinstance(found, Diagnostic)
     assert "« kube-system » et « supervision »" in found.finding
     assert "cnpg-system" in found.finding
-    remedy = "\n".join(found.commands)
-    assert "cloudnative-pg" in remedy
-    assert "delete" not in remedy
+    (remedy,) = found.commands  # which keeps the operator: tests/test_catalogue_network.py
+    assert remedy == f"cahier catalogue fermer {RELEASE} --seulement user-karim --namespace user-nora"
 
 
 def test_an_error_of_postgresql_proves_that_the_path_is_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,7 @@ def test_json_of_the_contract_follows_its_schema() -> None:
         "finding": "constat",
         "cause": "cause",
         "fix": "remède",
+        "fix_lines": [],
         "fix_commands": ["true"],
         "duration_ms": 0,
     }

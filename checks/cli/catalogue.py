@@ -155,6 +155,32 @@ def close(
     _say(network_policy.close(api, own, name, only or ()))
 
 
+@app.command("compte", cls=Command)
+def account(
+    name: ReleaseName,
+    role: Annotated[
+        str, typer.Argument(metavar="COMPTE", help="Le compte PostgreSQL ; il est créé s’il n’existe pas.")
+    ],
+    secret: Annotated[
+        str | None,
+        typer.Option("--secret", metavar="SECRET", help="Lui donner le mot de passe que ce Secret contient déjà."),
+    ] = None,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Donner un mot de passe à un compte d’une base : tiré au hasard, gardé dans un Secret, montré nulle part.
+
+    Le Secret s’appelle compte-COMPTE. Le serveur ne reçoit que ce qu’il garde d’un mot de passe, jamais le mot de
+    passe lui-même.
+
+    Exemples : cahier catalogue compte ma-base equipe · cahier catalogue compte ma-base user-alice --secret ma-base
+    """
+    from checks.local_cluster.account import give_password
+
+    api, own = _connect(kubeconfig, namespace)
+    _say(give_password(api, own, name, role, secret or ""))
+
+
 def _say(sentences: Sequence[str]) -> None:
     for sentence in sentences:
         typer.echo(sentence)

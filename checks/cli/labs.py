@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from checks.facts import Cluster
     from checks.lab import Lab
     from checks.state import LabProgress
 
@@ -240,12 +238,14 @@ def statement(
     from checks.stage import rename
 
     lab = find_lab(name)
-    given = remembered.options(lab, kubeconfig, namespace, [colleague] if colleague else None)
+    given = remembered.options(lab, kubeconfig, namespace, [colleague] if colleague else None, database="")
+    given.tell()
     try:
         own = namespace or configuration.read(kubeconfig).namespace
     except AccessError:  # it can be read without any cluster
         own = lab.about.story.namespace
-    show(output(), lab, lambda text: rename(text, lab.about.story, own, given.colleague, None))
+    base = given.database or None
+    show(output(), lab, lambda text: rename(text, lab.about.story, own, given.colleague, base))
 
 
 def hint(
@@ -297,23 +297,13 @@ def hint(
     state.save(memory)
     say(console, failed.title, "bold")
     story, own = lab.about.story, cluster.namespace
-    text = rename(texts[step], story, own, given.colleague, _own_database(lab, cluster), given.colleague_user)
+    database = remembered.base_of(lab, cluster) or None
+    text = rename(texts[step], story, own, given.colleague, database, given.colleague_user)
     say(console, f"Indice {step + 1}/{len(texts)} : {lab.with_port(text, given.port or 0)}")
     if step + 1 < len(texts):
         put(console, f"Encore un peu : cahier indice {lab.short_name}{given.typed}", "dim")
     else:
         put(console, f"C’était le dernier. Le remède : cahier verifier {lab.short_name}{given.typed} --aide", "dim")
-
-
-def _own_database(lab: Lab, cluster: Cluster) -> str | None:
-    """The learner's base, where the lab begins with one."""
-    from checks.diagnosis.databases import databases
-
-    if not any(lab.about.story.database in command for command in lab.about.setup.commands):
-        return None
-    with contextlib.suppress(CahierError):
-        return next((one.release for one in databases(cluster)), None)
-    return None
 
 
 def solution(
@@ -325,10 +315,15 @@ def solution(
         str | None,
         typer.Option("--base", metavar="NOM", help="Nom de la base du catalogue, si ce n’est pas celui du TP."),
     ] = None,
-    apply: Annotated[bool, typer.Option("--appliquer", help="Appliquer la solution dans votre namespace.")] = False,
+    apply: Annotated[
+        bool,
+        typer.Option("--appliquer", help="Appliquer la solution dans votre namespace, et l’écrire dans vos fichiers."),
+    ] = False,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Montrer la solution d’un TP, avec vos noms ; --appliquer la met en place.
+
+    Vos fichiers deviennent alors ceux du corrigé ; ce que vous aviez écrit est gardé à côté (proxy.yaml.avant).
 
     Exemples : cahier solution tp2 · cahier solution tp5 --collegue user-alice --base postgresql-cnpg-951239 --appliquer
     """
@@ -347,6 +342,11 @@ def solution(
         if apply:
             raise
         own = lab.about.story.namespace
+
+    with_whom, users = ([one] if one else None for one in (colleague, colleague_user))
+    given = remembered.options(lab, kubeconfig, namespace, with_whom, users, database=database or "")
+    given.tell()
+    colleague, colleague_user, database = given.colleague, given.colleague_user, given.database or None
 
     def named(text: str) -> str:
         return rename(text, lab.about.story, own, colleague, database, colleague_user)

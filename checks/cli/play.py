@@ -28,12 +28,29 @@ def apply_solution(
     database: str | None,
     colleague_user: str | None,
 ) -> None:
-    """Apply the solution's files in `namespace`, with the learner's own access."""
-    from checks.actions import apply_files
-    from checks.output import marked, output
+    """Apply the solution's files in `namespace`, with the learner's own access, and write them in the learner's folder:
+    what they apply next must not undo it."""
+    from pathlib import Path
 
-    for file in apply_files(lab, "solution", kubeconfig, namespace, colleague, database, colleague_user):
-        output().print(marked("[green]✔[/] {} appliqué dans {}", file, namespace))
+    from checks import state
+    from checks.actions import apply_files
+    from checks.cli.remembered import place_of
+    from checks.manifests import folder_of, replaced
+    from checks.output import marked, output
+    from checks.render.wrapping import say
+
+    console = output()
+    files = apply_files(lab, "solution", kubeconfig, namespace, colleague, database, colleague_user)
+    for file in files:
+        console.print(marked("[green]✔[/] {} appliqué dans {}", file, namespace), soft_wrap=True)
+    begun = state.load().lab(place_of(kubeconfig, namespace), lab.name).begun
+    folder = folder_of(lab, Path.cwd(), begun)
+    changed = replaced(folder, files) if folder is not None else {}
+    here = Path.cwd()
+    for path, former in changed.items():
+        shown = path.relative_to(here) if path.is_relative_to(here) else path
+        kept = f" ; ce que vous aviez écrit est dans {former.name}" if former else ""
+        say(console, f"{shown} est maintenant celui du corrigé{kept}.")
 
 
 def catch_up(
@@ -56,7 +73,8 @@ def clean(
 ) -> None:
     """Retirer de votre namespace ce qu’un TP y a fait, et rien d’autre.
 
-    Seuls partent les objets que nomment les fichiers du TP ; les bases du catalogue restent.
+    Seuls partent les objets que nomment les fichiers du TP, et ceux que son énoncé ou ses remèdes ajoutent ; vos
+    fichiers, votre avancement, vos reçus et les bases du catalogue restent.
 
     Exemples : cahier nettoyer tp5 · cahier nettoyer
     """

@@ -1,17 +1,19 @@
-"""What need not be typed again: the colleague and the port of the last time; and a colleague who is nobody."""
+"""What need not be typed again: the colleague, port and base of the last time; and a colleague who is nobody."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from checks.errors import AccessError, UsageError
+from checks.errors import AccessError, CahierError, UsageError
 from checks.shell import one_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from checks.facts import Cluster
     from checks.lab import Lab
     from checks.sources.live_cluster import LiveCluster
     from checks.state import LastOptions
@@ -26,6 +28,7 @@ class Options:
     colleagues: tuple[str, ...] = ()
     colleague_users: tuple[str, ...] = ()
     port: int | None = None
+    database: str = ""
     recalled: str = ""
     typed: str = ""
     """Those that were, for a command to be typed next."""
@@ -40,11 +43,19 @@ class Options:
         """The user of the first, where it was given."""
         return next(iter(self.colleague_users), None)
 
-    def kept(self) -> LastOptions:
-        """What the next time may leave out."""
+    def kept(self, database: str) -> LastOptions:
+        """What the next time may leave out. `database`: the one that was seen, "" for none."""
         from checks.state import LastOptions
 
-        return LastOptions(self.colleagues, self.colleague_users, self.port or 0)
+        return LastOptions(self.colleagues, self.colleague_users, self.port or 0, database)
+
+    def tell(self) -> None:
+        """Say, beside what the command answers, what was not typed, and how to change it."""
+        from checks.output import output
+
+        if self.recalled:
+            words = f"Comme la dernière fois : {self.recalled}   (pour en changer, donnez l’option)"
+            output(stderr=True).print(words, style="dim", soft_wrap=True)
 
 
 def options(
@@ -54,8 +65,12 @@ def options(
     colleagues: Sequence[str] | None,
     colleague_users: Sequence[str] | None = None,
     port: int | None = None,
+    database: str | None = None,
 ) -> Options:
-    """The options given, and where one is missing, that of the last time in this namespace."""
+    """The options given, and where one is missing, that of the last time in this namespace.
+
+    `database` None: the command has no such option.
+    """
     from checks import state
 
     last = state.last_options(place_of(kubeconfig, namespace), lab.name)
@@ -70,7 +85,27 @@ def options(
     if port is None and lab.about.port is not None and last.port not in (0, lab.about.port):
         port = last.port
         recalled.append(_words((), (), port))
-    return Options(with_whom, users, port, "".join(recalled).strip(), typed)
+    if database == "" and last.database not in ("", lab.about.story.database) and with_whom == last.colleagues:
+        database = last.database
+        recalled.append(_words_of(("--base", database)))
+    return Options(with_whom, users, port, database or "", "".join(recalled).strip(), typed)
+
+
+def base_of(lab: Lab, cluster: Cluster) -> str:
+    """The release of the base that a lab is done with: the learner's own, or the one that their pods lead to; "" where
+    there is none, or where the cluster does not tell."""
+    from checks.diagnosis.databases import databases, release_of_service
+    from checks.diagnosis.relay_manifest import targets
+
+    story = lab.about.story.database
+    with contextlib.suppress(CahierError):
+        if any(story in command for command in (*lab.about.setup.commands, *lab.about.solution.commands)):
+            return next((one.release for one in databases(cluster)), "")
+        if any(story in command for command in lab.about.setup.colleague_commands):
+            aimed = [target for pod in cluster.pods() for target in targets(cluster, pod)]
+            theirs = [one for one in aimed if one.namespace(cluster.namespace) == cluster.colleague.namespace]
+            return next(filter(None, (release_of_service(one.host.partition(".")[0]) for one in theirs)), "")
+    return ""
 
 
 def place_of(kubeconfig: str | None, namespace: str | None) -> str:

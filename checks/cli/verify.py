@@ -85,8 +85,7 @@ def verify(
     given = remembered.options(lab, kubeconfig, namespace, colleague, colleague_user, port)
     cluster = connect(kubeconfig, namespace, given.colleagues, given.colleague_users, given.port)
     remembered.require_somebody(lab, cluster, given)
-    if given.recalled:
-        output(stderr=True).print(f"Comme la dernière fois : {given.recalled}", style="dim", soft_wrap=True)
+    given.tell()
     for problem in unreadable(lab, Path.cwd()):
         show_error(CahierError(problem.message, problem.remedy))
     console = output()
@@ -149,7 +148,7 @@ def check_once(
             lab, cluster, refresh=cluster.refresh, seconds=seconds, on_check=on_check, on_wait=on_wait
         )
     done = state.load().lab(place(cluster), lab.name).done
-    state.remember(place(cluster), verdict, given.kept())
+    state.remember(place(cluster), verdict, given.kept(remembered.base_of(lab, cluster)))
     shortage = role_too_small(lab, cluster, verdict)
     if shortage is not None:
         verdict = only_remedy(verdict, shortage.remedy)
@@ -187,28 +186,33 @@ def guidance(console: Console, lab: Lab, cluster: LiveCluster, verdict: Verdict,
     if shortage is not None:
         console.print()
         show(shortage, console)
-    elif verdict.status is Status.FAILED:
+    elif verdict.status is not Status.ERROR:
         _next_steps(console, lab, cluster, verdict)
-    elif verdict.status is Status.PASSED and lab.about.port_speaks == "http" and lab.about.port:
+    if verdict.status is Status.PASSED and lab.about.port_speaks == "http" and lab.about.port:
         where = in_a_browser(cluster.local_port(lab.about.port))
         if where:
             console.print(where, soft_wrap=True)
 
 
 def _next_steps(console: Console, lab: Lab, cluster: LiveCluster, verdict: Verdict) -> None:
-    """What to do first with one's files, where a file of the lab is what repairs."""
+    """What to do first with one's files; where nothing is wrong, those that the cluster has in an older text."""
     from checks import state
-    from checks.manifests import next_steps
+    from checks.manifests import edited_since, first_step, folder_of, next_steps
     from checks.render.wrapping import put, say
     from checks.verdict import Status
 
-    first = next(result for result in verdict.checks if result.status is Status.FAILED)
-    if not any(command.startswith("cahier solution ") for command in first.fix_commands):
-        return
-    begun = state.load().lab(place(cluster), lab.name).begun
-    for number, step in enumerate(next_steps(lab, cluster, Path.cwd(), begun)):
+    here, begun = Path.cwd(), state.load().lab(place(cluster), lab.name).begun
+    first = next((result for result in verdict.checks if result.status is Status.FAILED), None)
+    if first is None:
+        steps = list(edited_since(lab, cluster, here, begun))
+    elif folder_of(lab, here, begun) is not None:
+        steps = list(next_steps(lab, cluster, here, begun))
+    else:
+        solved = any(command.startswith("cahier solution ") for command in first.fix_commands)
+        steps = [step for step in (first_step(lab),) if step is not None and solved]
+    for number, step in enumerate(steps):
         if number == 0:
-            put(console, "À faire d’abord :", "bold")
+            put(console, "À faire d’abord :" if first else "À noter :", "bold")
         say(console, step.sentence, indent=2)
         if step.command:
             put(console, step.command, "green", indent=2)

@@ -16,11 +16,13 @@ from checks import actions
 from checks.access.kubernetes_api import Api, collection
 from checks.demo.screen import EXPECTED, SOLVED, UNFINISHED, Screen
 from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError
+from checks.facts import OWNER_BINDING
 from checks.lab import Lab
 from checks.local_cluster import kind, people
 from checks.local_cluster.progress import TerminalProgress
 from checks.output import marked
 from checks.runner import run
+from checks.sources import receipts
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
 from checks.stage import Person, Stage
@@ -28,6 +30,7 @@ from checks.verdict import Verdict
 
 _UNFINISHED_SECONDS = 3.0
 _SOLVED_SECONDS = 60.0
+_OF_EVERYBODY = (OWNER_BINDING, "kube-root-ca.crt", receipts.NAME)  # a receipt is left as it is
 
 
 def play(labs: Sequence[Lab], screen: Screen) -> int:
@@ -41,15 +44,13 @@ def play(labs: Sequence[Lab], screen: Screen) -> int:
     admin = kind.create(TerminalProgress())
     api = Api(str(admin))
     people.ensure_people(api, admin)  # chloe too: a team has three
-    cast = _cast(api, admin, screen)
-    screen.console.print(marked("\n[bold cyan]Cahier Kubernetes · la démonstration[/]"))
-    screen.console.print(
-        "alice et bob suivent les TP sur un vrai cluster : d’abord un travail inachevé, puis la solution."
-    )
-    right = 0
-    for lab in labs:
-        with _own_terminals(cast) as terminals:
-            right += play_lab(lab, terminals, screen)
+    names = _names(api, screen)
+    try:
+        right = _played(labs, {name: _person(api, admin, played) for name, played in names.items()}, screen)
+    finally:
+        for name, played in names.items():
+            if played != name:
+                people.remove_person(api, played)
     screen.end(right, len(labs), f"en {time.monotonic() - began:.0f} secondes")
     screen.console.print("\nÀ vous maintenant :")
     screen.console.print("  export KUBECONFIG=$(cahier cluster kubeconfig alice)", style="green")
@@ -58,20 +59,42 @@ def play(labs: Sequence[Lab], screen: Screen) -> int:
     return EXIT_PASSED if right == len(labs) else EXIT_FAILED
 
 
-def _cast(api: Api, admin: Path, screen: Screen) -> dict[str, Person]:
-    """Alice and bob, or stand-ins where a learner's own work must not be touched."""
-    names = ["alice", "bob"]
-    for name in names:
-        if api.objects("Pod", collection("Pod", people.namespace_of(name))):
-            screen.console.print(
-                marked("[yellow]{} a déjà des pods : la démonstration joue avec d’autres personnes.[/]", name)
-            )
-            names = ["alice-demo", "bob-demo"]
-            break
-    return {
-        name.removesuffix("-demo"): Person(people.namespace_of(name), people.create_person(api, admin, name))
-        for name in names
-    }
+def _played(labs: Sequence[Lab], cast: Mapping[str, Person], screen: Screen) -> int:
+    """Play the labs; how many had the verdicts that were expected."""
+    screen.console.print(marked("\n[bold cyan]Cahier Kubernetes · la démonstration[/]"))
+    screen.console.print(
+        "alice et bob suivent les TP sur un vrai cluster : d’abord un travail inachevé, puis la solution."
+    )
+    right = 0
+    for lab in labs:
+        with _own_terminals(cast) as terminals:
+            right += play_lab(lab, terminals, screen)
+    return right
+
+
+def _names(api: Api, screen: Screen) -> Mapping[str, str]:
+    """Who plays alice and bob: they themselves, or stand-ins where a learner's own work must not be touched."""
+    cast = ("alice", "bob")
+    for name in cast:
+        if has_work(api, people.namespace_of(name)):
+            told = "[yellow]{} a déjà du travail dans son namespace : la démonstration joue avec d’autres.[/]"
+            screen.console.print(marked(told, name))
+            return {one: f"{one}-demo" for one in cast}
+    return {one: one for one in cast}
+
+
+def _person(api: Api, admin: Path, name: str) -> Person:
+    return Person(people.namespace_of(name), people.create_person(api, admin, name))
+
+
+def has_work(api: Api, namespace: str) -> bool:
+    """Whether there is anything that a new person's namespace does not hold."""
+    kinds = ("Pod", "Deployment", "Service", "Secret", "ConfigMap", "NetworkPolicy", "Role", "RoleBinding")
+    return any(
+        item["metadata"]["name"] not in _OF_EVERYBODY
+        for kind in kinds
+        for item in api.objects(kind, collection(kind, namespace))
+    )
 
 
 @contextlib.contextmanager

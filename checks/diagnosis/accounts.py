@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 
 from checks.diagnosis.databases import PORT, platform_values
 from checks.diagnosis.doors import base
-from checks.diagnosis.team import TEAM
 from checks.errors import Unverifiable
 from checks.exchange.postgres import refusal
 from checks.facts import Cluster, ForwardRefused, Pod
-from checks.shell import identifier, in_template, one_word
+from checks.shell import identifier, one_word
 
 
 @dataclass(frozen=True)
@@ -167,21 +166,19 @@ def flaw(cluster: Cluster, role: Role) -> tuple[str, Sequence[str]] | None:
     if strong is not None:
         return strong[0], (sql_command(cluster, strong[1]),)
     if not role.login:
-        return "ne peut pas ouvrir de session (NOLOGIN)", new_password(
-            cluster, role.name, f"ALTER ROLE {role.quoted} LOGIN"
-        )
+        return "ne peut pas ouvrir de session (NOLOGIN)", new_password(cluster, role.name)
     if not role.databases:
         return "n’a pas le droit de se connecter à la base (CONNECT)", (
             sql_command(cluster, f"GRANT CONNECT ON DATABASE {_database(cluster)} TO {role.quoted};"),
         )
     change = f"ALTER ROLE {role.quoted}"
     if not role.stored:
-        return "n’a pas de mot de passe : il ne peut pas entrer", new_password(cluster, role.name, change)
+        return "n’a pas de mot de passe : il ne peut pas entrer", new_password(cluster, role.name)
     if role.expired:
         return "a expiré (VALID UNTIL)", (sql_command(cluster, f"{change} VALID UNTIL 'infinity';"),)
     if any(_session_opens(cluster, role, password) for password in _values(cluster, "password")):
         said = "a le mot de passe de la plateforme : celui du Secret de la base lui ouvre une session"
-        return said, new_password(cluster, role.name, change)
+        return said, new_password(cluster, role.name)
     return None
 
 
@@ -202,21 +199,12 @@ def sql_command(cluster: Cluster, sql: str) -> str:
     )
 
 
-def new_password(cluster: Cluster, role: str, change: str) -> Sequence[str]:
-    """The commands that draw a password, keep it in a Secret of the role's own, and give it to the role, unseen."""
-    pod = base(cluster)[1]
-    secret = "compte-" + (re.sub(r"[^a-z0-9]+", "-", role.lower()).strip("-") or TEAM)
-    place = f"-n {cluster.namespace}"
-    sql = in_template(change) + " PASSWORD $mdp${{.data.password | base64decode}}$mdp$;"
-    return (
-        "head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \\n' | "
-        f"kubectl create secret generic {secret} {place} --from-literal=username={one_word(role)} "
-        "--from-file=password=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -",
-        f"kubectl get secret {secret} {place} -o go-template={one_word(sql)} | "
-        f"kubectl exec -i {pod.name} {place} -- psql -q -U {one_word(administrators(pod)[-1])} -d postgres",
-    )
+def new_password(cluster: Cluster, role: str) -> Sequence[str]:
+    """The command that draws a password, keeps it in a Secret of the role's own, and gives it to the role, unseen."""
+    release = base(cluster)[0].release
+    return (f"cahier catalogue compte {one_word(release)} {one_word(role)} --namespace {cluster.namespace}",)
 
 
 def password_changed(cluster: Cluster, role: Role) -> Sequence[str]:
     """The commands that change a password, for the accounts that are the learner's own to change."""
-    return () if role.platform else new_password(cluster, role.name, f"ALTER ROLE {role.quoted}")
+    return () if role.platform else new_password(cluster, role.name)

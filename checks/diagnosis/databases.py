@@ -12,6 +12,8 @@ from checks.facts import OLDER_RELEASE, Cluster, Pod
 from checks.verdict import Diagnostic
 
 PORT = 5432
+USUAL = "postgresql-cnpg-951239"
+"""The release of the labs' story."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +65,17 @@ def databases(cluster: Cluster) -> Sequence[Database]:
         pods.setdefault(_release(service["spec"].get("selector") or {}), [])
     pods.pop("", None)
     found = [Database(release, _primary(some), preparing=bool(some)) for release, some in sorted(pods.items())]
-    return sorted(found, key=lambda database: not _is_ready(database))
+    return sorted(found, key=lambda database: not is_ready(database))
 
 
-def _is_ready(database: Database) -> bool:
+def is_ready(database: Database) -> bool:
+    """Whether it has a pod that serves."""
     return database.pod is not None and database.pod.ready and not database.pod.deleting
 
 
 def ready_pods(cluster: Cluster) -> Sequence[tuple[Database, Pod]]:
     """The databases whose pod is ready. Raises Unverifiable when there is none left."""
-    found = [(one, one.pod) for one in databases(cluster) if one.pod is not None and _is_ready(one)]
+    found = [(one, one.pod) for one in databases(cluster) if one.pod is not None and is_ready(one)]
     if not found:
         raise Unverifiable("Le pod de la base a cessé d’être prêt pendant la vérification.", "Relancez la commande.")
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from checks.diagnosis.objects import controller, named
 from checks.errors import Unverifiable
 from checks.facts import Cluster, Pod, lasting_containers
-from checks.shell import one_word, thing
+from checks.shell import thing
 from checks.verdict import Diagnostic
 
 
@@ -90,15 +89,27 @@ def deleted(cluster: Cluster, name: str) -> str:
     return f"kubectl delete deployment {name} -n {cluster.namespace} --ignore-not-found --cascade=foreground"
 
 
-def patched(cluster: Cluster, name: str, container: str, change: Mapping[str, Any]) -> tuple[str, ...]:
-    """The commands that change one of its containers, and wait for its new pods."""
-    own = {box["name"] for box in find(cluster, name).template["containers"]}
-    family = "containers" if container in own else "initContainers"
-    patch = json.dumps({"spec": {"template": {"spec": {family: [{"name": container, **change}]}}}})
-    return (
-        f"kubectl patch deployment {name} -n {cluster.namespace} -p {one_word(patch)}",
-        rolled_out(cluster, name),
-    )
+_APPLIED_BY = ("kubectl-client-side-apply", "kubectl-rollout", "kube-controller-manager")
+
+
+def replaceable(cluster: Cluster, name: str, labels: Mapping[str, str]) -> bool:
+    """Whether applying a manifest whose selector is `labels` makes it what that manifest says: the selector of a
+    Deployment cannot be changed, and `apply` leaves what another command wrote."""
+    found = named(cluster, "Deployment", name)
+    if found is None:
+        return True
+    if found["spec"]["template"]["spec"].get("serviceAccountName"):  # its older alias would stay
+        return False
+    writers = {str(one.get("manager")) for one in found["metadata"].get("managedFields") or [{}]}
+    return writers <= {*_APPLIED_BY} and found["spec"]["selector"] == {"matchLabels": dict(labels)}
+
+
+# -- what to write in its manifest ---------------------------------------------------------------------------------
+
+
+def to_write(file: str, container: str, line: str) -> tuple[str, str]:
+    """A line of YAML for one of its containers, below the place where it goes."""
+    return (f"# {file}, conteneur « {container} » :", line)
 
 
 # -- its manifest --------------------------------------------------------------------------------------------------
@@ -158,8 +169,9 @@ def floating_image(found: Deployment) -> tuple[str, str, str] | None:
     return None
 
 
-def without_resources(cluster: Cluster, found: Deployment, role: str) -> Diagnostic | None:
-    """None when each container says its CPU and memory, and their limits. `role`: what they are, a masculine noun.
+def without_resources(cluster: Cluster, found: Deployment, role: str) -> tuple[str, Diagnostic] | None:
+    """None when each container says its CPU and memory, and their limits; else the container, and what is wrong
+    without its commands. `role`: what they are, a masculine noun.
 
     Read on the pods as the cluster made them, with what the namespace's defaults add.
     """
@@ -173,23 +185,21 @@ def without_resources(cluster: Cluster, found: Deployment, role: str) -> Diagnos
                 if not _given(box.get("resources") or {}, family, resource) and not _given(whole, family, resource)
             ]
             if lacking:
-                return _lacking(cluster, found.name, box["name"], lacking, role)
+                return box["name"], _lacking(cluster, found.name, box["name"], lacking, role)
     return None
 
 
+# All four are given: a limit alone might be below what is requested, and be refused.
+RESOURCES = "resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {cpu: 200m, memory: 64Mi}}"
+
+
 def _lacking(cluster: Cluster, name: str, container: str, lacking: Sequence[str], role: str) -> Diagnostic:
-    # All four are given: a limit alone might be below what is requested, and be refused.
-    values = "--requests=cpu=10m,memory=16Mi --limits=cpu=200m,memory=64Mi"
     return Diagnostic(
         finding=f"Le conteneur « {container} » du Deployment {name} n’indique pas {', '.join(lacking)} (resources).",
         cause="Sans demande, l’ordonnanceur ne lui réserve rien et le nœud l’arrête parmi les premiers quand la "
         "mémoire manque ; sans limite, il peut prendre celle des autres. Un namespace à quota refuse de créer un tel "
         f"pod : le {role} ne reviendrait pas.",
-        fix="Écrivez les quatre valeurs dans le manifeste (resources.requests et resources.limits, cpu et memory).",
-        commands=(
-            f"kubectl set resources deployment {name} -n {cluster.namespace} -c {container} {values}",
-            rolled_out(cluster, name),
-        ),
+        fix="Il faut les quatre valeurs (resources.requests et resources.limits, cpu et memory).",
         look=(
             f"kubectl describe deployment {name} -n {cluster.namespace}",
             f"kubectl describe quota -n {cluster.namespace}",

@@ -144,8 +144,10 @@ def leads_elsewhere(cluster: Cluster, front: Front, label: Mapping[str, str]) ->
     other = cluster.pod(others[0])
     bare = other is not None and other.name == deployment and not controller(other.raw)  # the Deployment replaces it
     selector = ", ".join(f"{key}={value}" for key, value in front.service["spec"]["selector"].items())
-    marked = one_word(json.dumps({"spec": {"template": {"metadata": {"labels": dict(label)}}}}))
-    chosen = one_word(json.dumps({"spec": {"selector": dict(label)}}))
+    wanted = {**front.service["spec"]["selector"], **label}
+    change = {"spec": {"template": {"metadata": {"labels": dict(label)}}}}
+    marked = one_word(json.dumps(change, separators=(",", ":")))
+    chosen = one_word(",".join(f"{key}={value}" for key, value in wanted.items()))
     return Diagnostic(
         finding=f"Le Service {front.name} envoie aussi des clients au pod {others[0]}, qui n’est pas du Deployment "
         f"{deployment} : ce pod porte lui aussi {selector}.",
@@ -159,7 +161,7 @@ def leads_elsewhere(cluster: Cluster, front: Front, label: Mapping[str, str]) ->
         else (
             f"kubectl patch deployment {deployment} -n {place} -p {marked}",
             rolled_out(cluster, deployment),
-            f"kubectl patch service {front.name} -n {place} -p {chosen}",
+            f"kubectl set selector service {front.name} -n {place} {chosen}",
         ),
         look=(f"kubectl get pods -n {place} --show-labels",),
     )

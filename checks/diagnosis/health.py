@@ -11,13 +11,6 @@ from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp, get
 from checks.facts import Cluster, ForwardRefused, Pod, lasting_containers
 
-_PROBE_KINDS = ("httpGet", "exec", "grpc")
-
-
-def tcp_probe(old: Mapping[str, Any], port: int) -> Mapping[str, Any]:
-    """The change that makes a TCP probe of `port` out of the probe `old`."""
-    return {**{kind: None for kind in _PROBE_KINDS if kind in old}, "tcpSocket": {"port": port}}
-
 
 def deadly(cluster: Cluster, pod: Pod) -> tuple[Mapping[str, Any], str] | None:
     """The first container, as its manifest gives it, whose liveness probe fails, and how; None when there is none."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from checks.diagnosis.databases import databases, release_of_service
 from checks.diagnosis.dns import require_dns
+from checks.diagnosis.elsewhere import TheirBase, admitted, launched, their_base
 from checks.diagnosis.program_logs import Told, Trouble, last_words, told
 from checks.diagnosis.relay_manifest import Target, mentions, own_service, targets
 from checks.diagnosis.relays import Served, Stranger
@@ -128,16 +128,6 @@ def too_few_clients(
     )
 
 
-def release_of_colleague(cluster: Cluster, written: Sequence[Target]) -> str:
-    """The colleague's database: the one whose Service the relay names (`written`), unless their own namespace, where
-    their access is at hand, tells that there is none such; "" where nothing tells."""
-    services = [target.host.partition(".")[0] for target in written if target.namespace(cluster.namespace)]
-    wanted = next((release for service in services if (release := release_of_service(service))), "")
-    theirs = cluster.as_owner(cluster.colleague.namespace)
-    releases = [one.release for one in databases(theirs)] if theirs is not None else []
-    return wanted if wanted in releases or not releases else releases[0]
-
-
 @dataclass(frozen=True)
 class Unanswered:
     """What a lab says of a relay behind which nothing answers: why its pods look well while they do not find the name
@@ -159,6 +149,9 @@ def unanswered(cluster: Cluster, pods: Sequence[Pod], silence: str, lab: Unanswe
     aimed = [target for pod in pods[:1] for target in targets(cluster, pod)]
     said = told(log)
     trouble = said.trouble if said else Trouble.SILENT if "délai" in silence else None
+    base = their_base(cluster, aimed)
+    if base.ready is False and trouble in (Trouble.UNKNOWN_HOST, Trouble.REFUSED, Trouble.SILENT):
+        return _stopped(cluster, aimed, base, lab)
     if said is not None and trouble is Trouble.UNKNOWN_PORT:
         return _unknown_port(said, aimed, lab)
     if said is not None and trouble is Trouble.UNKNOWN_HOST:
@@ -167,7 +160,7 @@ def unanswered(cluster: Cluster, pods: Sequence[Pod], silence: str, lab: Unanswe
     if trouble is Trouble.REFUSED:
         return _refused(cluster, aimed, lab)
     if trouble is Trouble.SILENT:
-        return _silent(aimed, lab)
+        return _silent(cluster, aimed, base, lab)
     last = last_words(log)
     return Diagnostic(
         finding=f"À travers le proxy, « {_named(aimed)} » ne répond pas comme PostgreSQL ({silence})."
@@ -226,11 +219,29 @@ def _refused(cluster: Cluster, aimed: Sequence[Target], lab: Unanswered) -> Diag
     )
 
 
-def _silent(aimed: Sequence[Target], lab: Unanswered) -> Diagnostic:
+def _stopped(cluster: Cluster, aimed: Sequence[Target], base: TheirBase, lab: Unanswered) -> Diagnostic:
+    """Nothing answers, and the colleague's own namespace tells why."""
+    there = cluster.colleague.namespace
+    return Diagnostic(
+        finding=f"« {_named(aimed)} » ne répond pas : aucune base ne tourne sous le nom {base.release} dans {there}.",
+        cause="Le relais n’y est pour rien : il n’y a pas de serveur au bout du chemin. Une base arrêtée emporte son "
+        "Service, donc son nom.",
+        fix="C’est à votre collègue de la relancer. Sur le petit SSPCloud local, jouez son rôle :",
+        commands=launched(cluster, base),
+        look=lab.look,
+    )
+
+
+def _silent(cluster: Cluster, aimed: Sequence[Target], base: TheirBase, lab: Unanswered) -> Diagnostic:
+    there = admitted(cluster, base)
     return Diagnostic(
         finding=f"« {_named(aimed)} » ne répond pas : la connexion reste sans réponse.",
         cause="Une NetworkPolicy du namespace de votre collègue écarte votre namespace (l’option « only allow access "
         "from the same namespace » du catalogue), ou son pod est arrêté.",
-        fix="Vous n’y pouvez rien d’ici : demandez à votre collègue d’ouvrir sa base à votre namespace (TP 4).",
+        fix="C’est à votre collègue d’ouvrir sa base à votre namespace (TP 4). Sur le petit SSPCloud local, jouez son "
+        "rôle :"
+        if there
+        else "Vous n’y pouvez rien d’ici : demandez à votre collègue d’ouvrir sa base à votre namespace (TP 4).",
+        commands=there,
         look=lab.look,
     )

@@ -186,11 +186,6 @@ class Opening:
         """The policies that open it."""
         return list(dict.fromkeys(leak.policy for leak in self.leaks if leak.sure))
 
-    @property
-    def at_fault(self) -> Sequence[str]:
-        """Those, and the ones that may open it."""
-        return list(dict.fromkeys(leak.policy for leak in self.leaks))
-
 
 def require_enforcement(cluster: Cluster, otherwise: str) -> None:
     """Raises Unverifiable where it is seen that NetworkPolicies are not enforced, from which `otherwise` follows; not

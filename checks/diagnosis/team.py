@@ -99,13 +99,17 @@ def _right_names(cluster: Cluster) -> Sequence[str]:
     return right
 
 
+def declaration_words(cluster: Cluster) -> str:
+    """What the declaration put right says; "" where we do not know enough people."""
+    names, users = _right_names(cluster), _written(cluster)
+    return " ".join(f"{name}={users[name]}" if users.get(name) else name for name in names) if len(names) > 1 else ""
+
+
 def declared(cluster: Cluster) -> Sequence[str]:
     """The commands that write the declaration put right; none where we do not know enough people."""
-    names = _right_names(cluster)
-    if len(names) < 2:
+    words = declaration_words(cluster)
+    if not words:
         return ()
-    users = _written(cluster)
-    words = " ".join(f"{name}={users[name]}" if users.get(name) else name for name in names)
     if declaration(cluster) is None:
         return (f"kubectl create configmap {TEAM} -n {cluster.namespace} --from-literal={KEY}={one_word(words)}",)
     patch = json.dumps({"data": {KEY: words}})

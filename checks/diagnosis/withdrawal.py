@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from checks.diagnosis.objects import named
-from checks.facts import Cluster
+from checks.facts import OWNER_BINDING, Cluster
 from checks.shell import one_word, thing
 
 
 def withdrawn(cluster: Cluster, given: Sequence[tuple[str, str, str]]) -> tuple[tuple[str, ...], bool]:
-    """The commands, one for each RoleBinding, and whether they leave nobody in any.
+    """The commands for each RoleBinding, and whether they leave nobody in any.
 
     `given`: name of a RoleBinding, kind and name of a subject of it ("NAME/NAMESPACE" of a ServiceAccount).
     """
@@ -20,16 +19,30 @@ def withdrawn(cluster: Cluster, given: Sequence[tuple[str, str, str]]) -> tuple[
     alone = True
     for name in dict.fromkeys(one for one, _, _ in given):
         gone = {(kind, subject) for one, kind, subject in given if one == name}
-        subjects = (named(cluster, "RoleBinding", name) or {}).get("subjects") or ()
-        leaving = [index for index, subject in enumerate(subjects) if _names(subject, cluster.namespace) & gone]
-        place = f"-n {cluster.namespace}"
-        if not leaving or len(leaving) == len(subjects):
-            commands.append(f"kubectl delete {thing('rolebinding', name)} {place} --ignore-not-found")
+        binding = named(cluster, "RoleBinding", name) or {}
+        subjects = binding.get("subjects") or ()
+        staying = [one for one in subjects if not _names(one, cluster.namespace) & gone]
+        deleted = f"kubectl delete {thing('rolebinding', name)} -n {cluster.namespace} --ignore-not-found"
+        if not staying or len(staying) == len(subjects):
+            commands.append(deleted)
             continue
         alone = False
-        patch = one_word(json.dumps(_without(subjects, leaving)))
-        commands.append(f"kubectl patch {thing('rolebinding', name)} {place} --type=json -p {patch}")
+        made = " ".join(_made(binding, staying, cluster.namespace))
+        if name == OWNER_BINDING:  # without it, its owner could not make it again
+            commands.append(f"{made} --dry-run=client -o yaml | kubectl apply -f -")
+        else:
+            commands += [deleted, made]
     return tuple(commands), alone
+
+
+def _made(binding: Mapping[str, Any], subjects: Sequence[Mapping[str, Any]], place: str) -> Iterator[str]:
+    """The words of the command that makes a binding anew for these subjects only."""
+    role = binding["roleRef"]
+    yield f"kubectl create rolebinding {one_word(binding['metadata']['name'])} -n {place}"
+    yield f"--{role['kind'].lower()}={one_word(role['name'])}"
+    for one in subjects:
+        whole = f"{one.get('namespace') or place}:{one['name']}" if one["kind"] == "ServiceAccount" else one["name"]
+        yield f"--{one['kind'].lower()}={one_word(whole)}"
 
 
 def _names(subject: Mapping[str, Any], place: str) -> set[tuple[str, str]]:
@@ -40,15 +53,3 @@ def _names(subject: Mapping[str, Any], place: str) -> set[tuple[str, str]]:
         if kind == "ServiceAccount"
         else {(kind, name)}
     )
-
-
-def _without(subjects: Sequence[Mapping[str, Any]], leaving: Sequence[int]) -> Sequence[Mapping[str, str]]:
-    """A JSON patch that removes these, the last first; each is tested to be still there."""
-    changes: list[Mapping[str, str]] = []
-    for index in reversed(leaving):
-        path = f"/subjects/{index}"
-        changes += [
-            {"op": "test", "path": f"{path}/name", "value": str(subjects[index]["name"])},
-            {"op": "remove", "path": path},
-        ]
-    return changes

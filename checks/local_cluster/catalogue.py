@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -91,7 +92,7 @@ def resume(api: Api, namespace: str, name: str, progress: Progress = silent) -> 
 
     Raises CahierError.
     """
-    made = []
+    made = list(_secret_again(api, namespace, name))
     if api.find(_paths(namespace, name)[-1]) is None:
         _require_ours_and_whole(api, namespace, name)
         items = [
@@ -101,10 +102,22 @@ def resume(api: Api, namespace: str, name: str, progress: Progress = silent) -> 
             and api.find(f"{collection(item['kind'], namespace)}/{item['metadata']['name']}") is None
         ]
         _create_all(api, namespace, name, items)
-        made = [f"{item['kind']} {item['metadata']['name']}" for item in items]
+        made += [f"{item['kind']} {item['metadata']['name']}" for item in items]
     with progress(f"Attente de {name}-1", 6):
         _wait_ready(api, namespace, name)
     return next(one for one in releases(api, namespace) if one.name == name), made
+
+
+def _secret_again(api: Api, namespace: str, name: str) -> Iterator[str]:
+    """Make the database's Secret again from the copy that came with it, where only the copy is left."""
+    place = collection("Secret", namespace)
+    copy = api.find(f"{place}/{name}-user")
+    if copy is None or api.find(f"{place}/{name}") is not None:
+        return
+    metadata = {"name": name, "labels": copy["metadata"].get("labels") or {}}
+    content = {**(copy.get("data") or {}), "database": base64.b64encode(DATABASE.encode()).decode()}
+    api.request("POST", place, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": content})
+    yield f"Secret {name}"
 
 
 def _require_ours_and_whole(api: Api, namespace: str, name: str) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from checks.access.kubernetes_api import collection
+from checks.diagnosis.circle import Circle, administrators
 from checks.diagnosis.policies import NAMESPACE_NAME
+from checks.diagnosis.strangers import Reading
 from checks.errors import UsageError
 from checks.local_cluster.catalogue import releases
-from checks.selectors import selects, values_taken
+from checks.local_cluster.postgresql import PORT
+from checks.selectors import selects
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
@@ -45,13 +48,18 @@ def close(api: Api, namespace: str, name: str, admitted: Sequence[str] = ()) -> 
     """Put back the policy that comes with the database, as the form's box ticked; what to say of it.
 
     With `admitted`, only the pods of these namespaces and of the database's own enter, whatever the other policies
-    said. Raises CahierError.
+    said; programs of the administrators stay. Raises CahierError.
     """
     labels = _pod_labels(api, namespace, name)
     others = [one for one in _choosing(api, namespace, labels) if one["metadata"]["name"] != name]
     guests = [one for one in admitted if one != namespace]
     api_path = collection("NetworkPolicy", namespace)
-    changed = _put(api, f"{api_path}/{name}", _policy(namespace, name, labels, guests))
+    read = _reading(api, namespace, name, guests)
+    policy, was = _policy(namespace, name, labels, guests), api.find(f"{api_path}/{name}")
+    own = policy["spec"]["ingress"]
+    kept = read.kept(was) if was is not None else []
+    for_others = [rule for rule in kept if rule not in own and read.serves_others(_with(policy, [rule]))]
+    changed = _put(api, f"{api_path}/{name}", _with(policy, [*for_others, *own]))
     who = " et de ".join([namespace, *guests])
     said = [
         f"La base {name} est fermée : sa NetworkPolicy n’admet que les pods de {who}."
@@ -59,18 +67,38 @@ def close(api: Api, namespace: str, name: str, admitted: Sequence[str] = ()) -> 
         else f"La base {name} était déjà fermée : sa NetworkPolicy n’admet que les pods de {who}."
     ]
     for policy in others:
-        other, kept = policy["metadata"]["name"], list(_kept(policy, {namespace, *guests}))
+        other, kept = policy["metadata"]["name"], read.kept(policy)
         if kept == (policy["spec"].get("ingress") or []):
             continue
         if not admitted:
             said.append(f"« {other} » y laisse encore entrer d’autres namespaces.")
         elif kept or not policy["spec"].get("podSelector"):
-            _put(api, f"{api_path}/{other}", {**policy, "spec": {**policy["spec"], "ingress": kept}})
+            _put(api, f"{api_path}/{other}", _with(policy, kept))
             said.append(f"« {other} » n’admet plus personne d’autre.")
         else:
             api.remove(f"{api_path}/{other}")
             said.append(f"« {other} », qui n’admettait personne d’entre eux, est retirée.")
     return said
+
+
+def _reading(api: Api, namespace: str, name: str, guests: Sequence[str]) -> Reading:
+    """What the policies admit to the database's pod besides the pods of `namespace` and of the `guests`."""
+    from checks.sources.live_cluster import LiveCluster
+    from checks.sources.machine import LocalMachine
+
+    cluster = LiveCluster(LocalMachine(), api=api, namespace=namespace)
+    pods = cluster.pods()
+    circle = Circle(
+        namespaces=frozenset({namespace, *guests}),
+        administrators=administrators(cluster, guests),
+        addresses=[one.ip for one in pods if one.ip],
+    )
+    pod = next(one for one in pods if any(one.labels.get(key) == name for key in _RELEASE))
+    return Reading(cluster.objects("NetworkPolicy"), pod, PORT, circle)
+
+
+def _with(policy: Item, rules: Sequence[Item]) -> Item:
+    return {**policy, "spec": {**policy["spec"], "ingress": list(rules)}}
 
 
 def _pod_labels(api: Api, namespace: str, name: str) -> Mapping[str, str]:
@@ -126,26 +154,3 @@ def _put(api: Api, path: str, item: Item) -> bool:
     version = {"resourceVersion": there["metadata"]["resourceVersion"]}
     api.request("PUT", path, {**item, "metadata": {**item["metadata"], **version}})
     return True
-
-
-def _kept(policy: Item, admitted: Collection[str]) -> Iterator[Item]:
-    """The rules of a policy without the sources that are not surely of the `admitted` namespaces."""
-    for rule in policy["spec"].get("ingress") or ():
-        sources = [kept for one in rule.get("from") or () if (kept := _reduced(one, admitted)) is not None]
-        if sources:
-            yield {**rule, "from": sources}
-
-
-def _reduced(source: Item, admitted: Collection[str]) -> Item | None:
-    if "ipBlock" in source:
-        return None
-    selector = source.get("namespaceSelector")
-    if selector is None:  # pods of the policy's own namespace
-        return source
-    named = sorted(values_taken(selector, NAMESPACE_NAME) or ())
-    values = [one for one in named if one in admitted]
-    if len(values) == len(named):
-        return source if named else None
-    only = {"key": NAMESPACE_NAME, "operator": "In", "values": values}
-    expressions = [*(selector.get("matchExpressions") or ()), only]
-    return {**source, "namespaceSelector": {**selector, "matchExpressions": expressions}} if values else None

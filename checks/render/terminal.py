@@ -22,6 +22,8 @@ STYLES: Mapping[Status, str] = {
     Status.UNVERIFIED: "yellow",
     Status.ERROR: "magenta",
 }
+_STEPS = ("cahier catalogue ",)
+_TUNNEL = "un_tunnel_ecoute_sur_votre_poste"  # of several labs: what is closed when one goes home
 _MARK = 4
 _INDENT = 5
 _LABEL = 10
@@ -121,12 +123,18 @@ def _lesson(console: Console, result: CheckResult, diagnostic: Diagnostic | None
     if diagnostic is not None and diagnostic.look:
         _labelled(console, "Où voir", commands=diagnostic.look, style="cyan")
     if with_help or result.status is not Status.FAILED:
-        whole = any(command.startswith("cahier solution ") for command in result.fix_commands)
-        _labelled(console, "Remède", result.fix, commands=() if whole else result.fix_commands, style="green")
-        if whole:
-            _labelled(
-                console, "Solution", "En dernier recours, tout à la fois :", commands=result.fix_commands, style="green"
-            )
+        steps, answer = parted(result.fix_commands)
+        _labelled(console, "Remède", result.fix, commands=(*result.fix_lines, *steps), style="green")
+        if answer:
+            _labelled(console, "Corrigé", "En dernier recours, tout à la fois :", commands=answer, style="green")
+
+
+def parted(commands: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """What is done before the lab's own solution is applied, in the catalogue, and what does it all at once."""
+    first = next((at for at, one in enumerate(commands) if not one.startswith(_STEPS)), 0)
+    if any(one.startswith("cahier solution ") for one in commands[first:]):
+        return commands[:first], commands[first:]
+    return commands, ()
 
 
 def _labelled(console: Console, label: str, text: str = "", *, commands: Sequence[str] = (), style: str = "") -> None:
@@ -161,11 +169,15 @@ def _conclude(console: Console, lab: Lab, verdict: Verdict, done: float) -> None
     else:
         say(console, f"{score}. Rien n’est faux, mais tout n’a pas pu être vérifié.", "yellow")
     if done:
-        lost = next((one.title for one in (*failed, *verdict.checks) if one.status is not Status.PASSED), "")
+        lost = next(one for one in (*failed, *verdict.checks) if one.status is not Status.PASSED)
         say(
             console,
-            f"Vous aviez terminé ce TP le {day(done)} : cela reste acquis. Depuis, ceci n’est plus vrai, ou "
-            f"n’a pas pu être vérifié : « {lost} »",
+            f"Vous aviez terminé ce TP le {day(done)} : cela reste acquis. "
+            + (
+                "Votre tunnel a été fermé depuis."
+                if lost.id == _TUNNEL
+                else f"Depuis, ceci n’est plus vrai, ou n’a pas pu être vérifié : « {lost.title} »"
+            ),
         )
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 NARROW = 60
 """Columns under which a label stands above its text."""
-_PROGRAM = r"(?:kubectl|cahier|export|source|sudo|psql|curl|docker|podman|kind|make|wsl|KUBECONFIG=\S+)"
+_PROGRAM = r"(?:kubectl|cahier|export|source|sudo|psql|curl|docker|podman|kind|make|wsl|KUBECONFIG=(?:\$\([^)]*\)|\S+))"
 _COMMAND = re.compile(
     rf"«\s{_PROGRAM} [^«»]*»"
     rf"|(?:(?<=[:→·,] )|(?<=puis )){_PROGRAM}(?: (?!puis |\()[^\s«»;·]*[^\s«»;·,])+"

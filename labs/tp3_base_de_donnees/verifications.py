@@ -9,6 +9,7 @@ from checks.diagnosis.databases import (
     RELAUNCH,
     Database,
     databases,
+    launch,
     no_database,
     not_serving,
     ready_pods,
@@ -22,7 +23,7 @@ from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens, rea
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, identify, refusal
 from checks.facts import Cluster, ForwardRefused, Pod
-from checks.shell import identifier, in_template, one_word
+from checks.shell import one_word
 from checks.verdict import Diagnostic
 from checks.verification import verification
 
@@ -212,13 +213,13 @@ def le_compte_du_secret_ouvre_une_session(cluster: Cluster) -> Diagnostic | None
             transient=True,
         )
     if password.rstrip("\r\n") != password and not _session(cluster, values, user, password.rstrip("\r\n"))[0]:
-        return _line_feed(cluster, name, "password" if values.get("password") else "postgres-password")
+        return _line_feed(cluster, name, "password" if values.get("password") else "postgres-password", user)
     return Diagnostic(
         finding=f"La base {name} refuse le compte {user} avec le mot de passe rangé dans le Secret {name} : {message}",
         cause="Le Secret n’est qu’une copie : changer le mot de passe dans la base ne le change pas dans le Secret, ni "
         "l’inverse. Les services qui lisent le Secret ne se connectent plus.",
         fix="Mettez les deux d’accord : donnez à ce compte, dans la base, le mot de passe du Secret.",
-        commands=(_aligned(cluster, name, pod, user),),
+        commands=(_aligned(cluster, name, user),),
         look=look,
     )
 
@@ -239,7 +240,7 @@ def _session(cluster: Cluster, values: Mapping[str, str], user: str, password: s
     return code, message
 
 
-def _line_feed(cluster: Cluster, name: str, key: str) -> Diagnostic:
+def _line_feed(cluster: Cluster, name: str, key: str, user: str) -> Diagnostic:
     """A password that was copied into the Secret with the end of its line."""
     read = f"kubectl get secret {name} -n {cluster.namespace} -o jsonpath='{{.data.{key}}}' | base64 -d"
     return Diagnostic(
@@ -248,10 +249,7 @@ def _line_feed(cluster: Cluster, name: str, key: str) -> Diagnostic:
         cause="Quand vous le relisez avec $(…), le shell retire cette fin de ligne. Un pod la garde : les services qui "
         "reçoivent ce mot de passe sont refusés par la base.",
         fix=f"Récrivez la clé {key} sans cette fin de ligne : « echo » en ajoute une, « echo -n » n’en ajoute pas.",
-        commands=(
-            f'printf \'{{"data":{{"{key}":"%s"}}}}\' "$({read} | tr -d \'\\r\\n\' | base64 | tr -d \'\\n\')" | '
-            f"kubectl patch secret {name} -n {cluster.namespace} --patch-file /dev/stdin",
-        ),
+        commands=(_aligned(cluster, name, user),),
         look=(f"{read} | wc -l",),
     )
 
@@ -267,28 +265,20 @@ def _account(values: Mapping[str, str], pod: Pod) -> tuple[str, str]:
     return user, values.get("password") or values.get("postgres-password") or ""
 
 
-def _aligned(cluster: Cluster, name: str, pod: Pod, user: str) -> str:
-    """The command that gives the role the Secret's password, without showing it."""
-    sql = in_template(f"ALTER ROLE {identifier(user)}") + " PASSWORD $mdp${{.data.password | base64decode}}$mdp$;"
-    return (
-        f"kubectl get secret {name} -n {cluster.namespace} -o go-template={one_word(sql)} | "
-        f"kubectl exec -i {pod.name} -n {cluster.namespace} -- psql -q -U postgres"
-    )
+def _aligned(cluster: Cluster, name: str, user: str) -> str:
+    """The command that gives the role the Secret's password, without showing it nor an end of line that it may have."""
+    place = f"--namespace {cluster.namespace}"
+    return f"cahier catalogue compte {name} {one_word(user)} --secret {name} {place}"
 
 
 def _restored(cluster: Cluster, name: str) -> tuple[str, ...]:
-    """Commands that make the Secret again, from the copy that the platform keeps where there is one."""
+    """Commands that make the Secret again, from the copy that the platform keeps where there is one: launching a
+    database that is there makes what it lacks."""
     copy = f"{name}-user"
     if all(item["metadata"]["name"] != copy for item in cluster.objects("Secret")):
         return relaunch(cluster, name)
-    template = (
-        '{"apiVersion":"v1","kind":"Secret","metadata":{"name":"NAME","labels":{"app.kubernetes.io/instance":"NAME"}},'
-        '"data":{"username":"{{.data.username}}","password":"{{.data.password}}","database":"ZGVmYXVsdGRi"}}'
-    ).replace("NAME", name)
-    return (
-        f"kubectl get secret {copy} -n {cluster.namespace} -o go-template='{template}' | "
-        f"kubectl apply -n {cluster.namespace} -f -",
-    )
+    closed = any(item["metadata"]["name"] == name for item in cluster.objects("NetworkPolicy"))
+    return (f"{launch(cluster, name)}{'' if closed else ' --ouvert'}",)
 
 
 # -- nobody but the owner -----------------------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import yaml
 
 from checks.diagnosis.circle import Circle, administrators
 from checks.diagnosis.databases import (
@@ -17,9 +18,10 @@ from checks.diagnosis.databases import (
     ready_pods,
     server_in,
 )
+from checks.diagnosis.elsewhere import as_typed
 from checks.diagnosis.enforcers import require_only_network_policies
 from checks.diagnosis.openings import Policy, astray, how, name_of, nearest, quoted
-from checks.diagnosis.policies import NAMESPACE_NAME, Decision, Peer, decide
+from checks.diagnosis.policies import Decision, Peer, decide
 from checks.diagnosis.reach import PROBE_LABELS, Attempt, Trial, Way, Ways, held_back, trial
 from checks.diagnosis.services import Address, addresses, leads_only_to, no_service_leads
 from checks.diagnosis.strangers import Leak, Reading
@@ -238,11 +240,13 @@ def le_namespace_du_collegue_atteint_la_base(cluster: Cluster) -> Diagnostic | N
         failing = f"Vos policies n’admettent pas les pods de {there} ({_REASONED})"
     elif decision.allowed:
         colleague = cluster.as_owner(there)
-        if colleague is not None and held_back(colleague):
+        leaving = held_back(colleague) if colleague is not None else ()
+        if leaving:
             raise Unverifiable(
-                f"Vos policies admettent {there}, mais une NetworkPolicy de ce namespace gouverne ce qui en sort : la "
+                f"Vos policies admettent {there}, mais {quoted(leaving)} y gouverne{_s(leaving)} ce qui en sort : la "
                 "connexion n’aboutit pas, et ce n’est pas de votre fait.",
-                f"Demandez à votre collègue de la revoir : kubectl get networkpolicy -n {there}",
+                "C’est à votre collègue d’y remédier. Sur le petit SSPCloud local, jouez son rôle : "
+                + as_typed(there, " ".join(("kubectl delete networkpolicy", *map(one_word, leaving)))),
             )
         return _unexplained(cluster, found.colleague, failing, subject)
     return _not_opened(cluster, subject, failing, found.colleague)
@@ -406,6 +410,7 @@ def _opened_by(cluster: Cluster, subject: Subject, read: Reading, failing: str) 
         finding=f"{failing}. {_openings(leaks)}{also}",
         cause=_ADDITIVE,
         fix=fix,
+        lines=_written(read, by),
         commands=_closing(cluster, subject, read, by),
         look=(
             *(f"kubectl describe networkpolicy {name} -n {cluster.namespace}" for name in by),
@@ -436,25 +441,24 @@ def _in_doubt(leaks: Sequence[Leak]) -> Unverifiable:
 
 def _closing(cluster: Cluster, subject: Subject, read: Reading, by: Sequence[str]) -> Sequence[str]:
     """The commands that close all that these policies open, and leave in place what else they serve."""
-    known = policies(cluster)
-    commands: list[str] = []
-    left: list[Policy] = []
-    for policy in known:
-        name = name_of(policy)
-        if name not in by:
-            left.append(policy)
-        elif name == subject.database.release:
-            commands.append(closed(cluster, subject))
-            left.append({**policy, "spec": {**policy["spec"], "ingress": [_OWN_PODS]}})
-        elif not read.serves_others(policy):
-            commands.append(_deleted(cluster, name))
-        else:
-            left.append({**policy, "spec": {**policy["spec"], "ingress": read.kept(policy)}})
-            if name != _SOLUTION:  # that one is mended as it is opened
-                commands.append(_mended(cluster, subject, read, policy, {}))
-    if not decide(left, subject.pod, peer(cluster.namespace), PORT).by:  # nothing else admits one's own pods
+    at_fault = [policy for policy in policies(cluster) if name_of(policy) in by]
+    if any(read.serves_others(policy) for policy in at_fault):
+        return (_only(cluster, subject),)
+    left = [policy for policy in policies(cluster) if name_of(policy) not in by]
+    own = subject.database.release
+    commands = [_deleted(cluster, name_of(policy)) for policy in at_fault if name_of(policy) != own]
+    if own in by or not decide(left, subject.pod, peer(cluster.namespace), PORT).by:  # nothing else admits one's pods
         commands.append(closed(cluster, subject))
     return (*commands, *repaired(cluster, subject))
+
+
+def _written(read: Reading, by: Sequence[str]) -> tuple[str, ...]:
+    """What ouverture.yaml may keep, where it is that file's policy which opens, and serves others too."""
+    policy = next((one for one in read.policies if name_of(one) == _SOLUTION), None)
+    if _SOLUTION not in by or policy is None or not read.serves_others(policy):
+        return ()
+    kept = yaml.safe_dump({"spec": {"ingress": read.kept(policy)}}, sort_keys=False, allow_unicode=True)
+    return (f"# ouverture.yaml, NetworkPolicy {_SOLUTION} :", *kept.splitlines())
 
 
 def _not_followed(cluster: Cluster, subject: Subject, failing: str) -> Diagnostic:
@@ -483,7 +487,6 @@ def _unexplained(cluster: Cluster, attempt: Attempt, failing: str, subject: Subj
 
 
 _SOLUTION = "ouverture-collegue"
-_OWN_PODS: Policy = {"from": [{"podSelector": {}}]}
 
 
 def from_catalogue(policy: Policy, database: Database) -> bool:
@@ -498,72 +501,27 @@ def written_here(cluster: Cluster) -> Sequence[Policy]:
     return [one for one in policies(cluster) if not any(from_catalogue(one, database) for database in known)]
 
 
-def _chosen(subject: Subject) -> Mapping[str, str]:
-    """The labels that choose the database's pod and no other."""
-    if "cnpg.io/cluster" in subject.pod.labels:
-        return {"cnpg.io/cluster": subject.database.release}
-    return {"app.kubernetes.io/name": "postgresql", "app.kubernetes.io/instance": subject.database.release}
-
-
-def _made(cluster: Cluster, name: str, labels: Mapping[str, str], spec: Mapping[str, object]) -> str:
-    manifest = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": name, "labels": dict(labels)},
-        "spec": dict(spec),
-    }
-    written = one_word(json.dumps(manifest, ensure_ascii=False))
-    return f"echo {written} | kubectl replace --force -n {cluster.namespace} -f -"
+def _only(cluster: Cluster, subject: Subject) -> str:
+    """The command that leaves the base open to the colleague and to one's own pods, whatever the policies say; what
+    serves an operator, or another port, stays."""
+    there, place = cluster.colleague.namespace, f"--namespace {cluster.namespace}"
+    return f"cahier catalogue fermer {subject.database.release} --seulement {there} {place}"
 
 
 def closed(cluster: Cluster, subject: Subject) -> str:
     """The command that puts back the policy of the catalogue: one's own namespace, and nobody else."""
-    release = subject.database.release
-    read = reading(cluster)
-    existing = next((one for one in policies(cluster) if name_of(one) == release), None)
-    if existing is not None and read.serves_others(existing):
-        return _mended(cluster, subject, read, existing, {cluster.namespace: _OWN_PODS})
-    return f"cahier catalogue fermer {release} --namespace {cluster.namespace}"
+    return f"cahier catalogue fermer {subject.database.release} --namespace {cluster.namespace}"
 
 
 def repaired(cluster: Cluster, subject: Subject, wrong: Sequence[str] = ()) -> Sequence[str]:
     """The commands that open to the colleague; a policy found `wrong` that bears the solution's name goes first."""
     there, release = cluster.colleague.namespace, subject.database.release
-    opening = {
-        "from": [{"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: there}}}],
-        "ports": [{"protocol": "TCP", "port": PORT}],
-    }
-    read = reading(cluster)
     existing = next((one for one in policies(cluster) if name_of(one) == _SOLUTION), None)
-    if existing is not None and read.serves_others(existing):  # the operator, or other ports: not to be shut
-        return (_mended(cluster, subject, read, existing, {there: opening}),)
-    if "cnpg.io/cluster" not in subject.pod.labels:  # the older catalogue: the solution's labels are not its pod's
-        spec = {
-            "podSelector": {"matchLabels": dict(_chosen(subject))},
-            "policyTypes": ["Ingress"],
-            "ingress": [opening],
-        }
-        return (_made(cluster, _SOLUTION, {}, spec),)
+    serves_others = existing is not None and reading(cluster).serves_others(existing)
+    if serves_others or "cnpg.io/cluster" not in subject.pod.labels:  # the older catalogue labels its pods otherwise
+        return (_only(cluster, subject),)
     applied = f"cahier solution tp4 --namespace {cluster.namespace} --collegue {there} --base {release} --appliquer"
     return (*(_deleted(cluster, name) for name in wrong if name == _SOLUTION), applied)
-
-
-def _mended(
-    cluster: Cluster, subject: Subject, read: Reading, policy: Policy, wanted: Mapping[str, Mapping[str, object]]
-) -> str:
-    """The command that takes out of a policy what it opens to others, and puts in the rules of those that it lacks.
-
-    `wanted` are namespaces, each with the rule that admits it.
-    """
-    spec = {**policy["spec"], "ingress": read.kept(policy)}
-    if astray(policy, subject.pod) is not None:
-        spec["podSelector"] = {"matchLabels": dict(_chosen(subject))}
-    if "Ingress" not in spec.get("policyTypes", ["Ingress"]):
-        spec["policyTypes"] = ["Ingress", *spec["policyTypes"]]
-    for namespace, rule in wanted.items():
-        if not decide([{**policy, "spec": spec}], subject.pod, peer(namespace), PORT).allowed:
-            spec["ingress"].append(rule)
-    return _made(cluster, name_of(policy), policy["metadata"].get("labels") or {}, spec)
 
 
 def _deleted(cluster: Cluster, name: str) -> str:

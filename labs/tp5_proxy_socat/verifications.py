@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from checks.diagnosis.databases import server_in
+from checks.diagnosis.elsewhere import launched, their_base
 from checks.diagnosis.pods import never_admitted, not_ready
 from checks.diagnosis.relay_failures import (
     Unanswered,
     misdirected,
-    release_of_colleague,
     too_few_clients,
     unanswered,
 )
@@ -34,15 +34,16 @@ def proxy(cluster: Cluster) -> Pod:
 
 
 def again(cluster: Cluster) -> tuple[str, ...]:
-    """Le remède commun : refaire le pod à partir de la solution, vers la base du collègue ; rien si on ne la connaît
-    pas."""
+    """Le remède commun : refaire le pod à partir de la solution, vers la base du collègue, qui est lancée si l’on peut
+    dire qu’elle ne l’est pas ; rien si on ne la connaît pas."""
     colleague, pod = cluster.colleague.namespace, cluster.pod(PROXY)
-    database = release_of_colleague(cluster, list(targets(cluster, pod)) if pod else ())
-    if not database:
+    base = their_base(cluster, targets(cluster, pod) if pod else ())
+    if not base.release:
         return ()
     return (
+        *launched(cluster, base),
         f"kubectl delete pod {PROXY} -n {cluster.namespace} --ignore-not-found --now",
-        f"cahier solution tp5 --namespace {cluster.namespace} --collegue {colleague} --base {database} --appliquer",
+        f"cahier solution tp5 --namespace {cluster.namespace} --collegue {colleague} --base {base.release} --appliquer",
     )
 
 

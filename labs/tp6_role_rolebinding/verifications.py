@@ -174,7 +174,12 @@ def _only_a_tunnel(cluster: Cluster, cause: str, *kinds: Excess) -> Diagnostic |
     if found is None:
         _require_no_member(cluster)
         return None
-    kept = (one for one in found.commands if not one.startswith(f"kubectl patch rolebinding {ROLE} "))
+    return _given_again(cluster, found)
+
+
+def _given_again(cluster: Cluster, found: Diagnostic) -> Diagnostic:
+    """What is withdrawn, and the lab's own binding given again: the learner's file says it too."""
+    kept = (one for one in found.commands if not one.startswith(f"kubectl create rolebinding {ROLE} "))
     return replace(found, commands=tuple(dict.fromkeys((*kept, *again(cluster)))))
 
 
@@ -263,13 +268,16 @@ def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Diagnostic | None:
     par la ConfigMap « equipe » du TP 8.
     """
     invited = {one.user for one in colleagues(cluster)}
-    return only_the_owner(
+    found = only_the_owner(
         cluster,
         tunnel_to(cluster, [pod.name for _, pod in ready_pods(cluster)]),
         "Un tunnel ignore les NetworkPolicies : ce droit est la seule porte, et le mot de passe la seule serrure.",
         who=[one for one in people(cluster) if one.user not in invited and not is_member(cluster, one)],
         advice="La RoleBinding ne doit nommer que votre collègue, ou ceux que vous déclarez (--collegue répété).",
     )
+    if found is None or not any(f" rolebinding {ROLE} " in command for command in found.commands):
+        return found
+    return _given_again(cluster, found)
 
 
 # -- the tunnel itself ------------------------------------------------------------------------------------------------

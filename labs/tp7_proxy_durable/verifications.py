@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import yaml
+
 from checks.diagnosis import deployments, fronts
 from checks.diagnosis.databases import server_in
 from checks.diagnosis.deployments import Deployment, rolled_out
+from checks.diagnosis.elsewhere import TheirBase, launched, their_base
 from checks.diagnosis.fronts import Front
-from checks.diagnosis.health import deadly, hollow, patience, tcp_probe
+from checks.diagnosis.health import deadly, hollow, patience
 from checks.diagnosis.losses import Missing, replaced, restarted
 from checks.diagnosis.objects import named
 from checks.diagnosis.pods import not_ready
@@ -20,7 +23,6 @@ from checks.diagnosis.policies import Peer, decide
 from checks.diagnosis.relay_failures import (
     Unanswered,
     misdirected,
-    release_of_colleague,
     too_few_clients,
     unanswered,
 )
@@ -36,7 +38,9 @@ from checks.verification import verification
 PROXY = "pg-proxy"
 PORT = 5432
 _ROLE = "relais"
+_FILE = "proxy.yaml"
 _APPLY = "Appliquez ensuite de nouveau proxy.yaml."
+_THEN = "Écrivez ceci, puis : kubectl apply -f proxy.yaml"
 
 
 def relay(cluster: Cluster) -> Deployment:
@@ -77,45 +81,54 @@ def _listened(cluster: Cluster, pod: Pod) -> int:
 # -- remedies ------------------------------------------------------------------------------------------------------
 
 
-def _solution(cluster: Cluster, database: str) -> tuple[str, ...]:
-    if not database:  # a relay towards nothing would repair nothing
+def _solution(cluster: Cluster) -> tuple[str, ...]:
+    base = _base(cluster)
+    if not base.release:  # a relay towards nothing would repair nothing
         return ()
     place, there = cluster.namespace, cluster.colleague.namespace
     return (
-        f"cahier solution tp7 --namespace {place} --collegue {there} --base {database} --appliquer",
+        *launched(cluster, base),
+        f"cahier solution tp7 --namespace {place} --collegue {there} --base {base.release} --appliquer",
         rolled_out(cluster, PROXY),
     )
 
 
 def again(cluster: Cluster) -> tuple[str, ...]:
-    """The common remedy: make the Deployment anew from the solution, towards the colleague's database.
-
-    It is deleted first: its selector cannot be changed, and `apply` leaves fields that it did not write.
-    """
-    made = _solution(cluster, _release(cluster))
-    return (deployments.deleted(cluster, PROXY), *made) if made else ()
-
-
-def _release(cluster: Cluster) -> str:
-    """The colleague's database, "" when it is unknown."""
-    written = _targets(cluster) if named(cluster, "Deployment", PROXY) else ()
-    return release_of_colleague(cluster, written)
+    """The common remedy: the solution, towards the colleague's database; the Deployment is made anew where it takes
+    that."""
+    made = _solution(cluster)
+    if not made or deployments.replaceable(cluster, PROXY, {"app": PROXY}):
+        return made
+    return (deployments.deleted(cluster, PROXY), *made)
 
 
-def _probed(cluster: Cluster, pod: Pod, kind: str, box: Mapping[str, Any]) -> tuple[str, ...]:
-    """Commands that give a container a TCP probe of the port where the relay listens, as its `kind`."""
-    change = {kind: tcp_probe(box.get(kind) or {}, _listened(cluster, pod))}
-    return deployments.patched(cluster, PROXY, box["name"], change)
+def _base(cluster: Cluster) -> TheirBase:
+    """The colleague's database."""
+    return their_base(cluster, _targets(cluster) if named(cluster, "Deployment", PROXY) else ())
 
 
-def _exposed(cluster: Cluster, pod: Pod, delete: bool) -> tuple[str, ...]:
-    """Commands that put a Service before the Deployment as it is, whatever its labels and port."""
-    first = (f"kubectl delete service {PROXY} -n {cluster.namespace} --ignore-not-found",) if delete else ()
+def _probed(cluster: Cluster, pod: Pod, kind: str, box: Mapping[str, Any]) -> tuple[str, str]:
+    """A TCP probe of the port where the relay listens, to be written as the `kind` of a container."""
+    line = f"{kind}: {{tcpSocket: {{port: {_listened(cluster, pod)}}}}}"
+    return deployments.to_write(_FILE, box["name"], line)
+
+
+def _exposed(cluster: Cluster, pod: Pod) -> tuple[str, ...]:
+    """The Service to be written before the Deployment as it is, whatever its labels and port."""
+    labels = yaml.safe_dump(dict(relay(cluster).labels), default_flow_style=True, width=float("inf")).strip()
     return (
-        *first,
-        f"kubectl expose deployment {PROXY} -n {cluster.namespace} --name={PROXY} --port={PORT} "
-        f"--target-port={_listened(cluster, pod)}",
+        f"# {_FILE}, Service {PROXY} :",
+        "spec:",
+        f"  selector: {labels}",
+        f"  ports: [{{port: {PORT}, targetPort: {_listened(cluster, pod)}}}]",
     )
+
+
+def _service_again(cluster: Cluster) -> tuple[str, ...]:
+    """The common remedy, and the Service made anew: its address cannot be changed, and `apply` leaves labels that it
+    did not write."""
+    made = again(cluster)
+    return (f"kubectl delete service {PROXY} -n {cluster.namespace} --ignore-not-found", *made) if made else ()
 
 
 # -- the manifest --------------------------------------------------------------------------------------------------
@@ -129,7 +142,7 @@ def un_deployment_pg_proxy_existe(cluster: Cluster) -> Diagnostic | None:
     instead = deployments.instead(cluster, PROXY, _ROLE)
     if instead is None:
         return _other_deployment(cluster)
-    return replace(instead, commands=(*instead.commands, *_solution(cluster, _release(cluster))))
+    return replace(instead, commands=(*instead.commands, *_solution(cluster)))
 
 
 def _other_deployment(cluster: Cluster) -> Diagnostic:
@@ -147,7 +160,7 @@ def _other_deployment(cluster: Cluster) -> Diagnostic:
         fix="Donnez-lui ce nom (metadata.name), supprimez l’ancien, puis appliquez : kubectl apply -f proxy.yaml"
         if others
         else "Appliquez votre manifeste : kubectl apply -f proxy.yaml",
-        commands=(*gone, *_solution(cluster, _release(cluster))),
+        commands=(*gone, *_solution(cluster)),
         look=(f"kubectl get deployments,pods -n {cluster.namespace}",),
     )
 
@@ -164,13 +177,9 @@ def l_image_porte_une_etiquette_precise(cluster: Cluster) -> Diagnostic | None:
         cause="C’est « la plus récente au moment du démarrage » : le pod qui remplace un pod perdu peut recevoir "
         "une autre version que lui ; et il la redemande au registre à chaque démarrage (imagePullPolicy: Always), "
         "même quand celui-ci limite les téléchargements.",
-        fix="Écrivez une étiquette de version après le nom de l’image, par exemple alpine/socat:1.7.4.4",
-        commands=(
-            f"kubectl set image deployment/{PROXY} -n {cluster.namespace} {container}=alpine/socat:1.7.4.4",
-            rolled_out(cluster, PROXY),
-        )
-        if "socat" in image
-        else again(cluster),
+        fix=f"Il faut une étiquette de version après le nom de l’image. {_THEN if 'socat' in image else _APPLY}",
+        lines=deployments.to_write(_FILE, container, "image: alpine/socat:1.7.4.4") if "socat" in image else (),
+        commands=again(cluster),
         look=(f"kubectl get deployment {PROXY} -n {cluster.namespace} -o wide",),
     )
 
@@ -181,7 +190,16 @@ def chaque_conteneur_dit_ses_ressources(cluster: Cluster) -> Diagnostic | None:
 
     Lu sur les pods, tels que le cluster les a faits : ce qu’une valeur par défaut du namespace ajoute compte aussi.
     """
-    return deployments.without_resources(cluster, relay(cluster), _ROLE)
+    lacking = deployments.without_resources(cluster, relay(cluster), _ROLE)
+    if lacking is None:
+        return None
+    container, found = lacking
+    return replace(
+        found,
+        fix=f"{found.fix} {_THEN}",
+        lines=deployments.to_write(_FILE, container, deployments.RESOURCES),
+        commands=again(cluster),
+    )
 
 
 # -- the pods ------------------------------------------------------------------------------------------------------
@@ -207,8 +225,9 @@ def _deadly(cluster: Cluster, pod: Pod, box: Mapping[str, Any], said: str) -> Di
         cause=f"Le kubelet tue et redémarre le conteneur après {seconds} secondes d’échecs (periodSeconds × "
         "failureThreshold), même s’il sert très bien ses clients, et recommence sans fin : CrashLoopBackOff.",
         fix="Posez une question à laquelle socat peut répondre : une connexion TCP (tcpSocket) à son port d’écoute ; "
-        "ou retirez cette sonde.",
-        commands=_probed(cluster, pod, "livenessProbe", box),
+        f"ou retirez cette sonde. {_THEN}",
+        lines=_probed(cluster, pod, "livenessProbe", box),
+        commands=again(cluster),
         look=(f"kubectl describe pod {pod.name} -n {cluster.namespace}",),
         transient=not pod.ready,  # the program may not have opened its port yet
     )
@@ -293,8 +312,9 @@ def une_sonde_dit_quand_le_proxy_sert(cluster: Cluster) -> Diagnostic | None:
                 finding=f"Aucun conteneur du pod {pod.name} n’a de sonde « readiness » (readinessProbe).",
                 cause="Sans elle, un pod est « prêt » dès que son conteneur démarre : le Service lui envoie des "
                 "clients avant que socat n’écoute, et continue quand il n’écoute plus.",
-                fix=f"Ajoutez au conteneur une sonde TCP sur son port d’écoute. {_APPLY}",
-                commands=_probed(cluster, pod, "readinessProbe", boxes[0]),
+                fix=f"Ajoutez au conteneur une sonde TCP sur son port d’écoute. {_THEN}",
+                lines=_probed(cluster, pod, "readinessProbe", boxes[0]),
+                commands=again(cluster),
                 look=(f"kubectl describe pod {pod.name} -n {cluster.namespace}",),
             )
         for box, probe in probes:
@@ -310,8 +330,9 @@ def _says_nothing(cluster: Cluster, pod: Pod, box: Mapping[str, Any]) -> Diagnos
         "rien n’écoute.",
         cause="Une sonde qui réussit toujours déclare prêt un pod qui ne sert personne, et le Service lui envoie des "
         "clients.",
-        fix=f"Interrogez le port d’écoute du relais (tcpSocket). {_APPLY}",
-        commands=_probed(cluster, pod, "readinessProbe", box),
+        fix=f"Interrogez le port d’écoute du relais (tcpSocket). {_THEN}",
+        lines=_probed(cluster, pod, "readinessProbe", box),
+        commands=again(cluster),
         look=(f"kubectl describe pod {pod.name} -n {cluster.namespace}",),
     )
 
@@ -333,7 +354,8 @@ def le_service_mene_aux_pods_du_proxy(cluster: Cluster) -> Diagnostic | None:
         return _no_service(cluster, found)
     wrong = fronts.selects_nothing(cluster, front, "proxy") or fronts.port_astray(cluster, front, "socat")
     if wrong is not None:
-        return replace(wrong, fix=f"{wrong.fix} {_APPLY}", commands=_exposed(cluster, found.pods[0], delete=True))
+        written = _exposed(cluster, found.pods[0])
+        return replace(wrong, fix=f"{wrong.fix} {_THEN}", lines=written, commands=_service_again(cluster))
     astray = fronts.leads_elsewhere(cluster, front, {"relais": "durable"}) or fronts.unlinked(cluster, front)
     if astray is not None:
         return astray
@@ -348,8 +370,9 @@ def _no_service(cluster: Cluster, found: Deployment) -> Diagnostic:
         finding=f"Aucun Service « {PROXY} » dans le namespace {cluster.namespace}.{seen}",
         cause="Un pod remplacé change de nom et d’adresse. Le Service est le nom qui reste, celui que vos clients "
         f"écrivent : {PROXY}:{PORT}.",
-        fix=f"Créez-le sous ce nom, devant les pods du Deployment. {_APPLY}",
-        commands=_exposed(cluster, found.pods[0], delete=False),
+        fix=f"Il en faut un de ce nom (metadata.name), devant les pods du Deployment. {_THEN}",
+        lines=_exposed(cluster, found.pods[0]),
+        commands=again(cluster),
         look=(f"kubectl get services -n {cluster.namespace} -o wide",),
     )
 
@@ -361,8 +384,9 @@ def _closed_port(cluster: Cluster, pod: Pod, port: int) -> Diagnostic:
         finding=f"Le Service {PROXY} envoie ses clients sur le port {port} du pod {pod.name}, où rien n’écoute{seen}.",
         cause="« targetPort » est le port du pod. S’il est faux, le Service a bien des pods, mais chaque client est "
         "refusé.",
-        fix=f"Mettez d’accord spec.ports.targetPort et le port de TCP-LISTEN. {_APPLY}",
-        commands=_exposed(cluster, pod, delete=True),
+        fix=f"Mettez d’accord spec.ports.targetPort et le port de TCP-LISTEN. {_THEN}",
+        lines=_exposed(cluster, pod),
+        commands=_service_again(cluster),
         look=(f"kubectl describe service {PROXY} -n {cluster.namespace}",),
         transient=not seen,  # the container may be restarting
     )
@@ -409,12 +433,11 @@ def _blocked(cluster: Cluster, said: str) -> Diagnostic:
         if names
         else "Le chemin s’arrête avant le relais : le cluster n’a pas encore suivi le dernier changement, ou un "
         "Service sans adresse (clusterIP: None) mène au pod sans traduire le port.",
-        fix=f"Autorisez les pods de {place} à joindre le port {port} du proxy, ou retirez cette NetworkPolicy."
+        fix=f"Autorisez les pods de {place} à joindre le port {port} du proxy, ou retirez cette NetworkPolicy, de "
+        "votre fichier aussi."
         if names
         else f"Faites écouter le relais sur {PORT} ou donnez une adresse au Service. {_APPLY}",
-        commands=(f"kubectl delete networkpolicy {' '.join(names)} -n {place}",)
-        if names
-        else _exposed(cluster, relay(cluster).pods[0], delete=True),
+        commands=(f"kubectl delete networkpolicy {' '.join(names)} -n {place}",) if names else _service_again(cluster),
         look=(f"kubectl get networkpolicies,services -n {place}",),
         transient=not names,
     )

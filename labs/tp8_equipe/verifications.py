@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+
+import yaml
 
 from checks.diagnosis import accounts
 from checks.diagnosis.accounts import administrators
@@ -16,22 +19,40 @@ from checks.diagnosis.excess import obtaining, touching, tunnel_to
 from checks.diagnosis.in_clear import in_clear
 from checks.diagnosis.leaks import Concern, may, only_the_owner
 from checks.diagnosis.leftovers import leftovers
-from checks.diagnosis.objects import maker
+from checks.diagnosis.objects import maker, named
 from checks.diagnosis.openings import of_administrators, quoted
 from checks.diagnosis.rbac import Request
 from checks.diagnosis.rights import Person, owns, people
 from checks.diagnosis.survey import Opening, opened_to, require_enforcement, survey
-from checks.diagnosis.team import KEY, TEAM, declaration, declared, is_member, members, persons, user_of, wrong_word
+from checks.diagnosis.team import (
+    KEY,
+    TEAM,
+    declaration,
+    declaration_words,
+    declared,
+    is_member,
+    members,
+    persons,
+    user_of,
+    wrong_word,
+)
 from checks.errors import Unverifiable
 from checks.facts import Cluster
 from checks.shell import one_word, thing
 from checks.verdict import Diagnostic
 from checks.verification import verification
 
+ROLE = "tunnel-equipe"
 _NARROW = "L’équipe n’a besoin que d’un chemin vers la base : un tunnel, ou le réseau."
 
 
 # -- the team ------------------------------------------------------------------------------------------------------
+
+
+def _membership(cluster: Cluster) -> tuple[str, ...]:
+    """The line of equipe.yaml that declares the team, as far as we can tell."""
+    words = declaration_words(cluster)
+    return ("# equipe.yaml, ConfigMap equipe, sous « data » :", f"{KEY}: {words}") if words else ()
 
 
 @verification(points=1)
@@ -68,6 +89,7 @@ def l_equipe_est_declaree(cluster: Cluster) -> Diagnostic | None:
         finding=finding,
         cause=cause,
         fix=fix,
+        lines=_membership(cluster),
         commands=declared(cluster),
         look=(f"kubectl get configmap {TEAM} -n {cluster.namespace} -o yaml",),
     )
@@ -84,14 +106,25 @@ def la_base_est_prete(cluster: Cluster) -> Diagnostic | None:
 
 def _give_tunnel(cluster: Cluster, member: str) -> Sequence[str]:
     """The commands that give a member a tunnel to the base, and nothing else."""
-    name, pod = f"tunnel-{member}", base(cluster)[1].name
-    made = "--dry-run=client -o yaml | kubectl apply -f -"
+    name, pod, place = f"tunnel-{member}", base(cluster)[1].name, f"-n {cluster.namespace}"
+    there = [kind for kind in ("Role", "RoleBinding") if named(cluster, kind, name) is not None]
+    gone = (" ".join(("kubectl delete", ",".join(there).lower(), name, place)),) if there else ()
     return (
-        f"kubectl create role {name} -n {cluster.namespace} --verb=get,create --resource=pods,pods/portforward "
-        f"--resource-name={pod} {made}",
-        f"kubectl create rolebinding {name} -n {cluster.namespace} --role={name} "
-        f"--user={one_word(user_of(cluster, member))} {made}",
+        *gone,
+        f"kubectl create role {name} {place} --verb=get,create --resource=pods,pods/portforward --resource-name={pod}",
+        f"kubectl create rolebinding {name} {place} --role={name} --user={one_word(user_of(cluster, member))}",
     )
+
+
+def _subjects(cluster: Cluster, those: Sequence[str]) -> tuple[str, ...]:
+    """The lines of acces.yaml that name the members whom its RoleBinding leaves out."""
+    binding = named(cluster, "RoleBinding", ROLE)
+    if binding is None:  # they share otherwise
+        return ()
+    missing = {user_of(cluster, member) for member in those} - {one["name"] for one in binding.get("subjects") or ()}
+    made = [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"} for user in sorted(missing)]
+    lines = [yaml.safe_dump(one, default_flow_style=True, sort_keys=False, width=math.inf).strip() for one in made]
+    return (f"# acces.yaml, RoleBinding {ROLE}, sous « subjects » :", *(f"- {one}" for one in lines)) if lines else ()
 
 
 def _misnamed(cluster: Cluster, member: str) -> str:
@@ -160,6 +193,7 @@ def chaque_membre_atteint_la_base(cluster: Cluster) -> Diagnostic | None:
         "nom que le cluster lui connaît.",
         fix="Donnez une voie à chacun : nommez-le dans une RoleBinding qui permet le tunnel, ou admettez son namespace "
         "dans une NetworkPolicy. La première, pour les membres qui manquent :",
+        lines=_subjects(cluster, list(out)),
         commands=tuple(command for member in out for command in _give_tunnel(cluster, member)),
         look=(
             f"kubectl get rolebindings -n {cluster.namespace} -o wide",
@@ -214,7 +248,7 @@ def le_reseau_n_admet_que_l_equipe(cluster: Cluster) -> Diagnostic | None:
         "un pod qu’aucune ne choisit reçoit tout. L’étiquette d’un pod ne protège pas : chacun étiquette les siens.",
         fix="N’admettez que votre namespace et, si l’équipe passe par le réseau, les namespaces de ses membres, "
         "désignés par kubernetes.io/metadata.name.",
-        commands=close(cluster, door, opening.at_fault),
+        commands=close(cluster, door),
         look=(f"kubectl describe networkpolicy -n {cluster.namespace}",),
         transient=opening.settles,
     )
@@ -381,7 +415,7 @@ def l_equipe_a_son_propre_compte(cluster: Cluster) -> Diagnostic | None:
         cause=cause,
         fix="Créez un rôle LOGIN ordinaire dans le serveur, avec un mot de passe tiré au hasard que vous gardez dans "
         "un Secret à part.",
-        commands=accounts.new_password(cluster, TEAM, f"CREATE ROLE {TEAM} LOGIN"),
+        commands=accounts.new_password(cluster, TEAM),
         look=look,
     )
 

@@ -1,0 +1,124 @@
+"""An account of a database gets a password, which is kept in a Secret and shown nowhere: the server receives what it
+keeps of it (RFC 5803), never the password itself."""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from checks.access.kubernetes_api import collection
+from checks.errors import CahierError, Unverifiable, UsageError
+from checks.redaction import remember
+
+if TYPE_CHECKING:
+    from checks.access.kubernetes_api import Api
+
+LABEL = "cahier-kubernetes/compte"
+"""Label of the Secrets that are made here."""
+_ROLE = re.compile(r"[\w .@-]{1,63}")  # nothing that a quotation of SQL would end at
+_RELEASE = ("cnpg.io/cluster", "app.kubernetes.io/instance")
+
+
+def secret_of(role: str) -> str:
+    """Name of the Secret where the password of a role is kept."""
+    return "compte-" + (re.sub(r"[^a-z0-9]+", "-", role.lower()).strip("-") or "equipe")
+
+
+def give_password(api: Api, namespace: str, database: str, role: str, secret: str = "") -> Sequence[str]:
+    """Give a role a password, and make the role where there is none; what to say of it.
+
+    The password is drawn and kept in `secret_of(role)`; with `secret`, it is the one that this Secret holds already,
+    without the end of line that it may have. Raises CahierError.
+    """
+    if not _ROLE.fullmatch(role):
+        raise UsageError(f"« {role} » n’est pas un nom de compte.", "Des lettres, des chiffres et des tirets.")
+    pod = _pod(api, namespace, database)
+    if secret:
+        password = _held(api, namespace, secret)
+        said = f"Le compte {role} de {database} a maintenant le mot de passe du Secret {secret}."
+    else:
+        secret, password = secret_of(role), secrets.token_hex(16)
+        remember(password)
+        _keep(api, namespace, secret, role, password)
+        said = f"Le compte {role} de {database} a un nouveau mot de passe, gardé dans le Secret {secret}."
+    _run(
+        api,
+        namespace,
+        pod,
+        f"DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') "
+        f'THEN CREATE ROLE "{role}"; END IF; END $do$; '
+        f"ALTER ROLE \"{role}\" LOGIN PASSWORD '{verifier(password)}'",
+    )
+    return [said]
+
+
+def verifier(password: str) -> str:
+    """What PostgreSQL keeps of a password. https://www.postgresql.org/docs/current/catalog-pg-authid.html"""
+    from scramp.core import ScramMechanism
+
+    salt, stored, server, iterations = ScramMechanism("SCRAM-SHA-256").make_auth_info(password, iteration_count=4096)
+    told = [base64.b64encode(part).decode() for part in (salt, stored, server)]
+    return f"SCRAM-SHA-256${iterations}:{told[0]}${told[1]}:{told[2]}"
+
+
+def _pod(api: Api, namespace: str, database: str) -> Mapping[str, Any]:
+    for pod in api.objects("Pod", collection("Pod", namespace)):
+        labels = pod["metadata"].get("labels") or {}
+        replica = labels.get("cnpg.io/instanceRole", "primary") != "primary"
+        if any(labels.get(key) == database for key in _RELEASE) and not replica:
+            return pod
+    raise UsageError(f"Aucune base « {database} » dans {namespace}.", "Vos bases : cahier catalogue lister")
+
+
+def _held(api: Api, namespace: str, secret: str) -> str:
+    path = f"{collection('Secret', namespace)}/{secret}"
+    found = api.find(path)
+    if found is None:
+        raise UsageError(f"Aucun Secret « {secret} » dans {namespace}.", "Vos Secrets : kubectl get secrets")
+    data = found.get("data") or {}
+    key = next((one for one in ("password", "postgres-password") if data.get(one)), "")
+    if not key:
+        raise UsageError(f"Le Secret {secret} ne contient pas de mot de passe.", "Il est attendu sous la clé password.")
+    written = base64.b64decode(data[key]).decode("utf-8", "replace")
+    password = written.rstrip("\r\n")
+    remember(password)
+    if password != written:
+        change = {"data": {key: base64.b64encode(password.encode()).decode()}}
+        api.request("PATCH", path, change, content_type="application/merge-patch+json")
+    return password
+
+
+def _keep(api: Api, namespace: str, secret: str, role: str, password: str) -> None:
+    path = collection("Secret", namespace)
+    values = {"username": role, "password": password}
+    item: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "stringData": values}
+    if api.find(f"{path}/{secret}") is None:
+        item["metadata"]["labels"] = {LABEL: "oui"}
+        api.request("POST", path, item)
+    else:
+        change = {"stringData": values}
+        api.request("PATCH", f"{path}/{secret}", change, content_type="application/merge-patch+json")
+
+
+def _run(api: Api, namespace: str, pod: Mapping[str, Any], sql: str) -> None:
+    """Have the server's administrator run this SQL. Raises CahierError."""
+    boxes = pod["spec"]["containers"]
+    given = [
+        variable.get("value", "")
+        for box in boxes
+        for variable in box.get("env") or ()
+        if variable["name"] in ("POSTGRES_USER", "POSTGRESQL_USERNAME")
+    ]
+    box = next((one["name"] for one in boxes if one["name"] in ("postgres", "postgresql")), boxes[0]["name"])
+    trouble: Unverifiable | None = None
+    for admin in dict.fromkeys(("postgres", *filter(None, given))):
+        command = ["psql", "-q", "-X", "-v", "ON_ERROR_STOP=1", "-U", admin, "-d", "postgres", "-c", sql]
+        try:
+            api.execute(namespace, pod["metadata"]["name"], command, container=box)
+            return
+        except Unverifiable as refusal:
+            trouble = trouble or refusal
+    raise CahierError(str(trouble), "Vérifiez vos droits : kubectl auth can-i create pods/exec")
