@@ -20,7 +20,7 @@ import yaml
 from checks.access import kubernetes_api
 from checks.access.kubernetes_api import Api, collection
 from checks.lab import all_labs, find_lab
-from checks.local_cluster.places import people_folder
+from checks.places import people_folder
 from checks.stage import Person, Stage
 from tests.hostile import FORGED, HOSTILE, active, forged
 from tests.verdicts import said, shown, verify
