@@ -16,7 +16,8 @@ NOT_FOUND = "Readiness probe failed: HTTP probe failed with statuscode: 404"
 UNAVAILABLE = "Readiness probe failed: HTTP probe failed with statuscode: 503"
 # Lines of /proc/net/tcp: 0.0.0.0:8000, 127.0.0.1:8000 and 0.0.0.0:8080, all of them listening.
 EVERYWHERE, LOOPBACK, ELSEWHERE = (
-    f"   0: {address} 00000000:0000 0A" for address in ("00000000:1F40", "0100007F:1F40", "00000000:1F90")
+    f"   0: {address} 00000000:0000 0A 00000000:00000000"
+    for address in ("00000000:1F40", "0100007F:1F40", "00000000:1F90")
 )
 
 
