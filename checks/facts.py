@@ -20,6 +20,9 @@ OWNER_BINDING = "full_control_namespace"
 PROBE_LABEL = "cahier-kubernetes/sonde"
 """Label of the pods and policies that we place for a moment to try a path: they are nobody’s work."""
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""Annotation where `kubectl apply` keeps what it applied, as JSON."""
+
 OLDER_RELEASE = re.compile(r"postgresql-\d+")
 """How the releases of the catalogue's older chart are called; their Service bears that very name."""
 

@@ -12,11 +12,9 @@ from typing import Any
 import yaml
 
 from checks.errors import AccessError, Unverifiable
-from checks.facts import Cluster
+from checks.facts import LAST_APPLIED, Cluster
 from checks.lab import TO_DO, Lab
 from checks.shell import one_word
-
-_LAST = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,7 @@ def _state(cluster: Cluster, document: Mapping[str, Any]) -> str:
     there = next((one for one in cluster.objects(document["kind"]) if one["metadata"]["name"] == name), None)
     if there is None:
         return "absent"
-    applied = (there["metadata"].get("annotations") or {}).get(_LAST)
+    applied = (there["metadata"].get("annotations") or {}).get(LAST_APPLIED)
     return "same" if applied is None or _bare(json.loads(applied)) == _bare(document) else "changed"
 
 

@@ -368,7 +368,7 @@ def test_the_older_chart_is_shared_by_the_network(
     fourth = stages("tp4", older, bob, database=OLDER)
     verdict = repaired(fourth, "tp4", "--collegue", bob.namespace)
     assert verdict["status"] == "passed", shown(verdict)
-    run(older, "kubectl", "delete", "networkpolicy", "ouverture-collegue")
+    run(older, "cahier", "catalogue", "fermer", OLDER)  # to all but their own pods, as before
     fourth.apply(fourth.lab.files("solution"))
     verdict = verify(older, "tp4", "--collegue", bob.namespace)
     assert verdict["status"] == "passed", shown(verdict)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from checks.diagnosis.objects import controller, named
 from checks.errors import Unverifiable
-from checks.facts import Cluster, Pod, lasting_containers
+from checks.facts import LAST_APPLIED, Cluster, Pod, lasting_containers
 from checks.shell import thing
 from checks.verdict import Diagnostic
 
@@ -89,19 +90,26 @@ def deleted(cluster: Cluster, name: str) -> str:
     return f"kubectl delete deployment {name} -n {cluster.namespace} --ignore-not-found --cascade=foreground"
 
 
-_APPLIED_BY = ("kubectl-client-side-apply", "kubectl-rollout", "kube-controller-manager")
+_GIVEN = {"name", "imagePullPolicy", "terminationMessagePath", "terminationMessagePolicy"}  # by the cluster itself
 
 
 def replaceable(cluster: Cluster, name: str, labels: Mapping[str, str]) -> bool:
     """Whether applying a manifest whose selector is `labels` makes it what that manifest says: the selector of a
-    Deployment cannot be changed, and `apply` leaves what another command wrote."""
+    Deployment cannot be changed, and `apply` leaves what it did not write."""
     found = named(cluster, "Deployment", name)
     if found is None:
         return True
-    if found["spec"]["template"]["spec"].get("serviceAccountName"):  # its older alias would stay
+    applied = (found["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    if applied is None or found["spec"]["selector"] != {"matchLabels": dict(labels)}:
         return False
-    writers = {str(one.get("manager")) for one in found["metadata"].get("managedFields") or [{}]}
-    return writers <= {*_APPLIED_BY} and found["spec"]["selector"] == {"matchLabels": dict(labels)}
+    now, before = found["spec"]["template"]["spec"], json.loads(applied)["spec"]["template"]["spec"]
+    if now.get("serviceAccountName"):  # its older alias would stay
+        return False
+    written = {box.get("name"): {*box} for box in before.get("containers") or ()}
+    return all(
+        {key for key, value in box.items() if value} <= written.get(box["name"], set()) | _GIVEN
+        for box in now["containers"]
+    )
 
 
 # -- what to write in its manifest ---------------------------------------------------------------------------------

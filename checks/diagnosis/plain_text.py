@@ -10,10 +10,9 @@ from typing import Any
 
 from checks.diagnosis.databases import of_release
 from checks.diagnosis.objects import controller
-from checks.facts import Listing
+from checks.facts import LAST_APPLIED, Listing
 from checks.shell import one_word, thing
 
-_LAST = "kubectl.kubernetes.io/last-applied-configuration"
 _NAMES = {
     "ConfigMap": "la ConfigMap",
     "PersistentVolumeClaim": "la PersistentVolumeClaim",
@@ -125,7 +124,7 @@ def _walk(item: Item, value: Any, path: Path, name: str) -> Iterator[Written]:
             yield from _walk(item, inner, (*path, rank), name)
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
         yield Written(item, path, name, str(value))
-        if path[-2:] == ("annotations", _LAST):  # the object as it was applied, with names of its own
+        if path[-2:] == ("annotations", LAST_APPLIED):  # the object as it was applied, with names of its own
             for inner in _inside(str(value)):
                 yield Written(item, path, inner.name, inner.text)
 
@@ -152,7 +151,7 @@ def where(place: Written) -> str:
     """Words for where a text is, after those for its object."""
     path = place.path
     if path[:2] == ("metadata", "annotations"):
-        return f"annotation {'last-applied-configuration' if path[2] == _LAST else path[2]}"
+        return f"annotation {'last-applied-configuration' if path[2] == LAST_APPLIED else path[2]}"
     if path[:2] == ("metadata", "labels"):
         return f"étiquette {path[2]}"
     if place.item.kind == "ConfigMap" and path[0] in ("data", "binaryData") and len(path) == 2:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from checks.access.kubernetes_api import PATHS
 from checks.errors import CahierError, ClusterLost, Unverifiable
-from checks.facts import Access, ApiResource, Cluster, Pod
+from checks.facts import LAST_APPLIED, Access, ApiResource, Cluster, Pod
 from checks.lab import Lab
 from checks.sources.receipts import Doubtful, Place, holding
 from checks.sources.snapshot import Granted, Log, Right, Snapshot, SnapshotCluster, Word, question
@@ -20,7 +20,6 @@ from checks.sources.snapshot import Granted, Log, Right, Snapshot, SnapshotClust
 KINDS = tuple(PATHS)
 _HIDDEN = "(masqué)"
 _PRIVATE = re.compile(r"(?i)passw|pwd|secret|token|credential|mdp|motdepasse|mot_de_passe|api_?key")
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _log = logging.getLogger(__name__)
 
 
@@ -165,7 +164,7 @@ def clean(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
         return copy.deepcopy({"metadata": kept})
     found: dict[str, Any] = copy.deepcopy(dict(item))
     found["metadata"].pop("managedFields", None)
-    (found["metadata"].get("annotations") or {}).pop(_LAST_APPLIED, None)
+    (found["metadata"].get("annotations") or {}).pop(LAST_APPLIED, None)
     spec = (found.get("spec") or {}).get("template", {}).get("spec") or found.get("spec") or {}
     for family in ("containers", "initContainers", "ephemeralContainers"):
         for container in spec.get(family) or ():
