@@ -33,8 +33,8 @@ HOSTILE: Mapping[str, str] = {
     "half a character": "\ud800\udfff\ufffe\uffff\ufdd0",
     "marks upon marks": "z" + "\u0301" * 500,
     "a letter of ours": "a\ue000b\uf8ff",
-    "a mebibyte": "x" * 2**20,
-    "many lines": f"mon-api\n{FORGED}\n" * 2**12,
+    "a long word": "x" * 2**17,
+    "many lines": f"mon-api\n{FORGED}\n" * 2**10,
 }
 
 HONEST: Sequence[str] = (

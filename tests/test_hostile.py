@@ -244,6 +244,14 @@ def test_a_lesson_is_fit_to_be_said_as_soon_as_it_is_made(text: str) -> None:
     assert active(Unverifiable(text, text).message) == []
 
 
+def test_a_mebibyte_is_cut_and_says_so() -> None:
+    made = Diagnostic(f"Début {'x' * 2**20} fin.", "c", "f")
+    assert len(made.finding) <= inert.MOST
+    assert made.finding.startswith("Début xxx")
+    assert made.finding.endswith("xxx fin.")
+    assert " … (1048587 caractères, coupé) … " in made.finding
+
+
 def test_a_command_is_never_cut_and_what_is_left_out_is_told() -> None:
     many = [f"kubectl delete service foule-{number}" for number in range(3000)]
     made = Diagnostic("f", "c", "Supprimez.", many)

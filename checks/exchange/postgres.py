@@ -18,6 +18,7 @@ _T = TypeVar("_T")
 _PROTOCOL_3 = 196608
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 _TERMINATE = b"X\x00\x00\x00\x04"
+_AUTHENTICATIONS = (0, 2, 3, 5, 6, 7, 8, 9, 10)  # all that there are
 _AUTHENTICATION_SASL = 10
 _AUTHENTICATION_SASL_CONTINUE = 11
 # Nobody's name. For a user that does not exist PostgreSQL answers with a salt made from the name and
@@ -78,9 +79,10 @@ def _introduced(connection: _Stream) -> PostgresServer:
     kind, payload = _message(connection)
     if kind == b"E":
         return PostgresServer(None, _error_text(payload))
-    if kind != b"R":
+    asked = _authentication(kind, payload)
+    if asked not in _AUTHENTICATIONS:
         raise NotPostgres("ce qui répond n’est pas PostgreSQL")
-    if struct.unpack("!I", payload[:4])[0] != _AUTHENTICATION_SASL:
+    if asked != _AUTHENTICATION_SASL:
         with contextlib.suppress(OSError):
             connection.sendall(_TERMINATE)
         return PostgresServer(None)
@@ -88,10 +90,15 @@ def _introduced(connection: _Stream) -> PostgresServer:
     initial = b"SCRAM-SHA-256\0" + struct.pack("!I", len(first)) + first
     _send(connection, b"p" + struct.pack("!I", len(initial) + 4) + initial)
     kind, payload = _message(connection)
-    if kind != b"R" or struct.unpack("!I", payload[:4])[0] != _AUTHENTICATION_SASL_CONTINUE:
+    if _authentication(kind, payload) != _AUTHENTICATION_SASL_CONTINUE:
         return PostgresServer(None, _error_text(payload))
-    fields = dict(part.split("=", 1) for part in payload[4:].decode().split(","))
+    fields = dict(part.partition("=")[::2] for part in payload[4:].decode("utf-8", "replace").split(","))
     return PostgresServer(fields.get("s"))
+
+
+def _authentication(kind: bytes, payload: bytes) -> int:
+    """What a server asks of a client, -1 where it says something else."""
+    return int(struct.unpack("!I", payload[:4])[0]) if kind == b"R" and len(payload) >= 4 else -1
 
 
 def refusal(connection: socket, user: str, password: str, database: str) -> tuple[str, str]:
@@ -117,6 +124,10 @@ def refusal(connection: socket, user: str, password: str, database: str) -> tupl
         return str(said.get("C", "?")), str(said.get("M", error))
     except native.InterfaceError as error:
         raise OSError(str(error)) from None
+    except OSError:
+        raise
+    except Exception as nonsense:  # the driver believes whatever is answered
+        raise OSError("ce qui répond n’est pas PostgreSQL") from nonsense
     return "", ""
 
 
