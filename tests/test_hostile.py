@@ -218,7 +218,7 @@ def kinds(one: type[Said]) -> Iterator[type[Said]]:
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_no_text_of_what_is_said_acts_whatever_it_is_made_from(kind: type[Said], text: str) -> None:
     fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
-    given = {name: (text, text) if name.endswith("commands") else text for name in fields}
+    given = {name: (text, text) if name.endswith(("commands", "fix_lines")) else text for name in fields}
     made = kind(**given)
     again = msgspec.structs.replace(made)
     for name in fields:
@@ -237,8 +237,8 @@ def test_every_type_of_a_verdict_and_of_grades_is_said() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_a_lesson_is_fit_to_be_said_as_soon_as_it_is_made(text: str) -> None:
-    made = Diagnostic(text, text, text, [text] * 3, (text,))
-    for said in (made.finding, made.cause, made.fix, *made.commands, *made.look):
+    made = Diagnostic(text, text, text, [text] * 3, (text,), lines=[text])
+    for said in (made.finding, made.cause, made.fix, *made.commands, *made.look, *made.lines):
         assert active(said) == []
         assert "\n" not in said
     assert active(Unverifiable(text, text).message) == []
