@@ -49,7 +49,7 @@ def end_of(tunnel: Any, port: int, pod: str) -> Iterator[Any]:
     try:
         yield end
     except Exception:
-        cut = ending.cut or not (ending.goodbye or _threads(tunnel))
+        cut = not end.ended_here and (ending.cut or not (ending.goodbye or _threads(tunnel)))
         if cut and not tunnel.error(port):
             raise Unverifiable(
                 f"Le tunnel de vérification vers le pod {pod} a été coupé en chemin, entre ce poste et le cluster.",

@@ -20,6 +20,13 @@ class BoundedSocket(socket.socket):
         self.settimeout(timeout)
         self._received = 0
         self._waited = 0.0
+        self.ended_here = False
+        """Whether it was us who ended the conversation."""
+
+    def shutdown(self, how: int, /) -> None:
+        """As a socket's. Raises OSError."""
+        self.ended_here = True
+        super().shutdown(how)
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """As a socket's; b"" once too much was received. Raises TimeoutError, OSError."""
