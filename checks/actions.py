@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,6 +14,7 @@ import yaml
 from checks import refusals
 from checks.access import kubeconfig as configuration
 from checks.errors import CahierError, Forbidden, Refused, UsageError
+from checks.files import scratch
 from checks.lab import Lab, find_lab
 from checks.output import marked, output
 from checks.stage import Person, Stage, rename
@@ -93,7 +93,7 @@ def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague:
 def _terminal(kubeconfig: str | None, namespace: str) -> Iterator[Person]:
     """The learner in a terminal of ours: their own access, with a context that carries `namespace`."""
     choice = configuration.choose(kubeconfig)
-    with tempfile.TemporaryDirectory(prefix="cahier-") as folder:
+    with scratch() as folder:
         file = Path(folder) / "kubeconfig"
         if choice is None:  # in a pod kubectl is its ServiceAccount
             yield Person(namespace, file)
@@ -217,7 +217,7 @@ def _renamed(
 def _kubectl(arguments: Sequence[str], kubeconfig: str | None, text: str, about: str) -> str:
     """What kubectl printed. Raises Forbidden, CahierError."""
     command = ["kubectl", *(["--kubeconfig", kubeconfig] if kubeconfig else []), *arguments]
-    with tempfile.TemporaryDirectory(prefix="cahier-") as folder:
+    with scratch() as folder:
         try:
             done = subprocess.run(
                 command, input=text, cwd=Path(folder), capture_output=True, text=True, timeout=120, check=False

@@ -377,7 +377,13 @@ class Cluster(Protocol):
         """Namespaces of people who are neither the learner nor the colleague, and whose access is at hand."""
 
     def delete_pod(self, name: str) -> None:
-        """Break something on purpose: delete a pod of the learner's namespace at once."""
+        """Break something on purpose: delete a pod of the learner's namespace at once, and see it go. Raises
+        Unverifiable where it stays."""
+
+    def breaking(self, pod: str) -> AbstractContextManager[Callable[[], None]]:
+        """While something in a pod is broken on purpose. Unless the function that it gives was called, to say that the
+        pod is well again, the pod is deleted with the context, whatever ends it, for its maker to make another; should
+        we be killed, by the next run."""
 
     def once(self, ask: Callable[[Cluster], _T]) -> _T:
         """`ask(cluster)`, kept for all the checks until `refresh`; `ask` is a function of a module, its own key.

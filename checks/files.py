@@ -1,19 +1,26 @@
-"""Files of ours: written at once or not at all, for their owner's eyes only."""
+"""Files of ours: written at once or not at all, for their owner's eyes only; what a killed process left is cleared."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
+from checks.process import has_ended, mark
+
 _HALF_WRITTEN = ".cahier-en-cours"
+_SCRATCH = "cahier-"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file at once or not at all, mode 0600; its folder is made when missing. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=_HALF_WRITTEN)  # mkstemp: mode 0600
+    for torn in path.parent.glob(f".*{_HALF_WRITTEN}"):
+        if has_ended(_marked(torn.name.removeprefix("."))):
+            torn.unlink(missing_ok=True)
+    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f".{mark()}-", suffix=_HALF_WRITTEN)  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -28,3 +35,19 @@ def sweep(folder: Path) -> None:
     """Remove what a killed run was writing below `folder`."""
     for file in folder.rglob(f".*{_HALF_WRITTEN}"):
         file.unlink(missing_ok=True)
+
+
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder for a moment, closed to others; a killed process leaves it to `sweep_scratch`."""
+    return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{mark()}-", ignore_cleanup_errors=True)
+
+
+def sweep_scratch() -> None:
+    """Remove the folders of processes that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        if has_ended(_marked(folder.name.removeprefix(_SCRATCH))):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _marked(name: str) -> str:
+    return name.partition("-")[0]

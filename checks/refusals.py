@@ -87,10 +87,11 @@ class Refusal:
     def said(self) -> str:
         """The end of a French sentence."""
         where = f"dans « {self.namespace} »" if self.namespace else "dans tout le cluster"
-        return f"{named(self.user)} ne peut pas {self._what} {where}"
+        return f"{named(self.user)} ne peut pas {self.what} {where}"
 
     @property
-    def _what(self) -> str:
+    def what(self) -> str:
+        """What cannot be done, after « ne peut pas »."""
         if self.resource in _ACTIONS:
             return _ACTIONS[self.resource]
         if self.verb in VERBS and self.resource in _OBJECTS:

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,10 @@ import psutil
 
 from checks.errors import CahierError
 from checks.facts import OLDER_RELEASE
+from checks.files import scratch
+from checks.interruption import shielded
 from checks.lab import Lab, Story
+from checks.process import VARIABLE, mark
 
 _FORWARD_SECONDS = 30.0
 _LISTEN_SECONDS = 1.0  # between the port that opens and what the command says of it
@@ -67,7 +69,7 @@ class Stage:
     def apply(self, files: Mapping[str, str], person: Person | None = None) -> None:
         """`kubectl apply` of the files, in the order of their names. Raises CahierError."""
         who = person or self.learner
-        with tempfile.TemporaryDirectory(prefix="cahier-") as folder:
+        with scratch() as folder:
             for name, text in sorted(files.items()):
                 path = Path(folder) / name
                 path.write_text(self.translate(text), encoding="utf-8")
@@ -179,30 +181,37 @@ def _open(command: str, person: Person) -> subprocess.Popen[str]:
 
     Another server than kubectl says nothing of the kind: it is given a moment once it listens.
     """
-    with tempfile.NamedTemporaryFile(prefix="cahier-", delete=False) as log:
-        process = subprocess.Popen(
-            [shell(), "-c", f"exec {command}"],
-            env=person.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-    path = Path(log.name)
+    process = None
+    with scratch() as folder:
+        path = Path(folder, "log")
+        try:
+            with shielded(), path.open("w") as log:
+                process = subprocess.Popen(
+                    [shell(), "-c", f"exec {command}"],
+                    env={**person.environment, VARIABLE: mark()},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    start_new_session=True,
+                )
+            _wait(process, path)
+        except BaseException:
+            if process is not None:
+                end(process)
+            raise
+    return process
+
+
+def _wait(process: subprocess.Popen[str], log: Path) -> None:
     deadline = time.monotonic() + _FORWARD_SECONDS
     listens = False
-    try:
-        while process.poll() is None and time.monotonic() < deadline:
-            if "Forwarding from" in path.read_text(errors="replace"):
-                break
-            if not listens and _listens(process.pid):
-                listens, deadline = True, time.monotonic() + _LISTEN_SECONDS
-            time.sleep(0.05)
-    finally:
-        with contextlib.suppress(OSError):
-            path.unlink()
-    return process
+    while process.poll() is None and time.monotonic() < deadline:
+        if "Forwarding from" in log.read_text(errors="replace"):
+            return
+        if not listens and _listens(process.pid):
+            listens, deadline = True, time.monotonic() + _LISTEN_SECONDS
+        time.sleep(0.05)
 
 
 def _listens(pid: int) -> bool:

@@ -24,6 +24,7 @@ from typing import NoReturn
 
 from checks import __version__
 from checks.errors import EXIT_FAILED, EXIT_UNVERIFIED, CahierError
+from checks.interruption import heard
 from checks.redaction import Stream, described, redact, remember_tree
 
 INTERRUPTED = 130
@@ -82,7 +83,8 @@ def guarded(command: Callable[[], int]) -> NoReturn:
     guard = Guard()
     guard.install()
     try:
-        code = command()
+        with heard():
+            code = command()
     except CahierError as error:
         _say(error.message, error.remedy)
         code = INTERRUPTED if interrupted(error) else error.exit_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -74,9 +75,15 @@ def _people(admin: Api, admin_kubeconfig: Path, folders: pytest.TempPathFactory)
         own.chmod(0o600)
         return Person(namespace=f"user-{name}", kubeconfig=own)
 
-    yield make
-    for name in made:
-        remove_person(admin, name)
+    try:
+        yield make
+    finally:
+        for name in made:
+            remove_person(admin, name)
+
+
+people = contextlib.contextmanager(_people)
+"""The same as a context, for a fixture of its own."""
 
 
 @pytest.fixture

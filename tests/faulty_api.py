@@ -1,4 +1,7 @@
-"""A proxy before the real API server that spoils one answer: what networks, portals and tired servers do to people."""
+"""A proxy before the real API server that spoils one answer: what networks, portals and tired servers do to people.
+
+It can also refuse all that needs one right, with the very answer that the API server gives to who lacks it.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import base64
 import contextlib
 import http.client
 import json
+import select
 import selectors
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -19,10 +24,13 @@ from urllib.parse import urlsplit
 import yaml
 
 from tests.pretend_api import QuietServer, self_signed
+from tests.rights import Right, needed, refusal
 
 _PAGE = "<!doctype html><title>Portail</title><p>Identifiez-vous pour accéder au réseau.</p>".encode()
 _NOT_PASSED_ON = ("accept-encoding", "authorization")
 _ENDLESS = 1 << 16  # bytes of each part of an answer that never ends
+_HELD = 120.0  # seconds that a client who never leaves is kept waiting
+_DROPS = 0.3  # seconds between two bytes of an answer that comes drop by drop
 
 STATUSES = (401, 403, 404, 409, 429, 500, 503)
 KINDS = (
@@ -39,8 +47,12 @@ KINDS = (
     "cut-before",
     "cut-within",
     "endless",
+    "silent",
+    "half",
+    "drop-by-drop",
 )
-"""What may become of one answer. Of a tunnel, `cut-within` ends it after the first bytes that come back."""
+"""What may become of one answer. Of a tunnel, `cut-within` ends it after the first bytes that come back, and `half`
+carries nothing more after them; `silent` never answers."""
 
 
 @dataclass
@@ -49,13 +61,19 @@ class Faults:
 
     index: int | None = None
     kind: str = ""
+    denied: Right | None = None
     asked: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def plan(self, index: int | None, kind: str = "") -> None:
         """Begin a run in which the request of this index is spoilt in this way; None: a run without a fault."""
         with self._lock:
-            self.asked, self.index, self.kind = [], index, kind
+            self.asked, self.index, self.kind, self.denied = [], index, kind, None
+
+    def deny(self, right: Right) -> None:
+        """Begin a run without one right."""
+        with self._lock:
+            self.asked, self.index, self.kind, self.denied = [], None, "", right
 
     def of(self, request: str) -> str:
         """The kind of fault that this request meets, "" for none."""
@@ -67,6 +85,7 @@ class Faults:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     faults: Faults
+    users: Mapping[str, str]
     upstreams: Mapping[str, Callable[[], ssl.SSLSocket]]
 
     def upstream(self) -> ssl.SSLSocket:
@@ -77,7 +96,10 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         kind = self.faults.of(f"{self.command} {self.path}")
-        if self.headers.get("Upgrade"):
+        denied = self.faults.denied
+        if denied is not None and denied in needed(f"{self.command} {self.path}"):
+            self._refuse(denied)
+        elif self.headers.get("Upgrade"):
             self._tunnel(kind)
         else:
             self._request(kind, body)
@@ -99,7 +121,10 @@ class _Handler(BaseHTTPRequestHandler):
             answer = client.getresponse()
             content = answer.read()
         media = answer.headers.get("Content-Type", "application/json")
-        if kind in ("truncated", "cut-within"):
+        if kind in ("half", "drop-by-drop"):
+            self._write(answer.status, content[: len(content) // 2], media, promised=len(content) + 600)
+            self._until_the_client_leaves(b" " if kind == "drop-by-drop" else b"")
+        elif kind in ("truncated", "cut-within"):
             half = content[: len(content) // 2]
             self._write(answer.status, half, media, promised=len(content) if kind == "cut-within" else None)
             self._hang_up()
@@ -123,6 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
         elif kind == "endless":
             self._write_endlessly()
+        elif kind == "silent":
+            self._until_the_client_leaves()
         else:
             return False
         return True
@@ -144,6 +171,21 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(f"{_ENDLESS:x}\r\n".encode() + b" " * _ENDLESS + b"\r\n")
         self._hang_up()
 
+    def _refuse(self, right: Right) -> None:
+        user = self.users[self.headers["Authorization"].removeprefix("Bearer ")]
+        body = json.dumps(refusal(right, user, self.path)).encode()
+        self._write(403, body, "application/json")
+        if self.headers.get("Upgrade"):
+            self._hang_up()
+
+    def _until_the_client_leaves(self, drop: bytes = b"") -> None:
+        """Say nothing more; or `drop`, now and then."""
+        until = time.monotonic() + _HELD
+        with contextlib.suppress(OSError):
+            while time.monotonic() < until and not select.select([self.connection], [], [], _DROPS)[0]:
+                self.wfile.write(drop)
+        self._hang_up()
+
     def _hang_up(self) -> None:
         self.close_connection = True
         with contextlib.suppress(OSError):
@@ -159,7 +201,9 @@ class _Handler(BaseHTTPRequestHandler):
             head = f"{self.command} {self.path} HTTP/1.1\r\n"
             head += "".join(f"{key}: {value}\r\n" for key, value in self._passed_on())
             server.sendall(head.encode() + b"\r\n")
-            _exchange(self.connection, server, cut=kind in ("cut-within", "truncated"))
+            _exchange(self.connection, server, cut=kind in ("cut-within", "truncated", "half", "drop-by-drop"))
+        if kind in ("half", "drop-by-drop"):
+            self._until_the_client_leaves()
         self._hang_up()
 
     def log_message(self, *_: object) -> None:
@@ -233,7 +277,8 @@ def faulty(people: Mapping[str, Path], folder: Path) -> Iterator[tuple[Mapping[s
     context.load_cert_chain(served)
     faults = Faults()
     upstreams = {name: _upstream(name, path, folder) for name, path in people.items()}
-    handler = type("Handler", (_Handler,), {"faults": faults, "upstreams": upstreams})
+    users = {name: f"oidc-{name}" for name in people}
+    handler = type("Handler", (_Handler,), {"faults": faults, "upstreams": upstreams, "users": users})
     with QuietServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)

@@ -1,35 +1,48 @@
-"""A fault between us and the cluster is never the learner's: one answer of the API server is spoilt at a time.
+"""What keeps us from seeing is never the learner's fault: answers that are spoilt, late or refused, and runs cut short.
 
 What was right may become « non vérifiable » or « erreur », never false; nothing ends in a traceback, nothing stays.
-A longer draw, or every request with every kind: CAHIER_PANNES=200 or 0.
+More of each, or all of it: CAHIER_PANNES=200 or 0. CAHIER_GRAINE draws others.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 
+from checks import refusals
+from checks.access import answers, api_errors, kubernetes_api
 from checks.access.kubernetes_api import Api
+from checks.diagnosis.role import NEEDED
+from checks.errors import Refused
 from checks.facts import PROBE_LABEL
 from checks.lab import all_labs, find_lab
 from checks.places import people_folder
+from checks.process import OWNER, VARIABLE
 from checks.stage import Person, Stage
-from tests.conftest import unused_port
+from tests.conftest import people, unused_port
 from tests.faulty_api import KINDS, Faults, faulty
+from tests.restricted import Restricted
+from tests.rights import Right, needed, refusal
 from tests.typed import Run, typed
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(10800)]
 
 LABS = [lab.short_name for lab in all_labs()]
 OTHERS = ("diagnostiquer", "instantane", "noter", "catalogue", "")
 DRAWN = int(os.environ.get("CAHIER_PANNES", "8"))
 SLOW = ("tp4", "tp7", "tp8")  # a verification that places probes takes seconds: fewer of their faults are drawn
+WAIT = 1.5  # seconds that our requests wait for an answer here; twenty for everybody else
 
 Statuses = Mapping[str, str]
 
@@ -38,15 +51,37 @@ Statuses = Mapping[str, str]
 class Scene:
     """Somebody whose work is right, a command that they type, and the proxy before their cluster."""
 
-    command: list[str]
+    name: str
+    command: Sequence[str]
     kubeconfig: Path
     faults: Faults
     folder: Path
-    person: Person
+    cast: Sequence[Person]
+    """The learner, then the colleague."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def person(self) -> Person:
+        return self.cast[0]
+
+    def type(self) -> Run:
+        with pytest.MonkeyPatch.context() as terminal:
+            for name, value in self.environment.items():
+                terminal.setenv(name, value)
+            return typed(self.command, self.kubeconfig)
 
     def play(self, index: int | None, kind: str = "") -> Run:
         self.faults.plan(index, kind)
-        return typed(self.command, self.kubeconfig)
+        return self.type()
+
+    def settled(self) -> Run:
+        """A run without a fault, once what is still starting has settled."""
+        for _ in range(4):
+            right = self.play(None)
+            if "failed" not in self.statuses(right).values():
+                break
+        assert "failed" not in self.statuses(right).values(), right.said
+        return right
 
     def statuses(self, run: Run) -> Statuses:
         """Of each check that the command has judged."""
@@ -85,70 +120,91 @@ def _words(name: str, stage: Stage, folder: Path) -> list[str]:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scene(
-    request: pytest.FixtureRequest, new_person: Callable[..., Person], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Scene]:
-    lab = find_lab(request.param if request.param in LABS else "tp2")
-    colleague = new_person("c") if lab.about.colleague != "none" else None
-    stage = Stage(lab, new_person(), colleague, local_port=unused_port() if lab.about.port else None)
-    try:
-        _ready(stage)
-        cast = [stage.learner, *([colleague] if colleague else [])]
-        people = {one.namespace.removeprefix("user-"): one.kubeconfig for one in cast}
-        people |= {name: people_folder() / f"{name}.kubeconfig" for name in ("chloe", "prof")}
-        access = tmp_path / "etat" / "cluster" / "people"  # where the local cluster keeps it
-        access.mkdir(parents=True)
-        who = "prof" if request.param == "noter" else stage.learner.namespace.removeprefix("user-")
-        with faulty(people, access) as (kubeconfigs, faults):
-            monkeypatch.setenv("CAHIER_ETAT", str(tmp_path / "etat"))
-            yield Scene(_words(request.param, stage, tmp_path), kubeconfigs[who], faults, tmp_path, stage.learner)
-    finally:
-        stage.close()
+    name, folder = request.param, tmp_path_factory.mktemp("scene")
+    lab = find_lab(name if name in LABS else "tp2")
+    with people(admin, admin_kubeconfig, tmp_path_factory) as new_person:
+        colleague = new_person("c") if lab.about.colleague != "none" else None
+        stage = Stage(lab, new_person("e"), colleague, local_port=unused_port() if lab.about.port else None)
+        try:
+            _ready(stage)
+            cast = [stage.learner, *([colleague] if colleague else [])]
+            known = {one.namespace.removeprefix("user-"): one.kubeconfig for one in cast}
+            known |= {one: people_folder() / f"{one}.kubeconfig" for one in ("chloe", "prof")}
+            access = folder / "etat" / "cluster" / "people"  # where the local cluster keeps it
+            access.mkdir(parents=True)
+            who = "prof" if name == "noter" else stage.learner.namespace.removeprefix("user-")
+            with faulty(known, access) as (kubeconfigs, faults):
+                environment = {"CAHIER_ETAT": str(folder / "etat")}
+                yield Scene(
+                    name, _words(name, stage, folder), kubeconfigs[who], faults, folder, cast, environment
+                )  # fmt: skip
+        finally:
+            stage.close()
 
 
-def _drawn(name: str, requests: int) -> list[tuple[int, str]]:
-    every = [(index, kind) for index in range(requests) for kind in KINDS]
+def _some(scene: Scene, what: str, every: Sequence[object], wanted: int) -> Sequence[int]:
+    """Indexes of those that are drawn."""
     if not DRAWN:
-        return every
-    wanted = DRAWN // 4 if name in SLOW else DRAWN
-    return random.Random(f"{name} {os.environ.get('CAHIER_GRAINE', '')}").sample(every, min(wanted, len(every)))
+        return range(len(every))
+    seed = f"{scene.name} {what} {os.environ.get('CAHIER_GRAINE', '')}"
+    return random.Random(seed).sample(range(len(every)), min(max(wanted, 1), len(every)))
 
 
-@pytest.mark.parametrize("scene", [*LABS, *OTHERS], indirect=True, ids=[*LABS, *OTHERS[:-1], "cahier"])
-def test_a_fault_of_the_network_is_never_the_learner_s(
-    scene: Scene, admin: Api, request: pytest.FixtureRequest
-) -> None:
-    for _ in range(4):  # what is still starting settles
-        right = scene.play(None)
-        before = scene.statuses(right)
-        if "failed" not in before.values():
-            break
-    assert "failed" not in before.values(), right.said
+ALL = pytest.mark.parametrize("scene", [*LABS, *OTHERS], indirect=True, ids=[*LABS, *OTHERS[:-1], "cahier"])
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence is waited for as ever, only less long."""
+    monkeypatch.setattr(kubernetes_api, "_TIMEOUT", (WAIT, WAIT))
+    monkeypatch.setattr(kubernetes_api, "STREAM_WAIT", WAIT)
+    monkeypatch.setattr(answers, "_LONGEST", 2 * WAIT)
+
+
+# -- spoilt and late answers ---------------------------------------------------------------------------------------
+
+
+@ALL
+@pytest.mark.usefixtures("impatient")
+def test_a_fault_of_the_network_is_never_the_learner_s(scene: Scene, admin: Api) -> None:
+    began = time.monotonic()
+    before = scene.statuses(scene.settled())
+    usual = time.monotonic() - began
     asked = list(scene.faults.asked)
+    every = [(index, kind) for index in range(len(asked)) for kind in KINDS]
+    drawn = _some(scene, "pannes", every, DRAWN // 4 if scene.name in SLOW else DRAWN)
     wrong = []
-    faults = _drawn(request.node.callspec.id, len(asked))
-    for index, kind in faults:
+    for index, kind in (every[number] for number in drawn):
+        began = time.monotonic()
         ended = scene.play(index, kind)
         met = scene.faults.asked[index] if index < len(scene.faults.asked) else f"(never asked) {asked[index]}"
-        why = _amiss(scene, ended, before)
+        why = _amiss(scene, ended, before) or _too_long(time.monotonic() - began - usual)
         if why:
             wrong.append(f"{kind} at {index} ({met}): {why}")
-    print(f"{len(faults)} faults, {len(wrong)} wrong ends")
-    assert not wrong, f"{len(wrong)} wrong ends of {len(faults)}:\n" + "\n".join(wrong)
-    path = f"/api/v1/namespaces/{scene.person.namespace}/pods"
-    assert not admin.objects("Pod", path, {"labelSelector": PROBE_LABEL}), "probes stay behind"
+    print(f"{scene.name}: {len(drawn)} faults, {len(wrong)} wrong ends")
+    assert not wrong, f"{len(wrong)} wrong ends of {len(drawn)}:\n" + "\n".join(wrong)
+    assert not _left(scene, admin)
 
 
-def _amiss(scene: Scene, ended: Run, before: Statuses) -> str:
-    """What is wrong with how a command ended, "" for nothing."""
+def _too_long(more: float) -> str:
+    """A silence is waited for once; what is retried for a moment takes that moment."""
+    return f"{more:.0f} seconds more than without a fault" if more > 4 * WAIT + 12 else ""
+
+
+def _amiss(scene: Scene, ended: Run, before: Statuses, own: Sequence[str] = ()) -> str:
+    """What is wrong with how a command ended, "" for nothing. `own`: sentences that the fault itself makes false."""
     everything = ended.said + ended.complained
-    if "Traceback" in everything or "a un problème" in everything:
+    if "Traceback" in everything or "a un problème" in everything or "problème imprévu" in everything:
         return f"{everything[-300:]}"
     if not ended.said and ended.code != 3:
         return f"exit {ended.code}: {ended.complained[-300:]}"
     now = scene.statuses(ended)
     turned = [name for name, status in now.items() if status == "failed" and before.get(name) == "passed"]
+    turned = [name for name in turned if name not in own]
     if turned:
         return f"{turned[0]} becomes false: {_finding(ended, turned[0])}"
     if scene.command[:1] == ["verifier"] and ended.said:
@@ -162,3 +218,144 @@ def _finding(ended: Run, identifier: str) -> str:
         return next(str(one["finding"]) for one in ended.verdict["checks"] if one["id"] == identifier)
     except ValueError:  # no verdict of one lab
         return ""
+
+
+def _left(scene: Scene, admin: Api, pid: int | None = None) -> Sequence[str]:
+    """What our runs, or that of one process, have left on the cluster and on this machine."""
+    found = []
+    for path in ("/api/v1/pods", "/apis/networking.k8s.io/v1/networkpolicies"):
+        for item in admin.objects("", path):
+            metadata = item["metadata"]
+            owner = (metadata.get("annotations") or {}).get(OWNER, "")
+            own = metadata["namespace"] in [one.namespace for one in scene.cast]
+            probe = PROBE_LABEL in (metadata.get("labels") or {})
+            if "deletionTimestamp" not in metadata and ((own and (probe or owner)) or (pid and f".{pid}." in owner)):
+                found.append(f"{metadata['namespace']}/{metadata['name']}")
+    if pid is not None:
+        found += [str(one) for one in (scene.folder / "tmp").iterdir()]
+        found += [str(one) for one in scene.folder.rglob("*.cahier-en-cours")]
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if f".{pid}." in process.environ().get(VARIABLE, ""):
+                    found.append(" ".join(process.cmdline()))
+    return found
+
+
+# -- rights that are lacking ---------------------------------------------------------------------------------------
+
+
+@ALL
+def test_a_right_that_is_lacking_is_told_and_no_mistake(scene: Scene, admin: Api) -> None:
+    before = scene.statuses(scene.settled())
+    used = sorted({right for request in scene.faults.asked for right in needed(request)})
+    ways = [(right, False) for right in used]
+    restricted = None
+    if scene.name != "noter":  # the teacher's rights are everybody's: only the proxy may refuse them
+        restricted = Restricted(admin, scene.person.namespace)
+        ways += [(right, True) for right in used if right in restricted.given]
+    drawn = _some(scene, "droits", ways, DRAWN // 8 if scene.name in SLOW else DRAWN // 4)
+    wrong = []
+    with restricted or contextlib.nullcontext():
+        for right, really in (ways[number] for number in drawn):
+            scene.faults.plan(None)
+            if restricted is not None and really:
+                restricted.withdraw(right)
+            else:
+                scene.faults.deny(right)
+            ended = scene.type()
+            if restricted is not None and really:
+                restricted.restore(right)
+            why = _amiss(scene, ended, before, OF_RIGHTS) or _unnamed(scene, ended, before, right)
+            if why:
+                wrong.append(f"{right}{' (withdrawn)' if really else ''}: {why}")
+    print(f"{scene.name}: {len(drawn)} rights, {len(wrong)} wrong ends")
+    assert not wrong, f"{len(wrong)} wrong ends of {len(drawn)}:\n" + "\n".join(wrong)
+
+
+OF_RIGHTS = ("vos_droits_suffisent",)
+"""The sentences that judge the learner's own rights: one that lacks makes them false."""
+
+
+def _unnamed(scene: Scene, ended: Run, before: Statuses, right: Right) -> str:
+    """Why a right that keeps a sentence from being verified is not said to be lacking, "" when it is."""
+    now = scene.statuses(ended)
+    changed = [name for name, status in before.items() if status == "passed" and now.get(name) != "passed"]
+    if ended.code in (0, 1) and not changed:
+        return ""
+    said = (ended.said + ended.complained).replace("\n", " ")
+    words = [refusals.Refusal("", right.verb, right.resource, "").what, str(right)]
+    words += [one.words for one in NEEDED if (one.verb, one.resource) == (right.verb, right.resource)]
+    if any(word in said for word in words):
+        return ""
+    return f"« {words[0]} » is not said: {said[-400:]}"
+
+
+def test_rights_are_refused_as_the_api_server_does(admin: Api, cast: Mapping[str, Person]) -> None:
+    person = cast["alice"]
+    api = Api(str(person.kubeconfig))
+    place = person.namespace.replace("user-", "user-autre-")
+    paths = [
+        *(f"/api/v1/namespaces/{place}{end}" for end in ("", "/pods", "/pods/x", "/pods/x/log")),
+        f"/apis/apps/v1/namespaces/{place}/deployments",
+        "/api/v1/nodes",
+        "/metrics",
+    ]
+    for path in paths:
+        with pytest.raises(Refused) as real:
+            api.request("GET", path)
+        pretended = refusal(needed(f"GET {path}")[0], f"oidc-{person.namespace.removeprefix('user-')}", path)
+        said = api_errors.refused(api.credentials, None, 403, json.dumps(pretended).encode())
+        assert said.message == real.value.message
+
+
+# -- runs that are cut short ---------------------------------------------------------------------------------------
+
+CUT = ("INT", "TERM", "HUP", "INT INT", "KILL")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@ALL
+def test_a_run_that_is_cut_short_leaves_nothing(scene: Scene, admin: Api) -> None:
+    scene.faults.plan(None)
+    began = time.monotonic()
+    _end(_begin(scene), [], 0)
+    lasts = time.monotonic() - began
+    draws = random.Random(f"{scene.name} {os.environ.get('CAHIER_GRAINE', '')}")
+    wanted = {0: 60, 8: len(CUT) if scene.name == "tp4" else 2 if scene.name in SLOW else 1}.get(DRAWN, DRAWN)
+    kinds = [CUT[number % len(CUT)] for number in range(wanted)] if wanted >= len(CUT) else ["TERM", "KILL"][-wanted:]
+    wrong = []
+    for kind in kinds:
+        moment = draws.uniform(0.1, lasts)
+        process = _begin(scene)
+        _end(process, kind.split(), moment)
+        if kind == "KILL":
+            _end(_begin(scene), [], 0)  # the next one clears
+        left = _left(scene, admin, process.pid)
+        ended = scene.settled()
+        why = f"left: {left}" if left else _amiss(scene, ended, scene.statuses(ended))
+        if why:
+            wrong.append(f"{kind} after {moment:.2f} s of {lasts:.1f}: {why}")
+    print(f"{scene.name}: {len(kinds)} runs cut short, {len(wrong)} wrong ends")
+    assert not wrong, "\n".join(wrong)
+
+
+def _begin(scene: Scene) -> subprocess.Popen[bytes]:
+    (scene.folder / "tmp").mkdir(exist_ok=True)
+    return subprocess.Popen(
+        ["cahier", *scene.command],
+        env={**os.environ, **scene.environment, "KUBECONFIG": str(scene.kubeconfig), "TMPDIR": f"{scene.folder}/tmp"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=scene.folder,
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes], signals: Sequence[str], moment: float) -> None:
+    """Let it run; `signals` come at a moment, one right after another."""
+    if signals:
+        time.sleep(moment)
+    for name in signals:
+        process.send_signal(getattr(signal, f"SIG{name}"))
+        time.sleep(0.05)
+    process.wait(120)

@@ -187,7 +187,7 @@ def body(response: urllib3.BaseHTTPResponse, server: str) -> bytes:
     """The whole of an answer. Raises AccessError for one that does not end."""
     data = bytearray()
     until = time.monotonic() + _LONGEST
-    for part in response.stream(2**16):
+    while part := response.read1(2**16, decode_content=True):  # what has come: the rest may be long in coming
         data += part
         if len(data) > _MOST or time.monotonic() > until:
             response.close()

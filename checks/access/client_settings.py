@@ -6,7 +6,6 @@ import contextlib
 import os
 import ssl
 import sys
-import tempfile
 import time
 import weakref
 from pathlib import Path
@@ -24,6 +23,7 @@ from checks.access.kubeconfig_file import RENEW
 from checks.access.kubectl_rules import must_be_accepted
 from checks.access.user_rules import of_user
 from checks.errors import AccessError, ClusterLost
+from checks.files import scratch
 from checks.redaction import remember
 
 _REREAD = 60.0  # seconds: kubectl reads a token file again after as many
@@ -46,7 +46,7 @@ class _PrivateFiles:
             self._open.callback(os.close, descriptor)
             os.write(descriptor, content)
             return f"/proc/self/fd/{descriptor}"
-        folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="cahier-"))
+        folder = self._open.enter_context(scratch())
         file = Path(folder) / "pem"
         file.write_bytes(content)
         return str(file)

@@ -8,18 +8,23 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import psutil
 
 from checks import refusals
 from checks.access import bounded
 from checks.access.words import cleaned
 from checks.errors import Unverifiable
 from checks.facts import ForwardRefused, KubectlRefused
+from checks.interruption import pause, shielded
+from checks.process import VARIABLE, has_ended, mark
 
 _PATIENCE = 20.0  # seconds for kubectl to open its port
+_DRAINED = 1.0  # seconds for the last words of a program that has ended
 _AGAIN = "Relancez la commande ; si cela dure : cahier diagnostiquer"
 
 
@@ -33,21 +38,32 @@ def forwarding(program: Path, kubeconfig: str | None, namespace: str, pod: str, 
     Raises ForwardRefused with what kubectl said when rights or the pod keep it from opening, Unverifiable for the rest.
     """
     identity = {"KUBECONFIG": kubeconfig} if kubeconfig else {}
-    with tempfile.TemporaryDirectory(prefix="cahier-") as folder:
-        log = Path(folder) / "kubectl.log"
-        with log.open("w", encoding="utf-8") as output:
+    process = None
+    try:
+        with shielded():
             process = subprocess.Popen(
                 [str(program), "port-forward", f"pod/{pod}", f":{port}", "-n", namespace],
-                env={**os.environ, **identity},
+                env={**os.environ, **identity, VARIABLE: mark()},
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
             )
-        try:
-            yield _local_port(process, log)
-        finally:
+        yield _local_port(process)
+    finally:
+        if process is not None:
             process.kill()
             process.wait()
+
+
+def sweep() -> None:
+    """End the programs that a killed process of ours has left open: tunnels of this module, and of a stage."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.name().startswith("kubectl") and has_ended(process.environ().get(VARIABLE, "")):
+                process.kill()
 
 
 def renew(configuration: str, context: str) -> None:
@@ -83,16 +99,28 @@ def whoami(kubeconfig: str | None, secrets: Sequence[str]) -> str | None:
         return None
 
 
-def _local_port(process: subprocess.Popen[bytes], log: Path) -> int:
+def _local_port(process: subprocess.Popen[str]) -> int:
+    said: list[str] = []
+
+    def listen() -> None:
+        assert process.stdout is not None
+        with process.stdout as lines:
+            for line in lines:
+                said.append(line)
+
+    listening = threading.Thread(target=listen, daemon=True)
+    listening.start()
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
-        said = log.read_text(encoding="utf-8", errors="replace")
-        found = re.search(r"Forwarding from 127\.0\.0\.1:(\d+)", said)
+        ended = process.poll() is not None
+        if ended:
+            listening.join(_DRAINED)
+        found = re.search(r"Forwarding from 127\.0\.0\.1:(\d+)", "".join(said))
         if found:
             return int(found[1])
-        if process.poll() is not None:
-            raise _ended(said.strip().removeprefix("error: "))
-        time.sleep(0.05)
+        if ended:
+            raise _ended("".join(said).strip().removeprefix("error: "))
+        pause(0.05)
     raise Unverifiable("kubectl n’a pas ouvert le tunnel dans le délai.", _AGAIN)
 
 

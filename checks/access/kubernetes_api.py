@@ -32,7 +32,7 @@ from checks.errors import AccessError, Forbidden, Refused, Unverifiable
 from checks.facts import Credentials
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
-setdefaulttimeout(20)  # of every stream: the library's own default is to wait for ever
+STREAM_WAIT = 20.0  # seconds for a stream to open or to say something: the library's own default is for ever
 _PAGE = 500  # objects asked at once: what kubectl asks
 _EXECUTED = 2**20  # bytes that a command may answer in a pod, of whose programs nothing is known
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -230,13 +230,20 @@ class Api:
                 raise
             return None
 
-    def remove(self, path: str, options: Mapping[str, Any] | None = None) -> None:
-        """Delete the object of this path; one that is gone already is what was wanted. Raises as `request`."""
+    def make(self, path: str, item: Mapping[str, Any]) -> str:
+        """Make an object in the collection of this path; its UID. Raises as `request`."""
+        made = answers.named(self.request("POST", path, item), self.server)
+        return str(made["metadata"]["uid"])
+
+    def remove(self, path: str, options: Mapping[str, Any] | None = None) -> bool:
+        """Delete the object of this path; whether it was there. Raises as `request`."""
         try:
             self.request("DELETE", path, options)
         except Refused as refusal:
             if refusal.status != 404:
                 raise
+            return False
+        return True
 
     def apply(self, path: str, item: Mapping[str, Any]) -> None:
         """Make the object of this path, or bring it to this content (server-side apply); no change is no write.
@@ -344,6 +351,7 @@ class Api:
         method, url, headers, *_ = self._client.param_serialize(
             "GET", path, query_params=list(query), auth_settings=["BearerToken"]
         )
+        setdefaulttimeout(STREAM_WAIT)
         return open_stream(self._settings, method, url, headers=headers, _preload_content=False)
 
     def execute(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 from typing import TYPE_CHECKING
 
 from checks.errors import EXIT_USAGE, CahierError, Forbidden, UsageError
@@ -24,7 +23,6 @@ def _run() -> int:
 
     from checks.cli.application import app
 
-    signal.signal(signal.SIGTERM, _interrupt)  # as Ctrl-C does: what was begun is taken away
     try:
         code = app(standalone_mode=False)  # errors are ours to say: Typer's own are in English
     except Forbidden as refusal:
@@ -59,10 +57,6 @@ def _explained(refusal: Forbidden) -> CahierError:
         return explained(refusal, LiveCluster(LocalMachine(), kubeconfig_path=refusal.kubeconfig, namespace=where))
     except Exception:  # the cluster has nothing more to say: the refusal is what matters
         return refusal
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _usage(error: typer.TyperException) -> UsageError:

@@ -77,9 +77,16 @@ def connect(
     colleague_user: str | Sequence[str] | None = None,
     port: int | None = None,
 ) -> WatchedCluster:
-    """The cluster as kubectl would reach it. Imported late: the Kubernetes client is slow to load."""
+    """The cluster as kubectl would reach it; what a killed run left on this machine is cleared.
+
+    Imported late: the Kubernetes client is slow to load.
+    """
+    from checks.access import kubectl
+    from checks.files import sweep_scratch
     from checks.sources.witness import WatchedCluster
 
+    kubectl.sweep()
+    sweep_scratch()
     return WatchedCluster(
         kubeconfig_path=kubeconfig,
         namespace=namespace,

@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from checks.access.kubernetes_api import Api, collection
 from checks.demo.screen import EXPECTED, SOLVED, UNFINISHED, Screen
 from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError
 from checks.facts import OWNER_BINDING
+from checks.files import scratch
 from checks.lab import Lab
 from checks.local_cluster import kind, people
 from checks.local_cluster.progress import TerminalProgress
@@ -100,7 +100,7 @@ def has_work(api: Api, namespace: str) -> bool:
 @contextlib.contextmanager
 def _own_terminals(cast: Mapping[str, Person]) -> Iterator[Mapping[str, Person]]:
     """The same people with a copy of their kubeconfig: a lab that is cut short leaves no context changed."""
-    with tempfile.TemporaryDirectory(prefix="cahier-") as folder:
+    with scratch() as folder:
         yield {
             name: Person(person.namespace, Path(shutil.copy2(person.kubeconfig, Path(folder) / name)))
             for name, person in cast.items()

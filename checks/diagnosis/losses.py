@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from checks.diagnosis.databases import server_in
@@ -19,6 +19,8 @@ from checks.diagnosis.sockets import holder
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, identify
 from checks.facts import Cluster, ForwardRefused, Pod, Probe
+from checks.interruption import pause
+from checks.verdict import Diagnostic
 
 _RESTART_SECONDS = 30.0  # a container is restarted within one or two on an idle machine
 _REPLACE_SECONDS = 45.0  # a new pod may have to pull its image
@@ -35,7 +37,7 @@ def _watched(cluster: Cluster, seconds: float) -> Iterator[float]:
     while (passed := time.monotonic() - began) < seconds:
         cluster.refresh()
         yield passed
-        time.sleep(_PAUSE)
+        pause(_PAUSE)
 
 
 @dataclass(frozen=True)
@@ -46,35 +48,54 @@ class Stopped:
     port_held: str
 
 
-def restarted(cluster: Cluster, pod: Pod, port: int) -> Stopped | None:
+def restarted(
+    cluster: Cluster, pod: Pod, port: int, explain: Callable[[Stopped], Diagnostic | None]
+) -> Diagnostic | None:
     """End the program of a relaying pod while a client is connected to `port`; None when it serves again.
 
-    A pod that finds its port held is deleted, so that nobody waits until the port is free. Raises Unverifiable when the
-    program cannot be ended, or is not restarted in time.
+    A pod that does not come back is explained, then replaced: nobody waits until its port is free. Raises Unverifiable
+    when the program cannot be ended, or is not restarted in time.
     """
+    require_replacing(cluster)
     before, container = sum(box.restarts for box in pod.containers), holder(cluster, pod, port)
-    if not _end_while_used(cluster, pod, port, container):
-        raise Unverifiable(
-            f"Le programme du pod {pod.name} n’a pas pu être arrêté pour voir s’il reprend son port.",
-            "Il faut pouvoir y exécuter « sh » (kubectl exec).",
-        )
-    for _ in _watched(cluster, _RESTART_SECONDS):
-        now = cluster.pod(pod.name)
-        if now is None:
-            break
-        with contextlib.suppress(NotPostgres, ForwardRefused, Unverifiable):
-            server_in(cluster, now, port)
-            return None
-        said = cluster.logs(pod.name, 3, container)
-        if re.search(r"(?i)address (already )?in use", said):
-            cluster.delete_pod(pod.name)
-            return Stopped(now, said.strip().splitlines()[-1])
-        if sum(box.restarts for box in now.containers) > before and any(box.waiting_reason for box in now.containers):
-            return Stopped(now, "")
+    with cluster.breaking(pod.name) as well:
+        if not _end_while_used(cluster, pod, port, container):
+            if _serves(cluster, pod, port):
+                well()
+            raise Unverifiable(
+                f"Le programme du pod {pod.name} n’a pas pu être arrêté pour voir s’il reprend son port.",
+                "Il faut pouvoir y exécuter « sh » (kubectl exec).",
+            )
+        for _ in _watched(cluster, _RESTART_SECONDS):
+            now = cluster.pod(pod.name)
+            if now is None:
+                break
+            if _serves(cluster, now, port):
+                well()
+                return None
+            said = cluster.logs(pod.name, 3, container)
+            if re.search(r"(?i)address (already )?in use", said):
+                return explain(Stopped(now, said.strip().splitlines()[-1]))
+            again = sum(box.restarts for box in now.containers) > before
+            if again and any(box.waiting_reason for box in now.containers):
+                return explain(Stopped(now, ""))
     raise Unverifiable(
         f"Le conteneur du pod {pod.name} n’a pas redémarré en {_RESTART_SECONDS:.0f} secondes.",
         "Le nœud est sans doute très occupé : relancez la commande dans un instant.",
     )
+
+
+def require_replacing(cluster: Cluster) -> None:
+    """Nothing is broken on purpose that we may not mend. Raises Unverifiable without the right to delete a pod."""
+    if not cluster.may("delete", "pods").allowed:
+        raise Unverifiable("Supprimer un pod de ce namespace ne vous est pas permis.", "Vérifiez : cahier verifier tp1")
+
+
+def _serves(cluster: Cluster, pod: Pod, port: int) -> bool:
+    with contextlib.suppress(NotPostgres, ForwardRefused, Unverifiable):
+        server_in(cluster, pod, port)
+        return True
+    return False
 
 
 def _end_while_used(cluster: Cluster, pod: Pod, port: int, container: str) -> bool:

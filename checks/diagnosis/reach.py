@@ -12,6 +12,7 @@ from checks.diagnosis.policies import Peer, decide
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, identify
 from checks.facts import PROBE_LABEL, Cluster, ForwardRefused, Pod, Probe
+from checks.interruption import pause
 
 _SETTLES = 4.0  # seconds: the network follows a new pod or policy within one, on an idle machine
 _PAUSE = 0.3
@@ -109,7 +110,7 @@ def _attempt(probe: Probe, way: Way) -> Attempt:
         attempt = _once(probe, way.target)
         if way.allowed in (None, attempt.entered) or time.monotonic() > deadline:
             return attempt
-        time.sleep(_PAUSE)
+        pause(_PAUSE)
 
 
 def _once(probe: Probe, target: str) -> Attempt:
@@ -129,4 +130,4 @@ def _once(probe: Probe, target: str) -> Attempt:
                 raise Unverifiable(
                     f"Une sonde ne répond pas : {trouble}.", "Relancez la commande dans un instant."
                 ) from trouble
-            time.sleep(_PAUSE)
+            pause(_PAUSE)

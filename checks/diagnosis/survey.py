@@ -20,6 +20,7 @@ from checks.diagnosis.team import members, people_at_hand, user_of
 from checks.errors import AccessError, Unverifiable
 from checks.exchange.postgres import NotPostgres, identify
 from checks.facts import Cluster, ForwardRefused, Probe
+from checks.interruption import pause
 
 _OPENS = 2.0  # seconds: a probe's ports
 _SETTLES = 4.0  # seconds: the network follows a new pod or policy within one, on an idle machine
@@ -129,7 +130,7 @@ def _answers(probe: Probe, target: str, expected: str, admitted: bool) -> bool:
             patience = _OPENS
         if time.monotonic() > begun + patience:
             return False
-        time.sleep(0.2)
+        pause(0.2)
 
 
 def _strangers(cluster: Cluster) -> Sequence[str]:

@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from socket import socket
 from typing import Any, NoReturn
@@ -269,6 +269,10 @@ class LearnerView(LiveCluster):
     def delete_pod(self, name: str) -> None:
         """Raises Unverifiable: nothing is broken in a learner's namespace."""
         raise Unverifiable(_READ_ONLY.format("de supprimer un pod"))
+
+    def breaking(self, pod: str) -> contextlib.AbstractContextManager[Callable[[], None]]:
+        """Raises Unverifiable: nothing is broken in a learner's namespace."""
+        raise Unverifiable(_READ_ONLY.format("d’arrêter un programme dans un pod"))
 
 
 class LiveVerifier:

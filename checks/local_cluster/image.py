@@ -10,11 +10,11 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from checks import __version__
 from checks.errors import AccessError, CahierError
+from checks.files import scratch
 from checks.local_cluster import engine as engines
 from checks.local_cluster import kind
 from checks.local_cluster.engine import Engine
@@ -84,12 +84,12 @@ def _build(engine: Engine, key: str, progress: Progress) -> None:
     if engine.name == engines.PRIVATE:
         with progress("Image de départ", 5):
             engines.fetch_private_image(_base())
-    with tempfile.TemporaryDirectory(prefix="cahier-image-") as scratch:
-        context = Path(scratch, "context")
+    with scratch() as folder:
+        context = Path(folder, "context")
         with progress("Dépendances et wheel du projet", 10):
             shutil.copytree(_RECIPE, context)
-            _dependencies(Path(scratch, "list.txt"), context / "dependencies")
-            _application(Path(scratch, "wheel"), context / "application")
+            _dependencies(Path(folder, "list.txt"), context / "dependencies")
+            _application(Path(folder, "wheel"), context / "application")
         with progress("Fabrication de l’image", 60):
             engine.run(
                 *("build", "--quiet", "--tag", FULL_NAME, "--label", f"{KEY_LABEL}={key}", str(context)),
@@ -116,10 +116,10 @@ def _dependencies(listing: Path, target: Path) -> None:
             program.unlink()
 
 
-def _application(scratch: Path, target: Path) -> None:
+def _application(built: Path, target: Path) -> None:
     """The project's wheel, unpacked: it is pure Python, installing it would do no more."""
-    _uv("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(scratch))
-    shutil.unpack_archive(next(scratch.glob("*.whl")), target, "zip")
+    _uv("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(built))
+    shutil.unpack_archive(next(built.glob("*.whl")), target, "zip")
 
 
 def _uv(*arguments: str) -> None:
@@ -146,9 +146,9 @@ def _is_loaded(engine: Engine, node: str, key: str) -> bool:
 def _load(engine: Engine, node: str, key: str, progress: Progress) -> None:
     with (
         progress(f"Chargement de l’image dans {node}", 15),
-        tempfile.TemporaryDirectory(prefix="cahier-image-") as scratch,
+        scratch() as folder,
     ):
-        archive = Path(scratch, "image.tar")
+        archive = Path(folder, "image.tar")
         engine.run("save", "--output", str(archive), FULL_NAME)
         done = engine.run_kind("load", "image-archive", str(archive), "--name", CLUSTER_NAME, "--nodes", node)
     if done.returncode:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from checks import interruption
 from checks.errors import AccessError, CahierError, UsageError
 from checks.local_cluster import creation, records, running
 from checks.local_cluster import engine as engines
@@ -20,9 +16,6 @@ from checks.local_cluster.progress import Progress, waiting
 from checks.local_cluster.records import Record
 from checks.lock import in_turn
 from checks.places import admin_kubeconfig, failure_log, folder, lock, private_folder, write_private
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 _REVIVE_SECONDS = 90.0
 
@@ -44,7 +37,7 @@ def create(progress: Progress, image: str | None = None, nodes: int | None = Non
     `image` and `nodes` None: as it is, or as is usual. Raises CahierError.
     """
     private_folder(folder())
-    with _ended_by_signals(), in_turn(lock(), waiting(progress)):
+    with interruption.heard(), in_turn(lock(), waiting(progress)):
         record = records.load()
         if record and record.complete and running.in_order(record.nodes):
             _require_same(record, image, nodes)
@@ -150,21 +143,3 @@ def state() -> State:
         nodes=nodes,
         created=datetime.fromisoformat(system["metadata"]["creationTimestamp"]),
     )
-
-
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Being told to end counts as Ctrl-C, so that what is half-made is removed."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        names = []
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {name: signal.signal(getattr(signal, name), interrupt) for name in names}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
@@ -35,6 +35,7 @@ from checks.facts import (
 )
 from checks.places import LEARNERS, admin_kubeconfig, people_folder
 from checks.redaction import remember_secret
+from checks.sources import breakage
 from checks.sources.objects import Served, must_be_known
 from checks.sources.probes import Probe, enforces_policies, probe
 from checks.sources.receipts import is_receipts
@@ -432,9 +433,15 @@ class LiveCluster(Served):
         return [name for name in names if name not in known and self._is_at_hand(name)]
 
     def delete_pod(self, name: str) -> None:
-        """Delete a pod at once; one that is gone already is what was wanted."""
-        self.api.remove(f"{collection('Pod', self.namespace)}/{name}", {"gracePeriodSeconds": 0})
-        self.refresh()
+        """Delete a pod at once, and see it go; one that is gone already is what was wanted."""
+        try:
+            breakage.delete(self.api, self.namespace, name)
+        finally:
+            self.refresh()
+
+    def breaking(self, pod: str) -> contextlib.AbstractContextManager[Callable[[], None]]:
+        """While something in a pod is broken on purpose: unless it is said to be well again, it is replaced."""
+        return breakage.breaking(self.api, self.namespace, pod)
 
 
 def _several(given: str | Sequence[str] | None) -> Sequence[str]:

@@ -1,6 +1,7 @@
 """Pods of ours that try a path for real, from where the traffic would come; removed on every exit path.
 
-Every probe is labelled, ends by itself after two minutes should we be killed, and is then swept by the next one.
+Should we be killed, a probe ends by itself after two minutes, and the next run takes it away: at once on the machine
+that placed it, elsewhere once it has surely ended. The policy of a probe belongs to it: the cluster removes both.
 """
 
 from __future__ import annotations
@@ -9,17 +10,19 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from socket import SHUT_RDWR, socket
 from typing import Any
 
 from checks.access.kubernetes_api import Api, collection
 from checks.errors import AccessError, Refused, Unverifiable
 from checks.facts import PROBE_LABEL, ForwardRefused
+from checks.interruption import check, pause, too_late, undone
+from checks.process import OWNER, has_ended, is_here, mark, owner
 
 IMAGE = "alpine/socat:1.7.4.4"  # the one that the labs use: often on the node already
 _LIFE = 120  # seconds
@@ -27,10 +30,18 @@ _START = 45.0  # seconds: an image to pull
 _CONNECT = 1.4  # seconds before a path counts as closed: its first packet is sent again after one
 _SETTLES = 3.0  # seconds: a policy takes effect on a new pod within one, on an idle machine
 _GONE = 3.0  # seconds to take a probe away, should the first answers be bad
+_MADE = 1.5  # seconds for a request that was cut to be carried out nevertheless
+_OVER = timedelta(minutes=5)  # the longest that a run keeps a probe, with a wide margin
+_CLOCK = 5.0  # seconds to ask what time it is
 _PAUSE = 0.2
 _FIRST_PORT = 6001
 _ECHO = "PIPE"
 _WORD = b"cahier"
+_NAME = "cahier-kubernetes/nom"  # label by which the policy of a probe chooses it
+_CLOSED: Mapping[str, object] = {"policyTypes": ["Ingress"], "ingress": []}
+_OPEN: Mapping[str, object] = {"policyTypes": ["Ingress"], "ingress": [{}]}
+_FREE: Mapping[str, object] = {"policyTypes": ["Egress"], "egress": [{}]}
+_HELD: Mapping[str, object] = {"policyTypes": ["Egress"], "egress": []}
 
 
 @dataclass(frozen=True)
@@ -90,14 +101,25 @@ def _cut_once(end: socket, failed: Callable[[], bool]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def probe(api: Api, namespace: str, targets: Sequence[str], labels: Mapping[str, str] | None = None) -> Iterator[Probe]:
-    """A pod in `namespace` that leads to each of `targets` (`host:port`). Raises Unverifiable."""
-    _sweep(api, namespace)
-    pods = f"/api/v1/namespaces/{namespace}/pods"
+def probe(
+    api: Api,
+    namespace: str,
+    targets: Sequence[str],
+    labels: Mapping[str, str] | None = None,
+    rule: Mapping[str, object] | None = None,
+) -> Iterator[Probe]:
+    """A pod in `namespace` that leads to each of `targets` (`host:port`). Raises Unverifiable.
+
+    `rule`: what a NetworkPolicy of its own says of this pod alone; None: it has none.
+    """
+    sweep(api, namespace)
+    pods, policies = collection("Pod", namespace), collection("NetworkPolicy", namespace)
     name = f"cahier-sonde-{uuid.uuid4().hex[:8]}"
     ports = {target: _FIRST_PORT + index for index, target in enumerate(dict.fromkeys(targets))}
-    with _removed(api, f"{pods}/{name}"):
-        _make(api, pods, _pod(name, ports, labels or {}))
+    with contextlib.ExitStack() as made:
+        uid = made.enter_context(_made(api, pods, _pod(name, ports, labels or {})))
+        if rule is not None:
+            made.enter_context(_made(api, policies, _policy(name, uid, rule)))
         yield Probe(api, namespace, name, _started(api, f"{pods}/{name}"), ports)
 
 
@@ -108,33 +130,18 @@ def enforces_policies(api: Api, namespace: str) -> bool:
     up: where one of the namespace's own opens every pod in it, the closed server proves nothing, and a client that
     may not leave is tried instead. Raises Unverifiable when even the open server is out of reach.
     """
-    run = uuid.uuid4().hex[:8]
-    policies = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
-    roles = {"closed": {"cahier-kubernetes/role": f"closed-{run}"}, "open": {"cahier-kubernetes/role": f"open-{run}"}}
-    rules: Mapping[str, Mapping[str, object]] = {
-        "closed": {"policyTypes": ["Ingress"], "ingress": []},
-        "open": {"policyTypes": ["Ingress"], "ingress": [{}]},
-        "client": {"policyTypes": ["Egress"], "egress": [{}]},
-        "held": {"policyTypes": ["Egress"], "egress": []},
-    }
-    roles |= {role: {"cahier-kubernetes/role": f"{role}-{run}"} for role in ("client", "held")}
     with contextlib.ExitStack() as stack:
-        for role, rule in rules.items():
-            name = f"cahier-sonde-{role}-{run}"
-            stack.enter_context(_removed(api, f"{policies}/{name}"))
-            _make(api, policies, _policy(name, roles[role], rule))
         with ThreadPoolExecutor(2) as pool:
             entered = [
-                pool.submit(stack.enter_context, probe(api, namespace, [_ECHO], roles[role]))
-                for role in ("open", "closed")
+                pool.submit(stack.enter_context, probe(api, namespace, [_ECHO], rule=rule)) for rule in (_OPEN, _CLOSED)
             ]
             opened, closed = (each.result() for each in entered)
         ways = [f"{server.ip}:{server.ports[_ECHO]}" for server in (opened, closed)]
-        client = stack.enter_context(probe(api, namespace, ways, roles["client"]))
+        client = stack.enter_context(probe(api, namespace, ways, rule=_FREE))
         with ThreadPoolExecutor(2) as pool:
             reached, leaked = pool.map(lambda way: _echoes(client, way), ways)
         if reached and leaked:
-            held = stack.enter_context(probe(api, namespace, ways[:1], roles["held"]))
+            held = stack.enter_context(probe(api, namespace, ways[:1], rule=_HELD))
             leaked = _still_echoes(held, ways[0])
     if not reached:
         raise Unverifiable(
@@ -154,7 +161,7 @@ def _echoes(client: Probe, target: str) -> bool:
                 return True
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.2)
+        pause(_PAUSE)
 
 
 def _still_echoes(client: Probe, target: str) -> bool:
@@ -163,7 +170,7 @@ def _still_echoes(client: Probe, target: str) -> bool:
     while _echoes(client, target):
         if time.monotonic() > deadline:
             return True
-        time.sleep(0.2)
+        pause(_PAUSE)
     return False
 
 
@@ -187,7 +194,11 @@ def _pod(name: str, ports: Mapping[str, int], labels: Mapping[str, str]) -> dict
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "labels": {**labels, PROBE_LABEL: "oui"}},
+        "metadata": {
+            "name": name,
+            "labels": {**labels, PROBE_LABEL: "oui", _NAME: name},
+            "annotations": {OWNER: mark()},
+        },
         "spec": {
             "activeDeadlineSeconds": _LIFE,
             "terminationGracePeriodSeconds": 0,
@@ -199,24 +210,46 @@ def _pod(name: str, ports: Mapping[str, int], labels: Mapping[str, str]) -> dict
     }
 
 
-def _policy(name: str, selected: Mapping[str, str], rule: Mapping[str, object]) -> dict[str, Any]:
+def _policy(name: str, pod: str, rule: Mapping[str, object]) -> dict[str, Any]:
+    """The policy of the probe `name`, whose UID is `pod`: the cluster removes it with its pod."""
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": pod}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {"name": name, "labels": {PROBE_LABEL: "oui"}},
-        "spec": {"podSelector": {"matchLabels": dict(selected)}, **rule},
+        "metadata": {"name": name, "labels": {PROBE_LABEL: "oui"}, "ownerReferences": [owner]},
+        "spec": {"podSelector": {"matchLabels": {_NAME: name}}, **rule},
     }
 
 
-def _make(api: Api, path: str, body: Mapping[str, Any]) -> None:
-    try:
-        api.request("POST", path, body)
-    except Refused as refusal:
-        raise Unverifiable(
-            f"Une sonde n’a pas pu être placée : {refusal.message}",
-            "Libérez de la place si un quota est atteint : kubectl describe quota ; sinon vérifiez vos droits : "
-            "cahier verifier tp1",
-        ) from refusal
+_placed: set[str] = set()
+"""Paths of what this process has placed, and has to take away."""
+
+
+@contextlib.contextmanager
+def _made(api: Api, path: str, body: Mapping[str, Any]) -> Iterator[str]:
+    """The UID of an object that is made, and taken away with the context. Raises Unverifiable."""
+    own = f"{path}/{body['metadata']['name']}"
+    sure = False  # that it was made, or was not
+
+    def remove() -> None:
+        _delete(api, own, sure=sure)
+        _placed.discard(own)
+
+    check()
+    with contextlib.ExitStack() as taken_away:
+        _placed.add(own)
+        taken_away.enter_context(undone(remove))
+        try:
+            uid = api.make(path, body)
+        except Refused as refusal:
+            sure = refusal.status < 500
+            raise Unverifiable(
+                f"Une sonde n’a pas pu être placée : {refusal.message}",
+                "Libérez de la place si un quota est atteint : kubectl describe quota ; sinon vérifiez vos droits : "
+                "cahier verifier tp1",
+            ) from refusal
+        sure = True
+        yield uid
 
 
 def _started(api: Api, path: str) -> str:
@@ -230,7 +263,7 @@ def _started(api: Api, path: str) -> str:
             return str(status["podIP"])
         if status.get("phase") == "Failed":
             break
-        time.sleep(0.15)
+        pause(0.15)
     waiting = [(item.get("state") or {}).get("waiting") or {} for item in status.get("containerStatuses") or []]
     reasons = sorted({str(one["reason"]) for one in waiting if one.get("reason")}) or [str(status.get("phase"))]
     raise Unverifiable(
@@ -239,35 +272,48 @@ def _started(api: Api, path: str) -> str:
     )
 
 
-@contextlib.contextmanager
-def _removed(api: Api, path: str) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        _delete(api, path)
+def _delete(api: Api, path: str, *, sure: bool = True) -> None:
+    """Take away what is ours; asked again for a moment, so that one bad answer leaves nothing behind.
 
-
-def _delete(api: Api, path: str) -> None:
-    """Take away what is ours; asked again for a moment, so that one bad answer leaves nothing behind."""
-    deadline = time.monotonic() + _GONE
+    `sure`: that it is there or is not; else the request that makes it may still be on its way.
+    """
+    began = time.monotonic()
     while True:
         try:
-            return api.remove(path, {"gracePeriodSeconds": 0})
+            there = api.remove(path, {"gracePeriodSeconds": 0})
         except AccessError:
-            if time.monotonic() > deadline:
-                return None  # the next probe sweeps it
+            over = time.monotonic() > began + _GONE
+        else:
+            over = there or sure or time.monotonic() > began + _MADE
+        if over or too_late():
+            return  # what is left, the next run sweeps
         time.sleep(_PAUSE)
 
 
-def _sweep(api: Api, namespace: str) -> None:
-    """What a killed run has left behind."""
-    old = datetime.now(UTC) - timedelta(seconds=_LIFE + 30)
-    for kind in ("Pod", "NetworkPolicy"):
-        listed = collection(kind, namespace)
-        try:
-            left = api.objects(kind, listed, {"labelSelector": PROBE_LABEL})
-        except AccessError:
-            continue
-        for item in left:
-            if datetime.fromisoformat(item["metadata"]["creationTimestamp"]) < old:
-                _delete(api, f"{listed}/{item['metadata']['name']}")
+def sweep(api: Api, namespace: str) -> None:
+    """Take away the probes that runs which have ended left in a namespace, whosever they were. Raises nothing."""
+    with contextlib.suppress(AccessError):
+        clear(api, namespace, api.objects("Pod", collection("Pod", namespace), {"labelSelector": PROBE_LABEL}))
+
+
+def clear(api: Api, namespace: str, pods: Iterable[Mapping[str, Any]]) -> bool:
+    """The same, of pods that are listed already; whether there were any such."""
+    found = False
+    for pod in pods:
+        path = f"{collection('Pod', namespace)}/{pod['metadata']['name']}"
+        with contextlib.suppress(AccessError):
+            if PROBE_LABEL in (pod["metadata"].get("labels") or {}) and _is_over(api, path, pod):
+                found = True
+                api.remove(path, {"gracePeriodSeconds": 0})
+    return found
+
+
+def _is_over(api: Api, path: str, pod: Mapping[str, Any]) -> bool:
+    """Whether the run that placed this probe has surely ended; by the API server's clock, where only time tells."""
+    whose = owner(pod["metadata"])
+    if is_here(whose):
+        return has_ended(whose) or (whose == mark() and path not in _placed)
+    if pod["status"].get("reason") == "DeadlineExceeded":
+        return True
+    now = api.clock(_CLOCK)
+    return now is not None and now - datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) > _OVER

@@ -6,7 +6,7 @@ What takes the learner's machine, an identity or an experiment is not in it, nei
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -300,6 +300,10 @@ class SnapshotCluster(Served):
         return ()
 
     def delete_pod(self, name: str) -> None:
+        """Raises Unverifiable."""
+        _live()
+
+    def breaking(self, pod: str) -> AbstractContextManager[Callable[[], None]]:
         """Raises Unverifiable."""
         _live()
 

@@ -15,6 +15,7 @@ from checks.exchange.http import NotHttp, get
 from checks.exchange.postgres import refusal
 from checks.facts import Pod
 from checks.lab import Lab
+from checks.sources import breakage, probes
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
 from checks.sources.receipts import Doubtful, Place, Receipt, holding, manager, manifest, versions
@@ -48,6 +49,7 @@ class WatchedCluster(LiveCluster):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(WatchedMachine(), **options)
+        self._swept = False
         self.touched: dict[str, Pod] = {}
         """By UID."""
         self.asked: set[str] = set()
@@ -58,6 +60,15 @@ class WatchedCluster(LiveCluster):
         self.touched.clear()
         self.asked.clear()
         self.machine.connected.clear()
+
+    def _listed(self, kind: str) -> list[dict[str, Any]]:
+        """Objects of a kind; before the first pods are looked at, what a killed run has left is taken away."""
+        found = super()._listed(kind)
+        if kind != "Pod" or self._swept:
+            return found
+        self._swept = True
+        left = [clear(self.api, self.namespace, found) for clear in (probes.clear, breakage.clear)]
+        return super()._listed(kind) if any(left) else found
 
     def begin(self, check: Check) -> None:
         """Note what follows as asked by that check."""

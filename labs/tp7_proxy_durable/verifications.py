@@ -16,7 +16,7 @@ from checks.diagnosis.deployments import Deployment, rolled_out
 from checks.diagnosis.elsewhere import TheirBase, launched, their_base
 from checks.diagnosis.fronts import Front
 from checks.diagnosis.health import deadly, hollow, patience
-from checks.diagnosis.losses import Missing, replaced, restarted
+from checks.diagnosis.losses import Missing, Stopped, replaced, require_replacing, restarted
 from checks.diagnosis.objects import named
 from checks.diagnosis.pods import not_ready
 from checks.diagnosis.policies import Peer, decide
@@ -515,12 +515,12 @@ def le_proxy_reprend_son_port_aussitot(cluster: Cluster) -> Diagnostic | None:
 
 
 def _restart(cluster: Cluster, pod: Pod) -> Diagnostic | None:
-    stopped = restarted(cluster, pod, _serving(cluster).get(pod.name, PORT))
-    if stopped is None:
-        return None
-    if stopped.port_held:
-        return _port_held(cluster, pod, stopped.port_held)
-    return not_ready(cluster, stopped.pod, _APPLY, again(cluster))
+    def explain(stopped: Stopped) -> Diagnostic | None:
+        if stopped.port_held:
+            return _port_held(cluster, pod, stopped.port_held)
+        return not_ready(cluster, stopped.pod, _APPLY, again(cluster))
+
+    return restarted(cluster, pod, _serving(cluster).get(pod.name, PORT), explain)
 
 
 def _port_held(cluster: Cluster, pod: Pod, line: str) -> Diagnostic:
@@ -547,8 +547,7 @@ def le_proxy_revient_quand_son_pod_disparait(cluster: Cluster) -> Diagnostic | N
     tried = (relay(cluster).version, str(service["metadata"]["resourceVersion"]) if service else "")
     if tried in _REPLACED:
         return None
-    if not cluster.may("delete", "pods").allowed:
-        raise Unverifiable("Supprimer un pod de ce namespace ne vous est pas permis.", "Vérifiez : cahier verifier tp1")
+    require_replacing(cluster)
     port = next(iter(_serving(cluster).values()), PORT)
     missing = replaced(cluster, PROXY, _address(cluster), port)
     if missing is not None:
