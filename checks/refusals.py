@@ -9,6 +9,7 @@ _SAID = re.compile(
     r'User "(?P<user>[^"]+)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]+)")?'
 )
+_PATH_SAID = re.compile(r'User "(?P<user>[^"]+)" cannot (?P<verb>\S+) path "(?P<path>[^"]+)"')
 VERBS = {
     "get": "lire",
     "list": "lister",
@@ -71,7 +72,8 @@ def named(user: str) -> str:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A right that `user` lacks. `resource` may carry a subresource; `namespace` "": in the whole cluster."""
+    """A right that `user` lacks. `resource` may carry a subresource; it is a path such as /version for what is none.
+    `namespace` "": in the whole cluster."""
 
     user: str
     verb: str
@@ -92,6 +94,8 @@ class Refusal:
     @property
     def what(self) -> str:
         """What cannot be done, after « ne peut pas »."""
+        if self.resource.startswith("/"):
+            return f"{VERBS.get(self.verb, self.verb)} {self.resource}"
         if self.resource in _ACTIONS:
             return _ACTIONS[self.resource]
         if self.verb in VERBS and self.resource in _OBJECTS:
@@ -102,4 +106,7 @@ class Refusal:
 def read(said: str) -> Refusal | None:
     """The refusal in what the API server or kubectl said; None where it said something else."""
     found = _SAID.search(said)
-    return Refusal(found["user"], found["verb"], found["resource"], found["namespace"] or "") if found else None
+    if found:
+        return Refusal(found["user"], found["verb"], found["resource"], found["namespace"] or "")
+    found = _PATH_SAID.search(said)
+    return Refusal(found["user"], found["verb"], found["path"], "") if found else None

@@ -282,12 +282,19 @@ def _unnamed(scene: Scene, ended: Run, before: Statuses, right: Right) -> str:
     changed = [name for name, status in before.items() if status == "passed" and now.get(name) != "passed"]
     if ended.code in (0, 1) and not changed:
         return ""
-    said = (ended.said + ended.complained).replace("\n", " ")
-    words = [refusals.Refusal("", right.verb, right.resource, "").what, str(right)]
+    told = [ended.said]
+    if _judged(scene, ended):
+        told = [one["finding"] for one in ended.verdict["checks"] if one["status"] != "passed"]
+    said = " | ".join([*told, ended.complained]).replace("\n", " ")
+    words = [refusals.Refusal("", right.verb, right.path or right.resource, "").what, str(right)]
     words += [one.words for one in NEEDED if (one.verb, one.resource) == (right.verb, right.resource)]
     if any(word in said for word in words):
         return ""
-    return f"« {words[0]} » is not said: {said[-400:]}"
+    return f"« {words[0]} » is not said: {said[:500]}"
+
+
+def _judged(scene: Scene, ended: Run) -> bool:
+    return scene.command[:1] == ["verifier"] and bool(ended.said)
 
 
 def test_rights_are_refused_as_the_api_server_does(admin: Api, cast: Mapping[str, Person]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import ssl
 from datetime import UTC, datetime
 
 import urllib3
 from kubernetes.client.exceptions import ApiException
+from websocket import WebSocketBadStatusException
 
 from checks import refusals
 from checks.access.kubeconfig_file import RENEW
@@ -51,10 +51,7 @@ def silent(server: str, error: Exception) -> ClusterLost:
 
 def refused(credentials: Credentials, kubeconfig: str | None, status: int, data: bytes) -> AccessError:
     """The error for an answer that is none: `data` of HTTP `status`. `kubeconfig`: what --kubeconfig gave."""
-    try:
-        said = str(json.loads(data).get("message", ""))
-    except (ValueError, AttributeError):
-        said = redact(data.decode("utf-8", "replace"))[:200]
+    said = _said(data)
     if status == 401 and credentials.kind == "serviceaccount":
         return ClusterLost(
             "Le cluster ne reconnaît plus ce service (Unauthorized) : son ServiceAccount a été supprimé.",
@@ -101,11 +98,30 @@ def forbidden(said: str, kubeconfig: str | None) -> Forbidden | None:
     return Forbidden(refusal, kubeconfig) if refusal else None
 
 
+def stream_refused(error: Exception) -> tuple[int, str]:
+    """What was answered in the place of a stream: its HTTP status, 0 where there was none, and what it said.
+
+    Raises KeyboardInterrupt, of which the library makes an error of its own.
+    """
+    below = error.__context__ if isinstance(error, ApiException) and error.__context__ else error
+    if isinstance(below, KeyboardInterrupt):
+        raise below
+    if isinstance(below, WebSocketBadStatusException):
+        return below.status_code, _said(below.resp_body or b"") or f"réponse {below.status_code}"
+    return 0, reason(below)
+
+
+def _said(data: bytes) -> str:
+    """The message of a Status; the beginning of anything else."""
+    try:
+        return str(json.loads(data).get("message", ""))
+    except (ValueError, AttributeError):
+        return redact(data.decode("utf-8", "replace"))[:200]
+
+
 def reason(error: BaseException) -> str:
     """The telling part of an error of the libraries below us."""
     if isinstance(error, ApiException):
-        text = str(error.reason or error.status)
-        found = re.search(r'"message":"((?:[^"\\]|\\.)*)"', text)
-        return re.sub(r"\\+", "", found[1]) if found else text
+        return str(error.reason or error.status)
     cause = getattr(error, "reason", None)
     return redact(str(cause or error)).split(": ", 1)[-1][:200]

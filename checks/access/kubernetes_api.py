@@ -25,7 +25,7 @@ from websocket import WebSocketException, setdefaulttimeout
 
 from checks import refusals
 from checks.access import answers, exec_plugin, kubeconfig, proxies, tunnels, user_rules
-from checks.access.api_errors import forbidden, reason, refused, silent
+from checks.access.api_errors import forbidden, refused, silent, stream_refused
 from checks.access.client_settings import Settings
 from checks.access.kubectl import renew, whoami
 from checks.errors import AccessError, Forbidden, Refused, Unverifiable
@@ -375,7 +375,7 @@ class Api:
             finally:
                 process.sock.shutdown()  # `close` leaves the socket open when the server has said goodbye first
         except _STREAM_TROUBLE as trouble:
-            said = reason(trouble)
+            _status, said = stream_refused(trouble)
             refusal = refusals.read(said)
             raise Unverifiable(
                 f"La commande n’a pas pu être exécutée dans le pod {pod} ({refusal.said if refusal else said})."
@@ -400,10 +400,9 @@ class Api:
 
     def _closed(self, trouble: Exception, what: str) -> AccessError | Unverifiable:
         """The error for a stream that the API server, or what stands before it, does not open."""
-        status = getattr(trouble, "status_code", None) or getattr(trouble, "status", None)
+        status, said = stream_refused(trouble)
         if status == 401:
             return self._refused(401, b"{}")
-        said = reason(trouble)
         refusal = forbidden(said, self._kubeconfig_path)
         if refusal is not None:
             return refusal

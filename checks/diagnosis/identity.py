@@ -30,6 +30,13 @@ def personal_namespaces(user: str) -> Iterator[str]:
         yield f"user-{user[separator.end() :]}"
 
 
+def commonest_right(cluster: Cluster, namespace: str = "") -> Access:
+    """What the API server says of a right that all roles of the platform give; of another one where it is lacking:
+    without both, there are none. `namespace` "": the learner's own."""
+    access = cluster.may("list", "pods", namespace=namespace)
+    return access if access.allowed else cluster.may("list", "services", namespace=namespace)
+
+
 def own_namespace(cluster: Cluster) -> str:
     """The personal namespace where the cluster gives us rights; "" when nothing proves it."""
     try:
@@ -37,7 +44,7 @@ def own_namespace(cluster: Cluster) -> str:
             return ""
         open_to_us = []
         for namespace in personal_namespaces(cluster.user):
-            access = cluster.may("list", "pods", namespace=namespace)
+            access = commonest_right(cluster, namespace)
             if access.allowed and given_by_owner(access, namespace):
                 return namespace
             if access.allowed:
@@ -102,7 +109,7 @@ def foreign_namespace(cluster: Cluster) -> Diagnostic | None:
         return None  # the cluster knows this account, so its namespace exists; its rights are another question
     if allowed_everywhere(cluster):
         return _administrator(cluster)
-    access = cluster.may("list", "pods")
+    access = commonest_right(cluster)
     if access.allowed and given_by_owner(access, namespace):
         return None
     if not access.allowed:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from checks.diagnosis.identity import COPY_SCRIPT
+from checks.diagnosis.identity import COPY_SCRIPT, commonest_right
 from checks.errors import AccessError, Forbidden
 from checks.facts import Cluster, Level
 from checks.refusals import is_service_of, named, service_account
@@ -34,9 +34,12 @@ class Right:
     level: Level = "edit"
 
 
+_WRITE = Right("create", "pods", "créer des pods")
+
 # From the commonest to the rarest.
 NEEDED = (
-    Right("create", "pods", "créer des pods"),
+    Right("list", "pods", "lister les pods"),
+    _WRITE,
     Right("delete", "pods", "supprimer des pods"),
     Right("create", "pods/portforward", "ouvrir un tunnel vers un pod"),
     Right("create", "pods/exec", "exécuter une commande dans un pod"),
@@ -105,10 +108,10 @@ def role(cluster: Cluster) -> Role:
     name: Literal["", "view", "edit", "admin"]
     if not missing:
         name = "admin"
-    elif not cluster.may("list", "pods").allowed:
+    elif not commonest_right(cluster).allowed:
         name = ""
     else:
-        name = "view" if NEEDED[0] in missing else "edit"
+        name = "view" if _WRITE in missing else "edit"
     return Role(user, cluster.namespace, name, missing)
 
 

@@ -253,7 +253,11 @@ class LiveCluster(Served):
         yield from self.api.watch(collection(kind, self.namespace))
 
     def _namespace_problem(self, refusal: Refused) -> CahierError:
-        if refusal.status == 403 and not self.in_own_service and self.may("list", "pods").allowed is False:
+        if (
+            refusal.status == 403
+            and not self.in_own_service
+            and not any(self.may("list", resource).allowed for resource in ("pods", "services"))
+        ):
             return UsageError(
                 f"Vous n’avez pas accès au namespace « {self.namespace} », ou il n’existe pas (vous êtes {self.user}).",
                 "Vérifiez son nom : kubectl config view --minify. Pour en changer : --namespace NOM",
