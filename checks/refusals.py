@@ -65,7 +65,9 @@ def is_service_of(user: str, namespace: str) -> bool:
 
 
 def named(user: str) -> str:
-    """Who it is, as a sentence tells it."""
+    """Who it is, as a sentence tells it; "" is ourselves, where nobody has told who we are."""
+    if not user:
+        return "votre identité"
     account = service_account(user)
     return f"le ServiceAccount « {account.name} »" if account else f"« {user} »"
 

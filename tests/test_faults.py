@@ -85,12 +85,16 @@ class Scene:
 
     def statuses(self, run: Run) -> Statuses:
         """Of each check that the command has judged."""
+        return {name: one["status"] for name, one in self.judged(run).items()}
+
+    def judged(self, run: Run) -> Mapping[str, Mapping[str, str]]:
+        """What the command says of each check."""
         if self.command[:1] == ["verifier"]:
-            return {one["id"]: one["status"] for one in run.verdict["checks"]} if run.said else {}
+            return {one["id"]: one for one in run.verdict["checks"]} if run.said else {}
         if self.command[:1] == ["noter"] and run.code in (0, 3):
             notes = json.loads((self.folder / "notes" / "notes.json").read_text(encoding="utf-8"))
             labs = [lab for learner in notes["learners"] for lab in learner["labs"]]
-            return {f"{lab['lab']} {one['id']}": one["status"] for lab in labs for one in lab["checks"]}
+            return {f"{lab['lab']} {one['id']}": one for lab in labs for one in lab["checks"]}
         return {}
 
 
@@ -206,18 +210,15 @@ def _amiss(scene: Scene, ended: Run, before: Statuses, own: Sequence[str] = ()) 
     turned = [name for name, status in now.items() if status == "failed" and before.get(name) == "passed"]
     turned = [name for name in turned if name not in own]
     if turned:
-        return f"{turned[0]} becomes false: {_finding(ended, turned[0])}"
+        return f"{turned[0]} becomes false: {_finding(scene, ended, turned[0])}"
     if scene.command[:1] == ["verifier"] and ended.said:
         expected = {"passed": 0, "failed": 1}.get(ended.verdict["status"], 3)
         return "" if ended.code == expected else f"exit {ended.code} for {ended.verdict['status']}"
     return ""
 
 
-def _finding(ended: Run, identifier: str) -> str:
-    try:
-        return next(str(one["finding"]) for one in ended.verdict["checks"] if one["id"] == identifier)
-    except ValueError:  # no verdict of one lab
-        return ""
+def _finding(scene: Scene, ended: Run, identifier: str) -> str:
+    return scene.judged(ended)[identifier]["finding"]
 
 
 def _left(scene: Scene, admin: Api, pid: int | None = None) -> Sequence[str]:
@@ -278,23 +279,17 @@ OF_RIGHTS = ("vos_droits_suffisent",)
 
 def _unnamed(scene: Scene, ended: Run, before: Statuses, right: Right) -> str:
     """Why a right that keeps a sentence from being verified is not said to be lacking, "" when it is."""
-    now = scene.statuses(ended)
-    changed = [name for name, status in before.items() if status == "passed" and now.get(name) != "passed"]
-    if ended.code in (0, 1) and not changed:
+    now = scene.judged(ended)
+    changed = [name for name, status in before.items() if status != now.get(name, {}).get("status")]
+    if (ended.code in (0, 1) or now) and not changed:
         return ""
-    told = [ended.said]
-    if _judged(scene, ended):
-        told = [one["finding"] for one in ended.verdict["checks"] if one["status"] != "passed"]
+    told = [one["finding"] for one in now.values() if one["status"] != "passed"] if now else [ended.said]
     said = " | ".join([*told, ended.complained]).replace("\n", " ")
     words = [refusals.Refusal("", right.verb, right.path or right.resource, "").what, str(right)]
     words += [one.words for one in NEEDED if (one.verb, one.resource) == (right.verb, right.resource)]
     if any(word in said for word in words):
         return ""
     return f"« {words[0]} » is not said: {said[:500]}"
-
-
-def _judged(scene: Scene, ended: Run) -> bool:
-    return scene.command[:1] == ["verifier"] and bool(ended.said)
 
 
 def test_rights_are_refused_as_the_api_server_does(admin: Api, cast: Mapping[str, Person]) -> None:

@@ -15,6 +15,10 @@ from checks.access.kubeconfig_file import RENEW
 from checks.errors import AccessError, ClusterLost, Forbidden, Refused
 from checks.facts import Credentials
 from checks.redaction import redact
+from checks.refusals import Refusal
+
+_NO_CREATE = " is forbidden: "
+"""How Kubernetes ends its refusal, from 1.35 on, where `get` is given but not `create`, which a stream needs too."""
 
 
 def silent(server: str, error: Exception) -> ClusterLost:
@@ -98,8 +102,9 @@ def forbidden(said: str, kubeconfig: str | None) -> Forbidden | None:
     return Forbidden(refusal, kubeconfig) if refusal else None
 
 
-def stream_refused(error: Exception) -> tuple[int, str]:
-    """What was answered in the place of a stream: its HTTP status, 0 where there was none, and what it said.
+def stream_refused(error: Exception, namespace: str, resource: str) -> tuple[int, str, Refusal | None]:
+    """What was answered in the place of a stream: its HTTP status, 0 where there was none, what it said, and the right
+    that is lacking where that is why.
 
     Raises KeyboardInterrupt, of which the library makes an error of its own.
     """
@@ -107,8 +112,12 @@ def stream_refused(error: Exception) -> tuple[int, str]:
     if isinstance(below, KeyboardInterrupt):
         raise below
     if isinstance(below, WebSocketBadStatusException):
-        return below.status_code, _said(below.resp_body or b"") or f"réponse {below.status_code}"
-    return 0, reason(below)
+        said = _said(below.resp_body or b"")
+        refusal = refusals.read(said)
+        if below.status_code == 403 and said.endswith(_NO_CREATE):
+            refusal = Refusal("", "create", resource, namespace)
+        return below.status_code, said, refusal
+    return 0, reason(below), None
 
 
 def _said(data: bytes) -> str:

@@ -22,6 +22,7 @@ from checks.errors import Unverifiable
 from checks.facts import ForwardRefused, KubectlRefused
 from checks.interruption import pause, shielded
 from checks.process import VARIABLE, has_ended, mark
+from checks.waiting import waiting_for
 
 _PATIENCE = 20.0  # seconds for kubectl to open its port
 _DRAINED = 1.0  # seconds for the last words of a program that has ended
@@ -51,7 +52,9 @@ def forwarding(program: Path, kubeconfig: str | None, namespace: str, pod: str, 
                 encoding="utf-8",
                 errors="replace",
             )
-        yield _local_port(process)
+        with waiting_for(f"le tunnel que kubectl ouvre vers le pod {pod}"):
+            local = _local_port(process)
+        yield local
     finally:
         if process is not None:
             process.kill()

@@ -8,6 +8,7 @@ import json
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -23,15 +24,16 @@ from kubernetes.stream.ws_client import portforward_call, websocket_call
 from urllib3 import HTTPHeaderDict
 from websocket import WebSocketException, setdefaulttimeout
 
-from checks import refusals
 from checks.access import answers, exec_plugin, kubeconfig, proxies, tunnels, user_rules
-from checks.access.api_errors import forbidden, refused, silent, stream_refused
+from checks.access.api_errors import refused, silent, stream_refused
 from checks.access.client_settings import Settings
 from checks.access.kubectl import renew, whoami
 from checks.errors import AccessError, Forbidden, Refused, Unverifiable
 from checks.facts import Credentials
+from checks.waiting import waiting_for
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
+_NOT_AGAIN = 2.0  # seconds in which a server that was waited for in vain is not asked again
 STREAM_WAIT = 20.0  # seconds for a stream to open or to say something: the library's own default is for ever
 _PAGE = 500  # objects asked at once: what kubectl asks
 _EXECUTED = 2**20  # bytes that a command may answer in a pod, of whose programs nothing is known
@@ -94,6 +96,7 @@ class Api:
         self._timeout: float | tuple[float, float] = seconds or _TIMEOUT
         self._patience = min(exec_plugin.PATIENCE, 0.8 * seconds) if seconds else exec_plugin.PATIENCE
         self._trouble: AccessError | None = None
+        self._silence: tuple[AccessError, float] | None = None
         self._turn = threading.Lock()
 
     @cached_property
@@ -268,6 +271,8 @@ class Api:
     ) -> bytes:
         if self._without_secrets and "secrets" in path.split("/"):
             raise AssertionError(f"a Secret would be read: {method} {path}")
+        if self._silence is not None and time.monotonic() < self._silence[1]:
+            raise self._silence[0]
         try:
             request = self._signed(
                 method,
@@ -276,10 +281,14 @@ class Api:
                 header_params={"Accept": accept, "Content-Type": content_type},
                 body=body,
             )
-            response = self._client.call_api(*request, _request_timeout=self._timeout)
-            data = answers.body(response.response, self.server)
+            with waiting_for(f"la réponse du serveur {self.server}"):
+                response = self._client.call_api(*request, _request_timeout=self._timeout)
+                data = answers.body(response.response, self.server)
         except (urllib3.exceptions.HTTPError, ApiException) as error:  # ApiException: TLS did not come about
-            raise silent(self.credentials.server, error) from error
+            silence = silent(self.credentials.server, error)
+            if isinstance(error, urllib3.exceptions.TimeoutError):
+                self._silence = silence, time.monotonic() + _NOT_AGAIN
+            raise silence from error
         if 300 <= response.status < 400:
             raise answers.redirected(self.server)
         if response.status >= 400:
@@ -352,7 +361,8 @@ class Api:
             "GET", path, query_params=list(query), auth_settings=["BearerToken"]
         )
         setdefaulttimeout(STREAM_WAIT)
-        return open_stream(self._settings, method, url, headers=headers, _preload_content=False)
+        with waiting_for(f"la réponse du serveur {self.server}, pour entrer dans un pod"):
+            return open_stream(self._settings, method, url, headers=headers, _preload_content=False)
 
     def execute(
         self, namespace: str, pod: str, command: Sequence[str], seconds: float = 10, container: str = ""
@@ -375,8 +385,7 @@ class Api:
             finally:
                 process.sock.shutdown()  # `close` leaves the socket open when the server has said goodbye first
         except _STREAM_TROUBLE as trouble:
-            _status, said = stream_refused(trouble)
-            refusal = refusals.read(said)
+            _status, said, refusal = stream_refused(trouble, namespace, "pods/exec")
             raise Unverifiable(
                 f"La commande n’a pas pu être exécutée dans le pod {pod} ({refusal.said if refusal else said})."
             ) from None
@@ -394,20 +403,22 @@ class Api:
         try:
             tunnel = self._stream(portforward_call, path, [("ports", str(port))])
         except _STREAM_TROUBLE as trouble:
-            raise self._closed(trouble, f"Le tunnel de vérification vers le pod {pod} ne s’ouvre pas") from None
+            raise self._closed(trouble, namespace, pod) from None
         with tunnels.end_of(tunnel, port, pod) as end:
             yield end
 
-    def _closed(self, trouble: Exception, what: str) -> AccessError | Unverifiable:
-        """The error for a stream that the API server, or what stands before it, does not open."""
-        status, said = stream_refused(trouble)
+    def _closed(self, trouble: Exception, namespace: str, pod: str) -> AccessError | Unverifiable:
+        """The error for a tunnel that the API server, or what stands before it, does not open."""
+        status, said, refusal = stream_refused(trouble, namespace, "pods/portforward")
         if status == 401:
             return self._refused(401, b"{}")
-        refusal = forbidden(said, self._kubeconfig_path)
         if refusal is not None:
-            return refusal
+            return Forbidden(refusal, self._kubeconfig_path)
         told = f"réponse {status}" if status else said
-        return Unverifiable(f"{what} ({told}).", "Relancez la commande ; si cela dure : cahier diagnostiquer")
+        return Unverifiable(
+            f"Le tunnel de vérification vers le pod {pod} ne s’ouvre pas ({told}).",
+            "Relancez la commande ; si cela dure : cahier diagnostiquer",
+        )
 
     def watch(self, path: str) -> Iterator[dict[str, Any]]:
         """Events of a watch on the list `path`, until the server or the network ends it. Raises AccessError."""

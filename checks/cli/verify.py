@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from checks.verification import Check
 
 
+_WAITS = "J’attends toujours"
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     app.command("verifier", cls=Command, rich_help_panel="Pendant un TP")(verify)
@@ -126,15 +129,26 @@ def check_once(
     from checks.runner import run
     from checks.sources.witness import leave_receipt
     from checks.verdict import only_remedy
+    from checks.waiting import told as waits
 
     cluster.forget()
     progress = output(stderr=True)
     told: list[str] = []
     with progress.status(f"Vérification de {lab.short_name}…") as status:
+        asked = ""
 
         def on_check(check: Check) -> None:
+            nonlocal asked
             cluster.begin(check)
-            status.update(check.title)
+            asked = check.title
+            status.update(Text(asked))
+
+        def on_silence(what: str) -> None:
+            """A silence says what it waits for, too."""
+            status.update(Text(f"{asked}\n{_WAITS} {what}" if what else asked))
+            if what and not progress.is_terminal and what not in told:
+                told.append(what)
+                progress.print(f"{_WAITS} {what}", style="dim", soft_wrap=True, markup=False)
 
         def on_wait(diagnostic: Diagnostic) -> None:
             """A wait says what it waits for: at once on a terminal, once for each thing elsewhere."""
@@ -144,9 +158,10 @@ def check_once(
                 told.append(words)
                 progress.print(words, style="dim", soft_wrap=True)
 
-        verdict, diagnostics = run(
-            lab, cluster, refresh=cluster.refresh, seconds=seconds, on_check=on_check, on_wait=on_wait
-        )
+        with waits(on_silence):
+            verdict, diagnostics = run(
+                lab, cluster, refresh=cluster.refresh, seconds=seconds, on_check=on_check, on_wait=on_wait
+            )
     done = state.load().lab(place(cluster), lab.name).done
     state.remember(place(cluster), verdict, given.kept(remembered.base_of(lab, cluster)))
     shortage = role_too_small(lab, cluster, verdict)

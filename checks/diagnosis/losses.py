@@ -21,6 +21,7 @@ from checks.exchange.postgres import NotPostgres, PostgresServer, identify
 from checks.facts import Cluster, ForwardRefused, Pod, Probe
 from checks.interruption import pause
 from checks.verdict import Diagnostic
+from checks.waiting import waiting_for
 
 _RESTART_SECONDS = 30.0  # a container is restarted within one or two on an idle machine
 _REPLACE_SECONDS = 45.0  # a new pod may have to pull its image
@@ -58,7 +59,8 @@ def restarted(
     """
     require_replacing(cluster)
     before, container = sum(box.restarts for box in pod.containers), holder(cluster, pod, port)
-    with cluster.breaking(pod.name) as well:
+    waited = waiting_for(f"le retour du pod {pod.name}, dont le programme vient d’être arrêté exprès")
+    with cluster.breaking(pod.name) as well, waited:
         if not _end_while_used(cluster, pod, port, container):
             if _serves(cluster, pod, port):
                 well()
@@ -138,14 +140,15 @@ def replaced(cluster: Cluster, name: str, target: str, port: int) -> Missing | N
         if expected is None:
             raise Unverifiable(f"{target} a cessé de répondre pendant la vérification.", "Relancez la commande.")
         cluster.delete_pod(lost.name)
-        for passed in _watched(cluster, _REPLACE_SECONDS):
-            now = find(cluster, name)
-            back = [pod for pod in now.pods if pod.ready and pod.uid != lost.uid]
-            answer = _answer(probe, target) if len(back) >= now.wanted else None
-            if answer is not None and (answer == expected or answers_itself(cluster, back[0], port)):
-                return None
-            if passed > _REFUSED_SECONDS and creation_refused(cluster, now):
-                break
+        with waiting_for(f"le remplaçant du pod {lost.name}, supprimé exprès"):
+            for passed in _watched(cluster, _REPLACE_SECONDS):
+                now = find(cluster, name)
+                back = [pod for pod in now.pods if pod.ready and pod.uid != lost.uid]
+                answer = _answer(probe, target) if len(back) >= now.wanted else None
+                if answer is not None and (answer == expected or answers_itself(cluster, back[0], port)):
+                    return None
+                if passed > _REFUSED_SECONDS and creation_refused(cluster, now):
+                    break
         return Missing(lost, probe.said(target))
 
 

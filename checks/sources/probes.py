@@ -23,6 +23,7 @@ from checks.errors import AccessError, Refused, Unverifiable
 from checks.facts import PROBE_LABEL, ForwardRefused
 from checks.interruption import check, pause, too_late, undone
 from checks.process import OWNER, has_ended, is_here, mark, owner
+from checks.waiting import waiting_for
 
 IMAGE = "alpine/socat:1.7.4.4"  # the one that the labs use: often on the node already
 _LIFE = 120  # seconds
@@ -120,7 +121,9 @@ def probe(
         uid = made.enter_context(_made(api, pods, _pod(name, ports, labels or {})))
         if rule is not None:
             made.enter_context(_made(api, policies, _policy(name, uid, rule)))
-        yield Probe(api, namespace, name, _started(api, f"{pods}/{name}"), ports)
+        with waiting_for(f"le démarrage d’une sonde dans {namespace} (pod {name})"):
+            ip = _started(api, f"{pods}/{name}")
+        yield Probe(api, namespace, name, ip, ports)
 
 
 def enforces_policies(api: Api, namespace: str) -> bool:

@@ -1,0 +1,50 @@
+"""What is waited for at this moment: whoever waits says it, whoever has a screen shows it once it lasts."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+LASTS = 2.0  # seconds of silence before a wait is told
+_LOOKS = 0.5  # seconds between two looks
+
+_now: dict[object, tuple[float, str]] = {}
+
+
+@contextlib.contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """`what` is waited for in this context: a French noun, « le démarrage du pod essai »."""
+    key = object()
+    _now[key] = time.monotonic(), what
+    try:
+        yield
+    finally:
+        _now.pop(key, None)
+
+
+def lasting(seconds: float = LASTS) -> str:
+    """What has been waited for that long, the last begun of several; "" for nothing."""
+    before = time.monotonic() - seconds
+    return next((what for begun, what in reversed([*_now.values()]) if begun <= before), "")
+
+
+@contextlib.contextmanager
+def told(tell: Callable[[str], None]) -> Iterator[None]:
+    """`tell` hears of each wait that lasts, from another thread: "" once it is over."""
+    over = threading.Event()
+
+    def look() -> None:
+        last = ""
+        while not over.wait(_LOOKS):
+            what = lasting()
+            if what != last:
+                tell(what)
+                last = what
+
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
