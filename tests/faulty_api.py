@@ -62,6 +62,7 @@ class Faults:
     index: int | None = None
     kind: str = ""
     denied: Right | None = None
+    whose: str = ""
     asked: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -70,10 +71,10 @@ class Faults:
         with self._lock:
             self.asked, self.index, self.kind, self.denied = [], index, kind, None
 
-    def deny(self, right: Right) -> None:
-        """Begin a run without one right."""
+    def deny(self, right: Right, whose: str) -> None:
+        """Begin a run in which this person lacks one right."""
         with self._lock:
-            self.asked, self.index, self.kind, self.denied = [], None, "", right
+            self.asked, self.index, self.kind, self.denied, self.whose = [], None, "", right, whose
 
     def of(self, request: str) -> str:
         """The kind of fault that this request meets, "" for none."""
@@ -89,14 +90,19 @@ class _Handler(BaseHTTPRequestHandler):
     upstreams: Mapping[str, Callable[[], ssl.SSLSocket]]
 
     def upstream(self) -> ssl.SSLSocket:
-        """A connection to the real server as the person whose name is the token of this request."""
-        return self.upstreams[self.headers["Authorization"].removeprefix("Bearer ")]()
+        """A connection to the real server as the person who asks."""
+        return self.upstreams[self._who]()
+
+    @property
+    def _who(self) -> str:
+        """The person whose name is the token of this request."""
+        return self.headers["Authorization"].removeprefix("Bearer ")
 
     def _relay(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         kind = self.faults.of(f"{self.command} {self.path}")
-        denied = self.faults.denied
+        denied = self.faults.denied if self.faults.whose == self._who else None
         if denied is not None and denied in needed(f"{self.command} {self.path}"):
             self._refuse(denied)
         elif self.headers.get("Upgrade"):
@@ -172,8 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._hang_up()
 
     def _refuse(self, right: Right) -> None:
-        user = self.users[self.headers["Authorization"].removeprefix("Bearer ")]
-        body = json.dumps(refusal(right, user, self.path)).encode()
+        body = json.dumps(refusal(right, self.users[self._who], self.path)).encode()
         self._write(403, body, "application/json")
         if self.headers.get("Upgrade"):
             self._hang_up()

@@ -40,6 +40,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(10800)]
 
 LABS = [lab.short_name for lab in all_labs()]
 OTHERS = ("diagnostiquer", "instantane", "noter", "catalogue", "")
+BASE = "base-d-essai"
 DRAWN = int(os.environ.get("CAHIER_PANNES", "8"))
 SLOW = ("tp4", "tp7", "tp8")  # a verification that places probes takes seconds: fewer of their faults are drawn
 WAIT = 1.5  # seconds that our requests wait for an answer here; twenty for everybody else
@@ -119,9 +120,12 @@ def _words(name: str, stage: Stage, folder: Path) -> list[str]:
         line = f"un;Nom;Prénom;un@exemple.fr;{stage.learner.namespace};"
         roster.write_text(f"identifiant;nom;prenom;email;namespace;collegue\n{line}\n", encoding="utf-8")
         return ["noter", str(roster), "--labs", "tp1,tp2", "--sortie", str(folder / "notes")]
-    return {"instantane": ["instantane", "-o", str(folder / "vu.json")], "catalogue": ["catalogue", "lister"]}.get(
-        name, [name] if name else []
-    )
+    others = {
+        "instantane": ["instantane", "-o", str(folder / "vu.json")],
+        "catalogue": ["catalogue", "lister"],
+        "lancer": ["catalogue", "lancer", "postgresql", "--nom", BASE],
+    }
+    return others.get(name, [name] if name else [])
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +266,7 @@ def test_a_right_that_is_lacking_is_told_and_no_mistake(scene: Scene, admin: Api
             if restricted is not None and really:
                 restricted.withdraw(right)
             else:
-                scene.faults.deny(right)
+                scene.faults.deny(right, scene.kubeconfig.stem)
             ended = scene.type()
             if restricted is not None and really:
                 restricted.restore(right)
@@ -316,7 +320,7 @@ CUT = ("INT", "TERM", "HUP", "INT INT", "KILL")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-@ALL
+@pytest.mark.parametrize("scene", [*LABS, "instantane", "noter", "lancer"], indirect=True)
 def test_a_run_that_is_cut_short_leaves_nothing(scene: Scene, admin: Api) -> None:
     scene.faults.plan(None)
     began = time.monotonic()
@@ -328,6 +332,8 @@ def test_a_run_that_is_cut_short_leaves_nothing(scene: Scene, admin: Api) -> Non
     wrong = []
     for kind in kinds:
         moment = draws.uniform(0.1, lasts)
+        if scene.name == "lancer":
+            typed(["catalogue", "arreter", BASE], scene.kubeconfig)
         process = _begin(scene)
         _end(process, kind.split(), moment)
         if kind == "KILL":
