@@ -24,7 +24,7 @@ def waiting_for(what: str) -> Iterator[None]:
         _now.pop(key, None)
 
 
-def lasting(seconds: float = LASTS) -> str:
+def lasting(seconds: float) -> str:
     """What has been waited for that long, the last begun of several; "" for nothing."""
     before = time.monotonic() - seconds
     return next((what for begun, what in reversed([*_now.values()]) if begun <= before), "")
@@ -38,7 +38,7 @@ def told(tell: Callable[[str], None]) -> Iterator[None]:
     def look() -> None:
         last = ""
         while not over.wait(_LOOKS):
-            what = lasting()
+            what = lasting(LASTS)
             if what != last:
                 tell(what)
                 last = what

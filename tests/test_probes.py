@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from checks.access.discovery import served
-from checks.access.kubernetes_api import Api
+from checks.access.kubernetes_api import Api, collection
 from checks.facts import PROBE_LABEL
-from checks.sources import probes
+from checks.process import OWNER, mark, owner
+from checks.sources import breakage, probes
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
 from checks.stage import Person
+from tests.waiting import until
 
 pytestmark = pytest.mark.cluster
 
@@ -79,18 +84,44 @@ def test_nothing_is_left_when_a_check_breaks(learner: LiveCluster) -> None:
     assert left(learner) == []
 
 
-def test_what_a_killed_run_left_is_swept_by_the_next_one(
-    learner: LiveCluster, admin: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    orphan = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "cahier-sonde-orpheline", "labels": {PROBE_LABEL: "oui"}},
-        "spec": {"containers": [{"name": "p", "image": "alpine/socat:1.7.4.4", "args": ["-V"]}]},
-    }
-    admin.request("POST", f"/api/v1/namespaces/{learner.namespace}/pods", orphan)
-    with learner.probe(["kubernetes.default:443"]):
-        assert "cahier-sonde-orpheline" in left(learner), "too young: it may be another run's"
-    monkeypatch.setattr(probes, "_LIFE", -60)
-    probes._sweep(learner.api, learner.namespace)
-    assert left(learner) == []
+def orphan(learner: LiveCluster, name: str, owner: str) -> None:
+    """A probe, and its policy, of the process with this mark."""
+    pods, policies = collection("Pod", learner.namespace), collection("NetworkPolicy", learner.namespace)
+    item = probes._pod(name, {"PIPE": 6001}, {})
+    item["metadata"]["annotations"] = {OWNER: owner}
+    uid = learner.api.make(pods, item)
+    learner.api.make(policies, probes._policy(name, uid, probes._CLOSED))
+
+
+def test_what_a_killed_run_left_is_swept_by_the_next_one(learner: LiveCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["sleep", "60"]) as alive:
+        here, start = mark().partition(".")[0], f"{psutil.Process(alive.pid).create_time():.0f}"
+        orphan(learner, "d-un-mort", f"{here}.{alive.pid}.1000000000")  # a number that was given again since
+        orphan(learner, "d-un-vivant", f"{here}.{alive.pid}.{start}")
+        orphan(learner, "d-une-autre-machine", f"ailleurs.{alive.pid}.{start}")
+        probes.sweep(learner.api, learner.namespace)
+        until(lambda: {*left(learner)} == {"d-un-vivant", "d-une-autre-machine"})
+        alive.kill()
+    monkeypatch.setattr(probes, "_OVER", timedelta())
+    probes.sweep(learner.api, learner.namespace)
+    until(lambda: left(learner) == [])
+
+
+def test_a_probe_that_its_own_process_could_not_take_away_is_swept_too(learner: LiveCluster) -> None:
+    orphan(learner, "oubliee", mark())
+    probes.sweep(learner.api, learner.namespace)
+    until(lambda: left(learner) == [])
+
+
+def test_a_pod_that_a_killed_run_left_broken_is_replaced(learner: LiveCluster) -> None:
+    dead = f"{mark().partition('.')[0]}.1.1000000000"
+    pods = collection("Pod", learner.namespace)
+    for name, ready in (("casse", False), ("guerie", True)):
+        item = probes._pod(name, {"PIPE": 6001}, {})
+        item["metadata"] = {"name": name, "annotations": {OWNER: dead}}
+        learner.api.make(pods, item)
+        listed = [{**learner.api.request("GET", f"{pods}/{name}")}]
+        listed[0]["status"] = {"conditions": [{"type": "Ready", "status": str(ready)}]}
+        assert breakage.clear(learner.api, learner.namespace, listed)
+    (kept,) = [one for one in learner.api.objects("Pod", pods) if "deletionTimestamp" not in one["metadata"]]
+    assert (kept["metadata"]["name"], owner(kept["metadata"])) == ("guerie", "")
