@@ -8,6 +8,7 @@ spoils these requests only.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -26,7 +27,7 @@ from checks import refusals
 from checks.access import answers, api_errors, kubernetes_api
 from checks.access.kubernetes_api import Api
 from checks.diagnosis.role import NEEDED
-from checks.errors import Refused
+from checks.errors import AccessError, Refused
 from checks.facts import PROBE_LABEL
 from checks.lab import all_labs, find_lab
 from checks.places import people_folder
@@ -41,7 +42,7 @@ from tests.typed import Run, typed
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(10800)]
 
 LABS = [lab.short_name for lab in all_labs()]
-OTHERS = ("diagnostiquer", "instantane", "noter", "catalogue", "")
+OTHERS = ("diagnostiquer", "instantane", "noter", "catalogue", "indice", "")
 BASE = "base-d-essai"
 DRAWN = int(os.environ.get("CAHIER_PANNES", "8"))
 ONLY = re.compile(os.environ.get("CAHIER_DEMANDE", ""))
@@ -126,6 +127,7 @@ def _words(name: str, stage: Stage, folder: Path) -> list[str]:
     others = {
         "instantane": ["instantane", "-o", str(folder / "vu.json")],
         "catalogue": ["catalogue", "lister"],
+        "indice": ["indice", "tp2", "--port", str(stage.local_port)],
         "lancer": ["catalogue", "lancer", "postgresql", "--nom", BASE],
     }
     return others.get(name, [name] if name else [])
@@ -218,6 +220,8 @@ def _amiss(scene: Scene, ended: Run, before: Statuses, own: Sequence[str] = ()) 
     turned = [name for name in turned if name not in own]
     if turned:
         return f"{turned[0]} becomes false: {_finding(scene, ended, turned[0])}"
+    if "Indice" in ended.said:
+        return f"a hint where nothing is wrong: {ended.said}"
     if scene.command[:1] == ["verifier"] and ended.said:
         expected = {"passed": 0, "failed": 1}.get(ended.verdict["status"], 3)
         return "" if ended.code == expected else f"exit {ended.code} for {ended.verdict['status']}"
@@ -247,6 +251,20 @@ def _left(scene: Scene, admin: Api, pid: int | None = None) -> Sequence[str]:
                 if f".{pid}." in process.environ().get(VARIABLE, ""):
                     found.append(" ".join(process.cmdline()))
     return found
+
+
+@pytest.mark.parametrize("scene", ["catalogue"], indirect=True)
+def test_a_watch_that_is_spoilt_is_a_cluster_that_cannot_be_asked(scene: Scene) -> None:
+    """What « --suivre » then does is to begin another one."""
+    scene.faults.plan(None)
+    api = Api(str(scene.kubeconfig))
+    quiet = ("silent", "half", "drop-by-drop")  # nothing happens: what a watch is for
+    for index, kind in itertools.product((0, 1), (kind for kind in KINDS if kind not in quiet)):
+        scene.faults.plan(index, kind)
+        path = kubernetes_api.collection("Pod", scene.person.namespace)
+        with contextlib.suppress(AccessError):
+            for event in itertools.islice(api.watch(path), 1):
+                assert event["object"]
 
 
 # -- rights that are lacking ---------------------------------------------------------------------------------------

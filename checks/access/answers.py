@@ -107,6 +107,19 @@ class _List(msgspec.Struct):
     metadata: dict[str, Any]
 
 
+class _Versioned(msgspec.Struct):
+    resourceVersion: str  # noqa: N815
+
+
+class _Collection(msgspec.Struct):
+    metadata: _Versioned
+
+
+class _Change(msgspec.Struct):
+    type: str
+    object: dict[str, Any]
+
+
 class ReviewStatus(msgspec.Struct):
     """The API server's answer to an access review."""
 
@@ -238,6 +251,18 @@ def listed(answer: Mapping[str, Any], kind: str, server: str) -> list[dict[str, 
     shape = _KINDS.get(kind, _Object)
     shaped(cast(Any, items), list[shape], server)  # type: ignore[valid-type]
     return items
+
+
+def version(answer: Mapping[str, Any], server: str) -> str:
+    """The version of a list, from which it can be watched. Raises AccessError."""
+    return shaped(answer, _Collection, server).metadata.resourceVersion
+
+
+def change(line: bytes, server: str) -> dict[str, Any]:
+    """One event of a watch: its `type`, and the `object`. Raises AccessError."""
+    event = decoded(line, server)
+    shaped(event, _Change, server)
+    return event
 
 
 def named(answer: dict[str, Any], server: str) -> dict[str, Any]:

@@ -422,16 +422,16 @@ class Api:
 
     def watch(self, path: str) -> Iterator[dict[str, Any]]:
         """Events of a watch on the list `path`, until the server or the network ends it. Raises AccessError."""
-        known = self.request("GET", path, query={"limit": "1"})["metadata"]["resourceVersion"]
+        known = answers.version(self.request("GET", path, query={"limit": "1"}), self.server)
         query = [("watch", "true"), ("resourceVersion", known), ("timeoutSeconds", "300")]
         request = self._signed("GET", path, query_params=query)
         try:
             response = self._client.call_api(*request, _request_timeout=(5, 310)).response
-            if response.status >= 400:
-                raise self._refused(response.status, response.read())
+            if response.status >= 300:
+                raise self._refused(response.status, answers.body(response, self.server))
             for line in response:
                 if line.strip():
-                    yield json.loads(line)
+                    yield answers.change(line, self.server)
         except (urllib3.exceptions.HTTPError, ApiException) as error:
             raise silent(self.credentials.server, error) from error
 
