@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -83,9 +82,8 @@ class Endless:
 
     closed = False
 
-    def stream(self, size: int) -> Iterator[bytes]:
-        while True:
-            yield b" " * size
+    def read1(self, size: int, decode_content: bool) -> bytes:
+        return b" " * size
 
     def close(self) -> None:
         self.closed = True
@@ -96,3 +94,20 @@ def test_an_endless_answer_is_not_read_to_its_end() -> None:
     with pytest.raises(AccessError, match="n’en finit pas"):
         answers.body(cast(urllib3.BaseHTTPResponse, response), SERVER)
     assert response.closed
+
+
+def test_nor_is_an_endless_line() -> None:
+    response = Endless()
+    with pytest.raises(AccessError, match="n’en finit pas"):
+        next(answers.lines(cast(urllib3.BaseHTTPResponse, response), SERVER))
+    assert response.closed
+
+
+def test_the_lines_of_an_answer_come_whole() -> None:
+    coming = [b"un\ndeu", b"x\ncoup", b""]
+
+    class Parts:
+        def read1(self, size: int, decode_content: bool) -> bytes:
+            return coming.pop(0)
+
+    assert [*answers.lines(cast(urllib3.BaseHTTPResponse, Parts()), SERVER)] == [b"un", b"deux", b"coup"]

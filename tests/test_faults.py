@@ -8,7 +8,6 @@ spoils these requests only.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import random
@@ -24,7 +23,7 @@ import psutil
 import pytest
 
 from checks import refusals
-from checks.access import answers, api_errors, kubernetes_api
+from checks.access import answers, api_errors, kubernetes_api, tunnels
 from checks.access.kubernetes_api import Api
 from checks.diagnosis.role import NEEDED
 from checks.errors import AccessError, Refused
@@ -34,7 +33,7 @@ from checks.places import people_folder
 from checks.process import OWNER, VARIABLE
 from checks.stage import Person, Stage
 from tests.conftest import people, unused_port
-from tests.faulty_api import KINDS, Faults, faulty
+from tests.faulty_api import KINDS, STATUSES, Faults, faulty
 from tests.restricted import Restricted
 from tests.rights import Right, needed, refusal
 from tests.typed import Run, typed
@@ -174,7 +173,7 @@ ALL = pytest.mark.parametrize("scene", [*LABS, *OTHERS], indirect=True, ids=[*LA
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is waited for as ever, only less long."""
     monkeypatch.setattr(kubernetes_api, "_TIMEOUT", (WAIT, WAIT))
-    monkeypatch.setattr(kubernetes_api, "STREAM_WAIT", WAIT)
+    monkeypatch.setattr(tunnels, "WAIT", WAIT)
     monkeypatch.setattr(answers, "_LONGEST", 2 * WAIT)
 
 
@@ -258,13 +257,12 @@ def test_a_watch_that_is_spoilt_is_a_cluster_that_cannot_be_asked(scene: Scene) 
     """What « --suivre » then does is to begin another one."""
     scene.faults.plan(None)
     api = Api(str(scene.kubeconfig))
-    quiet = ("silent", "half", "drop-by-drop")  # nothing happens: what a watch is for
-    for index, kind in itertools.product((0, 1), (kind for kind in KINDS if kind not in quiet)):
+    whole = [f"status-{code}" for code in STATUSES] + ["page", "redirect", "cut-before", "endless"]
+    path = kubernetes_api.collection("Pod", scene.person.namespace)
+    for index, kind in [*((0, kind) for kind in (*whole, "null", "no-metadata")), *((1, kind) for kind in whole)]:
         scene.faults.plan(index, kind)
-        path = kubernetes_api.collection("Pod", scene.person.namespace)
-        with contextlib.suppress(AccessError):
-            for event in itertools.islice(api.watch(path), 1):
-                assert event["object"]
+        with pytest.raises(AccessError):
+            next(api.watch(path))
 
 
 # -- rights that are lacking ---------------------------------------------------------------------------------------

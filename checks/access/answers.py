@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -19,6 +19,7 @@ from checks.errors import AccessError, ClusterLost, Unverifiable
 _MOST = 16 * 2**20  # bytes of one answer: twice the largest page of a class; a larger one is asked in smaller pages
 HELD = 48 * 2**20
 """Bytes of the lists of a namespace that are held together, as JSON: three to five times that in memory."""
+_LINE = 4 * 2**20  # bytes of one line: no object is larger than what etcd keeps, 1.5 MiB
 _LONGEST = 60.0  # seconds for one answer to come in whole
 _PORTAL = (
     "Un portail d’accès au réseau, un proxy ou un VPN répond à sa place : ouvrez une page web dans votre navigateur, "
@@ -206,6 +207,22 @@ def body(response: urllib3.BaseHTTPResponse, server: str) -> bytes:
             response.close()
             raise Endless(f"La réponse du serveur {server} n’en finit pas.", _AGAIN)
     return bytes(data)
+
+
+def lines(response: urllib3.BaseHTTPResponse, server: str) -> Iterator[bytes]:
+    """The lines of an answer that goes on. Raises AccessError for one that does not end."""
+    rest = bytearray()
+    while part := response.read1(2**16, decode_content=True):
+        *whole, last = part.split(b"\n")
+        for line in whole:
+            yield bytes(rest + line)
+            rest.clear()
+        rest += last
+        if len(rest) > _LINE:
+            response.close()
+            raise Endless(f"La réponse du serveur {server} n’en finit pas.", _AGAIN)
+    if rest:
+        yield bytes(rest)
 
 
 def redirected(server: str) -> ClusterLost:

@@ -22,7 +22,7 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream.ws_client import portforward_call, websocket_call
 from urllib3 import HTTPHeaderDict
-from websocket import WebSocketException, setdefaulttimeout
+from websocket import WebSocketException
 
 from checks.access import answers, exec_plugin, kubeconfig, proxies, tunnels, user_rules
 from checks.access.api_errors import refused, silent, stream_refused
@@ -34,7 +34,6 @@ from checks.waiting import waiting_for
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
 _NOT_AGAIN = 2.0  # seconds in which a server that was waited for in vain is not asked again
-STREAM_WAIT = 20.0  # seconds for a stream to open or to say something: the library's own default is for ever
 _PAGE = 500  # objects asked at once: what kubectl asks
 _EXECUTED = 2**20  # bytes that a command may answer in a pod, of whose programs nothing is known
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -44,6 +43,7 @@ _STREAM_TROUBLE = (ApiException, WebSocketException, OSError, urllib3.exceptions
 _T = TypeVar("_T")
 
 tunnels.silence_cut_tunnels()
+tunnels.wait_no_longer()
 
 PATHS = {
     "Pod": "/api/v1/namespaces/{}/pods",
@@ -360,7 +360,6 @@ class Api:
         method, url, headers, *_ = self._client.param_serialize(
             "GET", path, query_params=list(query), auth_settings=["BearerToken"]
         )
-        setdefaulttimeout(STREAM_WAIT)
         with waiting_for(f"la réponse du serveur {self.server}, pour entrer dans un pod"):
             return open_stream(self._settings, method, url, headers=headers, _preload_content=False)
 
@@ -429,7 +428,7 @@ class Api:
             response = self._client.call_api(*request, _request_timeout=(5, 310)).response
             if response.status >= 300:
                 raise self._refused(response.status, answers.body(response, self.server))
-            for line in response:
+            for line in answers.lines(response, self.server):
                 if line.strip():
                     yield answers.change(line, self.server)
         except (urllib3.exceptions.HTTPError, ApiException) as error:

@@ -11,17 +11,21 @@ import logging
 import struct
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from websocket import ABNF, WebSocketException
+from kubernetes.stream import ws_client
+from websocket import ABNF, WebSocket, WebSocketException
 
 from checks.errors import Unverifiable
 from checks.exchange.bounded_socket import BoundedSocket
 from checks.facts import ForwardRefused
 
 _THREAD = "Kubernetes port forward proxy"  # the library's own name for it
+WAIT = 20.0  # seconds for a stream to open
+_PONG = 3.0  # seconds for a ping to come back
 _GOODBYE = 5.0  # seconds: websocket-client waits three for the other side's goodbye
 _NORMAL = 1000  # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
 _PATIENCE = 8.0  # seconds for a pod to say a word
@@ -33,6 +37,8 @@ class _Ending:
 
     goodbye: bool = False
     cut: bool = False
+    answer: bytes = b""
+    """What came back of the last ping."""
 
 
 @contextlib.contextmanager
@@ -49,7 +55,8 @@ def end_of(tunnel: Any, port: int, pod: str) -> Iterator[Any]:
     try:
         yield end
     except Exception:
-        cut = not end.ended_here and (ending.cut or not (ending.goodbye or _threads(tunnel)))
+        ended = ending.goodbye or (_threads(tunnel) and _answers(tunnel, ending))
+        cut = not end.ended_here and (ending.cut or not ended)
         if cut and not tunnel.error(port):
             raise Unverifiable(
                 f"Le tunnel de vérification vers le pod {pod} a été coupé en chemin, entre ce poste et le cluster.",
@@ -65,6 +72,22 @@ def end_of(tunnel: Any, port: int, pod: str) -> Iterator[Any]:
             raise ForwardRefused(refused)
 
 
+def _answers(tunnel: Any, ending: _Ending) -> bool:
+    """Whether the node of the pod still answers, at the other end of a tunnel: the program there may say nothing.
+
+    The kubelet returns a ping, as https://www.rfc-editor.org/rfc/rfc6455#section-5.5.3 demands (Kubernetes 1.37).
+    """
+    word = uuid.uuid4().bytes
+    with contextlib.suppress(WebSocketException, OSError):
+        tunnel.websocket.ping(word)
+        until = time.monotonic() + _PONG
+        while time.monotonic() < until and not (ending.goodbye or ending.cut):
+            if ending.answer == word:
+                return True
+            time.sleep(0.01)
+    return ending.goodbye
+
+
 def _watched(websocket: Any) -> _Ending:
     """Note what the library's thread receives last: it keeps it to itself."""
     ending, receive = _Ending(), websocket.recv_data_frame
@@ -75,6 +98,8 @@ def _watched(websocket: Any) -> _Ending:
         except Exception:
             ending.cut = True
             raise
+        if opcode == ABNF.OPCODE_PONG:
+            ending.answer = bytes(frame.data)
         if opcode == ABNF.OPCODE_CLOSE:
             normal = len(frame.data) >= 2 and struct.unpack("!H", frame.data[:2])[0] == _NORMAL
             ending.goodbye, ending.cut = normal, not normal
@@ -112,6 +137,19 @@ def _ended(tunnel: Any) -> bool:
         thread.join(_GOODBYE)
         return not thread.is_alive()
     return True
+
+
+class _Stream(WebSocket):
+    """A stream that does not wait for ever to open, or for the rest of what has begun to come."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.settimeout(WAIT)
+
+
+def wait_no_longer() -> None:
+    """Have the library's streams give up on a server that is silent: it makes them itself, and sets no limit."""
+    vars(ws_client)["WebSocket"] = _Stream
 
 
 def silence_cut_tunnels() -> None:
