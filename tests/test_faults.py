@@ -143,6 +143,8 @@ def scene(
         stage = Stage(lab, new_person("e"), colleague, local_port=unused_port() if lab.about.port else None)
         try:
             _ready(stage)
+            if name == "noter":  # what only the learner's machine shows is in a receipt
+                stage.run([f"cahier verifier tp2 --port {stage.local_port}"])
             cast = [stage.learner, *([colleague] if colleague else [])]
             known = {one.namespace.removeprefix("user-"): one.kubeconfig for one in cast}
             known |= {one: people_folder() / f"{one}.kubeconfig" for one in ("chloe", "prof")}
@@ -214,6 +216,8 @@ def _amiss(scene: Scene, ended: Run, before: Statuses, own: Sequence[str] = ()) 
         return f"{everything[-300:]}"
     if not ended.said and ended.code != 3:
         return f"exit {ended.code}: {ended.complained[-300:]}"
+    if "pas retenu" in "".join(one["finding"] for one in scene.judged(ended).values()):
+        return "a receipt is doubted"
     now = scene.statuses(ended)
     turned = [name for name, status in now.items() if status == "failed" and before.get(name) == "passed"]
     turned = [name for name in turned if name not in own]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from checks.errors import CahierError, ClusterLost
+from checks.errors import CahierError, ClusterLost, Unverifiable
 from checks.facts import PROBE_LABEL, Pod
 from checks.verdict import CheckResult, Status
 
@@ -131,7 +131,7 @@ def _is_ours(entry: Mapping[str, Any], lab: str) -> bool:
 
 def _same_namespace(receipt: Receipt, place: Place) -> None:
     if not place.uid:
-        raise Doubtful(f"l’identifiant (UID) du namespace {place.namespace} n’a pas pu être lu")
+        raise Unverifiable(f"L’identifiant (UID) du namespace {place.namespace} n’a pas pu être lu.")
     if receipt.namespace != place.namespace:
         raise Doubtful(f"il vient d’un autre namespace, {receipt.namespace}")
     if receipt.namespace_uid != place.uid:
