@@ -82,9 +82,10 @@ class Scene:
         """A run without a fault, once what is still starting has settled."""
         for _ in range(4):
             right = self.play(None)
-            if "failed" not in self.statuses(right).values():
+            if self.name not in LABS or {*self.statuses(right).values()} == {"passed"}:
                 break
-        assert "failed" not in self.statuses(right).values(), right.said
+        if self.name in LABS:
+            assert {*self.statuses(right).values()} == {"passed"}, right.said
         return right
 
     def statuses(self, run: Run) -> Statuses:

@@ -88,11 +88,14 @@ def test_none_leaves_it_open() -> None:
     assert told({**other, "data": {}}).finding == "Pas d’ici."
 
 
+def test_one_that_cannot_be_held_against_its_namespace_is_not_doubted() -> None:
+    assert told(found(), uid="").finding.startswith("S’il existe un reçu, il n’a pas pu être examiné.")
+
+
 @pytest.mark.parametrize(
     ("result", "words"),
     [
         (told(found(), uid="n2"), "d’un autre namespace de même nom"),
-        (told(found(), uid=""), "n’a pas pu être lu"),
         (told(found(msgspec.structs.replace(RECEIPT, namespace="user-bob"))), "d’un autre namespace, user-bob"),
         (told(found(msgspec.structs.replace(RECEIPT, lab="tp3_base_de_donnees"))), "celui d’un autre TP"),
         (told(found("{")), "n’est pas lisible"),

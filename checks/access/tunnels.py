@@ -78,14 +78,14 @@ def _answers(tunnel: Any, ending: _Ending) -> bool:
     The kubelet returns a ping, as https://www.rfc-editor.org/rfc/rfc6455#section-5.5.3 demands (Kubernetes 1.37).
     """
     word = uuid.uuid4().bytes
+    until = time.monotonic() + _PONG
     with contextlib.suppress(WebSocketException, OSError):
         tunnel.websocket.ping(word)
-        until = time.monotonic() + _PONG
-        while time.monotonic() < until and not (ending.goodbye or ending.cut):
-            if ending.answer == word:
-                return True
+        while tunnel.websocket.connected and ending.answer != word and not (ending.goodbye or ending.cut):
+            if time.monotonic() > until:
+                return False
             time.sleep(0.01)
-    return ending.goodbye
+    return not ending.cut  # where it is closed without one, it is by ourselves
 
 
 def _watched(websocket: Any) -> _Ending:
