@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import psutil
@@ -43,7 +44,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(10800)]
 LABS = [lab.short_name for lab in all_labs()]
 OTHERS = ("diagnostiquer", "instantane", "noter", "catalogue", "indice", "")
 BASE = "base-d-essai"
-DRAWN = int(os.environ.get("CAHIER_PANNES", "8"))
+USUAL = 8
+DRAWN = int(os.environ.get("CAHIER_PANNES", USUAL))
 ONLY = re.compile(os.environ.get("CAHIER_DEMANDE", ""))
 SLOW = ("tp4", "tp7", "tp8")  # a verification that places probes takes seconds: fewer of their faults are drawn
 SETTLES = 60.0  # seconds for what was replaced to be ready again, on a busy machine
@@ -68,6 +70,18 @@ class Scene:
     @property
     def person(self) -> Person:
         return self.cast[0]
+
+    @cached_property
+    def right(self) -> Run:
+        """The first run, without a fault."""
+        return self.settled()
+
+    @cached_property
+    def usual(self) -> Sequence[str]:
+        """The requests of a run without a fault."""
+        _ = self.right
+        self.play(None)
+        return list(self.faults.asked)
 
     def type(self) -> Run:
         with pytest.MonkeyPatch.context() as terminal:
@@ -187,10 +201,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @ALL
 @pytest.mark.usefixtures("impatient")
 def test_a_fault_of_the_network_is_never_the_learner_s(scene: Scene, admin: Api) -> None:
+    before = scene.statuses(scene.right)
     began = time.monotonic()
-    before = scene.statuses(scene.settled())
+    asked = scene.usual
     usual = time.monotonic() - began
-    asked = list(scene.faults.asked)
     every = [(index, kind) for index, request in enumerate(asked) if ONLY.search(request) for kind in KINDS]
     drawn = _some(scene, "pannes", every, DRAWN // 4 if scene.name in SLOW else DRAWN)
     wrong = []
@@ -276,8 +290,8 @@ def test_a_watch_that_is_spoilt_is_a_cluster_that_cannot_be_asked(scene: Scene) 
 
 @ALL
 def test_a_right_that_is_lacking_is_told_and_no_mistake(scene: Scene, admin: Api) -> None:
-    before = scene.statuses(scene.settled())
-    used = sorted({right for request in scene.faults.asked for right in needed(request)})
+    before = scene.statuses(scene.right)
+    used = sorted({right for request in scene.usual for right in needed(request)})
     ways = [(right, False) for right in used]
     restricted = None
     if scene.name != "noter":  # the teacher's rights are everybody's: only the proxy may refuse them
@@ -341,19 +355,20 @@ def test_rights_are_refused_as_the_api_server_does(admin: Api, cast: Mapping[str
 
 # -- runs that are cut short ---------------------------------------------------------------------------------------
 
-CUT = ("INT", "TERM", "HUP", "INT INT", "KILL")
+CUT = ("KILL", "INT INT", "TERM", "HUP", "INT")
+CUT_SCENES = ["tp4", "tp7"] if DRAWN == USUAL else [*LABS, "instantane", "noter", "lancer"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-@pytest.mark.parametrize("scene", [*LABS, "instantane", "noter", "lancer"], indirect=True)
+@pytest.mark.parametrize("scene", CUT_SCENES, indirect=True)
 def test_a_run_that_is_cut_short_leaves_nothing(scene: Scene, admin: Api) -> None:
     scene.faults.plan(None)
     began = time.monotonic()
     _end(_begin(scene), [], 0)
     lasts = time.monotonic() - began
     draws = random.Random(f"{scene.name} {os.environ.get('CAHIER_GRAINE', '')}")
-    wanted = {0: 60, 8: len(CUT) if scene.name == "tp4" else 2 if scene.name in SLOW else 1}.get(DRAWN, DRAWN)
-    kinds = [CUT[number % len(CUT)] for number in range(wanted)] if wanted >= len(CUT) else ["TERM", "KILL"][-wanted:]
+    wanted = {0: 60, USUAL: 2}.get(DRAWN, DRAWN)
+    kinds = [CUT[number % len(CUT)] for number in range(wanted)]
     wrong = []
     for kind in kinds:
         moment = draws.uniform(0.1, lasts)
