@@ -55,8 +55,7 @@ def end_of(tunnel: Any, port: int, pod: str) -> Iterator[Any]:
     try:
         yield end
     except Exception:
-        ended = ending.goodbye or (_threads(tunnel) and _answers(tunnel, ending))
-        cut = not end.ended_here and (ending.cut or not ended)
+        cut = not end.ended_here and not tunnel.error(port) and _is_cut(tunnel, ending)
         if cut and not tunnel.error(port):
             raise Unverifiable(
                 f"Le tunnel de vérification vers le pod {pod} a été coupé en chemin, entre ce poste et le cluster.",
@@ -70,6 +69,11 @@ def end_of(tunnel: Any, port: int, pod: str) -> Iterator[Any]:
             tunnel.websocket.shutdown()
         if refused:  # the pod's own answer tells more than the cut that follows it
             raise ForwardRefused(refused)
+
+
+def _is_cut(tunnel: Any, ending: _Ending) -> bool:
+    """Whether something between us and the node keeps the tunnel from carrying more."""
+    return ending.cut or not (ending.goodbye or (_threads(tunnel) and _answers(tunnel, ending)))
 
 
 def _answers(tunnel: Any, ending: _Ending) -> bool:
