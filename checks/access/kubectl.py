@@ -89,7 +89,8 @@ def whoami(kubeconfig: str | None, secrets: Sequence[str]) -> str | None:
         return None
     identity = ["--kubeconfig", kubeconfig] if kubeconfig else []
     try:
-        done = bounded.run([program, *identity, "auth", "whoami", "-o", "json"], os.environ, _PATIENCE)
+        with waiting_for("la réponse que kubectl attend du cluster"):
+            done = bounded.run([program, *identity, "auth", "whoami", "-o", "json"], os.environ, _PATIENCE)
     except OSError:
         return None
     except subprocess.TimeoutExpired:
