@@ -136,12 +136,13 @@ def clean(labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *,
     own = namespace or configuration.read(kubeconfig).namespace
     removed = []
     refused: Forbidden | None = None
+    unseen: Forbidden | None = None
     for lab in labs:
         going = _named_objects(lab, own)
         try:
             going |= set(_made(lab, kubeconfig, own))
         except Forbidden as refusal:
-            refused = refused or refusal
+            unseen = unseen or refusal
         for kind, name in sorted(going):
             command = ["delete", kind, name, "-n", own, "--ignore-not-found", "--now"]
             try:
@@ -153,6 +154,7 @@ def clean(labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *,
                 removed.append(f"{kind}/{name}")
                 if not quiet:
                     _console.print(marked("[green]✔[/] {}/{} supprimé ({})", kind, name, lab.short_name))
+    refused = refused or unseen  # what could not be deleted tells more than what could not be listed
     if refused is not None:
         raise refused
     if quiet:

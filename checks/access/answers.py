@@ -112,6 +112,14 @@ class _Versioned(msgspec.Struct):
     resourceVersion: str  # noqa: N815
 
 
+class _PageMetadata(msgspec.Struct):
+    following: str = msgspec.field(name="continue", default="")
+
+
+class _Page(msgspec.Struct):
+    metadata: _PageMetadata
+
+
 class _Collection(msgspec.Struct):
     metadata: _Versioned
 
@@ -268,6 +276,11 @@ def listed(answer: Mapping[str, Any], kind: str, server: str) -> list[dict[str, 
     shape = _KINDS.get(kind, _Object)
     shaped(cast(Any, items), list[shape], server)  # type: ignore[valid-type]
     return items
+
+
+def following(answer: Mapping[str, Any], server: str) -> str:
+    """What asks for the next page of a list; "" for the last one. Raises AccessError."""
+    return shaped(answer, _Page, server).metadata.following
 
 
 def version(answer: Mapping[str, Any], server: str) -> str:

@@ -341,7 +341,7 @@ class Api:
                 continue
             answer = answers.decoded(data, self.server)
             yield len(data), answers.listed(answer, kind, self.server)
-            following = str(answer["metadata"].get("continue") or "")
+            following = answers.following(answer, self.server)
             if not following:
                 return
 
