@@ -196,7 +196,8 @@ def test_mistake_is_caught_and_its_remedy_repairs(
     pytest.fail("the printed remedies do not repair:\n" + statuses(verdict))
 
 
-_HARMLESS = ("kubectl rollout ", "kubectl port-forward ", "kubectl delete pod ")  # to what a file of a lab may say
+# To what a file of a lab may say.
+_HARMLESS = ("kill ", "kubectl rollout ", "kubectl port-forward ", "kubectl delete pod ")
 
 
 def begun(stage: Stage, mistake: str, here: Path) -> Path:

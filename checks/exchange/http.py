@@ -28,10 +28,8 @@ def get(connection: socket, path: str = "/") -> HttpAnswer:
         client.request("GET", path, headers={"Connection": "close", "User-Agent": "cahier-kubernetes"})
         answer = client.getresponse()
         return HttpAnswer(answer.status, answer.reason, answer.read(65536))
-    except http.client.RemoteDisconnected as error:
+    except (ConnectionError, EOFError) as error:  # closed or reset: chance alone decides which
         raise NotHttp("la connexion a été fermée sans réponse") from error
-    except (ConnectionError, EOFError) as error:
-        raise NotHttp("la connexion a été coupée") from error
     except TimeoutError as error:
         raise NotHttp("aucune réponse en 8 secondes") from error
     except (http.client.HTTPException, ValueError, OSError) as error:

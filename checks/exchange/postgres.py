@@ -200,8 +200,8 @@ def _error_text(payload: bytes) -> str:
 def _send(connection: _Stream, data: bytes) -> None:
     try:
         connection.sendall(data)
-    except OSError as error:
-        raise NotPostgres("la connexion a été coupée") from error
+    except OSError as error:  # closed or reset: chance alone decides which
+        raise NotPostgres("la connexion a été fermée sans réponse") from error
 
 
 def _receive(connection: _Stream, size: int) -> bytes:
@@ -212,7 +212,7 @@ def _receive(connection: _Stream, size: int) -> bytes:
         except TimeoutError as error:
             raise Silence from error
         except OSError as error:
-            raise NotPostgres("la connexion a été coupée") from error
+            raise NotPostgres("la connexion a été fermée sans réponse") from error
         if not part:
             raise NotPostgres("la connexion a été fermée sans réponse")
         data += part
