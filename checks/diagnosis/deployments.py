@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -99,17 +100,35 @@ def replaceable(cluster: Cluster, name: str, labels: Mapping[str, str]) -> bool:
     found = named(cluster, "Deployment", name)
     if found is None:
         return True
-    applied = (found["metadata"].get("annotations") or {}).get(LAST_APPLIED)
-    if applied is None or found["spec"]["selector"] != {"matchLabels": dict(labels)}:
+    now = found["spec"]["template"]["spec"]
+    if found["spec"]["selector"] != {"matchLabels": dict(labels)} or now.get("serviceAccountName"):  # its alias stays
         return False
-    now, before = found["spec"]["template"]["spec"], json.loads(applied)["spec"]["template"]["spec"]
-    if now.get("serviceAccountName"):  # its older alias would stay
-        return False
-    written = {box.get("name"): {*box} for box in before.get("containers") or ()}
-    return all(
-        {key for key, value in box.items() if value} <= written.get(box["name"], set()) | _GIVEN
-        for box in now["containers"]
-    )
+    with contextlib.suppress(*_NOT_OURS):
+        before = _applied(found)["template"]["spec"]
+        written = {box.get("name"): {*box} for box in before.get("containers") or ()}
+        return all(
+            {key for key, value in box.items() if value} <= written.get(box["name"], set()) | _GIVEN
+            for box in now["containers"]
+        )
+    return False
+
+
+_NOT_OURS = (ValueError, LookupError, TypeError, AttributeError)
+"""What reading an annotation raises that kubectl has not written, or that is not there."""
+
+
+def _applied(found: Mapping[str, Any]) -> Any:
+    """The `spec` of the file that was last applied. Raises one of `_NOT_OURS`."""
+    return json.loads((found["metadata"].get("annotations") or {})[LAST_APPLIED])["spec"]
+
+
+def awake(found: Mapping[str, Any], file: str) -> tuple[str, ...]:
+    """The lines that ask for a pod, where `file`, which was last applied, asks for none: scaling would last until it
+    is applied again. () where it does not."""
+    with contextlib.suppress(*_NOT_OURS):
+        if _applied(found)["replicas"] == 0:
+            return (f"# {file}, Deployment {found['metadata']['name']} :", "spec:", "  replicas: 1")
+    return ()
 
 
 # -- what to write in its manifest ---------------------------------------------------------------------------------
@@ -150,16 +169,23 @@ def instead(cluster: Cluster, name: str, role: str) -> Diagnostic | None:
     )
 
 
-def asleep(cluster: Cluster, name: str) -> Diagnostic | None:
-    """None when the Deployment asks for a pod at least; it must exist."""
+def asleep(cluster: Cluster, name: str, file: str, again: tuple[str, ...]) -> Diagnostic | None:
+    """None when the Deployment asks for a pod at least; it must exist. `file` describes it; `again`: the commands that
+    put that file right."""
     found = find(cluster, name)
     if found.wanted > 0:
         return None
+    lines = awake(found.raw, file)
     return Diagnostic(
         finding=f"Le Deployment {name} existe dans {cluster.namespace}, mais il demande 0 pod (spec.replicas).",
         cause="Un Deployment maintient exactement le nombre de pods que « replicas » demande : 0 le met en sommeil.",
-        fix="Demandez-en au moins un.",
-        commands=(
+        fix=f"Demandez-en au moins un. Écrivez ceci, puis : kubectl apply -f {file}"
+        if lines
+        else "Demandez-en au moins un.",
+        lines=lines,
+        commands=again
+        if lines
+        else (
             f"kubectl scale deployment {name} -n {cluster.namespace} --replicas=1",
             rolled_out(cluster, name),
         ),

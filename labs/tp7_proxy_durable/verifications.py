@@ -138,7 +138,7 @@ def _service_again(cluster: Cluster) -> tuple[str, ...]:
 def un_deployment_pg_proxy_existe(cluster: Cluster) -> Diagnostic | None:
     """Un Deployment « pg-proxy » demande au moins un pod dans votre namespace."""
     if named(cluster, "Deployment", PROXY) is not None:
-        return deployments.asleep(cluster, PROXY)
+        return deployments.asleep(cluster, PROXY, _FILE, again(cluster))
     instead = deployments.instead(cluster, PROXY, _ROLE)
     if instead is None:
         return _other_deployment(cluster)
