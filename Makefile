@@ -63,7 +63,7 @@ recordings: programs ## enregistre de nouveau la démonstration, montrée là o�
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m checks.demo.record $(LABS)
 
 # MESURE: options of `python -m bench`, such as a smaller class.
-bench: programs ## cahier et des scripts kubectl, mesurés sur le cluster local (moins de 8 minutes)
+bench: programs ## cahier et des scripts kubectl, mesurés sur le cluster local (une douzaine de minutes)
 	@$(BIN)/python -m bench $(MESURE)
 
 site: setup docs/assets/mermaid.js notebooks ## le site, dans site/
