@@ -31,20 +31,35 @@ def lasting(seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def told(tell: Callable[[str], None]) -> Iterator[None]:
-    """`tell` hears of each wait that lasts, from another thread: "" once it is over."""
+def meanwhile(seconds: float, look: Callable[[], object]) -> Iterator[None]:
+    """`look` is called every so many seconds, from another thread, until the context ends, or it returns True."""
     over = threading.Event()
 
-    def look() -> None:
-        last = ""
-        while not over.wait(_LOOKS):
-            what = lasting(LASTS)
-            if what != last:
-                tell(what)
-                last = what
+    def watch() -> None:
+        while not over.wait(seconds):
+            if look() is True:
+                return
 
-    threading.Thread(target=look, daemon=True).start()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     try:
         yield
     finally:
         over.set()
+        watcher.join()
+
+
+@contextlib.contextmanager
+def told(tell: Callable[[str], None]) -> Iterator[None]:
+    """`tell` hears of each wait that lasts, from another thread: "" once it is over."""
+    last = ""
+
+    def look() -> None:
+        nonlocal last
+        what = lasting(LASTS)
+        if what != last:
+            tell(what)
+            last = what
+
+    with meanwhile(_LOOKS, look):
+        yield

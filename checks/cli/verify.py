@@ -137,6 +137,12 @@ def check_once(
     with progress.status(f"Vérification de {lab.short_name}…") as status:
         asked = ""
 
+        def tell_once(words: str) -> None:
+            """What a terminal shows by itself, elsewhere once for each thing."""
+            if words and not progress.is_terminal and words not in told:
+                told.append(words)
+                progress.print(words, style="dim", soft_wrap=True)
+
         def on_check(check: Check) -> None:
             nonlocal asked
             cluster.begin(check)
@@ -145,18 +151,15 @@ def check_once(
 
         def on_silence(what: str) -> None:
             """A silence says what it waits for, too."""
-            status.update(Text(f"{asked}\n{_WAITS} {what}" if what else asked))
-            if what and not progress.is_terminal and what not in told:
-                told.append(what)
-                progress.print(f"{_WAITS} {what}", style="dim", soft_wrap=True, markup=False)
+            words = f"{_WAITS} {what}" if what else ""
+            status.update(Text(f"{asked}\n{words}" if words else asked))
+            tell_once(words)
 
         def on_wait(diagnostic: Diagnostic) -> None:
             """A wait says what it waits for: at once on a terminal, once for each thing elsewhere."""
             words = f"J’attends, {seconds:.0f} secondes au plus : {diagnostic.finding}"
             status.update(Text(words))
-            if not progress.is_terminal and words not in told:
-                told.append(words)
-                progress.print(words, style="dim", soft_wrap=True)
+            tell_once(words)
 
         with waits(on_silence):
             verdict, diagnostics = run(

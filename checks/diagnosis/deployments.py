@@ -122,13 +122,19 @@ def _applied(found: Mapping[str, Any]) -> Any:
     return json.loads((found["metadata"].get("annotations") or {})[LAST_APPLIED])["spec"]
 
 
-def awake(found: Mapping[str, Any], file: str) -> tuple[str, ...]:
-    """The lines that ask for a pod, where `file`, which was last applied, asks for none: scaling would last until it
-    is applied again. () where it does not."""
+def woken(
+    cluster: Cluster, found: Mapping[str, Any], file: str, again: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What has a Deployment that asks for no pod ask for one: the lines to write in `file`, and commands.
+
+    Where that file, which was last applied, asks for none, scaling would last until it is applied again: the commands
+    are `again`. Elsewhere there is nothing to write, nor where no file is ours (`file` "").
+    """
+    name = found["metadata"]["name"]
     with contextlib.suppress(*_NOT_OURS):
-        if _applied(found)["replicas"] == 0:
-            return (f"# {file}, Deployment {found['metadata']['name']} :", "spec:", "  replicas: 1")
-    return ()
+        if file and _applied(found)["replicas"] == 0:
+            return (f"# {file}, Deployment {name} :", "spec:", "  replicas: 1"), again
+    return (), (f"kubectl scale deployment {name} -n {cluster.namespace} --replicas=1", rolled_out(cluster, name))
 
 
 # -- what to write in its manifest ---------------------------------------------------------------------------------
@@ -175,7 +181,7 @@ def asleep(cluster: Cluster, name: str, file: str, again: tuple[str, ...]) -> Di
     found = find(cluster, name)
     if found.wanted > 0:
         return None
-    lines = awake(found.raw, file)
+    lines, commands = woken(cluster, found.raw, file, again)
     return Diagnostic(
         finding=f"Le Deployment {name} existe dans {cluster.namespace}, mais il demande 0 pod (spec.replicas).",
         cause="Un Deployment maintient exactement le nombre de pods que « replicas » demande : 0 le met en sommeil.",
@@ -183,12 +189,7 @@ def asleep(cluster: Cluster, name: str, file: str, again: tuple[str, ...]) -> Di
         if lines
         else "Demandez-en au moins un.",
         lines=lines,
-        commands=again
-        if lines
-        else (
-            f"kubectl scale deployment {name} -n {cluster.namespace} --replicas=1",
-            rolled_out(cluster, name),
-        ),
+        commands=commands,
         look=(f"kubectl get deployment {name} -n {cluster.namespace}",),
     )
 

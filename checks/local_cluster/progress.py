@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
+
+from checks.waiting import meanwhile
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,21 +64,14 @@ class TerminalProgress:
         from checks.output import marked
 
         begun = time.monotonic()
-        over = threading.Event()
         with self._console.status(f"{step}…") as status:
 
             def tick() -> None:
-                while not over.wait(1):
-                    spent = time.monotonic() - begun
-                    status.update(marked("{}… [dim]{} s, {}[/]", step, f"{spent:.0f}", about(estimate_seconds)))
+                spent = time.monotonic() - begun
+                status.update(marked("{}… [dim]{} s, {}[/]", step, f"{spent:.0f}", about(estimate_seconds)))
 
-            ticker = threading.Thread(target=tick, daemon=True)
-            ticker.start()
-            try:
+            with meanwhile(1, tick):
                 yield
-            finally:
-                over.set()
-                ticker.join()
         spent = time.monotonic() - begun
         if spent > _QUICK_SECONDS:
             self._console.print(marked("[green]✔[/] {} [dim]({} s)[/]", step, f"{spent:.0f}"))

@@ -7,7 +7,6 @@ that placed it, elsewhere once it has surely ended. The policy of a probe belong
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from checks.errors import AccessError, Refused, Unverifiable
 from checks.facts import PROBE_LABEL, ForwardRefused
 from checks.interruption import check, pause, too_late, undone
 from checks.process import OWNER, has_ended, is_here, mark, owner
-from checks.waiting import waiting_for
+from checks.waiting import meanwhile, waiting_for
 
 IMAGE = "alpine/socat:1.7.4.4"  # the one that the labs use: often on the node already
 _LIFE = 120  # seconds
@@ -79,26 +78,18 @@ class Probe:
         return self.api.text(path, {"container": f"p{self.ports[target]}", "tailLines": "3", "limitBytes": "65536"})
 
 
-@contextlib.contextmanager
-def _cut_once(end: socket, failed: Callable[[], bool]) -> Iterator[None]:
+def _cut_once(end: socket, failed: Callable[[], bool]) -> contextlib.AbstractContextManager[None]:
     """Ends a connection as soon as its attempt is known to have `failed`: the node's own news of it comes a second
     later, for containerd waits so long for the other direction."""
-    over = threading.Event()
 
-    def watch() -> None:
-        while not over.wait(_PAUSE):
-            if failed():
-                with contextlib.suppress(OSError):  # ended meanwhile
-                    end.shutdown(SHUT_RDWR)
-                return
+    def look() -> bool:
+        told = failed()
+        if told:
+            with contextlib.suppress(OSError):  # ended meanwhile
+                end.shutdown(SHUT_RDWR)
+        return told
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
+    return meanwhile(_PAUSE, look)
 
 
 @contextlib.contextmanager

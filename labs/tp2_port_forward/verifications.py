@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from checks.diagnosis.deployments import awake
+from checks.diagnosis.deployments import woken
 from checks.diagnosis.objects import maker
 from checks.diagnosis.pods import not_ready
 from checks.diagnosis.sockets import listening
@@ -209,7 +209,7 @@ def _none_wanted(cluster: Cluster) -> Diagnostic | None:
     for item in _deployments(cluster):
         if item["spec"].get("replicas") == 0:
             name = item["metadata"]["name"]
-            lines = awake(item, "mon-api.yaml") if name == API else ()
+            lines, commands = woken(cluster, item, "mon-api.yaml" if name == API else "", again(cluster))
             return Diagnostic(
                 finding=f"Le Deployment {name} existe, mais il demande 0 pod (replicas: 0).",
                 cause="Un Deployment crée autant de pods que « replicas » le dit ; 0 met l’application en sommeil.",
@@ -217,12 +217,7 @@ def _none_wanted(cluster: Cluster) -> Diagnostic | None:
                 if lines
                 else f"Demandez-en un : kubectl scale deployment {name} --replicas=1",
                 lines=lines,
-                commands=again(cluster)
-                if lines
-                else (
-                    f"kubectl scale deployment {name} -n {cluster.namespace} --replicas=1",
-                    f"kubectl rollout status deployment/{name} -n {cluster.namespace} --timeout=90s",
-                ),
+                commands=commands,
                 look=(f"kubectl get deployment {name} -n {cluster.namespace}",),
             )
         if not (item.get("status") or {}).get("conditions"):
