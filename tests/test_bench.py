@@ -45,6 +45,14 @@ def test_the_scripts_and_the_grading_give_the_same_verdicts(admin: Api, admin_ku
         room.remove(lambda done: None)
 
 
+def test_a_command_is_not_charged_with_the_size_of_what_starts_it() -> None:
+    held = bytearray(b"x" * 200 * 2**20)
+    done = run(["sh", "-c", "echo dit; exit 3"])
+    assert (done.code, done.output) == (3, "dit\n")
+    assert 0 < done.cost.memory < 50 < len(held) / 2**20
+    assert run(["sh", "-c", "kill -9 $$"]).code == 128 + 9
+
+
 @pytest.fixture
 def found() -> results.Results:
     """Results that no machine has measured."""
