@@ -57,9 +57,9 @@ def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague:
     A database that is there already is kept; tunnels, which live in a terminal of the learner's, are told, not opened.
     Raises CahierError.
     """
-    from checks.diagnosis.databases import databases
-    from checks.diagnosis.elsewhere import as_typed
-    from checks.diagnosis.role import too_small
+    from checks.diagnosis.databases.catalogue import databases
+    from checks.diagnosis.databases.colleague_base import as_typed
+    from checks.diagnosis.rights.role import too_small
     from checks.sources.live_cluster import LiveCluster  # slow to load, needed here only
     from checks.sources.machine import LocalMachine
 

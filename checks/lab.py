@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import re
-import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Literal
 
 import msgspec
@@ -23,12 +21,17 @@ TO_DO = "À FAIRE"
 """Marks, in a starter file, what is to be written."""
 _WORD = re.compile(r"[\w.-]*[A-Za-z][\w.-]*")
 _PACKAGE = Path(__file__).parent
+_IN_WHEEL = _PACKAGE / "_labs"
 
 
 def labs_folder() -> Path:
     """Folder of the labs: inside the wheel, or `labs/` of the checkout."""
-    packaged = _PACKAGE / "_labs"
-    return packaged if packaged.is_dir() else _PACKAGE.parent / "labs"
+    return _IN_WHEEL if _IN_WHEEL.is_dir() else _PACKAGE.parent / "labs"
+
+
+def _labs_package() -> str:
+    """The same folder, as the package that holds each lab's."""
+    return f"{_PACKAGE.name}._labs" if _IN_WHEEL.is_dir() else "labs"
 
 
 class Story(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -157,7 +160,7 @@ class Lab:
     @cached_property
     def checks(self) -> tuple[Check, ...]:
         """The checks of `verifications.py`, in the order they are written."""
-        module = _load(self.folder / "verifications.py", f"_cahier_labs.{self.name}")
+        module = importlib.import_module(f"{_labs_package()}.{self.name}.verifications")
         return tuple(value for value in vars(module).values() if isinstance(value, Check))
 
     def with_port(self, text: str, port: int) -> str:
@@ -238,16 +241,3 @@ def _read(path: Path) -> LabFile:
 
 def _yaml_files(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
-
-
-def _load(path: Path, name: str) -> ModuleType:
-    """Import a lab's module from its file: the labs are a folder of data, not a package."""
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path} ne peut pas être lu.", "Réinstallez le cahier.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module

@@ -12,6 +12,7 @@ import msgspec
 from checks.errors import AccessError, ClusterLost, Forbidden, Unverifiable, UsageError
 from checks.facts import Cluster
 from checks.lab import Lab
+from checks.lesson import told
 from checks.redaction import described
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict, overall
 from checks.verification import Check, Follows
@@ -84,7 +85,7 @@ def _ask(check: Check, cluster: Cluster, settle: Settle, lab: Lab) -> tuple[Chec
         return round((time.monotonic() - began) * 1000)
 
     try:
-        diagnostic = _told(check.function(cluster), lab)
+        diagnostic = _with_given(told(check.function(cluster), cluster), lab)
     except (UsageError, ClusterLost):
         raise
     except Follows as first:
@@ -124,7 +125,7 @@ def _waiting(check: Check, other: Check, duration_ms: int = 0) -> CheckResult:
     return _result(check, Status.SKIPPED, finding=finding, cause="Réglez d’abord ce point.", duration_ms=duration_ms)
 
 
-def _told(diagnostic: Diagnostic | None, lab: Lab) -> Diagnostic | None:
+def _with_given(diagnostic: Diagnostic | None, lab: Lab) -> Diagnostic | None:
     """What a check found, with a word on what the starter files leave to be written."""
     given = lab.left_as_given(diagnostic.finding) if diagnostic is not None else ""
     return replace(diagnostic, finding=f"{diagnostic.finding} {given}") if diagnostic and given else diagnostic

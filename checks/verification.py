@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from checks.facts import Cluster
-from checks.verdict import Diagnostic
+from checks.lesson import Wrong
 
-CheckFunction = Callable[[Cluster], Diagnostic | None]
+CheckFunction = Callable[[Cluster], Wrong | None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Follows(Exception):
 
 
 def verification(*, points: float = 1, after: Check | tuple[Check, ...] = ()) -> Callable[[CheckFunction], Check]:
-    """Make a check of a function that returns None when nothing is wrong, else a Diagnostic.
+    """Make a check of a function that returns None when nothing is wrong, else a lesson.
 
     Any exception is the checker's own trouble, never the learner's failure; `Unverifiable` says
     that the check cannot be decided here. A check never sleeps: the runner asks again.

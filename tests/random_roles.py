@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from checks.diagnosis.rbac import Binding, Request, aggregated, binding, covers, granted, rules
+from checks.diagnosis.rights.rbac import Binding, Request, aggregated, binding, covers, granted, rules
 from checks.selectors import selects
 
 REQUESTS = 10  # in each world

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from checks.diagnosis.policies import NAMESPACE_NAME, Direction, Peer, decide
+from checks.diagnosis.policies.decision import NAMESPACE_NAME, Direction, Peer, decide
 from checks.facts import Pod
 
 Policy = Mapping[str, Any]

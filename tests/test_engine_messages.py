@@ -19,7 +19,7 @@ import pytest
 
 from checks import places, registries
 from checks.cli import main
-from checks.diagnosis.pods import not_ready
+from checks.diagnosis.workloads.readiness import not_ready
 from checks.doctor import machine
 from checks.doctor.lines import State
 from checks.errors import EXIT_UNVERIFIED

@@ -26,7 +26,7 @@ import pytest
 from checks import refusals
 from checks.access import answers, api_errors, kubectl, kubernetes_api, tunnels
 from checks.access.kubernetes_api import Api
-from checks.diagnosis.role import NEEDED
+from checks.diagnosis.rights.role import NEEDED
 from checks.errors import AccessError, Refused
 from checks.facts import PROBE_LABEL
 from checks.lab import all_labs, find_lab

@@ -19,15 +19,15 @@ import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from checks.diagnosis.accounts import Role
-from checks.diagnosis.databases import Database
-from checks.diagnosis.in_clear import in_clear
-from checks.diagnosis.passwords import is_common, leaks
-from checks.diagnosis.plain_text import objects_of
-from checks.diagnosis.spellings import Search
+from checks.diagnosis.databases.catalogue import Database
 from checks.errors import Unverifiable
 from checks.facts import Access, Cluster, Listing, Pod
 from checks.local_cluster.account import verifier
+from labs.tp8_equipe.accounts import Role
+from labs.tp8_equipe.passwords import is_common, leaks
+from labs.tp8_equipe.passwords_in_clear import in_clear
+from labs.tp8_equipe.plain_text import objects_of
+from labs.tp8_equipe.spellings import Search
 
 NAMESPACE = "user-alice"
 STRONG = "k9$Zé&4'x\"T0 q%7\\w"

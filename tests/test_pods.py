@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from checks.diagnosis.pods import not_ready
+from checks.diagnosis.workloads.readiness import not_ready
 from checks.sources.snapshot import Snapshot, SnapshotCluster
 
 REFUSED = 'Readiness probe failed: Get "http://10.1.2.3:8000/": dial tcp 10.1.2.3:8000: connect: connection refused'

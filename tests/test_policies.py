@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from checks.diagnosis.policies import Peer, decide
+from checks.diagnosis.policies.decision import Peer, decide
 from checks.facts import Pod
 
 BASE = Pod(

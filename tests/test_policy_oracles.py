@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.diagnosis.policies import decide
+from checks.diagnosis.policies.decision import decide
 from tests import oracles
 from tests.small_policies import CONNECTIONS, HALF_KNOWN, KNOWN, PODS, Catalogue, Meaning, Policy, meanings
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checks.access.kubernetes_api import Api
-from checks.diagnosis.policies import NAMESPACE_NAME, Direction, Peer, decide
+from checks.diagnosis.policies.decision import NAMESPACE_NAME, Direction, Peer, decide
 from checks.facts import Pod
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from checks.diagnosis import relays
-from checks.diagnosis.program_logs import Trouble, cleaned, told
-from checks.diagnosis.relay_failures import misdirected
-from checks.diagnosis.relay_manifest import Target, listening_ports, targets
-from checks.diagnosis.relays import Served, Stranger, served
+from checks.diagnosis.databases import relays
+from checks.diagnosis.databases.relay_failures import misdirected
+from checks.diagnosis.databases.relay_manifest import Target, listening_ports, targets
+from checks.diagnosis.databases.relays import Served, Stranger, served
+from checks.diagnosis.workloads.program_logs import Trouble, cleaned, told
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, Silence, identify, is_postgres
 from checks.facts import Cluster, Colleague, ForwardRefused, Pod

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from checks.access.kubernetes_api import Api
 from checks.errors import Unverifiable
 from checks.lab import find_lab
+from checks.lesson import told
 from checks.local_cluster.people import certified, kubeconfig_path
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
@@ -116,7 +117,7 @@ class Share:
     def found(self, identifier: str, owner: LiveCluster | None = None) -> Diagnostic | None:
         """What a check of the lab finds wrong."""
         check = next(one for one in LAB.checks if one.id == identifier)
-        return check.function(owner or self.owner)
+        return told(check.function(owner or self.owner), owner or self.owner)
 
     def passes(self, identifier: str) -> bool:
         """Whether a check of the lab finds nothing wrong, and waits for no other."""

@@ -10,16 +10,16 @@ from typing import Any, cast
 
 import pytest
 
-from checks.diagnosis import survey
-from checks.diagnosis.circle import Circle, administrators
-from checks.diagnosis.doors import Door
-from checks.diagnosis.enforcers import require_only_network_policies
-from checks.diagnosis.openings import how
-from checks.diagnosis.policies import NAMESPACE_NAME, Peer, decide
-from checks.diagnosis.strangers import Leak, Reading
+from checks.diagnosis.policies.allowed import Circle, administrators
+from checks.diagnosis.policies.decision import NAMESPACE_NAME, Peer, decide
+from checks.diagnosis.policies.explanations import how
+from checks.diagnosis.policies.other_enforcers import require_only_network_policies
+from checks.diagnosis.policies.strangers import Leak, Reading
 from checks.errors import Refused, Unverifiable
 from checks.facts import Access, Pod, PolicyKind
 from checks.sources.live_cluster import LiveCluster
+from labs.tp8_equipe import ways_tried
+from labs.tp8_equipe.ways_in import Door
 
 PORT = 5432
 BASE = Pod(
@@ -286,12 +286,12 @@ def test_a_shared_base_where_nobody_else_can_try(kinds: list[PolicyKind], monkey
     cluster: Any = SimpleNamespace(
         enforces_policies=True, other_policies=lambda: iter(kinds), once=lambda ask: ask(cluster)
     )
-    monkeypatch.setattr(survey, "survey", lambda _: survey.Survey({}, {}, {}, ""))
+    monkeypatch.setattr(ways_tried, "survey", lambda _: ways_tried.Survey({}, {}, {}, ""))
     said: list[str] = []
     for entry in (by_name("user-karim"), by_name("kube-system"), {"namespaceSelector": {"matchLabels": {"a": "b"}}}):
-        monkeypatch.setattr(survey, "reading", lambda *_, entry=entry: read(policy(entry)))
+        monkeypatch.setattr(ways_tried, "reading", lambda *_, entry=entry: read(policy(entry)))
         try:
-            found = survey.opened_to(cluster, Door(BASE, PORT))
+            found = ways_tried.opened_to(cluster, Door(BASE, PORT))
             said.append(found.leaks[0].kind if found else "closed")
         except Unverifiable:
             said.append("unverified")

@@ -13,6 +13,7 @@ from checks.errors import Unverifiable
 from checks.exchange.postgres import PostgresServer
 from checks.facts import Access, Colleague, Pod, PolicyKind
 from checks.lab import find_lab
+from checks.lesson import told
 from checks.verdict import Diagnostic
 
 NAME = "kubernetes.io/metadata.name"
@@ -72,7 +73,7 @@ def verdict(
     own = LAB["Attempt"](PostgresServer("empreinte"), "", "10.1.0.8")
     monkeypatch.setitem(LAB, "seen", lambda _: LAB["Seen"](subject, own, None, None, ""))
     try:
-        found: Diagnostic | None = CHECKS[check](cluster)
+        found = told(CHECKS[check](cluster), cluster)
     except Unverifiable as reason:
         return f"unverified: {reason.message}"
     return found or "passed"

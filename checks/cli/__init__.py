@@ -48,7 +48,7 @@ def _run() -> int:
 
 def _explained(refusal: Forbidden) -> CahierError:
     """A refusal with what our identity may and may not do: whatever the command, it is told the same way."""
-    from checks.diagnosis.role import explained
+    from checks.diagnosis.rights.role import explained
     from checks.sources.live_cluster import LiveCluster
     from checks.sources.machine import LocalMachine
 

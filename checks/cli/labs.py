@@ -101,7 +101,7 @@ def tell_role(console: Console, lab: Lab | None = None) -> None:
     if not kubeconfig.in_pod():
         return
     from checks.access.kubernetes_api import Api
-    from checks.diagnosis.role import role, too_small
+    from checks.diagnosis.rights.role import role, too_small
     from checks.lab import all_labs
     from checks.render.problem import show
     from checks.sources.live_cluster import LiveCluster

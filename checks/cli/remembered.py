@@ -94,8 +94,8 @@ def options(
 def base_of(lab: Lab, cluster: Cluster) -> str:
     """The release of the base that a lab is done with: the learner's own, or the one that their pods lead to; "" where
     there is none, or where the cluster does not tell."""
-    from checks.diagnosis.databases import databases, release_of_service
-    from checks.diagnosis.relay_manifest import targets
+    from checks.diagnosis.databases.catalogue import databases, release_of_service
+    from checks.diagnosis.databases.relay_manifest import targets
 
     story = lab.about.story.database
     with contextlib.suppress(CahierError):

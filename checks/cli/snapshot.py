@@ -46,7 +46,7 @@ def snapshot(
     Exemples : cahier instantane -o alice.json.gz · cahier instantane -n user-alice --collegue user-bob ·
     cahier verifier tp2 --depuis user-alice.json · cahier noter classe.csv --depuis DOSSIER
     """
-    from checks.diagnosis.role import too_small
+    from checks.diagnosis.rights.role import too_small
     from checks.lab import all_labs
     from checks.output import output as console_on
     from checks.render.problem import show

@@ -184,7 +184,7 @@ def check_once(
 
 def role_too_small(lab: Lab, cluster: Cluster, verdict: Verdict) -> AccessError | None:
     """Why our rights do not suffice for the lab, where that may be why it is not passed; None where it is not."""
-    from checks.diagnosis.role import too_small
+    from checks.diagnosis.rights.role import too_small
     from checks.verdict import Status
 
     statuses = {result.status for result in verdict.checks}
@@ -197,7 +197,7 @@ def role_too_small(lab: Lab, cluster: Cluster, verdict: Verdict) -> AccessError 
 
 def guidance(console: Console, lab: Lab, cluster: LiveCluster, verdict: Verdict, shortage: AccessError | None) -> None:
     """After the verdict: what the role keeps from being done, or where a browser finds what has been done."""
-    from checks.diagnosis.workplace import in_a_browser
+    from checks.diagnosis.connections.workplace import in_a_browser
     from checks.render.problem import show
     from checks.verdict import Status
 

@@ -1,1 +1,1 @@
-"""What a lab needs to know and explain, a module for each subject: what stays in the lab are its own sentences."""
+"""What several labs need to know and explain; what one lab alone needs stays in its folder."""

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from checks import __version__
-from checks.diagnosis.access import OLDEST_KUBECTL, within_skew
+from checks.diagnosis.rights.credentials import OLDEST_KUBECTL, within_skew
 from checks.doctor.lines import Answer, depends_on, failed, passed, shown
 from checks.facts import KubectlVersion
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from checks.access.kubernetes_api import collection
-from checks.diagnosis.circle import Circle, administrators
-from checks.diagnosis.policies import NAMESPACE_NAME
-from checks.diagnosis.strangers import Reading
+from checks.diagnosis.policies.allowed import Circle, administrators
+from checks.diagnosis.policies.decision import NAMESPACE_NAME
+from checks.diagnosis.policies.strangers import Reading
 from checks.errors import UsageError
 from checks.local_cluster.catalogue import releases
 from checks.local_cluster.postgresql import PORT

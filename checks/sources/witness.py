@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from socket import socket
 from typing import Any
 
-from checks.diagnosis.objects import controller
+from checks.diagnosis.workloads.objects import controller
 from checks.errors import AccessError, CahierError, ClusterLost, UsageError
 from checks.exchange.http import NotHttp, get
 from checks.exchange.postgres import refusal

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from checks.diagnosis.access import ending_credentials, have_ended, unsuited_kubectl
-from checks.diagnosis.configuration import refused_by_kubectl
-from checks.diagnosis.identity import COPY_SCRIPT, foreign_namespace, shared_namespace
-from checks.diagnosis.role import insufficient_rights
+from checks.diagnosis.rights.credentials import ending_credentials, have_ended, unsuited_kubectl
+from checks.diagnosis.rights.identity import COPY_SCRIPT, foreign_namespace, shared_namespace
+from checks.diagnosis.rights.role import insufficient_rights
 from checks.errors import Unverifiable
 from checks.facts import Cluster, KubectlVersion
 from checks.verdict import Diagnostic
 from checks.verification import verification
+
+from .configuration import refused_by_kubectl
 
 
 def _kubectl(cluster: Cluster) -> KubectlVersion | None:

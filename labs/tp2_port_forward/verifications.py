@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from checks.diagnosis.deployments import woken
-from checks.diagnosis.objects import maker
-from checks.diagnosis.pods import not_ready
-from checks.diagnosis.sockets import listening
-from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens
+from checks.diagnosis.connections.sockets import listening
+from checks.diagnosis.connections.tunnel import Tunnel, leads_elsewhere, nobody_listens
+from checks.diagnosis.workloads.deployments import woken
+from checks.diagnosis.workloads.objects import maker
+from checks.diagnosis.workloads.readiness import not_ready
 from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp, get
 from checks.facts import Cluster, ForwardRefused, Pod

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from checks.diagnosis.databases import (
+from checks.diagnosis.connections.services import no_service_leads
+from checks.diagnosis.connections.tunnel import Tunnel, leads_elsewhere, nobody_listens, reaches
+from checks.diagnosis.databases.catalogue import (
     PORT,
     RELAUNCH,
     Database,
@@ -16,10 +18,8 @@ from checks.diagnosis.databases import (
     relaunch,
     server_in,
 )
-from checks.diagnosis.excess import entering, obtaining, tunnel_to
-from checks.diagnosis.leaks import only_the_owner
-from checks.diagnosis.services import no_service_leads
-from checks.diagnosis.tunnel import Tunnel, leads_elsewhere, nobody_listens, reaches
+from checks.diagnosis.rights.excess import entering, obtaining, tunnel_to
+from checks.diagnosis.rights.leaks import only_the_owner
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, identify, refusal
 from checks.facts import Cluster, ForwardRefused, Pod

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from checks.diagnosis.circle import Circle, administrators
-from checks.diagnosis.databases import (
+from checks.diagnosis.connections.services import Address, addresses, leads_only_to, no_service_leads
+from checks.diagnosis.databases.catalogue import (
     PORT,
     Database,
     databases,
@@ -18,13 +18,13 @@ from checks.diagnosis.databases import (
     ready_pods,
     server_in,
 )
-from checks.diagnosis.elsewhere import as_typed
-from checks.diagnosis.enforcers import require_only_network_policies
-from checks.diagnosis.openings import Policy, astray, how, name_of, nearest, quoted
-from checks.diagnosis.policies import Decision, Peer, decide
-from checks.diagnosis.reach import PROBE_LABELS, Attempt, Trial, Way, Ways, held_back, trial
-from checks.diagnosis.services import Address, addresses, leads_only_to, no_service_leads
-from checks.diagnosis.strangers import Leak, Reading
+from checks.diagnosis.databases.colleague_base import as_typed
+from checks.diagnosis.policies.allowed import Circle, administrators
+from checks.diagnosis.policies.decision import Decision, Peer, decide
+from checks.diagnosis.policies.explanations import Policy, astray, how, name_of, nearest, quoted
+from checks.diagnosis.policies.other_enforcers import require_only_network_policies
+from checks.diagnosis.policies.reachability import PROBE_LABELS, Attempt, Trial, Way, Ways, held_back, trial
+from checks.diagnosis.policies.strangers import Leak, Reading
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres
 from checks.facts import PROBE_LABEL, Cluster, ForwardRefused, Pod

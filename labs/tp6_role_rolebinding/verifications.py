@@ -5,20 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from checks.diagnosis.databases import PORT, Database, no_database, not_serving, other_bases, ready_pods, server_in
-from checks.diagnosis.excess import Excess, beyond_a_tunnel, kind_of, tunnel_to
-from checks.diagnosis.leaks import Concern, Leak, leak, leaks, may, only_the_owner, words
-from checks.diagnosis.rbac import Request
-from checks.diagnosis.refused_tunnel import why_not
-from checks.diagnosis.rights import Person, as_colleague, colleagues, is_project, opening_verbs, owners, owns, people
-from checks.diagnosis.team import is_member, persons
-from checks.diagnosis.telling import reaches_secrets
+from checks.diagnosis.databases.catalogue import (
+    PORT,
+    Database,
+    no_database,
+    not_serving,
+    other_bases,
+    ready_pods,
+    server_in,
+)
+from checks.diagnosis.rights.excess import Excess, beyond_a_tunnel, kind_of, tunnel_to
+from checks.diagnosis.rights.leaks import Concern, Leak, leak, leaks, may, only_the_owner, words
+from checks.diagnosis.rights.people import (
+    Person,
+    as_colleague,
+    colleagues,
+    is_project,
+    opening_verbs,
+    owners,
+    owns,
+    people,
+)
+from checks.diagnosis.rights.rbac import Request
+from checks.diagnosis.rights.team import is_member, persons
+from checks.diagnosis.rights.wording import reaches_secrets
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, identify
 from checks.facts import OWNER_BINDING, Cluster, Colleague, ForwardRefused, Pod
 from checks.shell import one_word
 from checks.verdict import Diagnostic
 from checks.verification import Follows, verification
+
+from .refused_tunnel import why_not
 
 ROLE = "tunnel-vers-la-base"
 _NARROW = "Gardez deux règles : lire le pod de la base, et ouvrir un tunnel vers lui."

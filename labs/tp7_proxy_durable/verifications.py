@@ -10,30 +10,32 @@ from typing import Any
 
 import yaml
 
-from checks.diagnosis import deployments, fronts
-from checks.diagnosis.databases import server_in
-from checks.diagnosis.deployments import Deployment, rolled_out
-from checks.diagnosis.elsewhere import TheirBase, launched, their_base
-from checks.diagnosis.fronts import Front
-from checks.diagnosis.health import deadly, hollow, patience
-from checks.diagnosis.losses import Missing, Stopped, replaced, require_replacing, restarted
-from checks.diagnosis.objects import named
-from checks.diagnosis.pods import not_ready
-from checks.diagnosis.policies import Peer, decide
-from checks.diagnosis.relay_failures import (
+from checks.diagnosis.connections.sockets import listening
+from checks.diagnosis.databases.catalogue import server_in
+from checks.diagnosis.databases.colleague_base import TheirBase, launched, their_base
+from checks.diagnosis.databases.relay_failures import (
     Unanswered,
     misdirected,
     too_few_clients,
     unanswered,
 )
-from checks.diagnosis.relay_manifest import Target, listens, targets
-from checks.diagnosis.relays import Stranger, served, stranger
-from checks.diagnosis.sockets import listening
+from checks.diagnosis.databases.relay_manifest import Target, listens, targets
+from checks.diagnosis.databases.relays import Stranger, served, stranger
+from checks.diagnosis.policies.decision import Peer, decide
+from checks.diagnosis.workloads import deployments
+from checks.diagnosis.workloads.deployments import Deployment, rolled_out
+from checks.diagnosis.workloads.objects import named
+from checks.diagnosis.workloads.readiness import not_ready
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres
 from checks.facts import Cluster, ForwardRefused, Pod, lasting_containers
 from checks.verdict import Diagnostic
 from checks.verification import verification
+
+from . import service_in_front
+from .breakages import Missing, Stopped, replaced, require_replacing, restarted
+from .health_probes import deadly, hollow, patience
+from .service_in_front import Front
 
 PROXY = "pg-proxy"
 PORT = 5432
@@ -62,7 +64,7 @@ def _front(cluster: Cluster) -> Front | None:
 def _serving(cluster: Cluster) -> Mapping[str, int]:
     """The port on which each pod of the relay gets the Service's clients, by the pod's name."""
     front = _front(cluster)
-    return {one.pod: one.port for one in fronts.endpoints(cluster, front)} if front else {}
+    return {one.pod: one.port for one in service_in_front.endpoints(cluster, front)} if front else {}
 
 
 def _address(cluster: Cluster) -> str:
@@ -352,19 +354,23 @@ def le_service_mene_aux_pods_du_proxy(cluster: Cluster) -> Diagnostic | None:
     front = _front(cluster)
     if front is None:
         return _no_service(cluster, found)
-    wrong = fronts.selects_nothing(cluster, front, "proxy") or fronts.port_astray(cluster, front, "socat")
+    wrong = service_in_front.selects_nothing(cluster, front, "proxy") or service_in_front.port_astray(
+        cluster, front, "socat"
+    )
     if wrong is not None:
         written = _exposed(cluster, found.pods[0])
         return replace(wrong, fix=f"{wrong.fix} {_THEN}", lines=written, commands=_service_again(cluster))
-    astray = fronts.leads_elsewhere(cluster, front, {"relais": "durable"}) or fronts.unlinked(cluster, front)
+    astray = service_in_front.leads_elsewhere(cluster, front, {"relais": "durable"}) or service_in_front.unlinked(
+        cluster, front
+    )
     if astray is not None:
         return astray
-    shut = fronts.closed(cluster, front)
+    shut = service_in_front.closed(cluster, front)
     return _closed_port(cluster, *shut) if shut else None
 
 
 def _no_service(cluster: Cluster, found: Deployment) -> Diagnostic:
-    others = fronts.others_leading_to(cluster, found, PORT)
+    others = service_in_front.others_leading_to(cluster, found, PORT)
     seen = f" Le Service {others[0]} mène bien à ses pods, mais porte un autre nom." if others else ""
     return Diagnostic(
         finding=f"Aucun Service « {PROXY} » dans le namespace {cluster.namespace}.{seen}",

@@ -8,23 +8,14 @@ from dataclasses import replace
 
 import yaml
 
-from checks.diagnosis import accounts
-from checks.diagnosis.accounts import administrators
-from checks.diagnosis.admission import dressed
-from checks.diagnosis.closing import close
-from checks.diagnosis.databases import no_database, not_serving, platform_secrets
-from checks.diagnosis.doors import Door, base, doors
-from checks.diagnosis.enforcers import require_only_network_policies
-from checks.diagnosis.excess import obtaining, touching, tunnel_to
-from checks.diagnosis.in_clear import in_clear
-from checks.diagnosis.leaks import Concern, may, only_the_owner
-from checks.diagnosis.leftovers import leftovers
-from checks.diagnosis.objects import maker, named
-from checks.diagnosis.openings import of_administrators, quoted
-from checks.diagnosis.rbac import Request
-from checks.diagnosis.rights import Person, owns, people
-from checks.diagnosis.survey import Opening, opened_to, require_enforcement, survey
-from checks.diagnosis.team import (
+from checks.diagnosis.databases.catalogue import no_database, not_serving, platform_secrets
+from checks.diagnosis.policies.explanations import of_administrators, quoted
+from checks.diagnosis.policies.other_enforcers import require_only_network_policies
+from checks.diagnosis.rights.excess import obtaining, touching, tunnel_to
+from checks.diagnosis.rights.leaks import Concern, may, only_the_owner
+from checks.diagnosis.rights.people import Person, owns, people
+from checks.diagnosis.rights.rbac import Request
+from checks.diagnosis.rights.team import (
     KEY,
     TEAM,
     declaration,
@@ -36,11 +27,21 @@ from checks.diagnosis.team import (
     user_of,
     wrong_word,
 )
+from checks.diagnosis.workloads.objects import maker, named
 from checks.errors import Unverifiable
 from checks.facts import Cluster
 from checks.shell import one_word, thing
 from checks.verdict import Diagnostic
 from checks.verification import verification
+
+from . import accounts
+from .accounts import administrators
+from .admission import dressed
+from .closing import close
+from .leftovers import leftovers
+from .passwords_in_clear import in_clear
+from .ways_in import Door, base, doors
+from .ways_tried import Opening, opened_to, require_enforcement, survey
 
 ROLE = "tunnel-equipe"
 _NARROW = "L’équipe n’a besoin que d’un chemin vers la base : un tunnel, ou le réseau."

@@ -1,0 +1,1 @@
+"""Services, the cluster's DNS, tunnels, and the sockets at their ends."""

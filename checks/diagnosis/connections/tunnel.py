@@ -1,0 +1,462 @@
+"""Where a local port really leads: who holds it, and which pod answers at the other end.
+
+A kubectl whose pod is gone, or whose pod does not listen on the remote port, keeps the local port open until
+the first client connects, then ends ("lost connection to pod": measured with 1.32 and 1.37). Connecting
+therefore destroys what we want to explain: what the command line alone decides is told before any connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from socket import socket
+from typing import Any, TypeVar
+
+from checks.diagnosis.connections.sockets import Connection, established
+from checks.diagnosis.connections.workplace import is_of_service
+from checks.diagnosis.workloads.objects import named
+from checks.errors import Unverifiable
+from checks.exchange.http import NotHttp
+from checks.exchange.postgres import NotPostgres
+from checks.facts import Cluster, ForwardCommand, ForwardRefused, Listener, Pod
+from checks.verdict import Diagnostic
+
+_DRAWN = ((1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2))  # connections held open at once, then some more
+_PATIENCE = 3.0  # seconds: kubectl opens its streams a moment after we connect
+_T = TypeVar("_T")
+_LOOK = ("ps aux | grep port-forward",)
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """What a lab expects of a local port.
+
+    `speak` makes one real exchange on a connection and raises NotHttp or NotPostgres.
+    """
+
+    local_port: int
+    pods: Sequence[Pod]
+    port: int
+    speak: Callable[[socket], object]
+    service: str
+
+    @property
+    def command(self) -> str:
+        """The command that opens it, left running in the background."""
+        pod = self.pods[0]
+        return f"kubectl port-forward pod/{pod.name} {self.local_port}:{self.port} -n {pod.namespace} &"
+
+    @property
+    def fix(self) -> str:
+        """The remedy in words."""
+        names = ", ".join(pod.name for pod in self.pods)
+        choice = f" Un seul suffit, vers l’un de ces pods : {names}." if len(self.pods) > 1 else ""
+        return f"Ouvrez le tunnel dans un second terminal et laissez-le ouvert.{choice}"
+
+
+def nobody_listens(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
+    """None when something listens on the local port, on an address that a client reaches."""
+    listeners = cluster.machine.listeners(tunnel.local_port)
+    if any(_is_ipv4(listener) for listener in listeners):
+        return None
+    if listeners and all(listener.address in ("::1", "::") for listener in listeners):
+        if all(listener.address == "::" and listener.forward is None for listener in listeners):
+            return None  # most programs that listen on :: take IPv4 too; kubectl does not
+        return _other_address(
+            tunnel,
+            listeners,
+            f"Le tunnel n’écoute que sur ::1 (IPv6), pas sur 127.0.0.1:{tunnel.local_port}.",
+            "« localhost » a deux adresses ; beaucoup de clients n’essaient que 127.0.0.1 (IPv4).",
+        )
+    with contextlib.suppress(OSError), cluster.machine.connect(tunnel.local_port):
+        return None  # another user's process: psutil shows none, a connection does
+    if listeners:
+        addresses = ", ".join(sorted({listener.address for listener in listeners}))
+        return _other_address(
+            tunnel,
+            listeners,
+            f"Le port {tunnel.local_port} est ouvert sur {addresses}, pas sur localhost.",
+            "Un client qui vise localhost (127.0.0.1 ou ::1) n’atteint pas un tunnel ouvert avec une autre adresse "
+            "(--address).",
+        )
+    return Diagnostic(
+        finding=f"Rien n’écoute sur localhost:{tunnel.local_port}.{_elsewhere(cluster, tunnel)}",
+        cause="Un tunnel n’existe que tant que sa commande « kubectl port-forward » tourne : "
+        "Ctrl-C, un terminal fermé, une veille ou la disparition de son pod y mettent fin.",
+        fix=tunnel.fix,
+        commands=(tunnel.command,),
+        look=_LOOK,
+    )
+
+
+def leads_elsewhere(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
+    """None when what answers on the local port is one of the expected pods, proven by its own connections."""
+    nobody = nobody_listens(cluster, tunnel)
+    if nobody is not None:
+        return nobody
+    listeners = _reached(cluster.machine.listeners(tunnel.local_port))
+    forward = next((listener.forward for listener in listeners if listener.forward), None)
+    if forward is not None:
+        wrong = _certainly_wrong(cluster, tunnel, listeners, forward)
+        if wrong is not None:
+            return wrong
+    try:
+        with cluster.machine.connect(tunnel.local_port) as connection:
+            connection.settimeout(8)
+            tunnel.speak(connection)
+    except (NotHttp, NotPostgres, OSError) as silence:
+        return _silent(cluster, tunnel, listeners, forward, str(silence))
+    try:
+        if _answering(cluster, tunnel.local_port, tunnel.pods, tunnel.port):
+            return None
+    except OSError as silence:
+        return _silent(cluster, tunnel, listeners, forward, str(silence))
+    except Unverifiable:
+        # The pod cannot be looked into: its image has no shell. The command line is what is left.
+        if forward is not None and forward.namespace == cluster.namespace:
+            return _probably_wrong(cluster, tunnel, listeners, forward)
+        raise Unverifiable(
+            "Le pod qui répond n’a pas pu être reconnu : ni son image ni la commande du tunnel ne le montrent.",
+            f"Rouvrez le tunnel en nommant le namespace : {tunnel.command}",
+        ) from None
+    if forward is None:
+        return _not_a_tunnel(cluster, tunnel, listeners, "")
+    return _probably_wrong(cluster, tunnel, listeners, forward) or _another(cluster, tunnel, listeners, forward)
+
+
+def reaches(cluster: Cluster, local_port: int, pod: Pod, port: int) -> bool:
+    """Whether connections to the local port arrive in `pod` on `port`, from its own loopback.
+
+    Raises Unverifiable where the pod cannot be looked into, OSError where nothing answers on the local port.
+    """
+    return _answering(cluster, local_port, (pod,), port) is not None
+
+
+def _answering(cluster: Cluster, local_port: int, pods: Sequence[Pod], port: int) -> Pod | None:
+    """The pod where connections to the local port arrive. Raises Unverifiable, OSError.
+
+    What shows them is a program of the pod, of whom nothing is known: it has to follow a number that only we know.
+    """
+    before: dict[str, frozenset[Connection]] = {}
+    blind: Unverifiable | None = None
+    for pod in pods:
+        try:
+            before[pod.name] = established(cluster, pod.name)
+        except Unverifiable as trouble:
+            blind = trouble
+    seen = [pod for pod in pods if pod.name in before]
+
+    def arrived(pod: Pod) -> int:
+        new = established(cluster, pod.name) - before[pod.name]
+        return len([item for item in new if item.local_port == port and item.from_loopback])
+
+    first, more = random.choice(_DRAWN)
+    with contextlib.ExitStack() as held:
+        for _ in range(first if seen else 0):
+            held.enter_context(cluster.machine.connect(local_port))
+        found = _until(lambda: next(((pod, count) for pod in seen if (count := arrived(pod)) >= first), None))
+        if found is not None:
+            pod, others = found[0], found[1] - first  # somebody else may use the tunnel too
+            for _ in range(more):
+                held.enter_context(cluster.machine.connect(local_port))
+            total = others + first + more
+            if _until(lambda: arrived(pod) == total or None) and arrived(pod) == total:
+                return pod
+            raise Unverifiable(
+                f"Les connexions que montre le pod {pod.name} ne sont pas celles que nous ouvrons : "
+                f"{first}, puis {more} de plus.",
+                "Si un autre client se sert du tunnel, attendez qu’il ait fini ; sinon, c’est le programme « cat » de "
+                "l’image qui ne montre pas ce qui est : prenez celle du TP.",
+            )
+    if blind is not None:
+        raise blind
+    return None
+
+
+def _until(look: Callable[[], _T | None]) -> _T | None:
+    """What `look` finds, asked again for a moment."""
+    deadline = time.monotonic() + _PATIENCE
+    while (found := look()) is None and time.monotonic() < deadline:
+        pass
+    return found
+
+
+def _is_ipv4(listener: Listener) -> bool:
+    return listener.address in ("127.0.0.1", "0.0.0.0")
+
+
+def _reached(listeners: Sequence[Listener]) -> Sequence[Listener]:
+    """Those whom a client of 127.0.0.1 reaches, the most precise address first; else those of ::1.
+
+    kubectl opens a port on ::1 alone where another program already holds it on 127.0.0.1.
+    """
+    for address in ("127.0.0.1", "0.0.0.0", "::", "::1"):
+        found = [listener for listener in listeners if listener.address == address]
+        if found:
+            return found
+    return listeners
+
+
+def _elsewhere(cluster: Cluster, tunnel: Tunnel) -> str:
+    """A tunnel of the learner's that was opened on another local port than the lab's."""
+    pairs = [
+        pair
+        for forward in cluster.machine.forwards()
+        if forward.namespace in (cluster.namespace, "")
+        for pair in forward.ports.items()
+    ]
+    for local, remote in pairs:
+        if local == tunnel.port != remote:
+            return (
+                f" (Un de vos tunnels relie le port {local} de votre poste au port {remote} du pod : ses deux nombres "
+                "sont inversés.)"
+            )
+    ports = [local for local, remote in pairs if remote == tunnel.port]
+    if not ports:
+        return ""
+    if is_of_service(cluster, ports[0]):
+        return (
+            f" (Un de vos tunnels vise le port local {ports[0]}, que ce service occupe déjà : choisissez-en un autre.)"
+        )
+    return f" (Un de vos tunnels écoute sur {ports[0]} : si c’est voulu, ajoutez --port {ports[0]}.)"
+
+
+def _closing(listeners: Sequence[Listener]) -> tuple[str, ...]:
+    """Commands that end the learner's own tunnels, which may have ended meanwhile; nothing else is ours to end."""
+    tunnels = sorted({item.pid for item in listeners if item.pid is not None and item.forward})
+    return tuple(f"kill {pid} 2>/dev/null || true" for pid in tunnels)
+
+
+def _other_address(tunnel: Tunnel, listeners: Sequence[Listener], finding: str, cause: str) -> Diagnostic:
+    return Diagnostic(
+        finding=finding,
+        cause=cause,
+        fix=f"Fermez ce tunnel et rouvrez-le sans --address. {tunnel.fix}",
+        commands=(*_closing(listeners), tunnel.command),
+        look=_LOOK,
+    )
+
+
+def _not_a_tunnel(cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], said: str) -> Diagnostic:
+    names = sorted({f"{item.process} (processus {item.pid})" for item in listeners if item.process})
+    who = ", ".join(names) or "un programme d’un autre compte"
+    detail = f" : {said}" if said else ""
+    other = tunnel.local_port + (10000 if tunnel.local_port < 50000 else -10000)
+    if is_of_service(cluster, tunnel.local_port):
+        return Diagnostic(
+            finding=f"Le port {tunnel.local_port} est celui où ce service sert sa propre page (VSCode, par exemple) : "
+            f"c’est {who} qui répond, et non {tunnel.service}.",
+            cause="« Votre poste » est ici le conteneur du service, et deux programmes ne peuvent pas écouter sur le "
+            "même port.",
+            fix="N’arrêtez pas ce programme : votre page se fermerait. Choisissez un autre port local, par exemple "
+            f"{other}, et vérifiez avec --port {other}.",
+            commands=(*_closing(listeners), tunnel.command.replace(f" {tunnel.local_port}:", f" {other}:")),
+            look=_LOOK,
+        )
+    return Diagnostic(
+        finding=f"Le port {tunnel.local_port} est tenu par {who}, qui n’est pas un tunnel vers "
+        f"{tunnel.service}{detail}.",
+        cause="Deux programmes ne peuvent pas écouter sur le même port : votre client parle à l’autre.",
+        fix=f"Arrêtez ce programme si c’est possible ; sinon choisissez un autre port local, par exemple {other}, et "
+        f"vérifiez avec --port {other}.",
+        commands=(tunnel.command.replace(f" {tunnel.local_port}:", f" {other}:"),),
+        look=("ss -ltnp   (Windows : netstat -ano)",),
+    )
+
+
+def _certainly_wrong(
+    cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand
+) -> Diagnostic | None:
+    """What the command line alone decides: the namespace it names, the pod it names, the port of the pod."""
+    names = [pod.name for pod in tunnel.pods]
+    if forward.namespace_given and forward.namespace != cluster.namespace:
+        return _other_namespace(cluster, tunnel, listeners, forward)
+    if forward.kind == "pod" and forward.name not in names:
+        if forward.namespace not in (cluster.namespace, ""):
+            return _other_namespace(cluster, tunnel, listeners, forward)
+        return _other_pod(cluster, tunnel, listeners, forward)
+    remote = forward.ports.get(tunnel.local_port)
+    if forward.kind != "service" and remote is not None and remote != tunnel.port:
+        return _other_port(cluster, tunnel, listeners, forward, remote)
+    return None
+
+
+def _probably_wrong(
+    cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand
+) -> Diagnostic | None:
+    """What explains a tunnel that does not lead to the pod: its context's namespace, its Service, its Deployment.
+
+    Each of them may have changed since the tunnel was opened, so none is told before the exchange has failed.
+    """
+    if forward.namespace and forward.namespace != cluster.namespace:
+        return _other_namespace(cluster, tunnel, listeners, forward)
+    selected = _selected(cluster, forward)
+    expected = {pod.name for pod in tunnel.pods}
+    if selected and not expected & {pod.name for pod in selected}:
+        found = ", ".join(pod.name for pod in selected)
+        return Diagnostic(
+            finding=f"Le tunnel de localhost:{tunnel.local_port} vise {forward.kind}/{forward.name}, qui mène au pod "
+            f"{found}, pas à {tunnel.service} ({', '.join(sorted(expected))}).",
+            cause="Un Service ou un Deployment choisit ses pods d’après leurs étiquettes (selector).",
+            fix=f"Fermez ce tunnel et rouvrez-le vers votre pod. {tunnel.fix}",
+            commands=(*_closing(listeners), tunnel.command),
+            look=(f"kubectl describe {forward.kind} {forward.name} -n {cluster.namespace}",),
+        )
+    remote = forward.ports.get(tunnel.local_port)
+    if forward.kind == "service" and remote is not None:
+        target = _target_port(cluster, forward.name, remote, tunnel.pods)
+        if target is not None and target != tunnel.port:
+            return _other_port(cluster, tunnel, listeners, forward, target)
+    return None
+
+
+def _selected(cluster: Cluster, forward: ForwardCommand) -> Sequence[Pod]:
+    """Pods that the Service or Deployment of the tunnel selects now; empty when that cannot be told."""
+    kind = {"service": "Service", "deployment": "Deployment", "replicaset": "ReplicaSet"}.get(forward.kind)
+    for item in cluster.objects(kind) if kind else ():
+        if item["metadata"]["name"] == forward.name:
+            selector = item["spec"].get("selector") or {}
+            labels = selector if kind == "Service" else selector.get("matchLabels")
+            return cluster.pods(labels) if labels else ()
+    return ()
+
+
+def _target_port(cluster: Cluster, service: str, port: int, pods: Sequence[Pod]) -> int | None:
+    """The pod's port behind a Service's; None when it cannot be told."""
+    for item in cluster.objects("Service"):
+        if item["metadata"]["name"] == service:
+            if _is_headless(item):
+                return port
+            for entry in item["spec"].get("ports") or ():
+                if entry["port"] == port:
+                    target = entry.get("targetPort", port)
+                    return target if isinstance(target, int) else _named_port(pods, target)
+    return None
+
+
+def _is_headless(service: Mapping[str, Any]) -> bool:
+    """Whether the Service has no address of its own: kubectl does not translate its ports, as it does any other's."""
+    return bool(service["spec"].get("clusterIP") == "None")
+
+
+def _named_port(pods: Sequence[Pod], name: str) -> int | None:
+    containers: Sequence[Mapping[str, Any]] = pods[0].raw.get("spec", {}).get("containers", ()) if pods else ()
+    for container in containers:
+        for port in container.get("ports") or ():
+            if port.get("name") == name:
+                return int(port["containerPort"])
+    return None
+
+
+def _other_namespace(
+    cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand
+) -> Diagnostic:
+    return Diagnostic(
+        finding=f"Le tunnel de localhost:{tunnel.local_port} mène à {forward.kind}/{forward.name} dans le namespace "
+        f"{forward.namespace}, pas dans {cluster.namespace}.",
+        cause="Le même nom peut exister dans plusieurs namespaces : kubectl prend celui du contexte, ou de -n.",
+        fix=f"Fermez ce tunnel et rouvrez-le vers votre pod. {tunnel.fix}",
+        commands=(*_closing(listeners), tunnel.command),
+        look=(*_LOOK, f"kubectl get pods -n {cluster.namespace}"),
+    )
+
+
+def _other_pod(cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand) -> Diagnostic:
+    names = ", ".join(pod.name for pod in tunnel.pods)
+    aimed = cluster.pod(forward.name)
+    replaced = aimed is None or aimed.deleting
+    if aimed is None:
+        state = ", qui n’existe plus."
+    elif aimed.deleting:
+        state = ", qui est en cours de suppression."
+    else:
+        state = f", qui n’est pas celui de {tunnel.service} ({names})."
+    return Diagnostic(
+        finding=f"Le tunnel de localhost:{tunnel.local_port} vise le pod {forward.name}{state}",
+        cause="Un tunnel reste attaché au pod choisi à son ouverture, même quand un autre le remplace."
+        if replaced
+        else "Un tunnel mène à un seul pod, celui qui est nommé.",
+        fix=f"Fermez ce tunnel et rouvrez-le vers votre pod. {tunnel.fix}",
+        commands=(*_closing(listeners), tunnel.command),
+        look=(*_LOOK, f"kubectl get pods -n {cluster.namespace}"),
+    )
+
+
+def _other_port(
+    cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand, remote: int
+) -> Diagnostic:
+    through = "pod" if forward.kind == "pod" else f"pod choisi par {forward.kind}"
+    service = named(cluster, "Service", forward.name) if forward.kind == "service" else None
+    if service is None:
+        cause = "L’ordre est PORT_LOCAL:PORT_DU_POD : le second est celui sur lequel le conteneur écoute."
+    elif _is_headless(service):
+        cause = (
+            "Un Service sans adresse (clusterIP: None) ne traduit aucun port, quel que soit son targetPort : le second "
+            "nombre est celui du pod."
+        )
+    else:
+        cause = (
+            "Devant un Service, le second nombre est le port du Service, qui le traduit en port du pod (targetPort)."
+        )
+    return Diagnostic(
+        finding=f"Le tunnel relie localhost:{tunnel.local_port} au port {remote} du {through} {forward.name} ; "
+        f"{tunnel.service} écoute sur {tunnel.port}.",
+        cause=cause,
+        fix=f"Fermez ce tunnel et rouvrez-le vers le bon port. {tunnel.fix}",
+        commands=(*_closing(listeners), tunnel.command),
+        look=(*_LOOK, f"kubectl get pods -n {cluster.namespace}"),
+    )
+
+
+def _silent(
+    cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand | None, said: str
+) -> Diagnostic:
+    """Something holds the port, but no exchange goes through."""
+    if forward is None:
+        return _not_a_tunnel(cluster, tunnel, listeners, said)
+    wrong = _probably_wrong(cluster, tunnel, listeners, forward)
+    if wrong is not None:
+        return wrong
+    pod = tunnel.pods[0]
+    commands = (*_closing(listeners), tunnel.command)
+    try:
+        with cluster.forward(pod.name, tunnel.port) as connection:
+            tunnel.speak(connection)
+    except (ForwardRefused, NotHttp, NotPostgres, OSError) as refused:
+        return Diagnostic(
+            finding=f"Le tunnel de localhost:{tunnel.local_port} mène au pod {pod.name}, mais rien n’y "
+            f"répond sur le port {tunnel.port} ({refused}).",
+            cause="Un tunnel s’ouvre même si le conteneur n’écoute pas sur ce port.",
+            fix=f"Faites écouter {tunnel.service} sur le port {tunnel.port}, puis rouvrez le tunnel.",
+            commands=commands,
+            look=(f"kubectl logs {pod.name} -n {cluster.namespace}",),
+        )
+    return Diagnostic(
+        finding=f"Le tunnel de localhost:{tunnel.local_port} vers {forward.kind}/{forward.name} est mort : {said}. "
+        f"Le pod {pod.name}, lui, répond.",
+        cause="Un tunnel reste attaché au pod choisi à son ouverture, même quand un autre reprend son nom. Ce pod "
+        "disparu, kubectl garde le port ouvert jusqu’au premier client, puis s’arrête (« lost connection to pod »).",
+        fix=f"Fermez-le s’il tourne encore, et rouvrez-le. {tunnel.fix}",
+        commands=commands,
+        look=(*_LOOK, f"kubectl get pods -n {cluster.namespace}"),
+    )
+
+
+def _another(cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand) -> Diagnostic:
+    """Something answers, and it is none of the expected pods, whatever the command line says."""
+    names = " ou ".join(pod.name for pod in tunnel.pods)
+    here = f"du namespace {cluster.namespace}"
+    return Diagnostic(
+        finding=f"Ce qui répond sur localhost:{tunnel.local_port} n’est pas {names} {here} "
+        f"(le tunnel vise {forward.kind}/{forward.name}).",
+        cause="Un tunnel garde le cluster, le namespace et le pod choisis à son ouverture, même si votre contexte ou "
+        "votre Service a changé depuis."
+        if forward.kind in ("pod", "service")
+        else "Un tunnel vers un Deployment choisit un pod à son ouverture et n’en change plus.",
+        fix=f"Fermez-le et visez le pod. {tunnel.fix}",
+        commands=(*_closing(listeners), tunnel.command),
+        look=(*_LOOK, f"kubectl get pods -n {cluster.namespace} -o wide"),
+    )

@@ -1,0 +1,1 @@
+"""The catalogue's databases, and the relays that lead to a colleague's."""

@@ -1,0 +1,1 @@
+"""NetworkPolicies: what they decide, whom they admit, and what really gets through."""

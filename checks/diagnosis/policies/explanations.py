@@ -1,0 +1,197 @@
+"""Why a NetworkPolicy does not open a pod to somebody, or opens it to everybody: said of its own fields, in French.
+
+What is wrong is found by counterfactuals: a field is at fault when the policy, all its other fields being made to fit,
+still does not let the connection through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from checks.diagnosis.policies.decision import NAMESPACE_NAME, Peer, decide
+from checks.diagnosis.policies.strangers import Leak
+from checks.facts import Pod
+from checks.selectors import selects, written
+
+Policy = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What of a policy does not fit, and the rule of Kubernetes behind it; both are French sentences."""
+
+    said: str
+    cause: str
+
+
+@dataclass(frozen=True)
+class Near:
+    """A policy that almost opens the way, and what keeps it from doing so."""
+
+    policy: str
+    faults: Sequence[Fault]
+
+
+def name_of(policy: Policy) -> str:
+    """Name of a policy."""
+    return str(policy["metadata"]["name"])
+
+
+def nearest(policies: Sequence[Policy], pod: Pod, peer: Peer, port: int) -> Near | None:
+    """The policy with the fewest faults, for a connection from `peer` that none allows; None when there is none."""
+    found = [near for policy in policies for near in _nears(policy, pod, peer, port)]
+    return min(found, key=lambda near: len(near.faults), default=None)
+
+
+def astray(policy: Policy, pod: Pod) -> Fault | None:
+    """None when the policy applies to `pod`; else what its podSelector asks that the pod does not carry."""
+    selector = policy["spec"].get("podSelector") or {}
+    if selects(selector, pod.labels):
+        return None
+    keys = [*(selector.get("matchLabels") or {}), *(one["key"] for one in selector.get("matchExpressions") or ())]
+    carried = ", ".join(f"{key}={pod.labels[key]}" for key in dict.fromkeys(keys) if key in pod.labels)
+    return Fault(
+        f"son podSelector choisit les pods étiquetés {written(selector)}, et {pod.name} "
+        + (f"porte {carried}" if carried else f"ne porte pas {', '.join(dict.fromkeys(keys))}"),
+        "Une NetworkPolicy ne concerne que les pods de son namespace que son podSelector choisit ; si aucun ne "
+        "convient, elle est acceptée sans un mot, et n’a aucun effet.",
+    )
+
+
+def how(leak: Leak) -> str:
+    """How a policy opens, or may open: the end of a sentence that begins with its name."""
+    if not leak.sure:
+        return _maybe(leak)
+    match leak.kind:
+        case "anywhere":
+            return "l’une de ses règles n’a pas de « from » (ou l’a vide) : elle admet toutes les provenances"
+        case "everybody":
+            return "son namespaceSelector vide désigne tous les namespaces du cluster"
+        case "labels":
+            texts = " ; ".join(leak.what)
+            return f"son namespaceSelector ({texts}) convient à d’autres namespaces que celui de votre collègue"
+        case "namespaces":
+            return f"elle nomme aussi {_namespaces(leak.what)}"
+        case "administrators":
+            return f"elle admet tous les pods {of_administrators(leak.what)}"
+        case "addresses":
+            return _taken_by(leak)
+
+
+def _taken_by(leak: Leak) -> str:
+    one = len(leak.what) == 1
+    blocks = f"son ipBlock {leak.what[0]}" if one else f"ses ipBlock {', '.join(leak.what)}"
+    part = f"{'fait' if one else 'font'} partie d’un ensemble, {leak.whole}, qui contient" if leak.whole else ""
+    return f"{blocks} {part or ('contient' if one else 'contiennent')} les adresses des pods de tous les namespaces"
+
+
+def _maybe(leak: Leak) -> str:
+    if leak.kind == "addresses":
+        one = len(leak.what) == 1
+        block = f"son ipBlock {leak.what[0]} désigne" if one else f"ses ipBlock {' et '.join(leak.what)} désignent"
+        return f"selon le réseau du cluster, {block} aussi des pods"
+    if leak.kind == "labels":
+        return f"son namespaceSelector ({' ; '.join(leak.what)}) lit des étiquettes que ce poste ne peut pas lire"
+    return f"elle nomme aussi {_namespaces(leak.what)}, selon des étiquettes que ce poste ne peut pas lire"
+
+
+def _namespaces(names: Sequence[str]) -> str:
+    return f"{'le namespace' if len(names) == 1 else 'les namespaces'} {quoted(names)}"
+
+
+def of_administrators(names: Sequence[str]) -> str:
+    """« of a namespace », or « of namespaces », of the administrators."""
+    return f"{'d’un namespace' if len(names) == 1 else 'de namespaces'} d’administration du cluster, {quoted(names)}"
+
+
+def quoted(names: Sequence[str]) -> str:
+    """Names between guillemets, « and » before the last one."""
+    *first, last = (f"« {name} »" for name in names)
+    return f"{', '.join(first)} et {last}" if first else last
+
+
+def _with(policy: Policy, rules: Sequence[Mapping[str, Any]], **spec: object) -> Policy:
+    return {**policy, "spec": {**policy["spec"], "ingress": list(rules), **spec}}
+
+
+def _nears(policy: Policy, pod: Pod, peer: Peer, port: int) -> Iterator[Near]:
+    """One for each of its rules."""
+    spec, name = policy["spec"], name_of(policy)
+    outside = [] if (found := astray(policy, pod)) is None else [found]
+    if "Ingress" not in (spec.get("policyTypes") or ["Ingress"]):
+        outside.append(
+            Fault(
+                f"son champ policyTypes ne contient que {', '.join(spec['policyTypes'])}",
+                "Ingress gouverne ce qui entre dans les pods choisis, Egress ce qui en sort ; les règles d’un sens que "
+                "policyTypes ne cite pas sont ignorées.",
+            )
+        )
+    rules = spec.get("ingress") or ()
+    if not rules:
+        faults = [*outside, Fault("elle n’a aucune règle « ingress »", "Sans règle, une policy ne fait que fermer.")]
+        yield Near(name, faults)
+    applied: dict[str, object] = {"podSelector": {}, "policyTypes": ["Ingress"]}
+    for rule in rules:
+        faults = list(outside)
+        if decide([_with(policy, [{**rule, "from": []}], **applied)], pod, peer, port).allowed is not True:
+            faults.append(_port_fault(rule["ports"], port))
+        if decide([_with(policy, [{**rule, "ports": []}], **applied)], pod, peer, port).allowed is not True:
+            faults.append(_peer_fault(rule["from"], pod, peer))
+        yield Near(name, faults)
+
+
+def _port_fault(ports: Sequence[Mapping[str, Any]], port: int) -> Fault:
+    opened = []
+    for entry in ports:
+        number = entry.get("port")
+        last = f" à {entry['endPort']}" if entry.get("endPort") else ""
+        opened.append(f"{entry.get('protocol') or 'TCP'} {'tous ports' if number is None else number}{last}")
+    return Fault(
+        f"elle ouvre {', '.join(opened)}, et la base écoute sur TCP {port}",
+        "« ports » désigne les ports du pod, avec leur protocole ; un port nommé doit l’être dans le pod. Tout autre "
+        "port reste fermé.",
+    )
+
+
+_LABELS = (
+    "Un namespaceSelector ne lit pas le nom d’un namespace mais ses étiquettes (labels). Le propriétaire d’un "
+    "namespace ne les choisit pas ; le cluster en pose une lui-même sur chacun, qui contient son nom."
+)
+
+
+def _peer_fault(entries: Sequence[Mapping[str, Any]], pod: Pod, peer: Peer) -> Fault:
+    """What keeps `peer` out of a rule's `from`: said of the entry that comes closest."""
+    found = [_entry_fault(entry, pod, peer) for entry in entries]
+    return min(found, key=lambda one: one[0])[1]
+
+
+def _entry_fault(entry: Mapping[str, Any], pod: Pod, peer: Peer) -> tuple[int, Fault]:
+    """The fault, after a number that says how far the entry is from letting `peer` in."""
+    if "ipBlock" in entry:
+        return 3, Fault(
+            f"elle admet les adresses {entry['ipBlock']['cidr']}, qui ne désignent pas les pods de {peer.namespace}",
+            "L’adresse d’un pod change à chaque redémarrage : entre pods, on choisit par étiquettes.",
+        )
+    chosen = written(entry.get("podSelector") or {})
+    if "namespaceSelector" not in entry:
+        which = f"les pods étiquetés {chosen}" if chosen else "les pods"
+        return 2, Fault(
+            f"elle admet {which} de {pod.namespace}, votre propre namespace",
+            "Dans « from », un podSelector seul choisit parmi les pods du namespace de la policy, jamais d’un autre.",
+        )
+    namespaces = entry["namespaceSelector"] or {}
+    alone = {"ingress": [{"from": [{"namespaceSelector": namespaces}]}], "podSelector": {}}
+    if decide([{"metadata": {"name": ""}, "spec": alone}], pod, peer, 1).allowed is True:
+        return 0, Fault(
+            f"de {peer.namespace}, elle n’admet que les pods étiquetés {chosen}",
+            "Dans un même élément de « from » (un seul tiret), namespaceSelector et podSelector valent ensemble : ET. "
+            "Deux éléments (deux tirets) valent l’un ou l’autre : OU.",
+        )
+    wanted = (namespaces.get("matchLabels") or {}).get(NAMESPACE_NAME)
+    if wanted is not None and wanted != peer.namespace:
+        return 1, Fault(f"elle admet le namespace « {wanted} », pas « {peer.namespace} »", _LABELS)
+    return 1, Fault(
+        f"elle admet les namespaces étiquetés {written(namespaces)}, ce que {peer.namespace} n’est pas", _LABELS
+    )

@@ -1,0 +1,1 @@
+"""Pods and what makes them: why one is not ready, and what its program says."""

@@ -1,0 +1,88 @@
+"""The liveness and readiness probes of a container: what they are answered when they are played now, by us."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from checks.diagnosis.connections.sockets import listening
+from checks.errors import Unverifiable
+from checks.exchange.http import NotHttp, get
+from checks.facts import Cluster, ForwardRefused, Pod, lasting_containers
+
+
+def deadly(cluster: Cluster, pod: Pod) -> tuple[Mapping[str, Any], str] | None:
+    """The first container, as its manifest gives it, whose liveness probe fails, and how; None when there is none."""
+    for box, status in zip(lasting_containers(pod.raw["spec"]), pod.containers, strict=True):
+        probe = box.get("livenessProbe")
+        if not probe:
+            continue
+        said = _played(cluster, pod, box, probe) if status.running else None
+        said = _killed(cluster, pod) if said is None else said
+        if said:
+            return box, said
+    return None
+
+
+def patience(probe: Mapping[str, Any]) -> int:
+    """Seconds of failures after which the kubelet acts on a probe."""
+    return int(probe.get("periodSeconds", 10)) * int(probe.get("failureThreshold", 3))
+
+
+def _played(cluster: Cluster, pod: Pod, box: Mapping[str, Any], probe: Mapping[str, Any]) -> str | None:
+    """What a probe of the pod is answered when it is played now; "" when it succeeds, None when it cannot be played."""
+    if "exec" in probe:
+        return "" if _succeeds(cluster, pod.name, probe["exec"]["command"], box["name"]) else "sa commande échoue"
+    question = probe.get("tcpSocket") or probe.get("httpGet") or {"host": "elsewhere"}
+    if question.get("host"):
+        return None
+    port = _number(box, question["port"])
+    closed = f"rien n’écoute sur le port {question['port']}"
+    if "tcpSocket" in probe:
+        with contextlib.suppress(Unverifiable):
+            return "" if port in listening(cluster, pod.name) else closed
+    elif question.get("scheme", "HTTP") == "HTTP":
+        try:
+            with cluster.forward(pod.name, port) as connection:
+                answer = get(connection, question.get("path", "/"))
+        except ForwardRefused:
+            return closed
+        except NotHttp as silence:
+            return f"sur le port {port}, {silence}"
+        return "" if 200 <= answer.status < 400 else f"sur le port {port}, réponse HTTP {answer.status}"
+    return None
+
+
+def hollow(cluster: Cluster, command: Sequence[str], target: str) -> bool:
+    """Whether a probe's command succeeds in a pod of ours where nothing listens: then it says nothing of its pod.
+
+    `target` (`host:port`) is what a client of the pod would ask for.
+    """
+    with cluster.probe([target]) as empty, contextlib.suppress(Unverifiable):
+        return _succeeds(cluster, empty.name, command)
+    return False
+
+
+def _number(box: Mapping[str, Any], port: int | str) -> int:
+    """The number of a port that may be called by its name; 0 for a name that the container does not give."""
+    names = {one.get("name"): int(one["containerPort"]) for one in box.get("ports") or ()}
+    return port if isinstance(port, int) else names.get(port, 0)
+
+
+def _succeeds(cluster: Cluster, pod: str, command: Sequence[str], container: str = "") -> bool:
+    """Whether a command succeeds in a pod. Raises Unverifiable where it cannot be told."""
+    try:
+        cluster.execute(pod, command, container)
+    except Unverifiable as failure:
+        if "exit code" not in failure.message and "executable file not found" not in failure.message:
+            raise
+        return False
+    return True
+
+
+def _killed(cluster: Cluster, pod: Pod) -> str:
+    """The kubelet's own word on a liveness probe that has failed; "" when there is none."""
+    said = [event.message for event in cluster.events(pod.name) if event.reason == "Unhealthy"]
+    failed = [message for message in said if message.startswith("Liveness")]
+    return failed[-1].partition(": ")[2].strip() if failed else ""
