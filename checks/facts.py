@@ -14,6 +14,8 @@ from pathlib import Path
 from socket import socket
 from typing import Any, Literal, Protocol, TypeVar
 
+from checks.objects import EndpointSlice, Service
+
 OWNER_BINDING = "full_control_namespace"
 """The RoleBinding that the platform (Onyxia) makes in each namespace, for its owner."""
 
@@ -34,6 +36,15 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
+class ContainerPort:
+    """A port that a container's manifest declares: an indication, which its program may not follow."""
+
+    number: int
+    name: str = ""
+    protocol: str = "TCP"
+
+
+@dataclass(frozen=True)
 class Container:
     """A container of a pod: what was asked (image, command, args) and how it is. An init container that keeps running
     (`restartPolicy: Always`) is one."""
@@ -42,7 +53,7 @@ class Container:
     image: str
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
-    ports: tuple[int, ...] = ()
+    ports: tuple[ContainerPort, ...] = ()
     ready: bool = False
     running: bool = False
     restarts: int = 0
@@ -51,6 +62,11 @@ class Container:
     terminated_reason: str = ""
     terminated_message: str = ""
     exit_code: int | None = None
+
+    def port_named(self, port: int | str, protocol: str = "TCP") -> int | None:
+        """The number of a port that may be called by its name; None for a name that it does not give."""
+        found = (one.number for one in self.ports if one.name == port and one.protocol == protocol)
+        return port if isinstance(port, int) else next(found, None)
 
 
 def lasting_containers(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -78,6 +94,12 @@ class Pod:
     created: datetime
     unschedulable: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def port_named(self, port: int | str, protocol: str = "TCP") -> int | None:
+        """The number of a port that may be called by its name: the first container that gives it decides, as for a
+        Service and for kubectl. None for a name that no container gives."""
+        found = (box.port_named(port, protocol) for box in self.containers)
+        return port if isinstance(port, int) else next((one for one in found if one is not None), None)
 
 
 @dataclass(frozen=True)
@@ -301,6 +323,12 @@ class Cluster(Protocol):
         `kind`: Service, Secret (names and labels only: values are dropped), ConfigMap, Deployment,
         ReplicaSet, EndpointSlice, NetworkPolicy, Role, RoleBinding, ResourceQuota, PersistentVolumeClaim.
         """
+
+    def services(self) -> Sequence[Service]:
+        """Services of the learner's namespace."""
+
+    def endpoint_slices(self) -> Sequence[EndpointSlice]:
+        """Where the cluster worked out that the Services of the learner's namespace lead."""
 
     def everything(self) -> Sequence[Listing]:
         """All the objects of the learner's namespace, of every kind that the API server serves, but Secrets.

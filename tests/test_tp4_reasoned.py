@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from checks.errors import Unverifiable
@@ -14,6 +15,7 @@ from checks.exchange.postgres import PostgresServer
 from checks.facts import Access, Colleague, Pod, PolicyKind
 from checks.lab import find_lab
 from checks.lesson import told
+from checks.objects import EndpointSlice
 from checks.verdict import Diagnostic
 
 NAME = "kubernetes.io/metadata.name"
@@ -138,10 +140,12 @@ def test_an_error_of_postgresql_proves_that_the_path_is_open(monkeypatch: pytest
     reached = LAB["Attempt"](refused, "", "10.1.0.9")
     assert reached.entered
     slice_ = {
-        "metadata": {"labels": {"kubernetes.io/service-name": f"{RELEASE}-rw"}},
+        "metadata": {"name": f"{RELEASE}-rw-x", "labels": {"kubernetes.io/service-name": f"{RELEASE}-rw"}},
         "endpoints": [{"addresses": [BASE.ip], "targetRef": {"uid": BASE.uid}}],
     }
-    cluster: Any = SimpleNamespace(namespace="user-nora", objects=lambda kind: [slice_])
+    cluster: Any = SimpleNamespace(
+        namespace="user-nora", endpoint_slices=lambda: [msgspec.convert(slice_, EndpointSlice)]
+    )
     monkeypatch.setitem(LAB, "server_in", lambda *_: refused)
     address = LAB["Address"](f"{RELEASE}-rw", "user-nora", 5432)
     subject = SimpleNamespace(pod=BASE, address=address)

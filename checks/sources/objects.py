@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar, cast
 
-from checks.errors import Unverifiable
-from checks.facts import PROBE_LABEL, Container, Event, Pod, lasting_containers
+import msgspec
+
+from checks.errors import AccessError, Unverifiable
+from checks.facts import PROBE_LABEL, Container, ContainerPort, Event, Pod, lasting_containers
+from checks.objects import EndpointSlice, Service
 
 _T = TypeVar("_T")
 
@@ -41,6 +44,14 @@ class Served(ABC):
         """The pod of that name in the learner's namespace."""
         return next((pod for pod in self.pods() if pod.name == name), None)
 
+    def services(self) -> Sequence[Service]:
+        """Services of the learner's namespace."""
+        return self.once(_services)
+
+    def endpoint_slices(self) -> Sequence[EndpointSlice]:
+        """Where the cluster worked out that they lead."""
+        return self.once(_endpoint_slices)
+
     def events(self, name: str) -> Sequence[Event]:
         """Events about the object `name`, newest last."""
         return _events_in(self.objects("Event"), name)
@@ -54,6 +65,25 @@ class Served(ABC):
     def ask_anew(self) -> None:
         """Forget what was kept."""
         self._kept.clear()
+
+
+def _services(cluster: Served) -> Sequence[Service]:
+    return _typed(cluster.objects("Service"), Service)
+
+
+def _endpoint_slices(cluster: Served) -> Sequence[EndpointSlice]:
+    return _typed(cluster.objects("EndpointSlice"), EndpointSlice)
+
+
+def _typed(items: Sequence[Mapping[str, Any]], kind: type[_T]) -> Sequence[_T]:
+    """Raises AccessError for what is not as the API promises."""
+    try:
+        return [msgspec.convert(item, kind) for item in items]
+    except msgspec.ValidationError as error:
+        raise AccessError(
+            f"Un objet {kind.__name__} n’a pas la forme que l’API de Kubernetes promet : {error}",
+            "Relancez la commande ; si cela persiste, signalez-le avec `--debug`.",
+        ) from error
 
 
 def _pods_in(items: Iterable[Mapping[str, Any]], labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
@@ -105,7 +135,10 @@ def _container(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
         image=spec["image"],
         command=tuple(spec.get("command") or ()),
         args=tuple(spec.get("args") or ()),
-        ports=tuple(port["containerPort"] for port in spec.get("ports") or ()),
+        ports=tuple(
+            ContainerPort(one["containerPort"], one.get("name") or "", one.get("protocol") or "TCP")
+            for one in spec.get("ports") or ()
+        ),
         ready=bool(status.get("ready")),
         running="running" in state,
         restarts=status.get("restartCount", 0),

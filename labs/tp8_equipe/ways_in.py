@@ -75,7 +75,7 @@ def fingerprint(cluster: Cluster) -> str:
 
 def _listens_on(cluster: Cluster, pod: Pod) -> set[int]:
     """Ports where something may listen in the pod: declared, written in socat's arguments, seen by the pod itself."""
-    ports = {port for box in pod.containers for port in box.ports} | listening_ports(pod)
+    ports = {one.number for box in pod.containers for one in box.ports} | listening_ports(pod)
     with contextlib.suppress(Unverifiable):
         ports |= listening(cluster, pod.name)
     return ports

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from socket import socket
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from checks.diagnosis.connections.sockets import Connection, established
 from checks.diagnosis.connections.workplace import is_of_service
@@ -22,6 +22,7 @@ from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp
 from checks.exchange.postgres import NotPostgres
 from checks.facts import Cluster, ForwardCommand, ForwardRefused, Listener, Pod
+from checks.objects import service_named
 from checks.verdict import Diagnostic
 
 _DRAWN = ((1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2))  # connections held open at once, then some more
@@ -315,40 +316,27 @@ def _probably_wrong(
 
 def _selected(cluster: Cluster, forward: ForwardCommand) -> Sequence[Pod]:
     """Pods that the Service or Deployment of the tunnel selects now; empty when that cannot be told."""
-    kind = {"service": "Service", "deployment": "Deployment", "replicaset": "ReplicaSet"}.get(forward.kind)
-    for item in cluster.objects(kind) if kind else ():
-        if item["metadata"]["name"] == forward.name:
-            selector = item["spec"].get("selector") or {}
-            labels = selector if kind == "Service" else selector.get("matchLabels")
-            return cluster.pods(labels) if labels else ()
-    return ()
+    labels: Mapping[str, str] = {}
+    if forward.kind == "service":
+        service = service_named(cluster.services(), forward.name)
+        labels = service.spec.selector if service else {}
+    elif kind := {"deployment": "Deployment", "replicaset": "ReplicaSet"}.get(forward.kind):
+        keeper = named(cluster, kind, forward.name)
+        labels = ((keeper or {}).get("spec", {}).get("selector") or {}).get("matchLabels") or {}
+    return cluster.pods(labels) if labels else ()
 
 
 def _target_port(cluster: Cluster, service: str, port: int, pods: Sequence[Pod]) -> int | None:
-    """The pod's port behind a Service's; None when it cannot be told."""
-    for item in cluster.objects("Service"):
-        if item["metadata"]["name"] == service:
-            if _is_headless(item):
-                return port
-            for entry in item["spec"].get("ports") or ():
-                if entry["port"] == port:
-                    target = entry.get("targetPort", port)
-                    return target if isinstance(target, int) else _named_port(pods, target)
-    return None
-
-
-def _is_headless(service: Mapping[str, Any]) -> bool:
-    """Whether the Service has no address of its own: kubectl does not translate its ports, as it does any other's."""
-    return bool(service["spec"].get("clusterIP") == "None")
-
-
-def _named_port(pods: Sequence[Pod], name: str) -> int | None:
-    containers: Sequence[Mapping[str, Any]] = pods[0].raw.get("spec", {}).get("containers", ()) if pods else ()
-    for container in containers:
-        for port in container.get("ports") or ():
-            if port.get("name") == name:
-                return int(port["containerPort"])
-    return None
+    """The pod's port behind a Service's; None when it cannot be told. kubectl translates no port of a headless one."""
+    found = service_named(cluster.services(), service)
+    if found is None:
+        return None
+    entry = next((one for one in found.spec.ports if one.port == port), None)
+    if entry is None or found.is_headless:
+        return port if found.is_headless else None
+    if isinstance(entry.target, int):
+        return entry.target
+    return pods[0].port_named(entry.target, entry.protocol) if pods else None
 
 
 def _other_namespace(
@@ -389,10 +377,10 @@ def _other_port(
     cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand, remote: int
 ) -> Diagnostic:
     through = "pod" if forward.kind == "pod" else f"pod choisi par {forward.kind}"
-    service = named(cluster, "Service", forward.name) if forward.kind == "service" else None
+    service = service_named(cluster.services(), forward.name) if forward.kind == "service" else None
     if service is None:
         cause = "L’ordre est PORT_LOCAL:PORT_DU_POD : le second est celui sur lequel le conteneur écoute."
-    elif _is_headless(service):
+    elif service.is_headless:
         cause = (
             "Un Service sans adresse (clusterIP: None) ne traduit aucun port, quel que soit son targetPort : le second "
             "nombre est celui du pod."

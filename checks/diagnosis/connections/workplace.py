@@ -29,12 +29,10 @@ def _served(cluster: Cluster) -> Iterator[int]:
     pod = cluster.pod(socket.gethostname())  # a pod is called by its name
     if pod is None:
         return
-    for service in cluster.objects("Service"):
-        selector = service["spec"].get("selector") or {}
-        if selector and selector.items() <= pod.labels.items():
-            for entry in service["spec"].get("ports") or ():
-                target = entry.get("targetPort", entry["port"])
-                yield target if isinstance(target, int) else entry["port"]
+    for service in cluster.services():
+        if service.selects(pod.labels):
+            for entry in service.spec.ports:
+                yield pod.port_named(entry.target, entry.protocol) or entry.port
 
 
 def in_a_browser(port: int) -> str:

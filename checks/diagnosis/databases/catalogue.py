@@ -61,8 +61,8 @@ def databases(cluster: Cluster) -> Sequence[Database]:
     pods: dict[str, list[Pod]] = {}
     for pod in cluster.pods():
         pods.setdefault(_release(pod.labels), []).append(pod)
-    for service in cluster.objects("Service"):  # a release whose pod is gone still has its Service
-        pods.setdefault(_release(service["spec"].get("selector") or {}), [])
+    for service in cluster.services():  # a release whose pod is gone still has its Service
+        pods.setdefault(_release(service.spec.selector), [])
     pods.pop("", None)
     found = [Database(release, _primary(some), preparing=bool(some)) for release, some in sorted(pods.items())]
     return sorted(found, key=lambda database: not is_ready(database))

@@ -59,7 +59,7 @@ def misplaced(cluster: Cluster, target: Target) -> Misplaced | None:
     service = own_service(cluster, target)
     if place == colleague:
         return None
-    if service is not None and not service["spec"].get("selector"):
+    if service is not None and not service.spec.selector:
         return _without_address(cluster, target)
     if place == cluster.namespace and "." not in target.host:
         return Misplaced(
@@ -94,10 +94,8 @@ def misplaced(cluster: Cluster, target: Target) -> Misplaced | None:
 def _without_address(cluster: Cluster, target: Target) -> Misplaced | None:
     """None when somebody has given the learner's Service without selector an address, which leads where it leads."""
     name = target.host.partition(".")[0]
-    for item in cluster.objects("EndpointSlice"):
-        labels = item["metadata"].get("labels") or {}
-        if labels.get("kubernetes.io/service-name") == name and item.get("endpoints"):
-            return None
+    if any(one.service == name and one.endpoints for one in cluster.endpoint_slices()):
+        return None
     return Misplaced(
         f"Le proxy vise « {target} » : ce Service de votre namespace n’a aucune adresse, et aucun sélecteur ne lui en "
         "donnera.",

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from checks.diagnosis.workloads.objects import named
 from checks.facts import Cluster, Pod, lasting_containers
+from checks.objects import Service, service_named
 
 
 @dataclass(frozen=True)
@@ -116,15 +116,15 @@ def _addresses(text: str) -> Iterator[Target]:
 def _followed(cluster: Cluster, target: Target) -> Target:
     """An ExternalName Service is only another name: https://kubernetes.io/docs/concepts/services-networking/service/"""
     service = own_service(cluster, target)
-    other = service["spec"].get("externalName", "") if service else ""
-    return Target(str(other), target.port) if other else target
+    other = service.spec.external_name if service else ""
+    return Target(other, target.port) if other else target
 
 
-def own_service(cluster: Cluster, target: Target) -> Mapping[str, Any] | None:
+def own_service(cluster: Cluster, target: Target) -> Service | None:
     """The learner's own Service that a target names; None when it names another's, or none that exists."""
     if target.namespace(cluster.namespace) != cluster.namespace:
         return None
-    return named(cluster, "Service", target.host.partition(".")[0])
+    return service_named(cluster.services(), target.host.partition(".")[0])
 
 
 def listens(pod: Pod) -> Sequence[str]:

@@ -225,19 +225,9 @@ def _through(cluster: Cluster, view: Cluster, joined: Pod, hops: int) -> str:
 
 def _behind(cluster: Cluster, address: str) -> Sequence[str]:
     """Where a Service of this namespace sends the clients of its `address`; any other address is its own end."""
-    names = {
-        service["metadata"]["name"]
-        for service in cluster.objects("Service")
-        if address in (service["spec"].get("clusterIPs") or ())
-    }
-    found = [
-        end
-        for item in (cluster.objects("EndpointSlice") if names else ())
-        if item["metadata"].get("labels", {}).get("kubernetes.io/service-name") in names
-        for endpoint in item.get("endpoints") or ()
-        for end in endpoint.get("addresses") or ()
-    ]
-    return found or [address]
+    names = {service.name for service in cluster.services() if address in service.spec.cluster_ips}
+    slices = [one for one in cluster.endpoint_slices() if one.service in names] if names else []
+    return [end for one in slices for endpoint in one.endpoints for end in endpoint.addresses] or [address]
 
 
 def _by_reverse_dns(cluster: Cluster, pod: Pod, address: str) -> str:

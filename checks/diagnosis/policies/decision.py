@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from checks.facts import Pod, lasting_containers
+from checks.facts import Pod
 from checks.selectors import selects
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"  # the label that the API server itself gives each namespace
@@ -142,12 +142,9 @@ def _is_port(entry: Mapping[str, Any], pod: Pod | None, port: int, protocol: str
 
 
 def _named(pod: Pod, name: str, protocol: str) -> set[int]:
-    return {
-        int(one["containerPort"])
-        for box in lasting_containers(pod.raw.get("spec") or {})
-        for one in box.get("ports") or ()
-        if one.get("name") == name and (one.get("protocol") or "TCP") == protocol
-    }
+    """All that bear the name: a policy takes each of them."""
+    declared = (one for box in pod.containers for one in box.ports)
+    return {one.number for one in declared if (one.name, one.protocol) == (name, protocol)}
 
 
 def _any(answers: Iterable[bool | None]) -> bool | None:
