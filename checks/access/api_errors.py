@@ -14,6 +14,7 @@ from checks import refusals
 from checks.access.kubeconfig_file import RENEW
 from checks.errors import AccessError, ClusterLost, Forbidden, Refused
 from checks.facts import Credentials
+from checks.french import SCRIPT_PAGE
 from checks.redaction import redact
 from checks.refusals import Refusal
 
@@ -48,7 +49,7 @@ def silent(server: str, error: Exception) -> ClusterLost:
         return ClusterLost(
             f"Le serveur {server} refuse la connexion : aucun cluster n’écoute à cette adresse.",
             "Le cluster est arrêté, ou votre configuration vise une ancienne adresse. S’il est local : "
-            "cahier cluster creer. Sur le SSPCloud : copiez de nouveau le script de « Connexion à Kubernetes ».",
+            f"cahier cluster creer. Sur le SSPCloud : copiez de nouveau le script de {SCRIPT_PAGE}.",
         )
     return ClusterLost(f"Le cluster {server} ne répond pas ({reason(error)}).", network)
 

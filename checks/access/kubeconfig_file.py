@@ -13,14 +13,15 @@ import msgspec
 import yaml
 
 from checks.errors import AccessError
+from checks.french import SCRIPT_PAGE
 from checks.redaction import remember_tree
 
 COPY_SCRIPT = (
-    "Sur le SSPCloud : « Mon compte », volet « Connexion à Kubernetes », copiez le script et exécutez-le. "
+    f"Sur le SSPCloud : « Mon compte », volet {SCRIPT_PAGE}, copiez le script et exécutez-le. "
     "Sur le petit SSPCloud local : export KUBECONFIG=$(cahier cluster kubeconfig alice)"
 )
 RENEW = (
-    "Sur le SSPCloud : « Mon compte », « Connexion à Kubernetes », copiez de nouveau le script et exécutez-le. "
+    f"Sur le SSPCloud : « Mon compte », {SCRIPT_PAGE}, copiez de nouveau le script et exécutez-le. "
     "Sur le petit SSPCloud local : cahier cluster creer, puis export KUBECONFIG=$(cahier cluster kubeconfig alice)"
 )
 

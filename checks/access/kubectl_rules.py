@@ -10,6 +10,7 @@ from checks.access.kubeconfig import Choice, is_encrypted, server
 from checks.access.kubeconfig_file import RENEW
 from checks.access.user_rules import BOTH, unreadable, unset
 from checks.errors import ConfigurationRefused
+from checks.french import SCRIPT_PAGE
 
 
 def must_be_accepted(choice: Choice) -> None:
@@ -86,7 +87,7 @@ def _of_encryption(choice: Choice) -> Iterator[ConfigurationRefused]:
         yield ConfigurationRefused(
             f"Le cluster « {name} » de votre configuration porte à la fois une autorité de certification et "
             "insecure-skip-tls-verify.",
-            "Si cette autorité n’est pas celle du cluster, copiez de nouveau le script de « Connexion à Kubernetes ». "
+            f"Si cette autorité n’est pas celle du cluster, copiez de nouveau le script de {SCRIPT_PAGE}. "
             "Sinon, gardez-la, et retirez insecure-skip-tls-verify :",
             unset("clusters", name, "insecure-skip-tls-verify"),
             "L’une demande de vérifier le certificat du serveur, l’autre de ne pas le faire : kubectl ne choisit pas, "

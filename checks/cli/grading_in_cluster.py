@@ -11,6 +11,7 @@ from pathlib import Path
 from checks.access.kubernetes_api import Api
 from checks.errors import AccessError, CahierError, UsageError
 from checks.files import sweep
+from checks.french import plural
 from checks.grading.grade import WORK
 from checks.grading.in_cluster import launch
 from checks.grading.in_cluster.launch import Owner
@@ -21,7 +22,7 @@ from checks.grading.results import ClassGrades, Store, of_class, without_verdict
 from checks.grading.roster import Learner
 from checks.lab import Lab
 from checks.local_cluster.image import NAME
-from checks.render.grading import console_of, not_kept, plural, progress_bar
+from checks.render.grading import console_of, not_kept, progress_bar
 from checks.shell import one_word
 
 _LOOKS_EVERY = 2.0  # seconds; a look is three small requests

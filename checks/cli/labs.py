@@ -147,7 +147,7 @@ def _table(place: str) -> Table:
 
 def _progress(progress: LabProgress) -> str:
     """How far a lab is. What was wholly right once stays done, whatever was closed since."""
-    from checks.render.terminal import day, number
+    from checks.french import day, number
 
     if progress.done:
         return f"✔ terminé le {day(progress.done)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from checks.diagnosis.rights.role import insufficient_rights
 from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble, unverified, wrong
 from checks.errors import AccessError, ClusterLost, ConfigurationRefused, Refused
 from checks.facts import Cluster, Credentials
+from checks.french import duration
 from checks.refusals import service_account
 from checks.shell import one_word
 
@@ -94,14 +95,7 @@ def lifetime(credentials: Credentials, now: datetime) -> Answer:
     if credentials.expires is None:
         return skipped(f"Votre {credentials.named} n’annonce pas sa fin.")
     end = f"{credentials.expires.astimezone():%d/%m/%Y à %H:%M}"
-    return passed(f"Votre {credentials.named} vaut jusqu’au {end} (encore {_duration(credentials.expires - now)}).")
-
-
-def _duration(left: timedelta) -> str:
-    hours = left.total_seconds() / 3600
-    if hours >= 48:
-        return f"{hours / 24:.0f} jours"
-    return f"{hours:.0f} h" if hours >= 2 else f"{hours * 60:.0f} min"
+    return passed(f"Votre {credentials.named} vaut jusqu’au {end} (encore {duration(credentials.expires - now)}).")
 
 
 def identity(cluster: Cluster) -> Answer:

@@ -23,6 +23,7 @@ from checks.doctor.machine import is_local
 from checks.doctor.waiting import QUESTION_SECONDS, within
 from checks.errors import Unverifiable
 from checks.facts import Cluster
+from checks.french import duration
 
 _PORTS = {"https": 443, "http": 80}
 _CLOCK_TOLERANCE = timedelta(seconds=30)
@@ -299,7 +300,7 @@ def clock(api: Api) -> Answer:
         )
     late = "retarde" if difference < timedelta() else "avance"
     return failed(
-        f"L’horloge de votre poste {late} de {_duration(abs(difference))} sur celle du cluster.",
+        f"L’horloge de votre poste {late} de {duration(abs(difference))} sur celle du cluster.",
         f"Réglez-la. {_set_clock()}",
         cause="Un jeton et un certificat valent entre deux dates : avec une heure fausse, ils sont refusés ou "
         "paraissent expirés.",
@@ -313,14 +314,6 @@ def _set_clock() -> str:
         "Sous Linux : sudo timedatectl set-ntp true ; sous macOS : sudo sntp -sS time.apple.com ; "
         "sous WSL2 : sudo hwclock -s"
     )
-
-
-def _duration(span: timedelta) -> str:
-    seconds = span.total_seconds()
-    for size, unit in ((86400, "jours"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 # -- NetworkPolicy ------------------------------------------------------------------------------------------------

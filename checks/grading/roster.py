@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checks.errors import UsageError
+from checks.french import plural
 from checks.grading.columns import COLUMNS, Header, find_header, header_of
 from checks.grading.table import SAVE_AS_UTF8, SEPARATORS, Row, Text, decoded, rows
 
@@ -72,7 +73,7 @@ def read_roster(path: Path) -> Sequence[Learner]:
     learners, problems = parse_roster(found.text)
     problems = [*_misread(found), *problems]
     if problems:
-        count = f"{len(problems)} problèmes" if len(problems) > 1 else "1 problème"
+        count = plural(len(problems), "problème")
         read_as = f", lue en {found.encoding}" if found.encoding else ""
         lines = "\n".join(f"  {problem}" for problem in problems)
         remedy = "Corrigez ces lignes et relancez la même commande ; rien n’a été noté."
@@ -168,7 +169,7 @@ def _misshapen(row: Row, header: Header, separator: str) -> Iterator[Problem]:
         return
     yield Problem(
         row.line,
-        f"{count} {'cellules' if count > 1 else 'cellule'} au lieu de {expected} : il y a un séparateur de trop ou de "
+        f"{plural(count, 'cellule')} au lieu de {expected} : il y a un séparateur de trop ou de "
         f"moins (cette liste est séparée par {SEPARATORS[separator]}), ou un nom qui en contient doit être entre "
         "guillemets.",
     )

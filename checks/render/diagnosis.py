@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from checks.doctor.lines import SUBJECTS, Diagnosis, Line, State
+from checks.french import plural
 from checks.render.terminal import STYLES
 from checks.render.wrapping import NARROW, folded, put, say
 from checks.verdict import Status
@@ -54,7 +55,7 @@ def _conclusion(diagnosis: Diagnosis) -> Text:
     wrong = sum(line.status is State.FAILED for line in diagnosis.lines)
     unknown = sum(line.status is State.UNVERIFIED for line in diagnosis.lines)
     if wrong:
-        return Text(f"{wrong} problème{'s' if wrong > 1 else ''} à corriger : commencez par le premier.", "bold")
+        return Text(f"{plural(wrong, 'problème')} à corriger : commencez par le premier.", "bold")
     if unknown:
         one = "Une ligne n’a" if unknown == 1 else f"{unknown} lignes n’ont"
         return Text(f"Rien n’est faux. {one} pas pu être décidée{'s' if unknown > 1 else ''}.", "yellow")

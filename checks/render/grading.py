@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from checks.errors import CahierError
+from checks.french import plural
 from checks.grading.exports.pages import cell
 from checks.grading.exports.worksheet import Filled
 from checks.grading.results import ClassGrades
@@ -61,12 +62,6 @@ def conclude_worksheet(console: Console, filled: Filled, worksheet: Path) -> Non
         console.print(f"  Pas dans la liste de classe, laissées telles quelles : {', '.join(filled.unknown)}")
     if filled.left:
         console.print(f"  Sans note dans la feuille : {', '.join(filled.left)}")
-
-
-def plural(count: int, words: str) -> str:
-    """`count` and the words, which take their s from two on; an adverb takes none."""
-    several = " ".join(word if word.endswith("ment") else f"{word}s" for word in words.split())
-    return f"{count} {several if count > 1 else words}"
 
 
 def not_kept(folder: Path, error: OSError) -> CahierError:

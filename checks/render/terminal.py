@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 
 from rich.console import Console
 from rich.text import Text
@@ -11,6 +10,7 @@ from rich.text import Text
 from checks.drawing import Step, steps
 from checks.errors import CahierError
 from checks.facts import Cluster
+from checks.french import day, number, plural
 from checks.lab import Lab, next_lab
 from checks.render.wrapping import NARROW, folded, put, say
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict
@@ -165,7 +165,7 @@ def _conclude(console: Console, lab: Lab, verdict: Verdict, done: float) -> None
         return
     failed = [result for result in verdict.checks if result.status is Status.FAILED]
     if failed:
-        say(console, f"{score}, {len(failed)} erreur{'s' if len(failed) > 1 else ''} à corriger.", "bold")
+        say(console, f"{score}, {plural(len(failed), 'erreur')} à corriger.", "bold")
     else:
         say(console, f"{score}. Rien n’est faux, mais tout n’a pas pu être vérifié.", "yellow")
     if done:
@@ -183,13 +183,3 @@ def _conclude(console: Console, lab: Lab, verdict: Verdict, done: float) -> None
 
 def _farewell(lab: Lab) -> str:
     return f"{lab.title} est terminé : bravo !"
-
-
-def day(moment: float) -> str:
-    """A date as one says it."""
-    return f"{datetime.fromtimestamp(moment):%d/%m/%Y}"
-
-
-def number(value: float) -> str:
-    """A count of points, with a decimal comma when there is one."""
-    return f"{value:g}".replace(".", ",")

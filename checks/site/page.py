@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import yaml
 
+from checks.french import number
 from checks.lab import Lab, all_labs, find_lab
 from checks.local_cluster import messages, postgresql
 from checks.registries import REGISTRY
-from checks.render.terminal import number
 from checks.sources import probes
 
 NODE_IMAGE = "kindest/node:v1.37.0"  # what kind 0.33.0 takes of itself

@@ -21,13 +21,14 @@ from checks.diagnosis.databases.catalogue import (
 from checks.diagnosis.databases.colleague_base import as_typed
 from checks.diagnosis.policies.allowed import Circle, administrators
 from checks.diagnosis.policies.decision import Decision, Peer, decide
-from checks.diagnosis.policies.explanations import Policy, astray, how, name_of, nearest, quoted
+from checks.diagnosis.policies.explanations import Policy, astray, how, name_of, nearest
 from checks.diagnosis.policies.other_enforcers import require_only_network_policies
 from checks.diagnosis.policies.reachability import PROBE_LABELS, Attempt, Trial, Way, Ways, held_back, trial
 from checks.diagnosis.policies.strangers import Leak, Reading
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres
 from checks.facts import PROBE_LABEL, Cluster, ForwardRefused, Pod
+from checks.french import quoted
 from checks.shell import one_word
 from checks.verdict import Diagnostic
 from checks.verification import verification

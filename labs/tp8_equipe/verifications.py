@@ -9,7 +9,7 @@ from dataclasses import replace
 import yaml
 
 from checks.diagnosis.databases.catalogue import no_database, not_serving, platform_secrets
-from checks.diagnosis.policies.explanations import of_administrators, quoted
+from checks.diagnosis.policies.explanations import of_administrators
 from checks.diagnosis.policies.other_enforcers import require_only_network_policies
 from checks.diagnosis.rights.excess import obtaining, touching, tunnel_to
 from checks.diagnosis.rights.leaks import Concern, may, only_the_owner
@@ -30,6 +30,7 @@ from checks.diagnosis.rights.team import (
 from checks.diagnosis.workloads.objects import maker, named
 from checks.errors import Unverifiable
 from checks.facts import Cluster
+from checks.french import quoted
 from checks.shell import one_word, thing
 from checks.verdict import Diagnostic
 from checks.verification import verification

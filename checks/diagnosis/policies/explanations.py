@@ -13,6 +13,7 @@ from typing import Any
 from checks.diagnosis.policies.decision import NAMESPACE_NAME, Peer, decide
 from checks.diagnosis.policies.strangers import Leak
 from checks.facts import Pod
+from checks.french import quoted
 from checks.selectors import selects, written
 
 Policy = Mapping[str, Any]
@@ -104,12 +105,6 @@ def _namespaces(names: Sequence[str]) -> str:
 def of_administrators(names: Sequence[str]) -> str:
     """« of a namespace », or « of namespaces », of the administrators."""
     return f"{'d’un namespace' if len(names) == 1 else 'de namespaces'} d’administration du cluster, {quoted(names)}"
-
-
-def quoted(names: Sequence[str]) -> str:
-    """Names between guillemets, « and » before the last one."""
-    *first, last = (f"« {name} »" for name in names)
-    return f"{', '.join(first)} et {last}" if first else last
 
 
 def _with(policy: Policy, rules: Sequence[Mapping[str, Any]], **spec: object) -> Policy:

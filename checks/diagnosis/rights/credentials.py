@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from checks.diagnosis.rights.identity import COPY_SCRIPT
 from checks.facts import Credentials, KubectlVersion
+from checks.french import minutes
 from checks.verdict import Diagnostic
 
 OLDEST_KUBECTL = (1, 28)  # `kubectl auth whoami`, which the labs use, came with it
@@ -52,7 +53,7 @@ def ending_credentials(credentials: Credentials, now: datetime) -> Diagnostic | 
         finding = f"Votre {credentials.named} a expiré le {credentials.expires.astimezone():%d/%m/%Y à %H:%M}."
     else:
         end = f"{credentials.expires.astimezone():%H:%M}"
-        finding = f"Il reste {_minutes(left)} à votre {credentials.named} : il expire à {end}."
+        finding = f"Il reste {minutes(left)} à votre {credentials.named} : il expire à {end}."
     how = "Copiez de nouveau le script et exécutez-le :"
     if not credentials.renewal_command:
         how = f"{COPY_SCRIPT} Sur le petit SSPCloud local : cahier cluster creer"
@@ -68,8 +69,3 @@ def ending_credentials(credentials: Credentials, now: datetime) -> Diagnostic | 
 def have_ended(credentials: Credentials, now: datetime) -> bool:
     """Whether the credentials say that their end is past."""
     return credentials.expires is not None and credentials.kind not in RENEWED and credentials.expires <= now
-
-
-def _minutes(left: timedelta) -> str:
-    minutes = int(left.total_seconds() // 60)
-    return f"{minutes} minute{'s' if minutes > 1 else ''}" if minutes else "moins d’une minute"

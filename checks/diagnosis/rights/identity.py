@@ -8,13 +8,14 @@ from collections.abc import Iterator
 
 from checks.errors import AccessError
 from checks.facts import OWNER_BINDING, Access, Cluster
+from checks.french import SCRIPT_PAGE
 from checks.refusals import Account, service_account
 from checks.shell import one_word
 from checks.verdict import Diagnostic
 
 _NOWHERE = "cahier-namespace-temoin"  # a namespace that nobody owns
 COPY_SCRIPT = (
-    "Sur le SSPCloud : « Mon compte », « Connexion à Kubernetes », choisissez votre projet, copiez de nouveau le "
+    f"Sur le SSPCloud : « Mon compte », {SCRIPT_PAGE}, choisissez votre projet, copiez de nouveau le "
     "script et exécutez-le."
 )
 

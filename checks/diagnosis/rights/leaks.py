@@ -15,6 +15,7 @@ from checks.diagnosis.rights.withdrawal import withdrawn
 from checks.diagnosis.rights.wording import ASKED, TELLING, leads_to, said
 from checks.errors import Unverifiable
 from checks.facts import Access, ApiResource, Cluster
+from checks.french import enumeration
 from checks.shell import one_word, thing
 from checks.verdict import Diagnostic
 
@@ -282,7 +283,7 @@ def _sentences(cluster: Cluster, found: Sequence[Leak], concern: Concern) -> Ite
         alike.setdefault((words(cluster, one, concern), roles), {}).setdefault(who, one)
     for (what, roles), those in alike.items():
         names = list(those)
-        subject = _and([names[0], *(f"{name[0].lower()}{name[1:]}" for name in names[1:])])
+        subject = enumeration([names[0], *(f"{name[0].lower()}{name[1:]}" for name in names[1:])])
         yield f"{subject} {'peuvent' if len(names) > 1 else 'peut'} {what} (namespace {cluster.namespace})."
         (binding, kind, role), *others = roles
         given = f"La RoleBinding « {binding} » {'leur' if len(names) > 1 else 'lui'} donne {_ROLE[kind]} « {role} »"
@@ -291,8 +292,5 @@ def _sentences(cluster: Cluster, found: Sequence[Leak], concern: Concern) -> Ite
             given += f" : elle est adressée {_SUBJECT.get(grant.subject_kind, 'à')} {grant.subject.partition('/')[0]}"
         yield f"{given}."
         if others:
-            yield f"Aussi : {_and([f'la RoleBinding « {name} » ({one} « {given} »)' for name, one, given in others])}."
-
-
-def _and(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} et {words[-1]}"
+            also = [f"la RoleBinding « {name} » ({one} « {given} »)" for name, one, given in others]
+            yield f"Aussi : {enumeration(also)}."
