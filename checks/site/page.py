@@ -37,6 +37,7 @@ def opening(name: str) -> str:
     company = _COMPANY[about.colleague] + (f" : {about.roles}." if about.roles else ".")
     lines += ["", f"    **Durée** : {about.duration_minutes} minutes. {company}"]
     lines += ["", f"    **Il faut avoir fait** : {before}."] if before else []
+    lines += ["", f"    **Ce n’en est pas le sujet** : {' ; '.join(about.out_of_scope)}."] if about.out_of_scope else []
     notebook = f"{find_lab(name).name}.ipynb"
     lines += ["", f"    **Aussi en carnet Jupyter**, pour le noyau Bash : [{notebook}](../../../notebooks/{notebook})"]
     return "\n".join(lines)
