@@ -5,12 +5,11 @@ from __future__ import annotations
 from checks.diagnosis.rights.identity import COPY_SCRIPT
 from checks.errors import ConfigurationRefused, Unverifiable
 from checks.facts import Cluster, KubectlRefused
-from checks.verdict import Diagnostic
 
-_LOOK = ("kubectl auth whoami", "kubectl config view --minify")
+from . import lessons
 
 
-def refused_by_kubectl(cluster: Cluster) -> Diagnostic | None:
+def refused_by_kubectl(cluster: Cluster) -> lessons.UnreadConfiguration | None:
     """What is wrong when kubectl refuses the configuration, None when it gets in as we do.
 
     Raises Unverifiable where a real kubectl and our own reading do not agree.
@@ -23,27 +22,19 @@ def refused_by_kubectl(cluster: Cluster) -> Diagnostic | None:
         seen = cluster.kubectl_user()
     except KubectlRefused as refusal:
         raise Unverifiable(
-            f"Avec votre configuration, le vérificateur entre dans le cluster, mais pas kubectl : « {refusal} ».",
-            f"Lancez « kubectl auth whoami » et suivez ce qu’il dit. {COPY_SCRIPT}",
+            lessons.KUBECTL_STAYS_OUT.format(refusal=refusal), lessons.ASK_KUBECTL.format(copy_script=COPY_SCRIPT)
         ) from None
     if seen in (None, user):
         return None
-    raise Unverifiable(
-        f"Avec la même configuration, le cluster reconnaît le vérificateur comme « {user} », kubectl comme « {seen} ».",
-        "Un autre programme de ce nom, ou un fichier de préférences (kuberc), change peut-être ce que fait kubectl : "
-        "« command -v kubectl » dit lequel est lancé.",
-    )
+    raise Unverifiable(lessons.TWO_USERS.format(user=user, seen=seen), lessons.WHICH_KUBECTL)
 
 
-def _refused(cluster: Cluster, refusal: ConfigurationRefused) -> Diagnostic:
+def _refused(cluster: Cluster, refusal: ConfigurationRefused) -> lessons.UnreadConfiguration:
     try:
         seen = cluster.kubectl_user()
     except KubectlRefused:
         seen = None
     if seen is not None:
-        raise Unverifiable(
-            f"{refusal.message} Votre kubectl s’en accommode pourtant, et entre comme « {seen} ».", refusal.fix
-        )
-    return Diagnostic(
-        finding=refusal.message, cause=refusal.cause, fix=refusal.fix, commands=refusal.commands, look=_LOOK
-    )
+        told = lessons.KUBECTL_ALONE_GETS_IN.format(refusal=refusal.message, seen=seen)
+        raise Unverifiable(told, refusal.fix)
+    return lessons.UnreadConfiguration(refusal=refusal, commands=refusal.commands)

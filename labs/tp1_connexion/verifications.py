@@ -9,9 +9,10 @@ from checks.diagnosis.rights.identity import COPY_SCRIPT, foreign_namespace, sha
 from checks.diagnosis.rights.role import insufficient_rights
 from checks.errors import Unverifiable
 from checks.facts import Cluster, KubectlVersion
-from checks.verdict import Diagnostic
+from checks.lesson import Wrong
 from checks.verification import verification
 
+from . import lessons
 from .configuration import refused_by_kubectl
 
 
@@ -21,38 +22,30 @@ def _kubectl(cluster: Cluster) -> KubectlVersion | None:
 
 
 @verification(points=1)
-def kubectl_est_installe(cluster: Cluster) -> Diagnostic | None:
+def kubectl_est_installe(cluster: Cluster) -> Wrong | None:
     """Le programme kubectl est installé sur ce poste.
 
     Le programme est cherché dans le PATH et lancé : « kubectl version --client ».
     """
-    if cluster.once(_kubectl) is not None:
-        return None
-    return Diagnostic(
-        finding="Aucun programme « kubectl » utilisable n’a été trouvé dans le PATH de ce terminal.",
-        cause="Toutes les commandes des TP passent par lui : c’est lui qui parle à l’API de Kubernetes.",
-        fix="Installez-le (https://kubernetes.io/fr/docs/tasks/tools/install-kubectl/), puis ouvrez un nouveau "
-        "terminal. Dans un service VSCode du SSPCloud, il est déjà là.",
-        look=("command -v kubectl", "kubectl version --client"),
-    )
+    return lessons.NoKubectl() if cluster.once(_kubectl) is None else None
 
 
 @verification(points=1)
-def le_cluster_vous_reconnait(cluster: Cluster) -> Diagnostic | None:
+def le_cluster_vous_reconnait(cluster: Cluster) -> Wrong | None:
     """Le cluster répond et vous reconnaît.
 
     Il est interrogé avec vos identifiants, puis par votre kubectl (« kubectl auth whoami ») : il dit sous quel nom il
     vous connaît, et ce doit être le même. Un jeton expiré ou refusé n’est pas une faute : il se renouvelle ; ce que
     kubectl refuse de lire en est une.
     """
-    diagnostic = refused_by_kubectl(cluster)
-    if diagnostic is None and not cluster.user:
-        raise Unverifiable("Le cluster répond, mais ne dit pas qui vous êtes.", COPY_SCRIPT)
-    return diagnostic
+    refused = refused_by_kubectl(cluster)
+    if refused is None and not cluster.user:
+        raise Unverifiable(lessons.NOBODY, COPY_SCRIPT)
+    return refused
 
 
 @verification(points=1, after=(kubectl_est_installe, le_cluster_vous_reconnait))
-def la_version_de_kubectl_convient(cluster: Cluster) -> Diagnostic | None:
+def la_version_de_kubectl_convient(cluster: Cluster) -> Wrong | None:
     """Votre kubectl comprend ce cluster.
 
     Kubernetes garantit une version mineure d’écart. Les TP n’emploient que des API stables, qu’un kubectl plus
@@ -65,7 +58,7 @@ def la_version_de_kubectl_convient(cluster: Cluster) -> Diagnostic | None:
 
 
 @verification(points=2)
-def le_contexte_designe_un_namespace(cluster: Cluster) -> Diagnostic | None:
+def le_contexte_designe_un_namespace(cluster: Cluster) -> Wrong | None:
     """Votre contexte désigne un cluster et un namespace de travail.
 
     Le contexte courant est lu comme kubectl le lit. Sans namespace, kubectl travaille dans « default ».
@@ -74,7 +67,7 @@ def le_contexte_designe_un_namespace(cluster: Cluster) -> Diagnostic | None:
 
 
 @verification(points=2, after=(le_contexte_designe_un_namespace, le_cluster_vous_reconnait))
-def le_namespace_est_le_votre(cluster: Cluster) -> Diagnostic | None:
+def le_namespace_est_le_votre(cluster: Cluster) -> Wrong | None:
     """Ce namespace existe, et c’est le vôtre ou celui de votre projet.
 
     Le cluster dit si vous y avez des droits, et par quelle liaison. Un ServiceAccount de ce namespace (celui d’un
@@ -84,7 +77,7 @@ def le_namespace_est_le_votre(cluster: Cluster) -> Diagnostic | None:
 
 
 @verification(points=2, after=le_namespace_est_le_votre)
-def vos_droits_suffisent(cluster: Cluster) -> Diagnostic | None:
+def vos_droits_suffisent(cluster: Cluster) -> Wrong | None:
     """Vos droits suffisent pour tous les TP.
 
     Chaque droit est demandé au cluster, comme « kubectl auth can-i ». Les rôles « view » et « edit » n’en donnent
@@ -94,7 +87,7 @@ def vos_droits_suffisent(cluster: Cluster) -> Diagnostic | None:
 
 
 @verification(points=1, after=le_cluster_vous_reconnait)
-def vos_identifiants_ne_vont_pas_expirer(cluster: Cluster) -> Diagnostic | None:
+def vos_identifiants_ne_vont_pas_expirer(cluster: Cluster) -> Wrong | None:
     """Vos identifiants n’annoncent pas leur fin prochaine.
 
     La fin est lue dans le jeton ou le certificat : il doit en rester dix minutes, ou le cinquième de sa durée si elle
