@@ -100,7 +100,7 @@ def la_base_repond_a_travers_le_service(cluster: Cluster) -> Wrong | None:
 
     Un pod à nous, dans votre namespace, ouvre trois connexions en même temps vers pg-proxy:5432, puis une autre.
     """
-    return way_through.cut(cluster)
+    return way_through.clients_not_served(cluster)
 
 
 @verification(points=1, after=la_base_repond_a_travers_le_service)

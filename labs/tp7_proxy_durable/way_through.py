@@ -39,7 +39,7 @@ def another_server(cluster: Cluster, pod: Pod) -> lessons.ServerOfNobodyKnown | 
     return lessons.ServerOfNobodyKnown(pod=pod.name, commands=again(cluster))
 
 
-def cut(cluster: Cluster) -> Wrong | None:
+def clients_not_served(cluster: Cluster) -> Wrong | None:
     """None when several clients, held together by a pod of ours, are served through the Service, and then another."""
     target = address(cluster)
     with cluster.probe([target]) as probe:
