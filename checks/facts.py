@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -416,6 +416,10 @@ class Cluster(Protocol):
     def once(self, ask: Callable[[Cluster], _T]) -> _T:
         """`ask(cluster)`, kept for all the checks until `refresh`; `ask` is a function of a module, its own key.
         What it raises is not kept."""
+
+    def try_once(self, version: Hashable, experiment: Callable[[Cluster], _T]) -> _T:
+        """`experiment(cluster)`, made once on each version of the learner's work, however often it is asked: `refresh`
+        does not forget what it found. `experiment` is a function of a module. What it raises is not kept."""
 
     def refresh(self) -> None:
         """Forget what was listed and what was kept, to see what comes of something broken on purpose."""

@@ -53,3 +53,16 @@ def test_what_went_wrong_is_asked_again(cluster: LiveCluster) -> None:
     with pytest.raises(ValueError, match="not yet"):
         cluster.once(ask)
     assert cluster.once(ask) == "at last"
+
+
+def test_what_is_broken_on_purpose_is_broken_once_for_each_version(cluster: LiveCluster) -> None:
+    broken: list[str] = []
+
+    def experiment(one: Cluster) -> None:
+        broken.append(one.namespace)
+        one.refresh()  # to see what comes of it
+
+    for version in ("a", "a", "b", "a"):
+        cluster.try_once(version, experiment)
+        cluster.refresh()
+    assert len(broken) == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar, cast
 
@@ -31,6 +31,7 @@ class Served(ABC):
 
     def __init__(self) -> None:
         self._kept: dict[object, Any] = {}
+        self._tried: dict[object, Any] = {}
 
     @abstractmethod
     def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
@@ -61,6 +62,13 @@ class Served(ABC):
         if ask not in self._kept:
             self._kept[ask] = ask(self)
         return cast(_T, self._kept[ask])
+
+    def try_once(self, version: Hashable, experiment: Callable[[Self], _T]) -> _T:
+        """`experiment(self)`, made once on each version of the learner's work, whatever is asked anew; unless it
+        raised."""
+        if (experiment, version) not in self._tried:
+            self._tried[experiment, version] = experiment(self)
+        return cast(_T, self._tried[experiment, version])
 
     def ask_anew(self) -> None:
         """Forget what was kept."""

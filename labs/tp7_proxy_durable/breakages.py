@@ -20,8 +20,10 @@ from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, identify
 from checks.facts import Cluster, ForwardRefused, Pod, Probe
 from checks.interruption import pause
-from checks.verdict import Diagnostic
+from checks.lesson import Wrong
 from checks.waiting import waiting_for
+
+from . import lessons
 
 _RESTART_SECONDS = 30.0  # a container is restarted within one or two on an idle machine
 _REPLACE_SECONDS = 45.0  # a new pod may have to pull its image
@@ -49,9 +51,7 @@ class Stopped:
     port_held: str
 
 
-def restarted(
-    cluster: Cluster, pod: Pod, port: int, explain: Callable[[Stopped], Diagnostic | None]
-) -> Diagnostic | None:
+def restarted(cluster: Cluster, pod: Pod, port: int, explain: Callable[[Stopped], Wrong | None]) -> Wrong | None:
     """End the program of a relaying pod while a client is connected to `port`; None when it serves again.
 
     A pod that does not come back is explained, then replaced: nobody waits until its port is free. Raises Unverifiable
@@ -59,7 +59,7 @@ def restarted(
     """
     require_replacing(cluster)
     before, container = sum(box.restarts for box in pod.containers), holder(cluster, pod, port)
-    waited = waiting_for(f"le retour du pod {pod.name}, dont le programme vient d’être arrêté exprès")
+    waited = waiting_for(lessons.AWAITED_RESTART.format(pod=pod.name))
     with cluster.breaking(pod.name) as well, waited:
         if not _end_while_used(cluster, pod, port, container):
             if _serves(cluster, pod, port):
@@ -116,40 +116,46 @@ def _end_while_used(cluster: Cluster, pod: Pod, port: int, container: str) -> bo
         return served
 
 
-@dataclass(frozen=True)
-class Missing:
-    """A pod that was deleted and not replaced. `unreached`: what our client said of the Service; "" for nothing."""
+class Unreplaced(Exception):
+    """A pod was deleted and not replaced. `unreached`: what our client said of the Service; "" for nothing."""
 
-    lost: Pod
-    unreached: str
+    def __init__(self, lost: Pod, unreached: str) -> None:
+        super().__init__(lost.name)
+        self.lost = lost
+        self.unreached = unreached
 
 
-def replaced(cluster: Cluster, name: str, target: str, port: int) -> Missing | None:
-    """Delete a pod of the Deployment `name`; None when another is ready, and the server behind `target` the same.
+def replaced(cluster: Cluster, name: str, target: str, port: int) -> None:
+    """Delete a pod of the Deployment `name`, until another is ready, and the server behind `target` the same.
 
     `target` (`host:port`) is the Service, `port` that of the pods. A pooler answers for the server, under a fingerprint
-    that may change with its pod. Raises Unverifiable when nothing answered there before.
+    that may change with its pod. Raises Unreplaced, and Unverifiable when nothing answered there before.
     """
     lost = max(find(cluster, name).pods, key=lambda pod: sum(box.restarts for box in pod.containers))
     with cluster.probe([target]) as probe:
-        expected = _answer(probe, target)
-        if expected is None:  # the Service may still be following what the check before has restarted
-            expected = next(
-                (found for _ in _watched(cluster, _REFUSED_SECONDS) if (found := _answer(probe, target))), None
-            )
-        if expected is None:
-            raise Unverifiable(f"{target} a cessé de répondre pendant la vérification.", "Relancez la commande.")
+        expected = _expected(cluster, probe, target)
         cluster.delete_pod(lost.name)
-        with waiting_for(f"le remplaçant du pod {lost.name}, supprimé exprès"):
+        with waiting_for(lessons.AWAITED_REPLACEMENT.format(pod=lost.name)):
             for passed in _watched(cluster, _REPLACE_SECONDS):
                 now = find(cluster, name)
                 back = [pod for pod in now.pods if pod.ready and pod.uid != lost.uid]
                 answer = _answer(probe, target) if len(back) >= now.wanted else None
                 if answer is not None and (answer == expected or answers_itself(cluster, back[0], port)):
-                    return None
+                    return
                 if passed > _REFUSED_SECONDS and creation_refused(cluster, now):
                     break
-        return Missing(lost, probe.said(target))
+        unreached = probe.said(target)
+    raise Unreplaced(lost, unreached)
+
+
+def _expected(cluster: Cluster, probe: Probe, target: str) -> PostgresServer:
+    """The server behind `target`, before anything is broken. Raises Unverifiable when none answers there."""
+    expected = _answer(probe, target)
+    if expected is None:  # the Service may still be following what the check before has restarted
+        expected = next((found for _ in _watched(cluster, _REFUSED_SECONDS) if (found := _answer(probe, target))), None)
+    if expected is None:
+        raise Unverifiable(f"{target} a cessé de répondre pendant la vérification.", "Relancez la commande.")
+    return expected
 
 
 def _answer(probe: Probe, target: str) -> PostgresServer | None:

@@ -10,9 +10,31 @@ from checks.diagnosis.connections.sockets import listening
 from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp, get
 from checks.facts import Cluster, ForwardRefused, Pod, lasting_containers
+from checks.lesson import Lesson
+
+from . import lessons
+from .relay import PORT, PROXY
+from .remedies import again, probed
 
 
-def deadly(cluster: Cluster, pod: Pod) -> tuple[Mapping[str, Any], str] | None:
+def deadly_liveness(cluster: Cluster, pod: Pod) -> lessons.DeadlyLiveness | None:
+    """None when no liveness probe of the pod fails."""
+    found = _failing(cluster, pod)
+    if found is None:
+        return None
+    box, said = found
+    return lessons.DeadlyLiveness(
+        container=box["name"],
+        pod=pod.name,
+        said=said,
+        seconds=_patience(box["livenessProbe"]),
+        lines=probed(cluster, pod, "livenessProbe", box),
+        commands=again(cluster),
+        transient=not pod.ready,  # the program may not have opened its port yet
+    )
+
+
+def _failing(cluster: Cluster, pod: Pod) -> tuple[Mapping[str, Any], str] | None:
     """The first container, as its manifest gives it, whose liveness probe fails, and how; None when there is none."""
     for box, status in zip(lasting_containers(pod.raw["spec"]), pod.containers, strict=True):
         probe = box.get("livenessProbe")
@@ -25,20 +47,44 @@ def deadly(cluster: Cluster, pod: Pod) -> tuple[Mapping[str, Any], str] | None:
     return None
 
 
-def patience(probe: Mapping[str, Any]) -> int:
+def _patience(probe: Mapping[str, Any]) -> int:
     """Seconds of failures after which the kubelet acts on a probe."""
     return int(probe.get("periodSeconds", 10)) * int(probe.get("failureThreshold", 3))
+
+
+def useless_readiness(cluster: Cluster, pod: Pod) -> Lesson | None:
+    """None when a readiness probe tells whether the pod serves; one that is a command is tried in a pod of ours where
+    nothing listens."""
+    boxes = lasting_containers(pod.raw["spec"])
+    probes = [(box, box["readinessProbe"]) for box in boxes if box.get("readinessProbe")]
+    if not probes:
+        written = probed(cluster, pod, "readinessProbe", boxes[0])
+        return lessons.NoReadiness(pod=pod.name, lines=written, commands=again(cluster))
+    for box, probe in probes:
+        if "exec" in probe and _hollow(cluster, probe["exec"]["command"], f"{PROXY}:{PORT}"):
+            return _always_succeeds(cluster, pod, box)
+    return None
+
+
+def _always_succeeds(cluster: Cluster, pod: Pod, box: Mapping[str, Any]) -> lessons.HollowReadiness:
+    return lessons.HollowReadiness(
+        container=box["name"],
+        command=" ".join(box["readinessProbe"]["exec"]["command"]),
+        pod=pod.name,
+        lines=probed(cluster, pod, "readinessProbe", box),
+        commands=again(cluster),
+    )
 
 
 def _played(cluster: Cluster, pod: Pod, box: Mapping[str, Any], probe: Mapping[str, Any]) -> str | None:
     """What a probe of the pod is answered when it is played now; "" when it succeeds, None when it cannot be played."""
     if "exec" in probe:
-        return "" if _succeeds(cluster, pod.name, probe["exec"]["command"], box["name"]) else "sa commande échoue"
+        return "" if _succeeds(cluster, pod.name, probe["exec"]["command"], box["name"]) else lessons.COMMAND_FAILS
     question = probe.get("tcpSocket") or probe.get("httpGet") or {"host": "elsewhere"}
     if question.get("host"):
         return None
     port = _number(box, question["port"])
-    closed = f"rien n’écoute sur le port {question['port']}"
+    closed = lessons.NOTHING_LISTENS.format(port=question["port"])
     if "tcpSocket" in probe:
         with contextlib.suppress(Unverifiable):
             return "" if port in listening(cluster, pod.name) else closed
@@ -49,12 +95,14 @@ def _played(cluster: Cluster, pod: Pod, box: Mapping[str, Any], probe: Mapping[s
         except ForwardRefused:
             return closed
         except NotHttp as silence:
-            return f"sur le port {port}, {silence}"
-        return "" if 200 <= answer.status < 400 else f"sur le port {port}, réponse HTTP {answer.status}"
+            return lessons.NO_HTTP.format(port=port, silence=silence)
+        if not 200 <= answer.status < 400:
+            return lessons.HTTP_REFUSAL.format(port=port, status=answer.status)
+        return ""
     return None
 
 
-def hollow(cluster: Cluster, command: Sequence[str], target: str) -> bool:
+def _hollow(cluster: Cluster, command: Sequence[str], target: str) -> bool:
     """Whether a probe's command succeeds in a pod of ours where nothing listens: then it says nothing of its pod.
 
     `target` (`host:port`) is what a client of the pod would ask for.

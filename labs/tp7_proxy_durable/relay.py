@@ -1,0 +1,54 @@
+"""The relay of the lab: its Deployment, the Service in front of it, and the ports where it waits for its clients."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+
+from checks.diagnosis.connections.sockets import listening
+from checks.diagnosis.workloads import deployments
+from checks.diagnosis.workloads.deployments import Deployment
+from checks.diagnosis.workloads.objects import named
+from checks.errors import Unverifiable
+from checks.facts import Cluster, Pod
+
+from .endpoints import Front, endpoints
+
+PROXY = "pg-proxy"
+PORT = 5432
+FILE = "proxy.yaml"
+
+
+def relay(cluster: Cluster) -> Deployment:
+    """The relay's Deployment, once it is known to exist. Raises Unverifiable when it has gone since."""
+    return deployments.find(cluster, PROXY)
+
+
+def front(cluster: Cluster) -> Front | None:
+    """The Service before the relay; None when none has its name."""
+    service = named(cluster, "Service", PROXY)
+    return Front(service, PORT, relay(cluster)) if service else None
+
+
+def serving(cluster: Cluster) -> Mapping[str, int]:
+    """The port on which each pod of the relay gets the Service's clients, by the pod's name."""
+    before = front(cluster)
+    return {one.pod: one.port for one in endpoints(cluster, before)} if before else {}
+
+
+def serving_port(cluster: Cluster) -> int:
+    """The port on which the pods of the relay get the Service's clients; the lab's own where they get none."""
+    return next(iter(serving(cluster).values()), PORT)
+
+
+def address(cluster: Cluster) -> str:
+    """The relay as a client of the namespace may write it; without the cluster's own domain, which may be another."""
+    return f"{PROXY}.{cluster.namespace}.svc:{PORT}"
+
+
+def listened(cluster: Cluster, pod: Pod) -> int:
+    """The port of the pod on which the relay waits for its clients, as the pod itself tells."""
+    ports: frozenset[int] = frozenset()
+    with contextlib.suppress(Unverifiable):
+        ports = listening(cluster, pod.name)
+    return PORT if PORT in ports or not ports else min(ports)
