@@ -9,7 +9,7 @@ from checks.diagnosis.databases.catalogue import PORT, other_bases, server_in
 from checks.diagnosis.databases.colleague_base import as_typed
 from checks.diagnosis.policies.decision import decide
 from checks.diagnosis.policies.explanations import name_of, nearest
-from checks.diagnosis.policies.other_enforcers import require_only_network_policies
+from checks.diagnosis.policies.other_enforcers import require_decided
 from checks.diagnosis.policies.reachability import Attempt, held_back
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer
@@ -75,8 +75,7 @@ def not_admitted_as_read(cluster: Cluster, subject: Subject) -> Lesson | None:
             f"Votre collègue peut l’essayer : kubectl run essai --rm -it --image=busybox:1.36 -- "
             f"nc -zv {address.name} {address.port}",
         )
-    meaning = lessons.Admit(place=there) if decision.allowed else lessons.DoNotAdmit(place=there)
-    require_only_network_policies(cluster, str(meaning))
+    require_decided(cluster, there, admitted=decision.allowed)
     return None if decision.allowed else _not_opened(cluster, subject, lessons.NotAdmittedAsRead(place=there), None)
 
 

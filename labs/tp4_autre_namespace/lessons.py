@@ -269,19 +269,5 @@ class ProgramsSpared(Clause):
 
 # -- this lab's words in what several labs tell: « Vos NetworkPolicies, à elles seules, … » ---------------------------
 
-
-class Admit(Clause):
-    """The policies admit the colleague's namespace."""
-
-    text = "admettent le namespace {place}"
-    place: str
-
-
-class DoNotAdmit(Admit):
-    """They do not."""
-
-    text = "n’admettent pas le namespace {place}"
-
-
 ADMIT_OTHERS = "admettent d’autres namespaces que les vôtres"
 ADMIT_NOBODY_ELSE = "n’admettent aucun autre namespace"
