@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from checks.facts import Cluster
+from checks.french import quoted
 from checks.verdict import Diagnostic
 
 
@@ -23,6 +24,8 @@ class Lesson(msgspec.Struct, kw_only=True):
     look: ClassVar[tuple[str, ...]] = ()
     commands: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
+    look_first: tuple[str, ...] = ()
+    """Commands that look at what was found, where their number depends on it; those of `look` come after."""
     transient: bool = False
 
     def told(self, cluster: Cluster) -> Diagnostic:
@@ -35,7 +38,7 @@ class Lesson(msgspec.Struct, kw_only=True):
             fix=self.fix.format_map(words),
             commands=self.commands,
             lines=self.lines,
-            look=[line.format_map(words) for line in self.look],
+            look=[*self.look_first, *(line.format_map(words) for line in self.look)],
             transient=self.transient,
         )
 
@@ -49,6 +52,30 @@ class _Words(dict[str, Any]):
         if name != "colleague":
             raise KeyError(name)
         return self.cluster.colleague.namespace
+
+
+class Clause(msgspec.Struct, kw_only=True):
+    """A part of a sentence, where several lessons share it, or where there may be several of it, or none.
+
+    `{field}`, in its text, is a field of the clause. As a text, it is its words.
+    """
+
+    text: ClassVar[str]
+
+    def __str__(self) -> str:
+        return self.text.format_map(msgspec.structs.asdict(self))
+
+
+class Names(tuple[str, ...]):
+    """Names, in a text: `{names}` quotes them all, and `{names:est|sont}` is the word that agrees with their number."""
+
+    __slots__ = ()
+
+    def __format__(self, agreeing: str) -> str:
+        if not agreeing:
+            return quoted(self)
+        one, _, several = agreeing.partition("|")
+        return several if len(self) > 1 else one
 
 
 Wrong = Diagnostic | Lesson

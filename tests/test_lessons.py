@@ -6,40 +6,64 @@ import ast
 import importlib
 import string
 from collections.abc import Iterator
+from typing import TypeVar
 
 import pytest
 
 from checks.lab import Lab, all_labs
-from checks.lesson import Lesson
+from checks.lesson import Clause, Lesson, Names
 
-LABS = [lab for lab in all_labs() if (lab.folder / "lessons.py").exists()]
+LABS = all_labs()
 each_lab = pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)
 
+T = TypeVar("T")
 OF_THE_CLUSTER = {"namespace", "colleague"}
 GIVEN_APART = set(Lesson.__struct_fields__)
 LONGEST_FILE = 150  # lines
 LONGEST_CHECK = 15  # lines of a check, beside its docstring
 
 
-def lessons(lab: Lab) -> Iterator[type[Lesson]]:
-    """All those of a lab, but for what several have in common: that has no finding, and each of its kinds has one."""
+def said(lab: Lab, kind: type[T]) -> Iterator[type[T]]:
+    """All those of a lab, but for what several have in common: that has no text, and each of its kinds has one."""
     module = importlib.import_module(f"labs.{lab.name}.lessons")
+    text = "finding" if issubclass(kind, Lesson) else "text"
     for value in vars(module).values():
-        ours = isinstance(value, type) and issubclass(value, Lesson) and value.__module__ == module.__name__
-        if ours and (hasattr(value, "finding") or not value.__subclasses__()):
+        ours = isinstance(value, type) and issubclass(value, kind) and value.__module__ == module.__name__
+        if ours and (hasattr(value, text) or not value.__subclasses__()):
             yield value
+
+
+def named_in(*texts: str) -> set[str]:
+    """The fields that texts say."""
+    names = [name for text in texts for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+    return {name.partition(".")[0] for name in names}
 
 
 @each_lab
 def test_a_lesson_says_all_that_it_is_given_and_nothing_else(lab: Lab) -> None:
-    assert list(lessons(lab))
-    for lesson in lessons(lab):
-        texts = (lesson.finding, lesson.cause, lesson.fix, *lesson.look)
-        named = {name for text in texts for _, name, _, _ in string.Formatter().parse(text) if name is not None}
-        roots = {name.partition(".")[0] for name in named}
+    assert list(said(lab, Lesson))
+    for lesson in said(lab, Lesson):
+        named = named_in(lesson.finding, lesson.cause, lesson.fix, *lesson.look)
         fields = set(lesson.__struct_fields__) - GIVEN_APART
-        assert roots - OF_THE_CLUSTER <= fields, lesson.__name__
-        assert fields <= roots, f"{lesson.__name__} is given what it does not say"
+        assert named - OF_THE_CLUSTER <= fields, lesson.__name__
+        assert fields <= named, f"{lesson.__name__} is given what it does not say"
+
+
+@each_lab
+def test_a_part_of_a_sentence_says_all_that_it_is_given(lab: Lab) -> None:
+    for clause in said(lab, Clause):
+        assert named_in(clause.text) == set(clause.__struct_fields__), clause.__name__
+
+
+class Watched(Clause):
+    text = "{names} {names:regarde|regardent} {place}"
+    names: Names
+    place: str
+
+
+def test_a_word_agrees_with_the_number_of_names() -> None:
+    assert str(Watched(names=Names(["a"]), place="{b}")) == "« a » regarde {b}"
+    assert str(Watched(names=Names(["a", "b", "c"]), place="d")) == "« a », « b » et « c » regardent d"
 
 
 @each_lab

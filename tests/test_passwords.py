@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from checks.diagnosis.databases.catalogue import Database
 from checks.errors import Unverifiable
 from checks.facts import Access, Cluster, Listing, Pod
+from checks.lesson import told
 from checks.local_cluster.account import verifier
 from labs.tp8_equipe.accounts import Role
 from labs.tp8_equipe.passwords import is_common, leaks
@@ -283,7 +284,8 @@ class Namespace:
         return Access(user == "oidc-bob" and verb == "list" and resource == "tables.exemple.fr")
 
     def verified(self) -> Any:
-        return in_clear(cast(Cluster, self), "base")
+        cluster = cast(Cluster, self)
+        return told(in_clear(cluster, "base"), cluster)
 
 
 PLATFORM = role("postgres", STRONG, platform=True)

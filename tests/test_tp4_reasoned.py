@@ -10,6 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from checks.diagnosis.connections.services import Address
+from checks.diagnosis.databases.catalogue import Database
+from checks.diagnosis.policies.decision import decide
+from checks.diagnosis.policies.reachability import Attempt
 from checks.errors import Unverifiable
 from checks.exchange.postgres import PostgresServer
 from checks.facts import Access, Colleague, Pod, PolicyKind
@@ -17,10 +21,11 @@ from checks.lab import find_lab
 from checks.lesson import told
 from checks.objects import EndpointSlice
 from checks.verdict import Diagnostic
+from labs.tp4_autre_namespace import judged_base, kept_out, verifications
+from labs.tp4_autre_namespace.judged_base import Seen, Subject, peer
 
 NAME = "kubernetes.io/metadata.name"
 CHECKS = {check.id: check.function for check in find_lab("tp4").checks}
-LAB = CHECKS["un_troisieme_namespace_est_refuse"].__globals__
 RELEASE = "postgresql-cnpg-42"
 BASE = Pod(
     name=f"{RELEASE}-1",
@@ -67,13 +72,12 @@ def verdict(
         once=lambda ask: ask(cluster),
         other_policies=lambda: iter(others),
     )
-    address = LAB["Address"](f"{RELEASE}-rw", "user-nora", 5432)
-    decisions = [
-        LAB["decide"](known, BASE, LAB["peer"](name), 5432) for name in ("user-nora", "user-karim", "user-inconnu")
-    ]
-    subject = LAB["Subject"](LAB["Database"](RELEASE, BASE, preparing=False), BASE, address, *decisions)
-    own = LAB["Attempt"](PostgresServer("empreinte"), "", "10.1.0.8")
-    monkeypatch.setitem(LAB, "seen", lambda _: LAB["Seen"](subject, own, None, None, ""))
+    address = Address(f"{RELEASE}-rw", "user-nora", 5432)
+    decisions = [decide(known, BASE, peer(name), 5432) for name in ("user-nora", "user-karim", "user-inconnu")]
+    subject = Subject(Database(RELEASE, BASE, preparing=False), BASE, address, *decisions)
+    own = Attempt(PostgresServer("empreinte"), "", "10.1.0.8")
+    for module in (verifications, judged_base):
+        monkeypatch.setattr(module, "seen", lambda _: Seen(subject, own, None, None, ""))
     try:
         found = told(CHECKS[check](cluster), cluster)
     except Unverifiable as reason:
@@ -137,7 +141,7 @@ def test_whole_namespaces_of_the_administrators_are_named_and_the_remedy_keeps_t
 
 def test_an_error_of_postgresql_proves_that_the_path_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
     refused = PostgresServer(None, "pg_hba.conf rejects connection, no encryption")
-    reached = LAB["Attempt"](refused, "", "10.1.0.9")
+    reached = Attempt(refused, "", "10.1.0.9")
     assert reached.entered
     slice_ = {
         "metadata": {"name": f"{RELEASE}-rw-x", "labels": {"kubernetes.io/service-name": f"{RELEASE}-rw"}},
@@ -146,10 +150,10 @@ def test_an_error_of_postgresql_proves_that_the_path_is_open(monkeypatch: pytest
     cluster: Any = SimpleNamespace(
         namespace="user-nora", endpoint_slices=lambda: [msgspec.convert(slice_, EndpointSlice)]
     )
-    monkeypatch.setitem(LAB, "server_in", lambda *_: refused)
-    address = LAB["Address"](f"{RELEASE}-rw", "user-nora", 5432)
-    subject = SimpleNamespace(pod=BASE, address=address)
-    assert LAB["_other_server"](cluster, subject, reached) is None
+    monkeypatch.setattr(kept_out, "server_in", lambda *_: refused)
+    address = Address(f"{RELEASE}-rw", "user-nora", 5432)
+    subject: Any = SimpleNamespace(pod=BASE, address=address)
+    assert kept_out.another_server(cluster, subject, reached) is None
     slice_["endpoints"] = [*slice_["endpoints"], {"addresses": ["10.1.0.20"], "targetRef": {"uid": "other"}}]
     with pytest.raises(Unverifiable):
-        LAB["_other_server"](cluster, subject, reached)
+        kept_out.another_server(cluster, subject, reached)

@@ -12,7 +12,7 @@ from .ways_in import Door, base
 from .ways_tried import survey
 
 
-def close(cluster: Cluster, door: Door) -> Sequence[str]:
+def close(cluster: Cluster, door: Door) -> tuple[str, ...]:
     """The command that closes what any policy opens, or makes the policy that lacks; what serves the administrators'
     programs, or another port, is left."""
     only = " ".join(f"--seulement {name}" for name in (cluster.namespace, *_by_network(cluster, door)))

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from checks.facts import Cluster
+from checks.lesson import Clause, Lesson
 from checks.selectors import selects
+from checks.shell import thing
+
+from . import lessons
 
 
 @dataclass(frozen=True)
@@ -16,37 +20,60 @@ class Leftover:
 
     kind: str
     name: str
-    said: str
+    said: Clause
     cause: str
 
 
-def leftovers(cluster: Cluster) -> Iterator[Leftover]:
-    """Pods that have ended, bindings of nobody or of no role, Services and policies that choose no pod."""
+def left_behind(cluster: Cluster) -> Lesson | None:
+    """What serves nothing any more, all at once; None when there is nothing."""
+    left = [*_pods(cluster), *_bindings(cluster), *_services(cluster), *_policies(cluster)]
+    if not left:
+        return None
+    place = f"-n {cluster.namespace}"
+    return lessons.LeftBehind(
+        left=" ; ".join(str(one.said) for one in left),
+        causes=" ".join(dict.fromkeys(one.cause for one in left)),
+        commands=tuple(f"kubectl delete {thing(one.kind, one.name)} {place} --ignore-not-found" for one in left),
+        look_first=tuple(dict.fromkeys(f"kubectl get {one.kind} {place}" for one in left)),
+    )
+
+
+def _pods(cluster: Cluster) -> Iterator[Leftover]:
+    """Pods that have ended, and that nothing made."""
     for pod in cluster.pods():
         if pod.phase in ("Succeeded", "Failed") and not pod.raw["metadata"].get("ownerReferences"):
-            state = "a fini" if pod.phase == "Succeeded" else "a échoué"
-            said = f"le pod « {pod.name} » {state} et ne tourne plus"
-            yield Leftover("pod", pod.name, said, "Il compte dans votre quota.")
+            ended = lessons.EndedPod if pod.phase == "Succeeded" else lessons.FailedPod
+            yield Leftover("pod", pod.name, ended(name=pod.name), lessons.PODS_COUNT)
+
+
+def _bindings(cluster: Cluster) -> Iterator[Leftover]:
+    """RoleBindings of no role, or of nobody."""
     existing = {item["metadata"]["name"] for item in cluster.objects("Role")}
     for item in cluster.objects("RoleBinding"):
         name, role = item["metadata"]["name"], item["roleRef"]
-        cause = "Une RoleBinding sans effet redevient active le jour où ce qui lui manque réapparaît."
+        said: Clause | None = None
         if role["kind"] == "Role" and role["name"] not in existing:
-            said = f"la RoleBinding « {name} » cite le Role « {role['name']} », qui n’existe pas"
-            yield Leftover("rolebinding", name, said, cause)
+            said = lessons.BindingOfNoRole(name=name, role=role["name"])
         elif not item.get("subjects"):
-            yield Leftover("rolebinding", name, f"la RoleBinding « {name} » ne nomme personne", cause)
+            said = lessons.BindingOfNobody(name=name)
+        if said is not None:
+            yield Leftover("rolebinding", name, said, lessons.BINDINGS_WAKE)
+
+
+def _services(cluster: Cluster) -> Iterator[Leftover]:
+    """Services whose selector chooses no pod."""
     for item in cluster.objects("Service"):
         name, wanted = item["metadata"]["name"], item["spec"].get("selector")
         if wanted and not _managed(item) and _idle(cluster, {"matchLabels": wanted}):
-            said = f"le Service « {name} » ne mène à aucun pod"
-            yield Leftover("service", name, said, "Un nom qui ne mène nulle part trompe celui qui le lit.")
+            yield Leftover("service", name, lessons.ServiceOfNoPod(name=name), lessons.SERVICES_DECEIVE)
+
+
+def _policies(cluster: Cluster) -> Iterator[Leftover]:
+    """NetworkPolicies that choose no pod."""
     for item in cluster.objects("NetworkPolicy"):
         name, selector = item["metadata"]["name"], item["spec"].get("podSelector") or {}
         if not _managed(item) and _idle(cluster, selector):
-            said = f"la NetworkPolicy « {name} » ne choisit aucun pod"
-            cause = "Une NetworkPolicy qui ne choisit rien ne protège rien, et rassure à tort."
-            yield Leftover("networkpolicy", name, said, cause)
+            yield Leftover("networkpolicy", name, lessons.PolicyOfNoPod(name=name), lessons.POLICIES_REASSURE)
 
 
 def _managed(item: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The lesson about passwords of the base written in clear: all the places at once, and what removes each of them."""
+"""The passwords of the base that are written in clear: all the places at once, and what removes each of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from checks.diagnosis.rights.people import Person, people
 from checks.diagnosis.workloads.objects import controller
 from checks.errors import Unverifiable
 from checks.facts import Cluster, Listing
-from checks.verdict import Diagnostic
+from checks.lesson import Clause, Lesson
 
-from . import accounts
+from . import accounts, lessons
+from .fit_accounts import password_changed
 from .passwords import Leak, Leaks, leaks
 from .plain_text import Item, objects_of, removal, where
 
@@ -19,7 +20,7 @@ _SHOWN = 5
 _ASKED_AT_ONCE = 8
 
 
-def in_clear(cluster: Cluster, release: str) -> Diagnostic | None:
+def in_clear(cluster: Cluster, release: str) -> Lesson | None:
     """The passwords of the base that the objects of the namespace hold, with their remedy; None where there is none.
 
     Raises Unverifiable for a kind of objects that somebody else reads and we do not.
@@ -59,34 +60,46 @@ def _require_all(cluster: Cluster, unread: Sequence[Listing]) -> None:
                 )
 
 
-# -- the sentences -------------------------------------------------------------------------------------------------
+# -- what is told ----------------------------------------------------------------------------------------------------
+
+OfItem = Sequence[Leak]
+"""The leaks of one object."""
 
 
-def _told(cluster: Cluster, release: str, found: Leaks) -> Diagnostic:
+def _told(cluster: Cluster, release: str, found: Leaks) -> Lesson:
+    told = _by_item(found)
+    roles = {role.name: role for password in found.passwords for role in password.roles}
+    commands = [
+        *_removals(told, cluster.namespace, release),
+        *(line for role in roles.values() for line in password_changed(cluster, role)),
+    ]
+    places = list({str(place): place for place in _places(found, told)}.values())
+    return _kind(len(places), len(found.passwords))(
+        places=places[0] if len(places) == 1 else _all(places),
+        what=_whose(found, list(roles)),
+        besides="".join(_besides(told)),
+        kinds=",".join(dict.fromkeys(some[0].place.item.resource for some in told)),
+        commands=tuple(command for command in dict.fromkeys(commands) if not found.tells(command)),
+        transient=all(some[0].place.item.is_replaced for some in told),
+    )
+
+
+def _by_item(found: Leaks) -> Sequence[OfItem]:
+    """The objects to tell of: not the pods that follow what makes them; last, what follows by itself."""
     by_item: dict[int, list[Leak]] = {}
     for leak in found.places:
         by_item.setdefault(id(leak.place.item), []).append(leak)
     holders = {some[0].place.item.uid for some in by_item.values()}
     told = [some for some in by_item.values() if not _goes_with(some[0].place.item, holders)]
-    told.sort(key=lambda some: (some[0].place.item.kind == "Event", some[0].place.item.is_history))  # last what follows
-    roles = {role.name: role for password in found.passwords for role in password.roles}
-    commands = [
-        *_removals(told, cluster.namespace, release),
-        *(line for role in roles.values() for line in accounts.password_changed(cluster, role)),
-    ]
-    kinds = dict.fromkeys(some[0].place.item.resource for some in told)
-    return Diagnostic(
-        finding=_finding(cluster, found, list(dict.fromkeys(_places(found, told))), list(roles)),
-        cause=" ".join(_causes(told)),
-        fix="Retirez-le de là ; lisez-le dans un Secret (valueFrom.secretKeyRef). Puis changez ce mot de passe : ce "
-        "qui a été écrit en clair a pu être lu.",
-        commands=[command for command in dict.fromkeys(commands) if not found.tells(command)],
-        look=(f"kubectl get {','.join(kinds)} -n {cluster.namespace}",),
-        transient=all(some[0].place.item.is_replaced for some in told),
-    )
+    return sorted(told, key=lambda some: (some[0].place.item.kind == "Event", some[0].place.item.is_history))
 
 
-def _removals(told: Sequence[Sequence[Leak]], namespace: str, release: str) -> Iterator[str]:
+def _goes_with(item: Item, holders: Collection[str]) -> bool:
+    """Whether this is a pod that follows what makes it, which has the password too."""
+    return item.kind == "Pod" and controller(item.raw).get("uid") in holders
+
+
+def _removals(told: Sequence[OfItem], namespace: str, release: str) -> Iterator[str]:
     """The commands that take them all away; what its controller keeps goes with a controller that is deleted."""
     removed = {some[0].place.item: removal([leak.place for leak in some], namespace, release) for some in told}
     deleted = {item.uid for item, lines in removed.items() if any(line.startswith("kubectl delete") for line in lines)}
@@ -95,48 +108,56 @@ def _removals(told: Sequence[Sequence[Leak]], namespace: str, release: str) -> I
             yield from lines
 
 
-def _goes_with(item: Item, holders: Collection[str]) -> bool:
-    """Whether this is a pod that follows what makes it, which has the password too."""
-    return item.kind == "Pod" and controller(item.raw).get("uid") in holders
+def _places(found: Leaks, told: Sequence[OfItem]) -> Iterator[Clause]:
+    """Words for each place, which show no password themselves."""
+    for leak in (leak for some in told for leak in some):
+        item, at = leak.place.item, str(where(leak.place))
+        named = str(lessons.Masked(kind=item.kind)) if found.tells(item.name) else item.said
+        shown = lessons.MASKED_PLACE if found.tells(at) else at
+        place = lessons.PlaceInBase64 if leak.base64 else lessons.Place
+        yield place(object=named, at=shown)
 
 
-def _places(found: Leaks, told: Sequence[Sequence[Leak]]) -> Iterator[str]:
-    for some in told:
-        for leak in some:
-            item, at = leak.place.item, where(leak.place)
-            named = f"l’objet {item.kind} au nom masqué" if found.tells(item.name) else item.said
-            shown = "à un endroit dont le nom est masqué" if found.tells(at) else at
-            yield f"{named}, {shown}{' (en base64)' if leak.base64 else ''}"
+def _kind(places: int, passwords: int) -> type[lessons.InClear]:
+    """The lesson for so many passwords in so many places."""
+    if places == 1:
+        return lessons.InClear
+    return lessons.SeveralInClearInPlaces if passwords > 1 else lessons.OneInClearInPlaces
 
 
-def _finding(cluster: Cluster, found: Leaks, places: Sequence[str], roles: Sequence[str]) -> str:
-    several = len(found.passwords) > 1
-    whose = " et ".join(f"« {name} »" for name in roles)
-    what = f"{'des mots' if several else 'un mot'} de passe de la base, {'ceux' if several else 'celui'} de {whose}"
-    unknown = [f"« {role.name} »" for password in found.passwords if not password.held for role in password.roles]
-    if unknown:
-        which = f"contient celui de {' et '.join(unknown)}" if several else "le contient"
-        what += f" (aucun de vos Secrets ne {which})"
-    if len(places) == 1:
-        return f"Namespace {cluster.namespace} : {places[0]}, contient en clair {what}."
-    more = len(places) - _SHOWN
-    others = f" ; et {more} autre{'s' if more > 1 else ''}" if more > 0 else ""
-    are = "sont écrits" if several else "est écrit"
-    return (
-        f"Namespace {cluster.namespace} : {what}, {are} en clair à {len(places)} endroits : "
-        f"{' ; '.join(places[:_SHOWN])}{others}."
-    )
+def _all(places: Sequence[Clause]) -> Clause:
+    told = " ; ".join(map(str, places[:_SHOWN]))
+    return lessons.Places(number=len(places), told=told, more=_more(len(places) - _SHOWN))
 
 
-def _causes(told: Sequence[Sequence[Leak]]) -> Iterator[str]:
-    yield (
-        "Une ConfigMap, une variable ou un argument se lit avec le simple rôle « view », s’affiche dans « kubectl "
-        "describe » et finit dans git. Seul un Secret se protège à part."
-    )
+def _more(number: int) -> str:
+    """Words for the places that are not told, "" for none."""
+    if number < 1:
+        return ""
+    return str(lessons.OneMore(number=number) if number == 1 else lessons.SeveralMore(number=number))
+
+
+def _whose(found: Leaks, roles: Sequence[str]) -> Clause:
+    """Words for the passwords, by the accounts that they open."""
+    passwords = lessons.SeveralPasswords if len(found.passwords) > 1 else lessons.OnePassword
+    return passwords(accounts=_quoted(roles), unknown=_unknown(found))
+
+
+def _unknown(found: Leaks) -> str:
+    """Words for those that no Secret has, "" for none."""
+    unknown = [role.name for password in found.passwords if not password.held for role in password.roles]
+    if not unknown:
+        return ""
+    return str(lessons.SomeInNoSecret(accounts=_quoted(unknown))) if len(found.passwords) > 1 else lessons.IN_NO_SECRET
+
+
+def _quoted(roles: Sequence[str]) -> str:
+    return lessons.AND.join(f"« {name} »" for name in roles)
+
+
+def _besides(told: Sequence[OfItem]) -> Iterator[str]:
+    """What more there is to know of these places."""
     if any(leak.base64 for some in told for leak in some):
-        yield "base64 n’est pas un chiffrement : il se relit sans aucune clé."
+        yield lessons.ENCODED
     if any(some[0].place.item.is_history for some in told):
-        yield (
-            "Corriger un objet ne corrige pas son passé : un Deployment garde ses anciennes versions (des "
-            "ReplicaSets), un StatefulSet aussi (des ControllerRevisions), un CronJob ses derniers Jobs."
-        )
+        yield lessons.HISTORY

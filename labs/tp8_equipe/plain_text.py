@@ -11,28 +11,11 @@ from typing import Any
 from checks.diagnosis.databases.catalogue import of_release
 from checks.diagnosis.workloads.objects import controller
 from checks.facts import LAST_APPLIED, Listing
+from checks.lesson import Clause
 from checks.shell import one_word, thing
 
-_NAMES = {
-    "ConfigMap": "la ConfigMap",
-    "PersistentVolumeClaim": "la PersistentVolumeClaim",
-    "NetworkPolicy": "la NetworkPolicy",
-    "RoleBinding": "la RoleBinding",
-    "Pod": "le pod",
-    "Event": "l’événement",
-    **{
-        kind: f"le {kind}"
-        for kind in (
-            *("CronJob", "DaemonSet", "Deployment", "Job", "ReplicaSet", "ReplicationController"),
-            *("Role", "Service", "ServiceAccount", "StatefulSet"),
-        )
-    },
-}
-_BOXES = {
-    "containers": "du conteneur",
-    "initContainers": "du conteneur d’initialisation",
-    "ephemeralContainers": "du conteneur éphémère",
-}
+from . import lessons
+
 _TEMPLATED = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "ReplicaSet", "ReplicationController")
 """Kinds whose variables can be changed in place: what they make is made again."""
 _MADE_AGAIN = (*_TEMPLATED, "Pod", "Job", "Event")
@@ -67,7 +50,10 @@ class Item:
     @property
     def said(self) -> str:
         """It in a French sentence."""
-        return f"{_NAMES.get(self.kind, f'l’objet {self.kind}')} « {self.name} »"
+        known = lessons.KINDS.get(self.kind)
+        return str(
+            lessons.Named(kind=known, name=self.name) if known else lessons.NamedOfKind(kind=self.kind, name=self.name)
+        )
 
     @property
     def is_history(self) -> bool:
@@ -142,27 +128,29 @@ def _box(place: Written) -> tuple[str, Mapping[str, Any], int]:
     value: Any = place.item.raw
     for rank, step in enumerate(place.path):
         value = value[step] if isinstance(step, int) or step in value else {}
-        if rank and place.path[rank - 1] in _BOXES and isinstance(step, int) and isinstance(value, Mapping):
+        if rank and place.path[rank - 1] in lessons.BOXES and isinstance(step, int) and isinstance(value, Mapping):
             return str(place.path[rank - 1]), value, rank + 1
     return "", {}, 0
 
 
-def where(place: Written) -> str:
+def where(place: Written) -> Clause:
     """Words for where a text is, after those for its object."""
     path = place.path
     if path[:2] == ("metadata", "annotations"):
-        return f"annotation {'last-applied-configuration' if path[2] == LAST_APPLIED else path[2]}"
+        return lessons.Annotation(key="last-applied-configuration" if path[2] == LAST_APPLIED else str(path[2]))
     if path[:2] == ("metadata", "labels"):
-        return f"étiquette {path[2]}"
+        return lessons.Label(key=str(path[2]))
     if place.item.kind == "ConfigMap" and path[0] in ("data", "binaryData") and len(path) == 2:
-        return f"clé « {path[1]} »"
+        return lessons.Key(key=str(path[1]))
     family, box, rest = _box(place)
     if not family:
-        return f"champ {_dotted(path)}"
-    of = f" {_BOXES[family]} {box.get('name', '')}"
+        return lessons.Field(path=_dotted(path), of="")
+    of = str(lessons.OfContainer(family=lessons.BOXES[family], name=box.get("name", "")))
     if path[rest] == "env" and path[-1] == "value":
-        return f"variable {place.name}" + (of if family != "containers" else "")
-    return f"arguments{of}" if path[rest] in ("command", "args") else f"champ {_dotted(path[rest:])}{of}"
+        return lessons.Variable(name=place.name, of=of if family != "containers" else "")
+    if path[rest] in ("command", "args"):
+        return lessons.Arguments(of=of)
+    return lessons.Field(path=_dotted(path[rest:]), of=of)
 
 
 def _dotted(path: Path) -> str:
@@ -220,7 +208,7 @@ def _boxes(value: Any) -> Iterator[Mapping[str, Any]]:
     """Every container of an object."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            if key in _BOXES and isinstance(inner, Sequence):
+            if key in lessons.BOXES and isinstance(inner, Sequence):
                 yield from inner
             else:
                 yield from _boxes(inner)

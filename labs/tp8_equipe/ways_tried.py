@@ -20,6 +20,7 @@ from checks.exchange.postgres import NotPostgres, identify
 from checks.facts import Cluster, ForwardRefused, Probe
 from checks.interruption import pause
 
+from . import lessons
 from .admission import dressed, lacking
 from .ways_in import Door, doors, fingerprint
 
@@ -215,13 +216,13 @@ def opened_to(cluster: Cluster, door: Door) -> Opening | None:
     selecting = decide(read.policies, door.pod, Peer(""), 0).selecting
     sure = not selecting or any(leak.sure for leak in leaks)
     if read.circle.entered:
-        require_enforcement(cluster, "aucune ne peut fermer votre base")
+        require_enforcement(cluster, lessons.NONE_CLOSES)
         return Opening(outside, leaks, selecting)
     if sure:
-        require_enforcement(cluster, "aucune ne peut fermer votre base")
+        require_enforcement(cluster, lessons.NONE_CLOSES)
         if outside and (not selecting or read.contradicted()):
             raise _stopped_elsewhere(outside, door)
-        require_only_network_policies(cluster, "admettent d’autres namespaces que ceux de l’équipe")
+        require_only_network_policies(cluster, lessons.ADMIT_OTHERS)
         return Opening("", leaks, selecting)
     if leaks:
         ways = " ; ".join(f"« {leak.policy} » : {how(leak)}" for leak in leaks)
@@ -231,9 +232,9 @@ def opened_to(cluster: Cluster, door: Door) -> Opening | None:
         )
     if outside:
         return None
-    require_only_network_policies(cluster, "n’admettent que l’équipe")
+    require_only_network_policies(cluster, lessons.ADMIT_THE_TEAM_ALONE)
     if not cluster.enforces_policies:
-        raise _unenforced("on ne peut pas dire que votre base est fermée")
+        raise _unenforced(lessons.NOT_KNOWN_CLOSED)
     return None
 
 

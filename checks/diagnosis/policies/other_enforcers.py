@@ -28,3 +28,9 @@ def require_only_network_policies(cluster: Cluster, meaning: str) -> None:
         "d’ici.",
         "Faites essayer une connexion par une personne de chaque namespace : c’est l’étape 6 de l’énoncé du TP 4.",
     )
+
+
+def require_decided(cluster: Cluster, namespace: str, *, admitted: bool) -> None:
+    """The same, where NetworkPolicies by themselves admit a namespace, or do not."""
+    meaning = "admettent" if admitted else "n’admettent pas"
+    require_only_network_policies(cluster, f"{meaning} le namespace {namespace}")

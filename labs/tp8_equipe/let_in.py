@@ -1,0 +1,83 @@
+"""Who enters by the network and is not of the team: through the base itself, or a pod that relays it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from checks.diagnosis.policies.explanations import of_administrators
+from checks.diagnosis.policies.strangers import Kind, Leak
+from checks.diagnosis.workloads.objects import maker
+from checks.facts import Cluster
+from checks.lesson import Clause, Lesson, Names
+from checks.shell import thing
+
+from . import lessons
+from .closing import close
+from .ways_in import Door, doors
+from .ways_tried import Opening, opened_to
+
+
+def base_open_to_others(cluster: Cluster) -> Lesson | None:
+    """How somebody outside the team reaches the base; None when nobody does. Raises Unverifiable."""
+    door = doors(cluster)[0]
+    opening = opened_to(cluster, door)
+    if opening is None:
+        return None
+    return lessons.BaseOpen(
+        entering=_entering(opening, door),
+        through=_through(opening),
+        commands=close(cluster, door),
+        transient=opening.settles,
+    )
+
+
+def relay_open_to_others(cluster: Cluster) -> Lesson | None:
+    """The first pod that relays the base to somebody outside the team; None when none does. Raises Unverifiable."""
+    for door in doors(cluster)[1:]:
+        opening = opened_to(cluster, door)
+        if opening is not None:
+            return _relay_open(cluster, door, opening)
+    return None
+
+
+def _relay_open(cluster: Cluster, door: Door, opening: Opening) -> Lesson:
+    kind, name = maker(cluster, door.pod)
+    return lessons.RelayOpen(
+        pod=door.pod.name,
+        port=door.port,
+        entering=_entering(opening, door),
+        through=_through(opening),
+        commands=(f"kubectl delete {thing(kind, name)} -n {cluster.namespace} --ignore-not-found",),
+        transient=opening.settles,
+    )
+
+
+def _entering(opening: Opening, door: Door) -> Clause:
+    """Who gets in, and how we know."""
+    pod, port = door.pod.name, door.port
+    if opening.stranger:
+        return lessons.StrangerCameIn(stranger=opening.stranger, pod=pod, port=port)
+    sure = [leak for leak in opening.leaks if leak.sure]
+    if not opening.selecting or any(leak.kind not in ("namespaces", "administrators") for leak in sure):
+        return lessons.OpenToAll(pod=pod, port=port)
+    people, theirs = _named(sure, "namespaces"), _named(sure, "administrators")
+    if not theirs:
+        return lessons.OpenToNamespaces(pod=pod, port=port, namespaces=people)
+    administrators = of_administrators(theirs)
+    if not people:
+        return lessons.OpenToAdministrators(pod=pod, port=port, administrators=administrators)
+    return lessons.OpenToBoth(pod=pod, port=port, namespaces=people, administrators=administrators)
+
+
+def _named(leaks: Sequence[Leak], kind: Kind) -> Names:
+    """What leaks of this kind name."""
+    return Names(sorted({name for leak in leaks if leak.kind == kind for name in leak.what}))
+
+
+def _through(opening: Opening) -> Clause:
+    """What lets them in."""
+    if opening.by:
+        return lessons.ThroughPolicies(policies=Names(opening.by))
+    if opening.selecting:
+        return lessons.InSpiteOfPolicies(policies=", ".join(opening.selecting))
+    return lessons.WithoutPolicies()
