@@ -10,8 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 OWNER = "cahier-kubernetes/processus"
 """Annotation of what is there for a moment only: the mark of the process that is to take it away."""
 
@@ -28,6 +26,8 @@ def _machine() -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
         told = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
+        import psutil  # late, as below: most commands leave nothing behind
+
         told = f"{platform.node()} {psutil.boot_time():.0f}"
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
@@ -35,6 +35,8 @@ def _machine() -> str:
 @cache
 def mark() -> str:
     """The mark of this process: 40 characters at most, which a file's name and a label can bear."""
+    import psutil
+
     return f"{_machine()}.{os.getpid()}.{psutil.Process().create_time():.0f}"
 
 
@@ -52,6 +54,8 @@ def has_ended(found: str) -> bool:
     """Whether the process of a mark is surely no more. Of another machine's, nobody here can tell."""
     if not is_here(found):
         return False
+    import psutil
+
     _, pid, start = found.split(".")
     try:
         process = psutil.Process(int(pid))

@@ -21,7 +21,6 @@ import jsonschema
 import psutil
 import pytest
 import yaml
-from kubernetes.config import incluster_config
 from typer.testing import CliRunner
 
 from checks.access import kubeconfig
@@ -445,8 +444,6 @@ def test_inside_a_pod(terminal: Terminal, api: Pretender, tmp_path: Path, monkey
     (account / "namespace").write_text("user-alice")
     (account / "ca.crt").write_bytes(api.authority)
     monkeypatch.setattr(kubeconfig, "SERVICE_ACCOUNT", account)
-    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(account / "token"))
-    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(account / "ca.crt"))
     api.answers.user = "system:serviceaccount:user-alice:vscode-python-1"
     said = terminal.diagnose(KUBERNETES_SERVICE_HOST="127.0.0.1", KUBERNETES_SERVICE_PORT=str(api.port))
     assert said.statuses("kubeconfig", "context", "tls", "identity", "rights") == ["passed"] * 5, said.out

@@ -11,17 +11,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
-from kubernetes.config import incluster_config
 
 from checks import refusals
-from checks.access import kubeconfig
+from checks.access import client_settings, kubeconfig
 from checks.access.kubernetes_api import Api
 from checks.lab import all_labs
 from checks.sources.machine import LocalMachine
@@ -308,16 +306,13 @@ def _from_inside(service: Service, person: Person) -> str:
 
 def test_the_token_of_the_pod_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cluster renews it on the disk; `verifier --suivre` may last longer than the first one."""
-    now = datetime.now(UTC)
-    clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda: now), timedelta=timedelta)
-    monkeypatch.setattr(incluster_config, "datetime", clock)
+    now = 1000.0
+    monkeypatch.setattr(client_settings, "time", SimpleNamespace(monotonic=lambda: now))
     answers = Answers(user="system:serviceaccount:user-alice:vscode-python-1")
     with pretend(tmp_path, answers) as server:
         for name, content in (("token", "premier"), ("namespace", "user-alice"), ("ca.crt", server.authority.decode())):
             (tmp_path / name).write_text(content)
         monkeypatch.setattr(kubeconfig, "SERVICE_ACCOUNT", tmp_path)
-        monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
-        monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
         monkeypatch.setenv("HOME", str(tmp_path))
         monkeypatch.delenv("KUBECONFIG", raising=False)
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
@@ -325,7 +320,7 @@ def test_the_token_of_the_pod_is_read_again(tmp_path: Path, monkeypatch: pytest.
         api = Api()
         api.who_am_i()
         (tmp_path / "token").write_text("second")
-        now += timedelta(minutes=2)
+        now += 120
         api.who_am_i()
     assert [one.split()[-1] for one in answers.authorizations] == ["premier", "second"]
 

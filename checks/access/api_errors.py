@@ -7,8 +7,6 @@ import ssl
 from datetime import UTC, datetime
 
 import urllib3
-from kubernetes.client.exceptions import ApiException
-from websocket import WebSocketBadStatusException
 
 from checks import refusals
 from checks.access.kubeconfig_file import RENEW
@@ -33,7 +31,7 @@ def silent(server: str, error: Exception) -> ClusterLost:
         )
     if "UNEXPECTED_EOF" in said or isinstance(error, urllib3.exceptions.ProtocolError):
         return ClusterLost(f"Le serveur {server} a coupé la connexion avant de répondre.", network)
-    if isinstance(error, urllib3.exceptions.SSLError | ApiException) or isinstance(error.__cause__, ssl.SSLError):
+    if isinstance(error, urllib3.exceptions.SSLError) or isinstance(error.__cause__, ssl.SSLError):
         return ClusterLost(
             f"La connexion chiffrée avec {server} ne s’établit pas : un certificat ou une clé de votre "
             f"configuration est illisible ({reason(error)}).",
@@ -103,22 +101,12 @@ def forbidden(said: str, kubeconfig: str | None) -> Forbidden | None:
     return Forbidden(refusal, kubeconfig) if refusal else None
 
 
-def stream_refused(error: Exception, namespace: str, resource: str) -> tuple[int, str, Refusal | None]:
-    """What was answered in the place of a stream: its HTTP status, 0 where there was none, what it said, and the right
-    that is lacking where that is why.
-
-    Raises KeyboardInterrupt, of which the library makes an error of its own.
-    """
-    below = error.__context__ if isinstance(error, ApiException) and error.__context__ else error
-    if isinstance(below, KeyboardInterrupt):
-        raise below
-    if isinstance(below, WebSocketBadStatusException):
-        said = _said(below.resp_body or b"")
-        refusal = refusals.read(said)
-        if below.status_code == 403 and said.endswith(_NO_CREATE):
-            refusal = Refusal("", "create", resource, namespace)
-        return below.status_code, said, refusal
-    return 0, reason(below), None
+def read_refusal(status: int, data: bytes, namespace: str, resource: str) -> tuple[str, Refusal | None]:
+    """What an answer in the place of a stream said, and the right on `resource` that is lacking where that is why."""
+    said = _said(data)
+    if status == 403 and said.endswith(_NO_CREATE):
+        return said, Refusal("", "create", resource, namespace)
+    return said, refusals.read(said)
 
 
 def _said(data: bytes) -> str:
@@ -131,7 +119,7 @@ def _said(data: bytes) -> str:
 
 def reason(error: BaseException) -> str:
     """The telling part of an error of the libraries below us."""
-    if isinstance(error, ApiException):
-        return str(error.reason or error.status)
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return redact(str(error))[:200]
     cause = getattr(error, "reason", None)
     return redact(str(cause or error)).split(": ", 1)[-1][:200]

@@ -1,4 +1,4 @@
-"""A configuration as the Kubernetes client library takes it: address, encryption, proxy, credentials."""
+"""How the API server is reached, as a configuration says: address, encryption, proxy, credentials."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ import ssl
 import sys
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from urllib.request import getproxies
 
-from kubernetes import client, config
+import urllib3
 from urllib3 import HTTPHeaderDict
 from urllib3.util import make_headers
 
-from checks.access import exec_plugin, proxies
+from checks.access import exec_plugin, kubeconfig, proxies
 from checks.access.kubeconfig import Choice, content, is_encrypted, server, token_of
 from checks.access.kubeconfig_file import RENEW
 from checks.access.kubectl_rules import must_be_accepted
 from checks.access.user_rules import of_user
 from checks.errors import AccessError, ClusterLost
 from checks.files import scratch
-from checks.redaction import remember
 
+_CONNECTIONS = 16  # kept open at once: more than any command asks at the same time
 _REREAD = 60.0  # seconds: kubectl reads a token file again after as many
 
 
@@ -53,28 +54,42 @@ class _PrivateFiles:
 
 
 class Settings:
-    """The library's own `configuration`, and what has to live as long."""
+    """Where and how requests are sent, and what has to live as long."""
 
     def __init__(self, choice: Choice | None) -> None:
         """`choice` None: the pod's ServiceAccount. Raises AccessError."""
         self.choice = choice
-        self.configuration: Any = client.Configuration()
-        self.configuration.retries = False
+        self.host = ""
+        """The address of the API server, without the last slash."""
+        self.proxy = ""
+        """The address of the proxy that requests go through, unless `no_proxy` says otherwise; "" for none."""
+        self.no_proxy = ""
+        self.proxy_headers: dict[str, str] = {}
+        self.verify_ssl = True
+        self.tls_server_name = ""
+        """The name that the server's certificate bears, where it is not that of its address."""
+        self.authority = ""
+        """Path of the certificates that sign the server's; "" for those of this machine."""
+        self.certificate = ""
+        """Path of our own certificate; "" where we have none."""
+        self.key = ""
+        self._authorization = ""
+        self._renew: Callable[[], None] = lambda: None
         self._files = _PrivateFiles()
         self._given: exec_plugin.Given | None = None
         if choice is None:
-            try:
-                config.load_incluster_config(client_configuration=self.configuration)
-            except (config.ConfigException, OSError, ValueError) as error:
-                raise AccessError(f"L’identité de ce pod est inutilisable : {error}", RENEW) from error
-            for token in self.configuration.api_key.values():
-                remember(token)
+            self._enter_from_pod()
         else:
             must_be_accepted(choice)
-            self._reach(choice)
+            self._reach(server(choice.cluster), choice.cluster.proxy_url)
             if is_encrypted(choice):
                 self._trust(choice)
-        self._follow_proxy()
+
+    @property
+    def authorization(self) -> str:
+        """What every request says of who makes it, renewed where it has ended; "" for nothing. Raises AccessError."""
+        self._renew()
+        return self._authorization
 
     @property
     def headers(self) -> HTTPHeaderDict:
@@ -93,31 +108,72 @@ class Settings:
                 said.add(f"Impersonate-Extra-{quote(key, safe=_TOKEN_CHARACTERS)}", _in_header(value or ""))
         return said
 
-    def _reach(self, choice: Choice) -> None:
-        settings, cluster = self.configuration, choice.cluster
-        settings.host = server(cluster)
-        if cluster.proxy_url:
-            settings.proxy, settings.no_proxy = cluster.proxy_url, None
+    def pool(self) -> urllib3.PoolManager:
+        """The connections of requests. Raises ImportError, ValueError and urllib3's errors for an unusable proxy."""
+        options: dict[str, Any] = {
+            "cert_reqs": "CERT_REQUIRED" if self.verify_ssl else "CERT_NONE",
+            "ca_certs": self.authority or None,
+            "cert_file": self.certificate or None,
+            "key_file": self.key or None,
+            "maxsize": _CONNECTIONS,
+            "retries": False,
+        }
+        if self.tls_server_name:
+            options["server_hostname"] = self.tls_server_name
+        if not self.proxy or proxies.exclusion(self.host, self.no_proxy):
+            return urllib3.PoolManager(**options)
+        if urlsplit(self.proxy).scheme.lower().startswith("socks"):
+            from urllib3.contrib.socks import SOCKSProxyManager
+
+            return SOCKSProxyManager(self.proxy, headers=self.proxy_headers, **options)
+        return urllib3.ProxyManager(self.proxy, proxy_headers=self.proxy_headers, **options)
+
+    def _enter_from_pod(self) -> None:
+        """As the ServiceAccount of this pod: its token is renewed on the disk."""
+        account = kubeconfig.SERVICE_ACCOUNT
+        try:
+            token = token_of(str(account / "token"))
+            authority = (account / "ca.crt").read_bytes()
+        except (OSError, ValueError) as error:
+            raise _unusable_pod(str(error)) from error
+        if not token or not authority.strip():
+            raise _unusable_pod("le jeton ou l’autorité de certification est vide")
+        self._reach(kubeconfig.credentials(None).server, "")
+        self.authority = str(account / "ca.crt")
+        self._bear(token, str(account / "token"))
+
+    def _reach(self, host: str, proxy: str) -> None:
+        """Choose and use a proxy as kubectl does: the environment's never for this machine."""
+        self.host = host
+        if proxy:
+            self.proxy = proxies.complete(proxy)
+        else:
+            known = getproxies()
+            self.no_proxy = known.get("no", "")
+            found = known.get(urlsplit(host).scheme) or known.get("all", "")
+            if found and not proxies.is_loopback(host):
+                self.proxy = proxies.complete(found)
+        if self.proxy:
+            self.proxy_headers = dict(proxies.credentials(self.proxy))
 
     def _trust(self, choice: Choice) -> None:
         """How the server proves who it is, and our own certificate."""
-        settings, cluster, user = self.configuration, choice.cluster, choice.user
-        settings.verify_ssl = not cluster.insecure_skip_tls_verify
-        settings.tls_server_name = cluster.tls_server_name or None
+        cluster, user = choice.cluster, choice.user
+        self.verify_ssl = not cluster.insecure_skip_tls_verify
+        self.tls_server_name = cluster.tls_server_name
         authority = content(cluster.certificate_authority_data, cluster.certificate_authority)
         if authority:
-            settings.ssl_ca_cert = self._files.add(authority)
-            _must_load(f"L’autorité de certification du cluster « {choice.context.cluster} »", settings.ssl_ca_cert)
+            self.authority = self._files.add(authority)
+            _must_load(f"L’autorité de certification du cluster « {choice.context.cluster} »", self.authority)
         certificate = content(user.client_certificate_data, user.client_certificate)
         if certificate:
             self._show(certificate, content(user.client_key_data, user.client_key), of_user(choice))
 
     def _show(self, certificate: bytes, key: bytes, whose: str) -> None:
         """Prove who we are with a certificate."""
-        settings = self.configuration
-        settings.cert_file, settings.key_file = self._files.add(certificate), self._files.add(key)
+        self.certificate, self.key = self._files.add(certificate), self._files.add(key)
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(settings.cert_file, settings.key_file, password="")
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(self.certificate, self.key, password="")
         except (OSError, ValueError) as error:
             raise _unreadable(f"Le certificat ou la clé de {whose}") from error
 
@@ -129,63 +185,54 @@ class Settings:
         choice = self.choice
         if choice is None or not is_encrypted(choice):
             return
-        user, settings = choice.user, self.configuration
+        user = choice.user
         if user.token or user.token_file:
             self._bear(user.token, user.token_file)
         elif user.username:
             pair = _in_header(f"{user.username}:{user.password}")
-            settings.api_key["BearerToken"] = make_headers(basic_auth=pair)["authorization"]
+            self._authorization = make_headers(basic_auth=pair)["authorization"]
         elif user.auth_provider is not None:
-            settings.api_key["BearerToken"] = _bearer(user.auth_provider.config.get("id-token", ""))
-        elif user.exec is not None and not settings.cert_file:
+            self._authorization = _bearer(user.auth_provider.config.get("id-token", ""))
+        elif user.exec is not None and not self.certificate:
             self._ask_plugin(choice, seconds)
 
     def _bear(self, token: str, file: str) -> None:
         """A token, or the file that holds it: it is read again from time to time."""
-        settings = self.configuration
-        settings.api_key["BearerToken"] = _bearer(token)
+        self._authorization = _bearer(token)
         if not file:
             return
         read_at = -_REREAD
 
-        def read_again(_configuration: object) -> None:
+        def read_again() -> None:
             nonlocal read_at
             if time.monotonic() - read_at < _REREAD:
                 return
             read_at = time.monotonic()
             with contextlib.suppress(OSError, ValueError):  # as kubectl does, the last one is kept
-                settings.api_key["BearerToken"] = _bearer(token_of(file) or token)
+                self._authorization = _bearer(token_of(file) or token)
 
-        settings.refresh_api_key_hook = read_again
-        read_again(settings)
+        self._renew = read_again
+        read_again()
 
     def _ask_plugin(self, choice: Choice, seconds: float) -> None:
         """Ask the program once, and again when what it gave has ended."""
-        plugin, settings = choice.user.exec, self.configuration
+        plugin = choice.user.exec
         assert plugin is not None
 
-        def ask_again(_configuration: object) -> None:
+        def ask_again() -> None:
             if self._given is None or self._given.has_ended:
                 self._given = exec_plugin.ask(choice, plugin, seconds)
                 if self._given.token:
-                    settings.api_key["BearerToken"] = _bearer(self._given.token)
+                    self._authorization = _bearer(self._given.token)
 
-        settings.refresh_api_key_hook = ask_again
-        ask_again(settings)
+        self._renew = ask_again
+        ask_again()
         if self._given is not None and self._given.certificate:
             self._show(self._given.certificate.encode(), self._given.key.encode(), of_user(choice))
 
-    def _follow_proxy(self) -> None:
-        """Choose and use a proxy as kubectl does: the environment's never for this machine."""
-        settings = self.configuration
-        if not settings.proxy:
-            return
-        named = self.choice is not None and self.choice.cluster.proxy_url
-        if not named and settings.proxy in getproxies().values() and proxies.is_loopback(settings.host):
-            settings.proxy = None
-            return
-        settings.proxy = proxies.complete(settings.proxy)
-        settings.proxy_headers = dict(proxies.credentials(settings.proxy)) or settings.proxy_headers
+
+def _unusable_pod(why: str) -> AccessError:
+    return AccessError(f"L’identité de ce pod est inutilisable : {why}", RENEW)
 
 
 _TOKEN_CHARACTERS = "!#$&'*+^`|"  # besides letters, digits and « -._~ »: what HTTP lets a header's name hold

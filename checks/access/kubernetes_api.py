@@ -9,27 +9,25 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
-from kubernetes import client
-from kubernetes.client.exceptions import ApiException
-from kubernetes.stream.ws_client import portforward_call, websocket_call
 from urllib3 import HTTPHeaderDict
-from websocket import WebSocketException
 
-from checks.access import answers, exec_plugin, kubeconfig, proxies, tunnels, user_rules
-from checks.access.api_errors import refused, silent, stream_refused
+from checks import __version__
+from checks.access import answers, exec_plugin, kubeconfig, proxies, user_rules
+from checks.access.api_errors import refused, silent
 from checks.access.client_settings import Settings
 from checks.access.kubectl import renew, whoami
 from checks.errors import AccessError, Forbidden, Refused, Unverifiable
 from checks.facts import Credentials
+from checks.refusals import Refusal
 from checks.waiting import waiting_for
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
@@ -38,12 +36,8 @@ _PAGE = 500  # objects asked at once: what kubectl asks
 _EXECUTED = 2**20  # bytes that a command may answer in a pod, of whose programs nothing is known
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _METADATA_KINDS = ("Secret", "Namespace")
-_STREAM_TROUBLE = (ApiException, WebSocketException, OSError, urllib3.exceptions.HTTPError)
 
 _T = TypeVar("_T")
-
-tunnels.silence_cut_tunnels()
-tunnels.wait_no_longer()
 
 PATHS = {
     "Pod": "/api/v1/namespaces/{}/pods",
@@ -100,68 +94,64 @@ class Api:
         self._turn = threading.Lock()
 
     @cached_property
-    def _usable(self) -> Settings:
+    def _settings(self) -> Settings:
         return Settings(self._choice)
 
     @property
-    def _settings(self) -> Any:
-        return self._usable.configuration
-
-    @property
-    def _client(self) -> Any:
-        """The library's client. A program that gives no credentials is not asked twice. Raises AccessError."""
+    def _pool(self) -> urllib3.PoolManager:
+        """The connections. A program that gives no credentials is not asked twice. Raises AccessError."""
         with self._turn:
             if self._trouble is not None:
                 raise self._trouble
             try:
-                return self._made_client
+                return self._made_pool
             except AccessError as trouble:
                 self._trouble = trouble
                 raise
 
     @cached_property
-    def _made_client(self) -> Any:
-        self._usable.identify(self._patience)
+    def _made_pool(self) -> urllib3.PoolManager:
         settings = self._settings
+        settings.identify(self._patience)
         if not settings.verify_ssl:  # the platform's own script asks for it
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         try:
-            return client.ApiClient(settings)
+            return settings.pool()
         except (ImportError, ValueError, urllib3.exceptions.HTTPError) as error:
             raise AccessError(
-                f"Le proxy {proxies.shown(settings.proxy or '')} ne peut pas être employé.",
+                f"Le proxy {proxies.shown(settings.proxy)} ne peut pas être employé.",
                 "Donnez à HTTPS_PROXY une adresse de la forme http://proxy.exemple.fr:3128",
             ) from error
 
     @cached_property
     def identity(self) -> str:
         """What tells this cluster from one made anew at the same address: a digest of server and authority."""
-        authority: str | None = self._settings.ssl_ca_cert
+        authority = self._settings.authority
         content = Path(authority).read_bytes() if authority else b""
         return hashlib.sha256(self.credentials.server.encode() + content).hexdigest()[:16]
 
     @property
     def server(self) -> str:
         """Address of the API server, without the last slash."""
-        return str(self._settings.host)
+        return self._settings.host
 
     @property
     def proxy(self) -> str:
         """Address of the proxy that requests go through; "" when they go straight."""
-        proxy = str(self._settings.proxy or "")
+        proxy = self._settings.proxy
         return "" if not proxy or self.proxy_exclusion else proxy
 
     @property
     def proxy_exclusion(self) -> str:
         """The rule of NO_PROXY that has requests go straight; "" when none does."""
-        return proxies.exclusion(self.server, self._settings.no_proxy or "")
+        return proxies.exclusion(self.server, self._settings.no_proxy)
 
     def tls(self) -> tuple[ssl.SSLContext, str]:
         """How connections are encrypted, and the name that the server's certificate must bear. Raises AccessError."""
         settings = self._settings
-        context = ssl.create_default_context(cafile=settings.ssl_ca_cert)
-        if settings.cert_file:
-            context.load_cert_chain(settings.cert_file, settings.key_file)
+        context = ssl.create_default_context(cafile=settings.authority or None)
+        if settings.certificate:
+            context.load_cert_chain(settings.certificate, settings.key)
         if not settings.verify_ssl:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -273,18 +263,13 @@ class Api:
             raise AssertionError(f"a Secret would be read: {method} {path}")
         if self._silence is not None and time.monotonic() < self._silence[1]:
             raise self._silence[0]
+        headers = {"Accept": accept, "Content-Type": content_type}
+        content = None if body is None else json.dumps(body)
         try:
-            request = self._signed(
-                method,
-                path,
-                query_params=list((query or {}).items()),
-                header_params={"Accept": accept, "Content-Type": content_type},
-                body=body,
-            )
             with waiting_for(f"la réponse du serveur {self.server}"):
-                response = self._client.call_api(*request, _request_timeout=self._timeout)
-                data = answers.body(response.response, self.server)
-        except (urllib3.exceptions.HTTPError, ApiException) as error:  # ApiException: TLS did not come about
+                response = self._open(method, self._address(path, query or {}), headers, content, self._timeout)
+                data = answers.body(response, self.server)
+        except urllib3.exceptions.HTTPError as error:
             silence = silent(self.credentials.server, error)
             if isinstance(error, urllib3.exceptions.TimeoutError):
                 self._silence = silence, time.monotonic() + _NOT_AGAIN
@@ -295,16 +280,32 @@ class Api:
             raise self._refused(response.status, data)
         return data
 
-    def _signed(self, method: str, path: str, **parts: Any) -> tuple[Any, ...]:
-        """A request of ours as the library sends it: who asks, and for whom."""
-        request = self._client.param_serialize(method, path, auth_settings=["BearerToken"], **parts)
-        method, url, headers, *rest = request
-        return method, url, HTTPHeaderDict(headers) | self._usable.headers, *rest
+    def _address(self, path: str, query: Mapping[str, str] | Sequence[tuple[str, str]]) -> str:
+        asked = urlencode(query, quote_via=quote)
+        return f"{self.server}{path}?{asked}" if asked else f"{self.server}{path}"
+
+    def _open(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: str | None,
+        timeout: float | tuple[float, float],
+    ) -> urllib3.BaseHTTPResponse:
+        """An answer whose body is still to be read. Raises AccessError, and urllib3's errors."""
+        pool, settings = self._pool, self._settings
+        said = HTTPHeaderDict({"User-Agent": f"cahier/{__version__}", **headers})
+        if settings.authorization:
+            said["Authorization"] = settings.authorization
+        seconds = urllib3.Timeout(*timeout) if isinstance(timeout, tuple) else urllib3.Timeout(total=timeout)
+        return pool.request(
+            method, url, body=content, headers=said | settings.headers, timeout=seconds, preload_content=False
+        )
 
     def _refused(self, status: int, data: bytes) -> AccessError:
         """The error for an answer that is none."""
         error = refused(self.credentials, self._kubeconfig_path, status, data)
-        if self._usable.headers and isinstance(error, Forbidden) and error.refusal.is_impersonation:
+        if self._settings.headers and isinstance(error, Forbidden) and error.refusal.is_impersonation:
             assert self._choice is not None
             return user_rules.impersonation(self._choice, error.refusal.user)
         return error
@@ -347,21 +348,17 @@ class Api:
 
     # -- streams ---------------------------------------------------------------------------------------------
 
-    def _stream(self, open_stream: Callable[..., Any], path: str, query: Sequence[tuple[str, str]]) -> Any:
-        """A WebSocket of the API server. Asked of the transport itself: the generated methods that lead to
-        it cost a second of imports. Raises Unverifiable where it would not be opened as the person that « as » names:
-        the transport sends no such header."""
-        if self._usable.headers:
+    def _stream_address(self, path: str, query: Sequence[tuple[str, str]]) -> str:
+        """Raises Unverifiable where a stream would not be opened as the person that « as » names: the library sends no
+        such header."""
+        if self._settings.headers:
             raise Unverifiable(
                 "Votre configuration demande à agir comme quelqu’un d’autre (« as ») : kubectl le fait, mais le "
                 "vérificateur ne sait pas ouvrir un tunnel ainsi.",
                 "Retirez « as » de votre configuration, ou reprenez celle de cette personne.",
             )
-        method, url, headers, *_ = self._client.param_serialize(
-            "GET", path, query_params=list(query), auth_settings=["BearerToken"]
-        )
-        with waiting_for(f"la réponse du serveur {self.server}, pour entrer dans un pod"):
-            return open_stream(self._settings, method, url, headers=headers, _preload_content=False)
+        _ = self._pool  # who cannot ask anything does not open a stream either
+        return self._address(path, query)
 
     def execute(
         self, namespace: str, pod: str, command: Sequence[str], seconds: float = 10, container: str = ""
@@ -373,18 +370,13 @@ class Api:
         query = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true")]
         if container:
             query.append(("container", container))
-        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+        url = self._stream_address(f"/api/v1/namespaces/{namespace}/pods/{pod}/exec", query)
+        from checks.access import streams  # late: it loads the whole client library
+
         try:
-            process = self._stream(websocket_call, path, query)
-            tunnels.bounded(process.sock, _EXECUTED, seconds)
-            try:
-                process.run_forever(timeout=seconds)
-                output = str(process.read_stdout(timeout=1) or "")
-                error = process.read_channel(3)
-            finally:
-                process.sock.shutdown()  # `close` leaves the socket open when the server has said goodbye first
-        except _STREAM_TROUBLE as trouble:
-            _status, said, refusal = stream_refused(trouble, namespace, "pods/exec")
+            output, error = streams.execute(self._settings, url, seconds, _EXECUTED)
+        except streams.TROUBLE as trouble:
+            _status, said, refusal = streams.refused(trouble, namespace, "pods/exec")
             raise Unverifiable(
                 f"La commande n’a pas pu être exécutée dans le pod {pod} ({refusal.said if refusal else said})."
             ) from None
@@ -398,17 +390,19 @@ class Api:
         """A tunnel to a port of a pod, as a socket. Raises Forbidden without the right to open one, Unverifiable when
         it does not open or is cut on the way, and ForwardRefused, also on leaving the context, when it is the pod that
         refused the connection."""
-        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
+        url = self._stream_address(f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward", [("ports", str(port))])
+        from checks.access import streams, tunnels
+
         try:
-            tunnel = self._stream(portforward_call, path, [("ports", str(port))])
-        except _STREAM_TROUBLE as trouble:
-            raise self._closed(trouble, namespace, pod) from None
+            tunnel = streams.tunnel(self._settings, url)
+        except streams.TROUBLE as trouble:
+            raise self._closed(streams.refused(trouble, namespace, "pods/portforward"), pod) from None
         with tunnels.end_of(tunnel, port, pod) as end:
             yield end
 
-    def _closed(self, trouble: Exception, namespace: str, pod: str) -> AccessError | Unverifiable:
+    def _closed(self, answer: tuple[int, str, Refusal | None], pod: str) -> AccessError | Unverifiable:
         """The error for a tunnel that the API server, or what stands before it, does not open."""
-        status, said, refusal = stream_refused(trouble, namespace, "pods/portforward")
+        status, said, refusal = answer
         if status == 401:
             return self._refused(401, b"{}")
         if refusal is not None:
@@ -423,15 +417,14 @@ class Api:
         """Events of a watch on the list `path`, until the server or the network ends it. Raises AccessError."""
         known = answers.version(self.request("GET", path, query={"limit": "1"}), self.server)
         query = [("watch", "true"), ("resourceVersion", known), ("timeoutSeconds", "300")]
-        request = self._signed("GET", path, query_params=query)
         try:
-            response = self._client.call_api(*request, _request_timeout=(5, 310)).response
+            response = self._open("GET", self._address(path, query), {"Accept": "application/json"}, None, (5, 310))
             if response.status >= 300:
                 raise self._refused(response.status, answers.body(response, self.server))
             for line in answers.lines(response, self.server):
                 if line.strip():
                     yield answers.change(line, self.server)
-        except (urllib3.exceptions.HTTPError, ApiException) as error:
+        except urllib3.exceptions.HTTPError as error:
             raise silent(self.credentials.server, error) from error
 
     # -- shared requests -------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
-from kubernetes.client.rest import should_bypass_proxies  # type: ignore[attr-defined]  # newer than the stubs
 from urllib3.util import make_headers
 
 from checks.redaction import remember_url
@@ -44,5 +43,10 @@ def is_loopback(server: str) -> bool:
 
 def exclusion(server: str, no_proxy: str) -> str:
     """The rule of NO_PROXY that has `server` reached without a proxy; "" when none does."""
+    if not no_proxy:
+        return ""
+    # Late: it loads the whole client library.
+    from kubernetes.client.rest import should_bypass_proxies  # type: ignore[attr-defined]  # newer than the stubs
+
     rules = (rule.strip() for rule in no_proxy.split(","))
     return next((rule for rule in rules if rule and should_bypass_proxies(server, rule)), "")

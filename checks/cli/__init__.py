@@ -94,12 +94,12 @@ def _usage(error: typer.TyperException) -> UsageError:
 
 def _expected(said: str) -> str:
     """What Typer expected of a value, as the end of a sentence."""
-    for pattern, words in (
-        (r"greater than or equal to (\S+)", " : il faut au moins {}"),
-        (r"less than or equal to (\S+)", " : il faut au plus {}"),
-        (r"valid (integer)", " : il faut un nombre entier"),
-    ):
-        found = re.search(pattern, said)
-        if found:
-            return words.format(found[1])
-    return ""
+    if re.search(r"not a valid int", said):
+        return " : il faut un nombre entier"
+    found = re.match(r"(-?\d+) is not in the range (.*)", said)
+    if found is None:
+        return ""
+    least, most = re.search(r"(-?\d+)<=x|x>=(-?\d+)", found[2]), re.search(r"x<=(-?\d+)", found[2])
+    if least is not None and int(found[1]) < int(least[1] or least[2]):
+        return f" : il faut au moins {least[1] or least[2]}"
+    return f" : il faut au plus {most[1]}" if most is not None else ""

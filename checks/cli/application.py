@@ -52,6 +52,5 @@ def start(
     handler = logging.StreamHandler()
     handler.setFormatter(Formatter(logging.BASIC_FORMAT))
     logging.basicConfig(level=logging.DEBUG if debug else logging.CRITICAL, handlers=[handler])
-    logging.getLogger("kubernetes.client.rest").setLevel(logging.INFO)  # it would show every answer, Secrets included
     if context.invoked_subcommand is None:
         labs.where_am_i()

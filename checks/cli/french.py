@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import typer
@@ -30,18 +31,18 @@ def _translate(command: TyperCommand | TyperGroup, context: typer.Context) -> No
     option = command.get_help_option(context)
     if option is not None:
         option.help = _HELP
-        vars(option).update(display_type_rich=_no_type)  # <bool>
     for parameter in command.params:
         if parameter.name in _COMPLETION and hasattr(parameter, "help"):
             parameter.help = _COMPLETION[parameter.name]
-        if isinstance(parameter, TyperArgument) or getattr(parameter, "is_flag", False):
-            parameter.display_type_rich = _no_type  # type: ignore[attr-defined]  # <str>, <bool>
+        if isinstance(parameter, TyperArgument):
+            parameter.type = copy(parameter.type)  # all arguments share it
+            vars(parameter.type).update(get_metavar=_no_type)  # <str>
     if command.help:  # a paragraph of the docstring is one for the terminal, whatever lines it was written on
         command.help = "\n\n".join(" ".join(words.split()) for words in command.help.split("\n\n"))
 
 
-def _no_type(**_context: object) -> None:
-    return None
+def _no_type(**_context: object) -> str:
+    return ""
 
 
 class Command(TyperCommand):
