@@ -82,12 +82,9 @@ class Inventory:
         return self._wanted - found.keys()
 
     def uid(self, namespace: str) -> str:
-        """UID of a namespace, "" where the teacher may not read it."""
+        """UID of a namespace. Raises AccessError, Forbidden where the teacher may not read it."""
         if namespace not in self._uids:
-            try:
-                self._uids[namespace] = self._api.namespace_uid(namespace)
-            except Refused:
-                return ""
+            self._uids[namespace] = self._api.namespace_uid(namespace)
         return self._uids[namespace]
 
     def answers(self, namespace: str) -> dict[tuple[object, ...], Access]:
@@ -174,7 +171,7 @@ class LearnerView(LiveCluster):
 
     @property
     def namespace_uid(self) -> str:
-        """UID of the learner's namespace, "" where the teacher may not read it."""
+        """UID of the learner's namespace. Raises AccessError, Forbidden where the teacher may not read it."""
         return self._uid()
 
     def _place(self) -> Place:

@@ -220,7 +220,10 @@ class SnapshotCluster(Served):
         return self.snapshot.api_resources or self._missing("ressources")
 
     def receipts(self) -> Mapping[str, Any] | None:
-        """The ConfigMap of the receipts."""
+        """The ConfigMap of the receipts. Raises Unverifiable where they, or what they are held against, could not be
+        read."""
+        if "receipts" in self.snapshot.unread:
+            self._missing("receipts")
         return self.snapshot.receipts
 
     def place(self) -> Place:
