@@ -83,11 +83,12 @@ notebooks: setup ## les carnets des TP, dans docs/notebooks/ ; les corrigés, da
 fast: lint ## les tests qui n’ont pas besoin de cluster
 	@$(BIN)/python -m pytest -m "not cluster"
 
+# A cache for each platform: mypy throws away what it remembers of another.
 lint: setup ## style, types (aussi pour Windows), et le sens des imports
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 	@said=$$($(BIN)/lint-imports --no-cache --no-logo) || { echo "$$said" >&2; exit 1; }
 	@$(BIN)/mypy
-	@$(BIN)/mypy --platform win32 checks labs
+	@$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/windows checks labs
 
 clean: ## retire le cluster local et l’environnement
 	@-test -x $(BIN)/cahier && $(BIN)/cahier cluster supprimer
