@@ -51,6 +51,7 @@ class ServicePort(_Object, frozen=True):
 class ServiceSpec(_Object, frozen=True):
     """What is asked of a Service."""
 
+    type: str = "ClusterIP"
     selector: dict[str, str] = {}
     ports: tuple[ServicePort, ...] = ()
     cluster_ip: str = msgspec.field(name="clusterIP", default="")

@@ -83,7 +83,7 @@ def _played(cluster: Cluster, pod: Pod, box: Mapping[str, Any], probe: Mapping[s
     question = probe.get("tcpSocket") or probe.get("httpGet") or {"host": "elsewhere"}
     if question.get("host"):
         return None
-    port = _number(box, question["port"])
+    port = _number(pod, box["name"], question["port"])
     closed = lessons.NOTHING_LISTENS.format(port=question["port"])
     if "tcpSocket" in probe:
         with contextlib.suppress(Unverifiable):
@@ -112,10 +112,10 @@ def _hollow(cluster: Cluster, command: Sequence[str], target: str) -> bool:
     return False
 
 
-def _number(box: Mapping[str, Any], port: int | str) -> int:
+def _number(pod: Pod, container: str, port: int | str) -> int:
     """The number of a port that may be called by its name; 0 for a name that the container does not give."""
-    names = {one.get("name"): int(one["containerPort"]) for one in box.get("ports") or ()}
-    return port if isinstance(port, int) else names.get(port, 0)
+    box = next(one for one in pod.containers if one.name == container)
+    return box.port_named(port) or 0
 
 
 def _succeeds(cluster: Cluster, pod: str, command: Sequence[str], container: str = "") -> bool:

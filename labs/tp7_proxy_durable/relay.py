@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from checks.diagnosis.connections.sockets import listening
 from checks.diagnosis.workloads import deployments
 from checks.diagnosis.workloads.deployments import Deployment
-from checks.diagnosis.workloads.objects import named
 from checks.errors import Unverifiable
 from checks.facts import Cluster, Pod
+from checks.objects import service_named
 
 from .endpoints import Front, endpoints
 
@@ -26,7 +26,7 @@ def relay(cluster: Cluster) -> Deployment:
 
 def front(cluster: Cluster) -> Front | None:
     """The Service before the relay; None when none has its name."""
-    service = named(cluster, "Service", PROXY)
+    service = service_named(cluster.services(), PROXY)
     return Front(service, PORT, relay(cluster)) if service else None
 
 

@@ -7,7 +7,7 @@ import json
 from checks.diagnosis.databases.relays import refuses
 from checks.diagnosis.workloads.deployments import Deployment, rolled_out
 from checks.diagnosis.workloads.objects import controller
-from checks.facts import Cluster, Pod, lasting_containers
+from checks.facts import Cluster, Pod
 from checks.lesson import Lesson
 from checks.shell import one_word
 
@@ -41,14 +41,14 @@ def astray(cluster: Cluster, front: Front) -> Lesson | None:
 
 def _selects_nothing(cluster: Cluster, front: Front) -> Lesson | None:
     """None when the Service's selector takes the Deployment's pods."""
-    pod, spec = front.behind.pods[0], front.service["spec"]
-    selector = spec.get("selector") or {}
+    pod, spec = front.behind.pods[0], front.service.spec
+    selector = spec.selector
     missing = [f"{key}={value}" for key, value in selector.items() if pod.labels.get(key) != value]
     if selector and not missing:
         return None
     written, remedy = exposed(cluster, pod), service_again(cluster)
-    if spec.get("type") == "ExternalName":
-        return lessons.OnlyAnotherName(host=spec["externalName"], lines=written, commands=remedy)
+    if spec.type == "ExternalName":
+        return lessons.OnlyAnotherName(host=spec.external_name, lines=written, commands=remedy)
     if not selector:
         return lessons.NoSelector(lines=written, commands=remedy)
     labels = ", ".join(f"{key}={value}" for key, value in sorted(pod.labels.items()) if key != "pod-template-hash")
@@ -59,15 +59,12 @@ def _port_astray(cluster: Cluster, front: Front) -> Lesson | None:
     """None when the Service declares its clients' port, and a port of the pods behind it."""
     entry, pod = front.entry, front.behind.pods[0]
     if entry is None:
-        ports = front.service["spec"].get("ports") or ()
-        opened = ", ".join(f"{one['port']}/{one.get('protocol', 'TCP')}" for one in ports)
+        opened = ", ".join(f"{one.port}/{one.protocol}" for one in front.service.spec.ports)
         written = exposed(cluster, pod)
         return lessons.PortNotOpened(opened=opened, lines=written, commands=service_again(cluster))
-    names = {one.get("name") for box in lasting_containers(pod.raw["spec"]) for one in box.get("ports") or ()}
-    wanted = entry.get("targetPort")
-    if not isinstance(wanted, str) or wanted in names:
+    if pod.port_named(entry.target, entry.protocol) is not None:
         return None
-    return lessons.PortNameUnknown(port=wanted, lines=exposed(cluster, pod), commands=service_again(cluster))
+    return lessons.PortNameUnknown(port=str(entry.target), lines=exposed(cluster, pod), commands=service_again(cluster))
 
 
 def _leads_elsewhere(cluster: Cluster, front: Front) -> lessons.TakesAnotherPod | None:
@@ -77,7 +74,7 @@ def _leads_elsewhere(cluster: Cluster, front: Front) -> lessons.TakesAnotherPod 
     if not others:
         return None
     name, other = others[0], cluster.pod(others[0])
-    selector = ", ".join(f"{key}={value}" for key, value in front.service["spec"]["selector"].items())
+    selector = ", ".join(f"{key}={value}" for key, value in front.service.spec.selector.items())
     if other is not None and other.name == PROXY and not controller(other.raw):
         gone = f"kubectl delete pod {name} -n {cluster.namespace} --now"
         return lessons.TakesTheBarePod(pod=name, selector=selector, commands=(gone,))
@@ -86,7 +83,7 @@ def _leads_elsewhere(cluster: Cluster, front: Front) -> lessons.TakesAnotherPod 
 
 def _set_apart(cluster: Cluster, front: Front) -> tuple[str, ...]:
     """The commands that give the Deployment's pods a label of their own, which the Service then asks for."""
-    place, wanted = cluster.namespace, {**front.service["spec"]["selector"], **_OWN_LABEL}
+    place, wanted = cluster.namespace, {**front.service.spec.selector, **_OWN_LABEL}
     change = {"spec": {"template": {"metadata": {"labels": _OWN_LABEL}}}}
     marked = one_word(json.dumps(change, separators=(",", ":")))
     chosen = one_word(",".join(f"{key}={value}" for key, value in wanted.items()))

@@ -62,9 +62,9 @@ def _bindings(cluster: Cluster) -> Iterator[Leftover]:
 
 def _services(cluster: Cluster) -> Iterator[Leftover]:
     """Services whose selector chooses no pod."""
-    for item in cluster.objects("Service"):
-        name, wanted = item["metadata"]["name"], item["spec"].get("selector")
-        if wanted and not _managed(item) and _idle(cluster, {"matchLabels": wanted}):
+    for service in cluster.services():
+        name, wanted = service.name, service.spec.selector
+        if wanted and not _managed(service.metadata.labels) and _idle(cluster, {"matchLabels": wanted}):
             yield Leftover("service", name, lessons.ServiceOfNoPod(name=name), lessons.SERVICES_DECEIVE)
 
 
@@ -72,13 +72,12 @@ def _policies(cluster: Cluster) -> Iterator[Leftover]:
     """NetworkPolicies that choose no pod."""
     for item in cluster.objects("NetworkPolicy"):
         name, selector = item["metadata"]["name"], item["spec"].get("podSelector") or {}
-        if not _managed(item) and _idle(cluster, selector):
+        if not _managed(item["metadata"].get("labels") or {}) and _idle(cluster, selector):
             yield Leftover("networkpolicy", name, lessons.PolicyOfNoPod(name=name), lessons.POLICIES_REASSURE)
 
 
-def _managed(item: Mapping[str, Any]) -> bool:
-    """Whether the catalogue looks after it."""
-    labels = item["metadata"].get("labels") or {}
+def _managed(labels: Mapping[str, str]) -> bool:
+    """Whether the catalogue looks after what carries these labels."""
     return "app.kubernetes.io/managed-by" in labels or "app.kubernetes.io/instance" in labels
 
 

@@ -98,10 +98,10 @@ def _addresses_of_the_base(cluster: Cluster) -> set[tuple[str, int]]:
     pod = base(cluster)[1]
     ports = {one.service: one.port for one in addresses(cluster, pod)}
     return {(pod.ip, PORT)} | {
-        (address, ports[item["metadata"]["name"]])
-        for item in cluster.objects("Service")
-        if item["metadata"]["name"] in ports
-        for address in item["spec"].get("clusterIPs") or ()
+        (address, ports[service.name])
+        for service in cluster.services()
+        if service.name in ports
+        for address in service.spec.cluster_ips
     }
 
 
