@@ -14,7 +14,7 @@ from pathlib import Path
 from socket import socket
 from typing import Any, Literal, Protocol, TypeVar
 
-from checks.objects import EndpointSlice, Service
+from checks.objects import Binding, EndpointSlice, Rule, Service
 
 OWNER_BINDING = "full_control_namespace"
 """The RoleBinding that the platform (Onyxia) makes in each namespace, for its owner."""
@@ -329,6 +329,15 @@ class Cluster(Protocol):
 
     def endpoint_slices(self) -> Sequence[EndpointSlice]:
         """Where the cluster worked out that the Services of the learner's namespace lead."""
+
+    def roles(self) -> Mapping[str, Sequence[Rule]]:
+        """The rules of each Role of the learner's namespace."""
+
+    def role_bindings(self) -> Sequence[Binding]:
+        """RoleBindings of the learner's namespace."""
+
+    def secret_names(self) -> Sequence[str]:
+        """Names of the Secrets of the learner's namespace."""
 
     def everything(self) -> Sequence[Listing]:
         """All the objects of the learner's namespace, of every kind that the API server serves, but Secrets.

@@ -6,6 +6,8 @@ Field by field as in https://kubernetes.io/docs/reference/kubernetes-api/ ; only
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -141,3 +143,69 @@ class EndpointSlice(_Object, frozen=True):
 def service_named(services: Sequence[Service], name: str) -> Service | None:
     """The Service of that name."""
     return next((one for one in services if one.name == name), None)
+
+
+# -- rights ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of a role: verbs on resources (all of their names, or some), or on URLs that are no resource's."""
+
+    api_groups: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
+    resource_names: tuple[str, ...] = ()
+    non_resource_urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom a binding names. `namespace`: a ServiceAccount's; "" for that of the binding."""
+
+    kind: str
+    name: str
+    namespace: str = ""
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A RoleBinding or ClusterRoleBinding (`kind`), and the role that it gives to its subjects."""
+
+    kind: str
+    name: str
+    role_kind: str
+    role: str
+    subjects: tuple[Subject, ...] = ()
+
+
+def rules_of(role: Mapping[str, Any]) -> Sequence[Rule]:
+    """The rules of a Role or ClusterRole, as the API gives it."""
+
+    def words(rule: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        return tuple(rule.get(key) or ())
+
+    return [
+        Rule(
+            words(rule, "apiGroups"),
+            words(rule, "resources"),
+            words(rule, "verbs"),
+            words(rule, "resourceNames"),
+            words(rule, "nonResourceURLs"),
+        )
+        for rule in role.get("rules") or ()
+    ]
+
+
+def binding_of(item: Mapping[str, Any], kind: str = "") -> Binding:
+    """A binding as the API gives it. `kind`: for the items of a list, which do not say theirs."""
+    return Binding(
+        kind or item["kind"],
+        item["metadata"]["name"],
+        item["roleRef"]["kind"],
+        item["roleRef"]["name"],
+        tuple(
+            Subject(subject["kind"], subject["name"], subject.get("namespace") or "")
+            for subject in item.get("subjects") or ()
+        ),
+    )

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from checks.diagnosis.rights.rbac import Binding, Request, aggregated, binding, covers, granted, rules
+from checks.diagnosis.rights.rbac import Request, aggregated, covers, granted
+from checks.objects import Binding, binding_of, rules_of
 from checks.selectors import selects
 
 REQUESTS = 10  # in each world
@@ -177,8 +178,8 @@ class World:
         found = []
         for asked in self.requests:
             home = asked.namespace or next(iter(self.roles))  # whose roles and bindings then say nothing
-            roles = {one["metadata"]["name"]: rules(one) for one in self.roles[home]}
-            bindings = [binding(one) for one in (*self.cluster_bindings, *self.bindings[home])]
+            roles = {one["metadata"]["name"]: rules_of(one) for one in self.roles[home]}
+            bindings = [binding_of(one) for one in (*self.cluster_bindings, *self.bindings[home])]
             held = granted(asked.user, asked.groups, bindings, roles, cluster_roles, asked.namespace)
             found.append([one.binding for one in held if covers(one.rule, asked.request)])
         return found

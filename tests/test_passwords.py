@@ -24,6 +24,7 @@ from checks.errors import Unverifiable
 from checks.facts import Access, Cluster, Listing, Pod
 from checks.lesson import told
 from checks.local_cluster.account import verifier
+from checks.objects import Binding, Subject
 from labs.tp8_equipe.accounts import Role
 from labs.tp8_equipe.passwords import is_common, leaks
 from labs.tp8_equipe.passwords_in_clear import in_clear
@@ -269,10 +270,11 @@ class Namespace:
             return ()
         return self.roles if "roles" in ask.__name__ else (Database("base", POD), POD)
 
-    def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
-        if kind == "RoleBinding":
-            return [{"metadata": {"name": "a"}, "subjects": [{"kind": "User", "name": "oidc-bob"}]}]
-        return [{"metadata": {"name": name}} for name in self.secrets]
+    def role_bindings(self) -> Sequence[Binding]:
+        return [Binding("RoleBinding", "a", "Role", "a", (Subject("User", "oidc-bob"),))]
+
+    def secret_names(self) -> Sequence[str]:
+        return list(self.secrets)
 
     def secret_values(self, name: str) -> Mapping[str, str]:
         return self.secrets[name]

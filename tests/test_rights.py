@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from checks.diagnosis.rights import rbac
 from checks.diagnosis.rights.excess import Excess, kind_of, obtaining
 from checks.diagnosis.rights.holdings import requests
-from checks.diagnosis.rights.rbac import Request, Rule
+from checks.diagnosis.rights.rbac import Request
 from checks.diagnosis.rights.wording import TELLING, leads_to, reaches_secrets, said
+from checks.objects import Rule
 
 NAMES = st.sampled_from(["base-1", "mon-api", "autre"])
 GROUPS = st.sampled_from(["", "apps", "batch", "exemple.org", "*"])

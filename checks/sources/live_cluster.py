@@ -171,11 +171,11 @@ class LiveCluster(Served):
     @property
     def owner(self) -> str:
         """The user who owns the namespace, as its own binding names them; "" when it does not."""
-        for binding in self.objects("RoleBinding"):
-            if binding["metadata"]["name"] == OWNER_BINDING:
-                for subject in binding.get("subjects") or []:
-                    if subject.get("kind") == "User":
-                        return str(subject["name"])
+        for binding in self.role_bindings():
+            if binding.name == OWNER_BINDING:
+                for subject in binding.subjects:
+                    if subject.kind == "User":
+                        return subject.name
         return ""
 
     def local_port(self, default: int) -> int:
@@ -237,7 +237,7 @@ class LiveCluster(Served):
         """Decoded values of a Secret, None when there is no such Secret; fetched each time, never kept."""
         answer = self.api.find(f"{collection('Secret', self.namespace)}/{name}")
         if answer is None:
-            if any(item["metadata"]["name"] == name for item in self.objects("Secret")):
+            if name in self.secret_names():
                 raise AccessError(
                     f"Le cluster dit d’abord que le Secret {name} existe, puis qu’il n’existe pas.",
                     "Relancez la commande.",

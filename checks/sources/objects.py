@@ -11,7 +11,7 @@ import msgspec
 
 from checks.errors import AccessError, Unverifiable
 from checks.facts import PROBE_LABEL, Container, ContainerPort, Event, Pod, lasting_containers
-from checks.objects import EndpointSlice, Service
+from checks.objects import Binding, EndpointSlice, Rule, Service, binding_of, rules_of
 
 _T = TypeVar("_T")
 
@@ -53,6 +53,18 @@ class Served(ABC):
         """Where the cluster worked out that they lead."""
         return self.once(_endpoint_slices)
 
+    def roles(self) -> Mapping[str, Sequence[Rule]]:
+        """The rules of each Role of the learner's namespace."""
+        return self.once(_roles)
+
+    def role_bindings(self) -> Sequence[Binding]:
+        """RoleBindings of the learner's namespace."""
+        return self.once(_role_bindings)
+
+    def secret_names(self) -> Sequence[str]:
+        """Names of the Secrets of the learner's namespace."""
+        return [str(item["metadata"]["name"]) for item in self.objects("Secret")]
+
     def events(self, name: str) -> Sequence[Event]:
         """Events about the object `name`, newest last."""
         return _events_in(self.objects("Event"), name)
@@ -81,6 +93,14 @@ def _services(cluster: Served) -> Sequence[Service]:
 
 def _endpoint_slices(cluster: Served) -> Sequence[EndpointSlice]:
     return _typed(cluster.objects("EndpointSlice"), EndpointSlice)
+
+
+def _roles(cluster: Served) -> Mapping[str, Sequence[Rule]]:
+    return {item["metadata"]["name"]: rules_of(item) for item in cluster.objects("Role")}
+
+
+def _role_bindings(cluster: Served) -> Sequence[Binding]:
+    return [binding_of(item, "RoleBinding") for item in cluster.objects("RoleBinding")]
 
 
 def _typed(items: Sequence[Mapping[str, Any]], kind: type[_T]) -> Sequence[_T]:

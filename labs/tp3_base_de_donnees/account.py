@@ -128,7 +128,7 @@ def _restored(cluster: Cluster, name: str) -> tuple[str, ...]:
     """Commands that make the Secret again, from the copy that the platform keeps where there is one: launching a
     database that is there makes what it lacks."""
     copy = f"{name}-user"
-    if all(item["metadata"]["name"] != copy for item in cluster.objects("Secret")):
+    if copy not in cluster.secret_names():
         return relaunch(cluster, name)
     closed = any(item["metadata"]["name"] == name for item in cluster.objects("NetworkPolicy"))
     return (f"{launch(cluster, name)}{'' if closed else ' --ouvert'}",)

@@ -17,5 +17,5 @@ def secrets_of_bases(cluster: Cluster) -> Sequence[str]:
     """Names of the databases' Secrets, those of Helm too; that of a release is named even where it is not there."""
     releases = [one.release for one in databases(cluster)]
     ours = tuple(start for release in releases for start in (f"{release}-", f"sh.helm.release.v1.{release}."))
-    names = {str(item["metadata"]["name"]) for item in cluster.objects("Secret")}
+    names = set(cluster.secret_names())
     return sorted({*releases, *(name for name in names if name.startswith(ours))})

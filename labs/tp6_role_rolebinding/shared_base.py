@@ -43,12 +43,7 @@ def shared_pods(cluster: Cluster, person: Person) -> Sequence[Pod]:
 def meant(cluster: Cluster) -> tuple[Database, Pod]:
     """The base that the learner shares: of several, one that their Roles name. Raises Unverifiable when none is ready
     any more."""
-    named_pods = {
-        name
-        for role in cluster.objects("Role")
-        for rule in role.get("rules") or ()
-        for name in rule.get("resourceNames") or ()
-    }
+    named_pods = {name for rules in cluster.roles().values() for rule in rules for name in rule.resource_names}
     ready = ready_pods(cluster)
     return next((one for one in ready if one[1].name in named_pods), ready[0])
 

@@ -48,13 +48,13 @@ def _pods(cluster: Cluster) -> Iterator[Leftover]:
 
 def _bindings(cluster: Cluster) -> Iterator[Leftover]:
     """RoleBindings of no role, or of nobody."""
-    existing = {item["metadata"]["name"] for item in cluster.objects("Role")}
-    for item in cluster.objects("RoleBinding"):
-        name, role = item["metadata"]["name"], item["roleRef"]
+    existing = cluster.roles()
+    for binding in cluster.role_bindings():
+        name = binding.name
         said: Clause | None = None
-        if role["kind"] == "Role" and role["name"] not in existing:
-            said = lessons.BindingOfNoRole(name=name, role=role["name"])
-        elif not item.get("subjects"):
+        if binding.role_kind == "Role" and binding.role not in existing:
+            said = lessons.BindingOfNoRole(name=name, role=binding.role)
+        elif not binding.subjects:
             said = lessons.BindingOfNobody(name=name)
         if said is not None:
             yield Leftover("rolebinding", name, said, lessons.BINDINGS_WAKE)

@@ -42,8 +42,7 @@ def secret_read(cluster: Cluster) -> Diagnostic | None:
 def _copy_read(cluster: Cluster, who: Sequence[Person]) -> Diagnostic | None:
     """The first Secret of the owner's own making that tells somebody too much."""
     platform = platform_secrets(cluster, base(cluster)[0].release)
-    names = (str(item["metadata"]["name"]) for item in cluster.objects("Secret"))
-    found = (_telling(cluster, name, who) for name in names if name not in platform)
+    found = (_telling(cluster, name, who) for name in cluster.secret_names() if name not in platform)
     return next((one for one in found if one is not None), None)
 
 

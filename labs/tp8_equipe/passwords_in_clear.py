@@ -26,7 +26,7 @@ def in_clear(cluster: Cluster, release: str) -> Lesson | None:
     Raises Unverifiable for a kind of objects that somebody else reads and we do not.
     """
     roles = accounts.roles(cluster)
-    names = [str(item["metadata"]["name"]) for item in cluster.objects("Secret")]
+    names = cluster.secret_names()
     with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
         secrets = [values or {} for values in pool.map(cluster.secret_values, filter(_is_written_by_hand, names))]
     listings = cluster.everything()

@@ -101,10 +101,10 @@ def _as_read(cluster: Cluster, member: str, means: bool | None, decision: Decisi
 
 def _misnamed(cluster: Cluster, member: str) -> str:
     """A RoleBinding that writes the member's namespace where the cluster expects a user, "" for none."""
-    for binding in cluster.objects("RoleBinding"):
-        for subject in binding.get("subjects") or ():
-            if subject["kind"] == "User" and subject["name"] == member != user_of(cluster, member):
-                return str(lessons.NamespaceForAUser(binding=binding["metadata"]["name"], member=member))
+    for binding in cluster.role_bindings():
+        for subject in binding.subjects:
+            if subject.kind == "User" and subject.name == member != user_of(cluster, member):
+                return str(lessons.NamespaceForAUser(binding=binding.name, member=member))
     return ""
 
 

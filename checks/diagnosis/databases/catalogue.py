@@ -155,7 +155,7 @@ _SECRETS = ("", "-user", "-superuser", "-app", "-ca", "-server", "-replication",
 
 def platform_secrets(cluster: Cluster, release: str) -> Sequence[str]:
     """Names of the Secrets that the platform made for a database."""
-    names = {str(item["metadata"]["name"]) for item in cluster.objects("Secret")}
+    names = set(cluster.secret_names())
     helm = {name for name in names if name.startswith(f"sh.helm.release.v1.{release}.")}
     return sorted({release, *(names & {release + suffix for suffix in _SECRETS}), *helm})
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from checks.diagnosis.rights import rbac
 from checks.diagnosis.rights.identity import personal_namespaces
 from checks.diagnosis.rights.people import Person
-from checks.diagnosis.rights.rbac import Binding, Granted, Request, Rule
+from checks.diagnosis.rights.rbac import Granted, Request
 from checks.diagnosis.rights.wording import HOMES, RANK, READS, TELLING, WRITES
 from checks.errors import Forbidden, Unverifiable
 from checks.facts import Cluster
+from checks.objects import Binding, Rule, rules_of
 
 _OPENED = ("create", "get")
 _VERBS = {
@@ -74,21 +75,13 @@ def _nowhere(group: str, resource: str) -> bool:
     return bool(homes) and own and group not in homes
 
 
-def _bindings(cluster: Cluster) -> Sequence[Binding]:
-    return [rbac.binding(item, "RoleBinding") for item in cluster.objects("RoleBinding")]
-
-
-def _roles(cluster: Cluster) -> Mapping[str, Sequence[Rule]]:
-    return {item["metadata"]["name"]: rbac.rules(item) for item in cluster.objects("Role")}
-
-
 def _cluster_roles(cluster: Cluster) -> Mapping[str, Sequence[Rule] | None]:
     """Rules of the ClusterRoles that a RoleBinding names; None for those that we may not read."""
     found: dict[str, Sequence[Rule] | None] = {}
-    for binding in cluster.once(_bindings):
+    for binding in cluster.role_bindings():
         if binding.role_kind == "ClusterRole" and binding.role not in found:
             try:
-                found[binding.role] = rbac.rules(cluster.cluster_role(binding.role) or {})
+                found[binding.role] = rules_of(cluster.cluster_role(binding.role) or {})
             except (Forbidden, Unverifiable):
                 found[binding.role] = None
     return found
@@ -98,7 +91,7 @@ def bindings_of(cluster: Cluster, person: Person) -> Sequence[Binding]:
     """The RoleBindings of the namespace that reach somebody."""
     return [
         binding
-        for binding in cluster.once(_bindings)
+        for binding in cluster.role_bindings()
         if any(rbac.applies(one, person.user, person.all_groups, cluster.namespace) for one in binding.subjects)
     ]
 
@@ -111,7 +104,7 @@ def holding(cluster: Cluster, person: Person) -> Holding:
     cluster_roles = cluster.once(_cluster_roles) if any(one.role_kind == "ClusterRole" for one in mine) else {}
     unread = tuple(one for one in mine if one.role_kind == "ClusterRole" and cluster_roles[one.role] is None)
     read = {name: rules for name, rules in cluster_roles.items() if rules is not None}
-    granted = rbac.granted(person.user, person.all_groups, mine, cluster.once(_roles), read, cluster.namespace)
+    granted = rbac.granted(person.user, person.all_groups, mine, cluster.roles(), read, cluster.namespace)
     leads = [Lead(request, one) for one in granted for request in requests(one.rule)]
     if unread:
         own = _own_rules(cluster, person)
@@ -128,5 +121,5 @@ def _own_rules(cluster: Cluster, person: Person) -> Sequence[Rule] | None:
         theirs = cluster.as_owner(namespace, at=cluster.namespace)
         if theirs is not None and theirs.user == person.user:
             own = theirs.own_rules()
-            return None if own is None else rbac.rules({"rules": own})
+            return None if own is None else rules_of({"rules": own})
     return None

@@ -70,14 +70,11 @@ def belongs_to_another(cluster: Cluster) -> bool | None:
     if not cluster.may("list", "rolebindings", group="rbac.authorization.k8s.io").allowed:
         return None
     subjects = [
-        subject
-        for binding in cluster.objects("RoleBinding")
-        if binding["metadata"]["name"] == OWNER_BINDING
-        for subject in binding.get("subjects") or []
+        subject for binding in cluster.role_bindings() if binding.name == OWNER_BINDING for subject in binding.subjects
     ]
-    if not subjects or any(subject.get("kind") == "Group" for subject in subjects):
+    if not subjects or any(subject.kind == "Group" for subject in subjects):
         return None  # the cluster does not tell a member of which groups they are
-    return cluster.user not in [subject.get("name") for subject in subjects]
+    return cluster.user not in [subject.name for subject in subjects]
 
 
 def change_namespace(namespace: str) -> tuple[str, ...]:

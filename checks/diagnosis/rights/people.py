@@ -53,10 +53,10 @@ class Person:
 def owners(cluster: Cluster) -> Sequence[tuple[str, str]]:
     """Kind and name of those to whom the platform gave the namespace: one person, or those of a project."""
     return [
-        (subject["kind"], subject["name"])
-        for binding in cluster.objects("RoleBinding")
-        if binding["metadata"]["name"] == OWNER_BINDING
-        for subject in binding.get("subjects") or ()
+        (subject.kind, subject.name)
+        for binding in cluster.role_bindings()
+        if binding.name == OWNER_BINDING
+        for subject in binding.subjects
     ]
 
 
@@ -101,12 +101,12 @@ def in_groups(cluster: Cluster, person: Person) -> Iterator[Person]:
     """The same person in each group that a RoleBinding names, where it is not known whether they are in it."""
     if person.certain:
         return
-    for binding in cluster.objects("RoleBinding"):
-        if binding["metadata"]["name"] == OWNER_BINDING:
+    for binding in cluster.role_bindings():
+        if binding.name == OWNER_BINDING:
             continue
-        for subject in binding.get("subjects") or ():
-            if subject["kind"] == "Group" and subject["name"] not in EVERYBODY:
-                yield replace(person, groups=(subject["name"],))
+        for subject in binding.subjects:
+            if subject.kind == "Group" and subject.name not in EVERYBODY:
+                yield replace(person, groups=(subject.name,))
 
 
 def owns(cluster: Cluster, person: Person) -> bool:
@@ -130,10 +130,10 @@ def people(cluster: Cluster) -> Iterator[Person]:
         if ("User", person.user) not in met and not owns(cluster, person):
             met.add(("User", person.user))
             yield person
-    for binding in cluster.objects("RoleBinding"):
-        for subject in binding.get("subjects") or ():
-            person = _bound(cluster, subject["kind"], subject["name"], subject.get("namespace") or cluster.namespace)
-            who = ("Group", str(subject["name"])) if subject["kind"] == "Group" else ("User", person.user)
+    for binding in cluster.role_bindings():
+        for subject in binding.subjects:
+            person = _bound(cluster, subject.kind, subject.name, subject.namespace or cluster.namespace)
+            who = ("Group", subject.name) if subject.kind == "Group" else ("User", person.user)
             if person.home != cluster.namespace and who not in met:  # else a pod of the owner's
                 met.add(who)
                 yield person

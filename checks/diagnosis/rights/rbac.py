@@ -10,20 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from checks.objects import Binding, Rule, Subject, rules_of
 from checks.selectors import selects
 
 _ALL = "*"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule of a role: verbs on resources (all of their names, or some), or on URLs that are no resource's."""
-
-    api_groups: tuple[str, ...] = ()
-    resources: tuple[str, ...] = ()
-    verbs: tuple[str, ...] = ()
-    resource_names: tuple[str, ...] = ()
-    non_resource_urls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,64 +32,12 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """Whom a binding names. `namespace`: a ServiceAccount's; "" for that of the binding."""
-
-    kind: str
-    name: str
-    namespace: str = ""
-
-
-@dataclass(frozen=True)
-class Binding:
-    """A RoleBinding or ClusterRoleBinding (`kind`), and the role that it gives to its subjects."""
-
-    kind: str
-    name: str
-    role_kind: str
-    role: str
-    subjects: tuple[Subject, ...] = ()
-
-
-@dataclass(frozen=True)
 class Granted:
     """A rule that somebody holds, by which binding and as which of its subjects."""
 
     binding: Binding
     subject: Subject
     rule: Rule
-
-
-def rules(role: Mapping[str, Any]) -> Sequence[Rule]:
-    """The rules of a Role or ClusterRole, as the API gives it."""
-
-    def words(rule: Mapping[str, Any], key: str) -> tuple[str, ...]:
-        return tuple(rule.get(key) or ())
-
-    return [
-        Rule(
-            words(rule, "apiGroups"),
-            words(rule, "resources"),
-            words(rule, "verbs"),
-            words(rule, "resourceNames"),
-            words(rule, "nonResourceURLs"),
-        )
-        for rule in role.get("rules") or ()
-    ]
-
-
-def binding(item: Mapping[str, Any], kind: str = "") -> Binding:
-    """A binding as the API gives it. `kind`: for the items of a list, which do not say theirs."""
-    return Binding(
-        kind or item["kind"],
-        item["metadata"]["name"],
-        item["roleRef"]["kind"],
-        item["roleRef"]["name"],
-        tuple(
-            Subject(subject["kind"], subject["name"], subject.get("namespace") or "")
-            for subject in item.get("subjects") or ()
-        ),
-    )
 
 
 def covers(rule: Rule, request: Request) -> bool:
@@ -152,7 +90,7 @@ def aggregated(cluster_role: Mapping[str, Any], all_cluster_roles: Iterable[Mapp
     """
     rule = cluster_role.get("aggregationRule")
     if rule is None:
-        return rules(cluster_role)
+        return rules_of(cluster_role)
     name = cluster_role["metadata"]["name"]
     others = [one for one in all_cluster_roles if one["metadata"]["name"] != name]
     others.sort(key=lambda one: str(one["metadata"]["name"]))
@@ -161,9 +99,9 @@ def aggregated(cluster_role: Mapping[str, Any], all_cluster_roles: Iterable[Mapp
         for selector in rule.get("clusterRoleSelectors") or ()
         for other in others
         if selects(selector, other["metadata"].get("labels") or {})
-        for part in rules(other)
+        for part in rules_of(other)
     )
-    return list(dict.fromkeys(found)) or rules(cluster_role)
+    return list(dict.fromkeys(found)) or rules_of(cluster_role)
 
 
 def granted(
