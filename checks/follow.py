@@ -23,7 +23,7 @@ _GATHER = 0.2  # seconds in which several changes count as one
 _LOCAL_PAUSE = 0.4  # seconds between two looks at the local port: nothing on the machine announces a change
 _RECONNECT = 1.0  # seconds before a lost watch is opened again
 _AGAIN = 3.0  # seconds before a cluster in trouble is asked whether it answers
-_FORGOTTEN = (410, 504)  # what happened after the version that we know is too old, or this is another cluster
+_FORGOTTEN = 410  # of what happened after the version that we know, the server has kept no trace
 
 
 class Watch:
@@ -98,13 +98,13 @@ def _watch(cluster: LiveCluster, kind: str, changed: threading.Event, stop: thre
                     changed.set()
             for event in cluster.watch(kind, since):
                 since = _version(event) or since
-                if not _is_ours(event):
+                if _counts(event):
                     changed.set()
         except Forbidden:  # our role does not read these: it will not either a second later
             return
         except CahierError as trouble:
             blind = True
-            if isinstance(trouble, Refused) and trouble.status in _FORGOTTEN:
+            if isinstance(trouble, Refused) and trouble.status == _FORGOTTEN:
                 since = ""
         stop.wait(_RECONNECT)
 
@@ -114,10 +114,11 @@ def _version(event: Mapping[str, Any]) -> str:
     return (event["object"].get("metadata") or {}).get("resourceVersion") or ""
 
 
-def _is_ours(event: Mapping[str, Any]) -> bool:
-    """Whether it is about a probe or a receipt: what a check does itself must not call for another one."""
+def _counts(event: Mapping[str, Any]) -> bool:
+    """Whether something changed: not where the server says how far it has come, nor where the object is a probe or a
+    receipt, as what a check does itself must not call for another one."""
     labels = (event["object"].get("metadata") or {}).get("labels") or {}
-    return PROBE_LABEL in labels or RECEIPTS in labels
+    return event["type"] != "BOOKMARK" and PROBE_LABEL not in labels and RECEIPTS not in labels
 
 
 def _local(cluster: LiveCluster, port: int, changed: threading.Event, stop: threading.Event) -> None:

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from checks.access import kubernetes_api
 from checks.access.kubernetes_api import Api, collection
+from checks.errors import Refused
 from checks.lab import find_lab
 from checks.stage import Person, Stage
 from tests.conftest import people, unused_port
@@ -218,6 +220,16 @@ def test_a_fault_met_while_following_hides_no_change(following: Following) -> No
             wrong.append(f"{kind} at {index} of a {way} ({met}): {why}")
     print(f"suivre: {len(drawn)} faults of {len(every)}, {len(wrong)} wrong ends")
     assert not wrong, f"{len(wrong)} wrong ends of {len(drawn)}:\n" + "\n".join(wrong)
+
+
+def test_a_watch_says_where_to_go_on_and_that_it_is_too_late(admin: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubernetes_api, "_WATCH", 4)
+    path = collection("ConfigMap", "kube-system")
+    *_, last = admin.watch(path, admin.latest(path))
+    assert last["type"] == "BOOKMARK"
+    with pytest.raises(Refused) as refused:
+        next(admin.watch(path, "1"))
+    assert refused.value.status == 410
 
 
 def _amiss(one: Following, known: int, right: Mapping[str, str]) -> str:

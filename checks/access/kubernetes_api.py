@@ -427,11 +427,12 @@ class Api:
 
     def watch(self, path: str, since: str) -> Iterator[dict[str, Any]]:
         """What happened to the objects of the list `path` after a version, until the server or the network ends it: a
-        minute later at most.
+        minute later at most. The last one, a BOOKMARK, says from where to go on.
 
         Raises Refused, with 410 where what happened then is forgotten, and AccessError.
         """
         query = [("watch", "true"), ("resourceVersion", since), ("timeoutSeconds", str(_WATCH))]
+        query.append(("allowWatchBookmarks", "true"))
         request = self._signed("GET", path, query_params=query)
         patience = _WATCH + _LATE
         try:
