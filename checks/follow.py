@@ -3,14 +3,16 @@ configuration."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from checks.errors import CahierError, Forbidden
+from checks.errors import CahierError, Forbidden, Refused
 from checks.facts import PROBE_LABEL
 from checks.lab import Lab
 from checks.sources.live_cluster import LiveCluster
@@ -20,33 +22,62 @@ _WATCHED = ("Pod", "Service", "ConfigMap", "NetworkPolicy", "Role", "RoleBinding
 _GATHER = 0.2  # seconds in which several changes count as one
 _LOCAL_PAUSE = 0.4  # seconds between two looks at the local port: nothing on the machine announces a change
 _RECONNECT = 1.0  # seconds before a lost watch is opened again
+_AGAIN = 3.0  # seconds before a cluster in trouble is asked whether it answers
+_FORGOTTEN = 410  # of what happened after the version that we know, the server has kept no trace
 
 
-def changes(cluster: LiveCluster, lab: Lab) -> Iterator[bool]:
-    """Yield each time something changed, for ever: whether it is kubectl's configuration, which others must then read.
+class Watch:
+    """What is watched from the moment that the context begins; it then waits for what comes next."""
 
-    A lost connection is opened again.
-    """
-    changed = threading.Event()
-    stop = threading.Event()
-    files = [Path(part) for part in cluster.credentials.source.split(os.pathsep)]
-    written = _written(files)
-    for kind in _WATCHED:
-        threading.Thread(target=_watch, args=(cluster, kind, changed, stop), daemon=True).start()
-    if lab.about.port is not None:
-        port = cluster.local_port(lab.about.port)
-        threading.Thread(target=_local, args=(cluster, port, changed, stop), daemon=True).start()
-    try:
-        while True:
-            # Short waits keep Ctrl-C prompt on every system.
-            while not changed.wait(0.2) and _written(files) == written:
-                pass
-            time.sleep(_GATHER)
-            changed.clear()
-            before, written = written, _written(files)
-            yield written != before
-    finally:
-        stop.set()
+    def __init__(self, cluster: LiveCluster, lab: Lab) -> None:
+        self._cluster = cluster
+        self._lab = lab
+        self._changed = threading.Event()
+        self._stop = threading.Event()
+        self._files = [Path(part) for part in cluster.credentials.source.split(os.pathsep)]
+        self._known = _written(self._files)
+        self._looked_again = False
+
+    def __enter__(self) -> Self:
+        for kind in _WATCHED:
+            self._start(_watch, kind)
+        if self._lab.about.port is not None:
+            self._start(_local, self._cluster.local_port(self._lab.about.port))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop.set()
+
+    def _start(self, watch: Callable[..., None], what: str | int) -> None:
+        threading.Thread(target=watch, args=(self._cluster, what, self._changed, self._stop), daemon=True).start()
+
+    def wait(self, *, spoilt: bool) -> bool:
+        """Wait until something has changed; whether it is kubectl's configuration, which others must then read.
+
+        `spoilt`: the cluster's own trouble kept the last look from telling anything. Then it is enough, once, that the
+        cluster answers again.
+        """
+        self._looked_again = spoilt and not self._looked_again and not self._has_changed_before_it_answers()
+        while not self._looked_again and not self._has_changed():
+            pass
+        time.sleep(_GATHER)
+        self._changed.clear()
+        before, self._known = self._known, _written(self._files)
+        return self._known != before
+
+    def _has_changed(self) -> bool:
+        # Short waits keep Ctrl-C prompt on every system.
+        return self._changed.wait(0.2) or _written(self._files) != self._known
+
+    def _has_changed_before_it_answers(self) -> bool:
+        ask = time.monotonic() + _AGAIN
+        while not self._has_changed():
+            if time.monotonic() > ask:
+                with contextlib.suppress(CahierError):
+                    self._cluster.latest("Pod")
+                    return False
+                ask = time.monotonic() + _AGAIN
+        return True
 
 
 def _written(files: Sequence[Path]) -> Sequence[int]:
@@ -58,22 +89,36 @@ def _written(files: Sequence[Path]) -> Sequence[int]:
 
 
 def _watch(cluster: LiveCluster, kind: str, changed: threading.Event, stop: threading.Event) -> None:
+    since, blind = "", False
     while not stop.is_set():
         try:
-            for event in cluster.watch(kind):
-                if not _is_ours(event):
+            if not since:
+                since = cluster.latest(kind)
+                if blind:  # nobody knows what happened meanwhile
+                    changed.set()
+            for event in cluster.watch(kind, since):
+                since = _version(event) or since
+                if _counts(event):
                     changed.set()
         except Forbidden:  # our role does not read these: it will not either a second later
             return
-        except CahierError:
-            pass
+        except CahierError as trouble:
+            blind = True
+            if isinstance(trouble, Refused) and trouble.status == _FORGOTTEN:
+                since = ""
         stop.wait(_RECONNECT)
 
 
-def _is_ours(event: Mapping[str, Any]) -> bool:
-    """Whether it is about a probe or a receipt: what a check does itself must not call for another one."""
+def _version(event: Mapping[str, Any]) -> str:
+    """After which the next event comes; "" where this one does not say."""
+    return (event["object"].get("metadata") or {}).get("resourceVersion") or ""
+
+
+def _counts(event: Mapping[str, Any]) -> bool:
+    """Whether something changed: not where the server says how far it has come, nor where the object is a probe or a
+    receipt, as what a check does itself must not call for another one."""
     labels = (event["object"].get("metadata") or {}).get("labels") or {}
-    return PROBE_LABEL in labels or RECEIPTS in labels
+    return event["type"] != "BOOKMARK" and PROBE_LABEL not in labels and RECEIPTS not in labels
 
 
 def _local(cluster: LiveCluster, port: int, changed: threading.Event, stop: threading.Event) -> None:

@@ -64,6 +64,8 @@ class Faults:
     denied: Right | None = None
     whose: str = ""
     asked: list[str] = field(default_factory=list)
+    watches: set[socket.socket] = field(default_factory=set)
+    """Those that go on, by the connection of who watches."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def plan(self, index: int | None, kind: str = "") -> None:
@@ -75,6 +77,11 @@ class Faults:
         """Begin a run in which this person lacks one right."""
         with self._lock:
             self.asked, self.index, self.kind, self.denied, self.whose = [], None, "", right, whose
+
+    def cut(self) -> None:
+        """End every watch, as a network that changes does."""
+        for connection in list(self.watches):
+            _shut(connection)
 
     def of(self, request: str) -> str:
         """The kind of fault that this request meets, "" for none."""
@@ -107,6 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(denied)
         elif self.headers.get("Upgrade"):
             self._tunnel(kind)
+        elif "watch=true" in self.path:
+            self._watch(kind)
         else:
             self._request(kind, body)
 
@@ -136,6 +145,36 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
         else:
             self._write(answer.status, _spoilt(content, kind), media)
+
+    def _watch(self, kind: str) -> None:
+        """Pass events on as they come; the first one may be spoilt."""
+        self.close_connection = True
+        if self._without_asking(kind):
+            return
+        with contextlib.closing(self.upstream()) as server, contextlib.suppress(OSError):
+            server.settimeout(None)  # hours may pass without a change
+            client = http.client.HTTPConnection("upstream")
+            client.sock = server
+            client.request("GET", self.path, headers=dict(self._passed_on()))
+            answer = client.getresponse()
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.flush()
+            self.faults.watches.add(self.connection)
+            try:
+                while line := answer.readline():
+                    if kind in ("half", "drop-by-drop", "truncated", "cut-within"):
+                        self.wfile.write(line[: len(line) // 2])
+                        break
+                    self.wfile.write(_spoilt(line, kind).rstrip() + b"\n")
+                    kind = ""
+                if kind in ("half", "drop-by-drop"):
+                    self._until_the_client_leaves(b" " if kind == "drop-by-drop" else b"")
+            finally:
+                self.faults.watches.discard(self.connection)
+        self._hang_up()
 
     def _without_asking(self, kind: str) -> bool:
         """Answer in the server's place; whether this was done."""
@@ -193,8 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _hang_up(self) -> None:
         self.close_connection = True
-        with contextlib.suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
+        _shut(self.connection)
 
     # -- tunnels ----------------------------------------------------------------------------------------------------
 
@@ -213,6 +251,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def _shut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _exchange(client: socket.socket, server: ssl.SSLSocket, *, cut: bool) -> None:
@@ -248,6 +291,8 @@ def _spoilt(content: bytes, kind: str) -> bytes:
     if kind == "items-null" and "items" in answer:
         answer["items"] = None
     part = kind.removeprefix("no-")
+    if "type" in answer and kind != "items-null":  # an event of a watch
+        answer = {**answer, "object": {key: value for key, value in answer["object"].items() if key != part}}
     for each in (answer, *(answer.get("items") or ())):
         each.pop(part, None)
     return json.dumps(answer).encode()

@@ -99,7 +99,14 @@ def test_an_endless_answer_is_not_read_to_its_end() -> None:
 def test_nor_is_an_endless_line() -> None:
     response = Endless()
     with pytest.raises(AccessError, match="n’en finit pas"):
-        next(answers.lines(cast(urllib3.BaseHTTPResponse, response), SERVER))
+        next(answers.lines(cast(urllib3.BaseHTTPResponse, response), SERVER, 60))
+    assert response.closed
+
+
+def test_lines_are_awaited_for_so_long_only() -> None:
+    response = Endless()
+    with pytest.raises(AccessError, match="n’en finit pas"):
+        next(answers.lines(cast(urllib3.BaseHTTPResponse, response), SERVER, 0))
     assert response.closed
 
 
@@ -110,4 +117,4 @@ def test_the_lines_of_an_answer_come_whole() -> None:
         def read1(self, size: int, decode_content: bool) -> bytes:
             return coming.pop(0)
 
-    assert [*answers.lines(cast(urllib3.BaseHTTPResponse, Parts()), SERVER)] == [b"un", b"deux", b"coup"]
+    assert [*answers.lines(cast(urllib3.BaseHTTPResponse, Parts()), SERVER, 60)] == [b"un", b"deux", b"coup"]

@@ -24,7 +24,7 @@ import psutil
 import pytest
 
 from checks import refusals
-from checks.access import answers, api_errors, kubectl, kubernetes_api, tunnels
+from checks.access import api_errors, kubernetes_api
 from checks.access.kubernetes_api import Api
 from checks.diagnosis.rights.role import NEEDED
 from checks.errors import AccessError, Refused
@@ -35,6 +35,7 @@ from checks.process import OWNER, VARIABLE
 from checks.stage import Person, Stage
 from tests.conftest import people, unused_port
 from tests.faulty_api import KINDS, STATUSES, Faults, faulty
+from tests.impatient import SHORTER, WAIT
 from tests.restricted import Restricted
 from tests.rights import Right, needed, refusal
 from tests.typed import Run, typed
@@ -48,8 +49,8 @@ USUAL = 8
 DRAWN = int(os.environ.get("CAHIER_PANNES", USUAL))
 ONLY = re.compile(os.environ.get("CAHIER_DEMANDE", ""))
 SLOW = ("tp4", "tp7", "tp8")  # a verification that places probes takes seconds: fewer of their faults are drawn
+TRIES = 3  # at most, while the cluster itself makes false what was right
 SETTLES = 60.0  # seconds for what was replaced to be ready again, on a busy machine
-WAIT = 1.5  # seconds that our requests wait for an answer here; twenty for everybody else
 
 Statuses = Mapping[str, str]
 
@@ -98,10 +99,19 @@ class Scene:
         until = time.monotonic() + SETTLES
         while True:
             right = self.play(None)
-            if self.name not in LABS or {*self.statuses(right).values()} == {"passed"}:
+            wanted = {*self.statuses(right).values()} == {"passed"} if self.name in LABS else "Indice" not in right.said
+            if wanted:
                 return right
             assert time.monotonic() < until, right.said
             time.sleep(0.5)
+
+    def holds(self, before: Statuses) -> bool:
+        """Whether what was right still is: a pod is not ready where its node is too busy to ask it."""
+        now = self.play(None)
+        if self.statuses(now) == before and "Indice" not in now.said:
+            return True
+        self.settled()
+        return False
 
     def statuses(self, run: Run) -> Statuses:
         """Of each check that the command has judged."""
@@ -190,10 +200,8 @@ ALL = pytest.mark.parametrize("scene", [*LABS, *OTHERS], indirect=True, ids=[*LA
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is waited for as ever, only less long."""
-    monkeypatch.setattr(kubernetes_api, "_TIMEOUT", (WAIT, WAIT))
-    monkeypatch.setattr(kubectl, "_PATIENCE", 2 * WAIT)
-    monkeypatch.setattr(tunnels, "WAIT", WAIT)
-    monkeypatch.setattr(answers, "_LONGEST", 2 * WAIT)
+    for module, name, value in SHORTER:
+        monkeypatch.setattr(module, name, value)
 
 
 # -- spoilt and late answers ---------------------------------------------------------------------------------------
@@ -210,10 +218,13 @@ def test_a_fault_of_the_network_is_never_the_learner_s(scene: Scene, admin: Api)
     drawn = _some(scene, "pannes", every, DRAWN // 4 if scene.name in SLOW else DRAWN)
     wrong = []
     for index, kind in (every[number] for number in drawn):
-        began = time.monotonic()
-        ended = scene.play(index, kind)
-        met = scene.faults.asked[index] if index < len(scene.faults.asked) else f"(never asked) {asked[index]}"
-        why = _amiss(scene, ended, before) or _too_long(time.monotonic() - began - usual)
+        for _ in range(TRIES):
+            began = time.monotonic()
+            ended = scene.play(index, kind)
+            met = scene.faults.asked[index] if index < len(scene.faults.asked) else f"(never asked) {asked[index]}"
+            why = _amiss(scene, ended, before) or _too_long(time.monotonic() - began - usual)
+            if not why or scene.holds(before):
+                break
         if why:
             wrong.append(f"{kind} at {index} ({met}): {why}")
     print(f"{scene.name}: {len(drawn)} faults, {len(wrong)} wrong ends")
@@ -280,10 +291,14 @@ def test_a_watch_that_is_spoilt_is_a_cluster_that_cannot_be_asked(scene: Scene) 
     api = Api(str(scene.kubeconfig))
     whole = [f"status-{code}" for code in STATUSES] + ["page", "redirect", "cut-before", "endless"]
     path = kubernetes_api.collection("Pod", scene.person.namespace)
-    for index, kind in [*((0, kind) for kind in (*whole, "null", "no-metadata")), *((1, kind) for kind in whole)]:
-        scene.faults.plan(index, kind)
+    for kind in (*whole, "null", "no-metadata"):
+        scene.faults.plan(0, kind)
         with pytest.raises(AccessError):
-            next(api.watch(path))
+            api.latest(path)
+    for kind in whole:
+        scene.faults.plan(0, kind)
+        with pytest.raises(AccessError):
+            next(api.watch(path, "0"))
 
 
 # -- rights that are lacking ---------------------------------------------------------------------------------------
@@ -302,15 +317,18 @@ def test_a_right_that_is_lacking_is_told_and_no_mistake(scene: Scene, admin: Api
     wrong = []
     with restricted or contextlib.nullcontext():
         for right, really in (ways[number] for number in drawn):
-            scene.faults.plan(None)
-            if restricted is not None and really:
-                restricted.withdraw(right)
-            else:
-                scene.faults.deny(right, scene.kubeconfig.stem)
-            ended = scene.type()
-            if restricted is not None and really:
-                restricted.restore(right)
-            why = _amiss(scene, ended, before, OF_RIGHTS) or _unnamed(scene, ended, before, right)
+            for _ in range(TRIES):
+                scene.faults.plan(None)
+                if restricted is not None and really:
+                    restricted.withdraw(right)
+                else:
+                    scene.faults.deny(right, scene.kubeconfig.stem)
+                ended = scene.type()
+                if restricted is not None and really:
+                    restricted.restore(right)
+                why = _amiss(scene, ended, before, OF_RIGHTS) or _unnamed(scene, ended, before, right)
+                if not why or scene.holds(before):
+                    break
             if why:
                 wrong.append(f"{right}{' (withdrawn)' if really else ''}: {why}")
     print(f"{scene.name}: {len(drawn)} rights, {len(wrong)} wrong ends")

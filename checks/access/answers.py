@@ -129,6 +129,10 @@ class _Change(msgspec.Struct):
     object: dict[str, Any]
 
 
+class _Status(msgspec.Struct):
+    code: int
+
+
 class ReviewStatus(msgspec.Struct):
     """The API server's answer to an access review."""
 
@@ -217,16 +221,17 @@ def body(response: urllib3.BaseHTTPResponse, server: str) -> bytes:
     return bytes(data)
 
 
-def lines(response: urllib3.BaseHTTPResponse, server: str) -> Iterator[bytes]:
-    """The lines of an answer that goes on. Raises AccessError for one that does not end."""
+def lines(response: urllib3.BaseHTTPResponse, server: str, seconds: float) -> Iterator[bytes]:
+    """The lines of an answer that goes on for `seconds` at most. Raises AccessError for one that does not end."""
     rest = bytearray()
+    until = time.monotonic() + seconds
     while part := response.read1(2**16, decode_content=True):
         *whole, last = part.split(b"\n")
         for line in whole:
             yield bytes(rest + line)
             rest.clear()
         rest += last
-        if len(rest) > _LINE:
+        if len(rest) > _LINE or time.monotonic() > until:
             response.close()
             raise Endless(f"La réponse du serveur {server} n’en finit pas.", _AGAIN)
     if rest:
@@ -293,6 +298,11 @@ def change(line: bytes, server: str) -> dict[str, Any]:
     event = decoded(line, server)
     shaped(event, _Change, server)
     return event
+
+
+def code(status: Mapping[str, Any], server: str) -> int:
+    """The HTTP status that a Status tells in the place of an event. Raises AccessError."""
+    return shaped(status, _Status, server).code
 
 
 def named(answer: dict[str, Any], server: str) -> dict[str, Any]:

@@ -31,6 +31,8 @@ from checks.refusals import Refusal
 from checks.waiting import waiting_for
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
+_WATCH = 60  # seconds that one watch lasts: one whose connection has died unnoticed is blind no longer than that
+_LATE = 5  # seconds that it may last more
 _NOT_AGAIN = 2.0  # seconds in which a server that was waited for in vain is not asked again
 _PAGE = 500  # objects asked at once: what kubectl asks
 _EXECUTED = 2**20  # bytes that a command may answer in a pod, of whose programs nothing is known
@@ -413,17 +415,31 @@ class Api:
             "Relancez la commande ; si cela dure : cahier diagnostiquer",
         )
 
-    def watch(self, path: str) -> Iterator[dict[str, Any]]:
-        """Events of a watch on the list `path`, until the server or the network ends it. Raises AccessError."""
-        known = answers.version(self.request("GET", path, query={"limit": "1"}), self.server)
-        query = [("watch", "true"), ("resourceVersion", known), ("timeoutSeconds", "300")]
+    def latest(self, path: str) -> str:
+        """The version of the list `path`, from which it can be watched. Raises AccessError."""
+        return answers.version(self.request("GET", path, query={"limit": "1"}), self.server)
+
+    def watch(self, path: str, since: str) -> Iterator[dict[str, Any]]:
+        """What happened to the objects of the list `path` after a version, until the server or the network ends it: a
+        minute later at most. The last one, a BOOKMARK, says from where to go on.
+
+        Raises Refused, with 410 where what happened then is forgotten, and AccessError.
+        """
+        query = [("watch", "true"), ("resourceVersion", since), ("timeoutSeconds", str(_WATCH))]
+        query.append(("allowWatchBookmarks", "true"))
+        patience = _WATCH + _LATE
         try:
-            response = self._open("GET", self._address(path, query), {"Accept": "application/json"}, None, (5, 310))
+            headers = {"Accept": "application/json"}
+            response = self._open("GET", self._address(path, query), headers, None, (_LATE, patience))
             if response.status >= 300:
                 raise self._refused(response.status, answers.body(response, self.server))
-            for line in answers.lines(response, self.server):
+            for line in answers.lines(response, self.server, patience):
                 if line.strip():
-                    yield answers.change(line, self.server)
+                    event = answers.change(line, self.server)
+                    if event["type"] == "ERROR":
+                        status = event["object"]
+                        raise self._refused(answers.code(status, self.server), json.dumps(status).encode())
+                    yield event
         except urllib3.exceptions.HTTPError as error:
             raise silent(self.credentials.server, error) from error
 

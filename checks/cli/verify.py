@@ -94,19 +94,24 @@ def verify(
     console = output()
     receipt = not without_receipt
     once = partial(check_once, console, lab, seconds=seconds, given=given, with_help=with_help, receipt=receipt)
-    verdict = once(cluster, as_json=as_json)
-    while follow and verdict.exit_code:
-        from checks.follow import changes
+    if not follow:
+        raise typer.Exit(once(cluster, as_json=as_json).exit_code)
+    from checks.follow import Watch
+    from checks.verdict import Status
 
-        for other_access in changes(cluster, lab):
-            console.rule(style="dim")
-            cluster.refresh()
-            if other_access:
-                with contextlib.suppress(AccessError):  # half-written: what comes next will tell
-                    cluster = connect(kubeconfig, namespace, given.colleagues, given.colleague_users, given.port)
-            verdict = once(cluster)
-            if other_access or not verdict.exit_code:
-                break
+    other_access = True
+    while other_access:
+        with Watch(cluster, lab) as watch:  # before the first look: what changes during it is seen too
+            verdict, other_access = once(cluster), False
+            while verdict.exit_code and not other_access:
+                other_access = watch.wait(spoilt=verdict.status is Status.ERROR)
+                console.rule(style="dim")
+                cluster.refresh()
+                if other_access:
+                    with contextlib.suppress(AccessError):  # half-written: what comes next will tell
+                        cluster = connect(kubeconfig, namespace, given.colleagues, given.colleague_users, given.port)
+                else:
+                    verdict = once(cluster)
     raise typer.Exit(verdict.exit_code)
 
 

@@ -248,9 +248,13 @@ class LiveCluster(Served):
         remember_secret(name, self.namespace, values)
         return values
 
-    def watch(self, kind: str) -> Iterator[Mapping[str, Any]]:
-        """Changes of the objects of `kind` in the learner's namespace, until the connection ends."""
-        yield from self.api.watch(collection(kind, self.namespace))
+    def latest(self, kind: str) -> str:
+        """The version of the objects of `kind` in the learner's namespace, from which they can be watched."""
+        return self.api.latest(collection(kind, self.namespace))
+
+    def watch(self, kind: str, since: str) -> Iterator[Mapping[str, Any]]:
+        """Their changes after that version, until the connection ends. Raises as `Api.watch`."""
+        yield from self.api.watch(collection(kind, self.namespace), since)
 
     def _namespace_problem(self, refusal: Refused) -> CahierError:
         if (
