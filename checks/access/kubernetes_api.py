@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import urllib3
 from urllib3 import HTTPHeaderDict
@@ -150,14 +150,7 @@ class Api:
 
     def tls(self) -> tuple[ssl.SSLContext, str]:
         """How connections are encrypted, and the name that the server's certificate must bear. Raises AccessError."""
-        settings = self._settings
-        context = ssl.create_default_context(cafile=settings.authority or None)
-        if settings.certificate:
-            context.load_cert_chain(settings.certificate, settings.key)
-        if not settings.verify_ssl:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context, settings.tls_server_name or urlsplit(self.server).hostname or ""
+        return self._settings.context(), self._settings.server_name
 
     def clock(self, seconds: float) -> datetime | None:
         """What time it is for the API server, to the second; None when it does not say. Raises ClusterLost.
