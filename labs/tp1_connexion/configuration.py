@@ -21,12 +21,11 @@ def refused_by_kubectl(cluster: Cluster) -> lessons.UnreadConfiguration | None:
     try:
         seen = cluster.kubectl_user()
     except KubectlRefused as refusal:
-        raise Unverifiable(
-            lessons.KUBECTL_STAYS_OUT.format(refusal=refusal), lessons.ASK_KUBECTL.format(copy_script=COPY_SCRIPT)
-        ) from None
+        stays_out, asked = lessons.KubectlStaysOut(refusal=str(refusal)), lessons.AskKubectl(copy_script=COPY_SCRIPT)
+        raise Unverifiable(str(stays_out), str(asked)) from None
     if seen in (None, user):
         return None
-    raise Unverifiable(lessons.TWO_USERS.format(user=user, seen=seen), lessons.WHICH_KUBECTL)
+    raise Unverifiable(str(lessons.TwoUsers(user=user, seen=seen)), lessons.WHICH_KUBECTL)
 
 
 def _refused(cluster: Cluster, refusal: ConfigurationRefused) -> lessons.UnreadConfiguration:
@@ -35,6 +34,6 @@ def _refused(cluster: Cluster, refusal: ConfigurationRefused) -> lessons.UnreadC
     except KubectlRefused:
         seen = None
     if seen is not None:
-        told = lessons.KUBECTL_ALONE_GETS_IN.format(refusal=refusal.message, seen=seen)
-        raise Unverifiable(told, refusal.fix)
+        alone = lessons.KubectlAloneGetsIn(refusal=refusal.message, seen=seen)
+        raise Unverifiable(str(alone), refusal.fix)
     return lessons.UnreadConfiguration(refusal=refusal, commands=refusal.commands)

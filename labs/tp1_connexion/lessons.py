@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from checks.errors import ConfigurationRefused
-from checks.lesson import Lesson
+from checks.lesson import Clause, Lesson
 
 
 class NoKubectl(Lesson):
@@ -31,12 +31,40 @@ class UnreadConfiguration(Lesson):
 # -- what cannot be decided here --------------------------------------------------------------------------------------
 
 NOBODY = "Le cluster répond, mais ne dit pas qui vous êtes."
-KUBECTL_STAYS_OUT = "Avec votre configuration, le vérificateur entre dans le cluster, mais pas kubectl : « {refusal} »."
-ASK_KUBECTL = "Lancez « kubectl auth whoami » et suivez ce qu’il dit. {copy_script}"
-KUBECTL_ALONE_GETS_IN = "{refusal} Votre kubectl s’en accommode pourtant, et entre comme « {seen} »."
-TWO_USERS = (
-    "Avec la même configuration, le cluster reconnaît le vérificateur comme « {user} », kubectl comme « {seen} »."
-)
+
+
+class KubectlStaysOut(Clause):
+    """We get in, and kubectl does not."""
+
+    text = "Avec votre configuration, le vérificateur entre dans le cluster, mais pas kubectl : « {refusal} »."
+    refusal: str
+
+
+class AskKubectl(Clause):
+    """What kubectl tells of itself."""
+
+    text = "Lancez « kubectl auth whoami » et suivez ce qu’il dit. {copy_script}"
+    copy_script: str
+
+
+class KubectlAloneGetsIn(Clause):
+    """Kubectl gets in, and we do not."""
+
+    text = "{refusal} Votre kubectl s’en accommode pourtant, et entre comme « {seen} »."
+    refusal: str
+    seen: str
+
+
+class TwoUsers(Clause):
+    """Both get in, as two users."""
+
+    text = (
+        "Avec la même configuration, le cluster reconnaît le vérificateur comme « {user} », kubectl comme « {seen} »."
+    )
+    user: str
+    seen: str
+
+
 WHICH_KUBECTL = (
     "Un autre programme de ce nom, ou un fichier de préférences (kuberc), change peut-être ce que fait kubectl : "
     "« command -v kubectl » dit lequel est lancé."

@@ -102,8 +102,8 @@ def refused(cluster: Cluster, account: Account, answer: Answer) -> Lesson:
     tried admits it."""
     name, user, message = account.base, account.user, answer.message
     if answer.code in _OTHER_DATABASE:
-        known = lessons.ADMITTED_NOWHERE.format(user=user, message=message)
-        raise Unverifiable(known, lessons.WRITE_ITS_DATABASE)
+        known = lessons.AdmittedNowhere(user=user, message=message)
+        raise Unverifiable(str(known), lessons.WRITE_ITS_DATABASE)
     if answer.code in _STARTING:
         return lessons.NoSessionNow(name=name, pod=account.pod, message=message, transient=True)
     again = (_aligned(cluster, name, user),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from checks.diagnosis.databases.catalogue import RELAUNCH
-from checks.lesson import Lesson
+from checks.lesson import Clause, Lesson
 
 
 class SilentServer(Lesson):
@@ -114,7 +114,14 @@ class AccountRefused(Lesson):
     message: str
 
 
-ADMITTED_NOWHERE = "Le compte {user} est reconnu, mais aucune des bases essayées ne l’admet : {message}"
+class AdmittedNowhere(Clause):
+    """The base knows the account, and no database that was tried admits it."""
+
+    text = "Le compte {user} est reconnu, mais aucune des bases essayées ne l’admet : {message}"
+    user: str
+    message: str
+
+
 WRITE_ITS_DATABASE = "Ajoutez au Secret une clé « database » avec le nom de la vôtre."
 
 

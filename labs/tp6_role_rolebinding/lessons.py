@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from checks.lesson import Lesson
+from checks.lesson import Clause, Lesson
 
 from .shared_base import Refusal
 
@@ -138,9 +138,27 @@ class OtherObjects(NoRule):
 # words of these sentences
 NAME = "« {} »"
 AND = " et "
-MAY_ELSE = " Il peut en revanche {right}."
-OTHER_BASES = " Ses droits ne vont pas plus loin sur vos autres bases ({bases}) : une seule suffit."
-SAME_REFUSAL = " Même refus pour {users}."
+
+
+class MayElse(Clause):
+    """The colleague has no tunnel, and another right."""
+
+    text = " Il peut en revanche {right}."
+    right: str
+
+
+class NoneOfTheOtherBases(Clause):
+    """The learner has several bases, and the colleague a tunnel to none."""
+
+    text = " Ses droits ne vont pas plus loin sur vos autres bases ({bases}) : une seule suffit."
+    bases: str
+
+
+class SameRefusal(Clause):
+    """Other colleagues have no tunnel either."""
+
+    text = " Même refus pour {users}."
+    users: str
 
 
 # -- the tunnel itself ------------------------------------------------------------------------------------------------
@@ -171,23 +189,60 @@ class AnotherServer(Lesson):
 
 # -- what cannot be decided here --------------------------------------------------------------------------------------
 
-A_MEMBER = (
-    "{namespace} est le namespace d’un projet, dont {user} est membre : la RoleBinding « {binding} » lui donne déjà "
-    "tous les droits, et aucun Role ne peut les réduire."
-)
+
+class Member(Clause):
+    """The colleague is known to own the namespace."""
+
+    text = (
+        "{namespace} est le namespace d’un projet, dont {user} est membre : la RoleBinding « {binding} » lui donne "
+        "déjà tous les droits, et aucun Role ne peut les réduire."
+    )
+    namespace: str
+    user: str
+    binding: str
+
+
 ANOTHER_COLLEAGUE = (
     "Faites ce TP avec quelqu’un qui n’est pas du projet, ou chacun dans son namespace personnel (--namespace user-…)."
 )
-PERHAPS_A_MEMBER = (
-    "Vos Roles ne donnent rien de trop à {user}. Mais {namespace} appartient à tout le groupe {groups} : qui en est a "
-    "tous les droits, et le cluster ne dit pas si {user} en est."
-)
-ASK_ABOUT_SECRETS = "Demandez-lui : kubectl auth can-i get secrets -n {namespace} (la réponse doit être « no »)"
-TUNNEL_OF_ANOTHER_MACHINE = "Le cluster répond que {user} a ce droit ; l’ouverture du tunnel se prouve sur son poste."
-ASK_FOR_THE_TUNNEL = (
-    "Demandez-lui : kubectl port-forward pod/{pod} 5432:{port} -n {namespace} (avec cette identité : celle d’un "
-    "service VSCode est une autre)"
-)
+
+
+class PerhapsMember(Clause):
+    """Nobody knows who is in the group that owns the namespace."""
+
+    text = (
+        "Vos Roles ne donnent rien de trop à {user}. Mais {namespace} appartient à tout le groupe {groups} : qui en "
+        "est a tous les droits, et le cluster ne dit pas si {user} en est."
+    )
+    user: str
+    namespace: str
+    groups: str
+
+
+class AskAboutSecrets(Clause):
+    """What tells whether they are."""
+
+    text = "Demandez-lui : kubectl auth can-i get secrets -n {namespace} (la réponse doit être « no »)"
+    namespace: str
+
+
+class TunnelOfAnotherMachine(Clause):
+    """The colleague's access is not at hand."""
+
+    text = "Le cluster répond que {user} a ce droit ; l’ouverture du tunnel se prouve sur son poste."
+    user: str
+
+
+class AskForTheTunnel(Clause):
+    """What they may try themselves."""
+
+    text = (
+        "Demandez-lui : kubectl port-forward pod/{pod} 5432:{port} -n {namespace} (avec cette identité : celle d’un "
+        "service VSCode est une autre)"
+    )
+    pod: str
+    port: int
+    namespace: str
 
 
 # -- this lab's words in what several labs tell -----------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -36,17 +37,17 @@ def tunnel_refused(cluster: Cluster) -> lessons.TunnelRefused | None:
     bases = other_bases(cluster, database.release)
     also = (
         _may_else(cluster, person),
-        lessons.OTHER_BASES.format(bases=bases) if bases else "",
-        lessons.SAME_REFUSAL.format(users=", ".join(one.user for one, _ in out[1:])) if len(out) > 1 else "",
+        lessons.NoneOfTheOtherBases(bases=bases) if bases else "",
+        lessons.SameRefusal(users=", ".join(one.user for one, _ in out[1:])) if len(out) > 1 else "",
     )
-    return replace(why, also="".join(also), commands=shared_again(cluster))
+    return replace(why, also="".join(map(str, also)), commands=shared_again(cluster))
 
 
-def _may_else(cluster: Cluster, person: Person) -> str:
-    """What somebody without a tunnel may do all the same, as a sentence; "" for nothing."""
+def _may_else(cluster: Cluster, person: Person) -> lessons.MayElse | Literal[""]:
+    """What somebody without a tunnel may do all the same; "" for nothing."""
     harm = beyond_a_tunnel(cluster, Excess.SECRET, Excess.INSIDE, Excess.CHANGE)
     found = leak(cluster, person, harm)
-    return lessons.MAY_ELSE.format(right=words(cluster, found, harm)) if found and found.grants else ""
+    return lessons.MayElse(right=words(cluster, found, harm)) if found and found.grants else ""
 
 
 def why_not(cluster: Cluster, colleague: Colleague, refusal: Refusal) -> lessons.TunnelRefused:

@@ -103,8 +103,8 @@ def le_tunnel_de_votre_collegue_s_ouvre(cluster: Cluster) -> Wrong | None:
     theirs, user = as_colleague(cluster, cluster.colleague), cluster.colleague.user
     pod = shared_pods(cluster, colleagues(cluster)[0])[0]
     if theirs is None:
-        asked = lessons.ASK_FOR_THE_TUNNEL.format(pod=pod.name, port=PORT, namespace=cluster.namespace)
-        raise Unverifiable(lessons.TUNNEL_OF_ANOTHER_MACHINE.format(user=user), asked)
+        asked = lessons.AskForTheTunnel(pod=pod.name, port=PORT, namespace=cluster.namespace)
+        raise Unverifiable(str(lessons.TunnelOfAnotherMachine(user=user)), str(asked))
     try:
         with theirs.kubectl_forward(pod.name, PORT) as connection:
             reached = identify(connection)
