@@ -66,3 +66,18 @@ def test_what_is_broken_on_purpose_is_broken_once_for_each_version(cluster: Live
         cluster.try_once(version, experiment)
         cluster.refresh()
     assert len(broken) == 2
+
+
+def test_what_broke_and_did_not_heal_is_tried_again(cluster: LiveCluster) -> None:
+    tried: list[str] = []
+
+    def experiment(one: Cluster) -> None:
+        tried.append(one.namespace)
+        if len(tried) == 1:
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        cluster.try_once("a", experiment)
+    cluster.try_once("a", experiment)
+    cluster.try_once("a", experiment)
+    assert len(tried) == 2
