@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from checks.facts import Cluster
+from checks.capabilities import Cluster
 from checks.french import quoted
 from checks.verdict import Diagnostic
 

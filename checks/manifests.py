@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 
+from checks.capabilities import Cluster
 from checks.errors import AccessError, Unverifiable
-from checks.facts import LAST_APPLIED, Cluster
+from checks.facts import LAST_APPLIED
 from checks.lab import TO_DO, Lab
 from checks.shell import one_word
 

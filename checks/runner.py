@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import msgspec
 
+from checks.capabilities import Cluster
 from checks.errors import AccessError, ClusterLost, Forbidden, Unverifiable, UsageError
-from checks.facts import Cluster
 from checks.lab import Lab
 from checks.lesson import told
 from checks.redaction import described

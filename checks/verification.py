@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from checks.facts import Cluster
+from checks.capabilities import Cluster
 from checks.lesson import Wrong
 
 CheckFunction = Callable[[Cluster], Wrong | None]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from checks.facts import Cluster
+from checks.capabilities import Cluster
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
 

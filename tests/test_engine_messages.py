@@ -18,12 +18,13 @@ from typing import cast
 import pytest
 
 from checks import places, registries
+from checks.capabilities import Cluster
 from checks.cli import main
 from checks.diagnosis.workloads.readiness import not_ready
 from checks.doctor import machine
 from checks.doctor.lines import State
 from checks.errors import EXIT_UNVERIFIED
-from checks.facts import Cluster, Container, Pod
+from checks.facts import Container, Pod
 from checks.local_cluster import engine, messages
 
 FOLDER = Path(__file__).parent / "engine_messages"

@@ -19,9 +19,10 @@ import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import Database
 from checks.errors import Unverifiable
-from checks.facts import Access, Cluster, Listing, Pod
+from checks.facts import Access, Listing, Pod
 from checks.lesson import told
 from checks.local_cluster.account import verifier
 from checks.objects import Binding, Subject

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases import relays
 from checks.diagnosis.databases.relay_failures import misdirected
 from checks.diagnosis.databases.relay_manifest import Target, listening_ports, targets
@@ -21,7 +22,7 @@ from checks.diagnosis.databases.relays import Served, Stranger, served
 from checks.diagnosis.workloads.program_logs import Trouble, cleaned, told
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, Silence, identify, is_postgres
-from checks.facts import Cluster, Colleague, ForwardRefused, Pod
+from checks.facts import Colleague, ForwardRefused, Pod
 from checks.sources.snapshot import Snapshot, SnapshotCluster
 from tests.pretend_api import self_signed
 

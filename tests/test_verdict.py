@@ -8,8 +8,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from checks.capabilities import Cluster
 from checks.errors import AccessError, Unverifiable
-from checks.facts import Cluster
 from checks.lab import Lab, LabFile
 from checks.runner import run
 from checks.verdict import Diagnostic, Status, Verdict, json_schema, overall, to_json

@@ -13,7 +13,7 @@ from checks.shell import one_word
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from checks.facts import Cluster
+    from checks.capabilities import Cluster
     from checks.lab import Lab
     from checks.sources.live_cluster import LiveCluster
     from checks.state import LastOptions

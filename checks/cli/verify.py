@@ -20,8 +20,8 @@ from checks.errors import AccessError, CahierError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from checks.capabilities import Cluster
     from checks.cli.remembered import Options
-    from checks.facts import Cluster
     from checks.lab import Lab
     from checks.runner import Findings
     from checks.sources.live_cluster import LiveCluster

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from checks.capabilities import Cluster
 from checks.demo import live
 from checks.demo.recording import Part, Recording, Typed, write
 from checks.demo.replay import replayed
 from checks.demo.screen import EXPECTED, Screen
 from checks.errors import EXIT_PASSED, CahierError
-from checks.facts import Cluster
 from checks.lab import Lab, all_labs, find_lab
 from checks.render.problem import show
 from checks.sources.live_cluster import LiveCluster

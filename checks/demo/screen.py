@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from checks.capabilities import Cluster
 from checks.errors import CahierError
-from checks.facts import Cluster
 from checks.lab import Lab
 from checks.output import marked, output
 from checks.render.terminal import companion, show

@@ -13,12 +13,13 @@ from kubernetes.utils.quantity import parse_quantity
 
 from checks.access import kubeconfig, kubectl_rules
 from checks.access.kubeconfig_file import RENEW
+from checks.capabilities import Cluster
 from checks.diagnosis.rights.credentials import RENEWED, ending_credentials
 from checks.diagnosis.rights.identity import allowed_everywhere, foreign_namespace, shared_namespace
 from checks.diagnosis.rights.role import insufficient_rights
 from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble, unverified, wrong
 from checks.errors import AccessError, ClusterLost, ConfigurationRefused, Refused
-from checks.facts import Cluster, Credentials
+from checks.facts import Credentials
 from checks.french import duration
 from checks.refusals import service_account
 from checks.shell import one_word

@@ -12,9 +12,10 @@ import psutil
 
 from checks import places, state
 from checks.access import kubeconfig, proxies
+from checks.capabilities import Machine
 from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble
 from checks.errors import AccessError, CahierError
-from checks.facts import Listener, Machine
+from checks.facts import Listener
 from checks.lab import all_labs
 from checks.local_cluster import engine, messages
 from checks.local_cluster.creation import last_failure

@@ -18,11 +18,11 @@ from cryptography.x509.oid import NameOID
 from checks.access import proxies
 from checks.access.kubeconfig_file import RENEW
 from checks.access.kubernetes_api import Api
+from checks.capabilities import Cluster
 from checks.doctor.lines import Answer, depends_on, failed, passed, skipped, unverified
 from checks.doctor.machine import is_local
 from checks.doctor.waiting import QUESTION_SECONDS, within
 from checks.errors import Unverifiable
-from checks.facts import Cluster
 from checks.french import duration
 
 _PORTS = {"https": 443, "http": 80}

@@ -11,9 +11,8 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from socket import socket
 from typing import Any, NoReturn
 
 import msgspec
@@ -21,45 +20,18 @@ import msgspec
 from checks.access.answers import HELD, too_much
 from checks.access.kubernetes_api import Api
 from checks.errors import Refused, Unverifiable
-from checks.facts import Access, Credentials, ForwardCommand, KubectlVersion, Listener, Listing
+from checks.facts import Access
 from checks.grading.grade import NamespaceMissing, Seen
 from checks.grading.roster import Learner
 from checks.lab import Lab
 from checks.runner import run
-from checks.sources.live_cluster import LiveCluster
-from checks.sources.probes import Probe
+from checks.sources.from_afar import FromAfar
+from checks.sources.live_reading import LiveReading
 from checks.sources.receipts import Place, Reading, is_receipts, versions
 
 _SETTLES = 5.0  # seconds for what is just starting when the grading begins, whoever's it is
 _ON_THEIR_MACHINE = "Cela ne se voit que depuis le poste où le TP est fait, pas de loin."
 _READ_ONLY = "La notation ne fait que lire : cela demanderait {}."
-
-
-class Elsewhere:
-    """The learner's machine, which is not this one: each question about it raises Unverifiable."""
-
-    def listeners(self, port: int) -> Sequence[Listener]:
-        """Raises Unverifiable."""
-        _not_here()
-
-    def forwards(self) -> Sequence[ForwardCommand]:
-        """Raises Unverifiable."""
-        _not_here()
-
-    def connect(self, port: int) -> socket:
-        """Raises Unverifiable."""
-        _not_here()
-
-    def kubectl(self) -> KubectlVersion | None:
-        """Raises Unverifiable."""
-        _not_here()
-
-
-def _not_here() -> NoReturn:
-    raise Unverifiable(
-        _ON_THEIR_MACHINE,
-        "Lancez « cahier verifier » sur ce poste : le reçu qu’il laisse dans le namespace est compté.",
-    )
 
 
 class Inventory:
@@ -134,11 +106,11 @@ class Inventory:
         return found
 
 
-class LearnerView(LiveCluster):
-    """`facts.Cluster` of a learner, served with the teacher's access."""
+class LearnerView(FromAfar, LiveReading):
+    """`Cluster` of a learner, served with the teacher's access: what is read, and nothing else."""
 
     def __init__(self, api: Api, inventory: Inventory, namespace: str, colleague: str | Sequence[str] | None) -> None:
-        super().__init__(Elsewhere(), api=api, namespace=namespace, colleague=colleague)
+        super().__init__(api, namespace=namespace, colleague=colleague)
         self._inventory = inventory
         self._answers = inventory.answers(namespace)
         self._uid = partial(inventory.uid, namespace)  # it does not change: `refresh` keeps it
@@ -148,10 +120,6 @@ class LearnerView(LiveCluster):
         self._inventory = Inventory(self.api, ())
         self._answers = {}  # the others keep theirs
         super().refresh()
-
-    def kubectl_user(self) -> str | None:
-        """The learner's own kubectl is not here."""
-        return None
 
     @cached_property
     def server_version(self) -> tuple[int, int]:
@@ -202,11 +170,6 @@ class LearnerView(LiveCluster):
             )
         return owner
 
-    @property
-    def credentials(self) -> Credentials:
-        """Raises Unverifiable: the learner's configuration is not here, and ours says nothing of it."""
-        _not_here()
-
     def may(self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = "") -> Access:
         """Whether the learner may, asked of the API server about them. Raises Unverifiable."""
         there = self._at(namespace) if namespace else self
@@ -219,57 +182,22 @@ class LearnerView(LiveCluster):
     def _at(self, namespace: str) -> LearnerView:
         return LearnerView(self.api, self._inventory, namespace, None)
 
-    def everything(self) -> Sequence[Listing]:
-        """Raises Unverifiable: the teacher lists what the labs need, no more."""
-        raise Unverifiable(_READ_ONLY.format("de lire tous les objets du namespace"))
-
-    def secret_values(self, name: str) -> Mapping[str, str] | None:
-        """Raises Unverifiable: grading never reads them."""
-        raise Unverifiable(_READ_ONLY.format("la valeur d’un Secret, que l’enseignant ne lit jamais"))
-
-    def execute(self, pod: str, command: Sequence[str], container: str = "") -> str:
-        """Raises Unverifiable: nothing is run in a learner's pod."""
-        raise Unverifiable(_READ_ONLY.format("d’exécuter une commande dans un pod"))
-
     @contextlib.contextmanager
     def forward(self, pod: str, port: int) -> Iterator[Any]:
         """A tunnel where the teacher may open one; the smallest role does not allow it. Raises Unverifiable."""
-        if not all(LiveCluster.may(self, verb, "pods/portforward").allowed for verb in ("create", "get")):
-            raise Unverifiable(_READ_ONLY.format("d’ouvrir un tunnel vers un pod"))
-        with super().forward(pod, port) as connection:
+        if not all(LiveReading.may(self, verb, "pods/portforward").allowed for verb in ("create", "get")):
+            super().forward(pod, port)
+        with self.api.forward(self.namespace, pod, port) as connection:
             yield connection
 
-    @contextlib.contextmanager
-    def kubectl_forward(self, pod: str, port: int) -> Iterator[Any]:
-        """Raises Unverifiable: the learner's own access is not here."""
-        yield _not_here()
+    def _not_there(self) -> NoReturn:
+        raise Unverifiable(
+            _ON_THEIR_MACHINE,
+            "Lancez « cahier verifier » sur ce poste : le reçu qu’il laisse dans le namespace est compté.",
+        )
 
-    def probe(
-        self, targets: Sequence[str], labels: Mapping[str, str] | None = None
-    ) -> contextlib.AbstractContextManager[Probe]:
-        """Raises Unverifiable: no pod of ours is placed in a learner's namespace."""
-        raise Unverifiable(_READ_ONLY.format("de placer une sonde dans le namespace"))
-
-    @property
-    def enforces_policies(self) -> bool:
-        """Raises Unverifiable: it takes an experiment."""
-        raise Unverifiable(_READ_ONLY.format("une expérience qui place des pods"))
-
-    def as_owner(self, owner: str, at: str = "") -> LiveCluster | None:
-        """Nobody's access is at hand."""
-        return None
-
-    def outsiders(self) -> Sequence[str]:
-        """Nobody's access is at hand."""
-        return ()
-
-    def delete_pod(self, name: str) -> None:
-        """Raises Unverifiable: nothing is broken in a learner's namespace."""
-        raise Unverifiable(_READ_ONLY.format("de supprimer un pod"))
-
-    def breaking(self, pod: str) -> contextlib.AbstractContextManager[Callable[[], None]]:
-        """Raises Unverifiable: nothing is broken in a learner's namespace."""
-        raise Unverifiable(_READ_ONLY.format("d’arrêter un programme dans un pod"))
+    def _only_read(self, what: str) -> NoReturn:
+        raise Unverifiable(_READ_ONLY.format(what))
 
 
 class LiveVerifier:
@@ -292,7 +220,7 @@ class LiveVerifier:
             self.closed = {one.namespace for one in learners if not self._may_read(one.namespace)}
 
     def _may_read(self, namespace: str) -> bool:
-        return LiveCluster(Elsewhere(), api=self._api, namespace=namespace).may("list", "pods").allowed
+        return LiveReading(self._api, namespace=namespace).may("list", "pods").allowed
 
     def __call__(self, learner: Learner, lab: Lab) -> Seen:
         """The verdict of one lab. Raises CahierError."""

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from checks.capabilities import Cluster
 from checks.drawing import Step, steps
 from checks.errors import CahierError
-from checks.facts import Cluster
 from checks.french import day, number, plural
 from checks.lab import Lab, next_lab
 from checks.render.wrapping import NARROW, folded, put, say

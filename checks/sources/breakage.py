@@ -51,7 +51,7 @@ def _is_gone(before: Mapping[str, Any], now: Mapping[str, Any] | None) -> bool:
 
 @contextlib.contextmanager
 def breaking(api: Api, namespace: str, name: str) -> Iterator[Callable[[], None]]:
-    """While something in a pod is broken on purpose; see `facts.Cluster`. Raises AccessError before anything is."""
+    """While something in a pod is broken on purpose; see `capabilities`. Raises AccessError before anything is."""
     well = False
 
     def say() -> None:

@@ -27,7 +27,7 @@ def must_be_known(user: str) -> None:
 
 
 class Served(ABC):
-    """What all who serve `facts.Cluster` do alike: typed facts of listed objects, answers kept for a round."""
+    """What all who serve `capabilities.Cluster` do alike: typed facts of listed objects, answers kept for a round."""
 
     def __init__(self) -> None:
         self._kept: dict[object, Any] = {}

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from checks.access.kubernetes_api import PATHS
+from checks.capabilities import Cluster
 from checks.errors import CahierError, ClusterLost, Unverifiable
-from checks.facts import LAST_APPLIED, Access, ApiResource, Cluster, Pod
+from checks.facts import LAST_APPLIED, Access, ApiResource, Pod
 from checks.lab import Lab
 from checks.sources.receipts import Doubtful, Place, holding
 from checks.sources.snapshot import Granted, Log, Right, Snapshot, SnapshotCluster, Word, question

@@ -6,20 +6,19 @@ What takes the learner's machine, an identity or an experiment is not in it, nei
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from socket import socket
 from typing import Any, Literal, NoReturn
 
 import msgspec
 
 from checks.errors import CahierError, Unverifiable, UsageError
-from checks.facts import Access, ApiResource, Cluster, Colleague, Credentials, Listing, Machine, PolicyKind, Probe
+from checks.facts import Access, ApiResource, Colleague, PolicyKind
 from checks.files import write_atomically
 from checks.inert import in_json
 from checks.redaction import redacted
+from checks.sources.from_afar import FromAfar
 from checks.sources.objects import Served, must_be_known
 from checks.sources.receipts import Place, versions
 
@@ -116,12 +115,8 @@ def read(path: Path) -> Snapshot:
         ) from error
 
 
-def _live() -> NoReturn:
-    raise Unverifiable(_LIVE, _AGAIN)
-
-
-class SnapshotCluster(Served):
-    """`facts.Cluster` served by a snapshot: what it does not contain raises Unverifiable."""
+class SnapshotCluster(FromAfar, Served):
+    """`Cluster` served by a snapshot: what it does not contain raises Unverifiable."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__()
@@ -144,10 +139,6 @@ class SnapshotCluster(Served):
     def user(self) -> str:
         """Who the API server said the learner is."""
         return self.snapshot.user or self._missing("user")
-
-    def kubectl_user(self) -> str | None:
-        """No kubectl is at hand."""
-        return None
 
     @property
     def server_version(self) -> tuple[int, int]:
@@ -242,73 +233,15 @@ class SnapshotCluster(Served):
 
     # -- what no snapshot contains -----------------------------------------------------------------------------
 
-    @property
-    def credentials(self) -> Credentials:
-        """Raises Unverifiable."""
-        _live()
+    def _not_there(self) -> NoReturn:
+        raise Unverifiable(_LIVE, _AGAIN)
 
-    @property
-    def groups(self) -> Sequence[str]:
-        """Raises Unverifiable."""
-        _live()
-
-    def own_rules(self) -> Sequence[Mapping[str, Any]] | None:
-        """Raises Unverifiable."""
-        _live()
-
-    @property
-    def machine(self) -> Machine:
-        """Raises Unverifiable."""
-        _live()
-
-    def everything(self) -> Sequence[Listing]:
-        """Raises Unverifiable: what is looked for there is in no snapshot either."""
-        _live()
-
-    def secret_values(self, name: str) -> Mapping[str, str] | None:
-        """Raises Unverifiable."""
-        _live()
-
-    def execute(self, pod: str, command: Sequence[str], container: str = "") -> str:
-        """Raises Unverifiable."""
-        _live()
-
-    def forward(self, pod: str, port: int) -> AbstractContextManager[socket]:
-        """Raises Unverifiable."""
-        _live()
-
-    def kubectl_forward(self, pod: str, port: int) -> AbstractContextManager[socket]:
-        """Raises Unverifiable."""
-        _live()
-
-    def probe(self, targets: Sequence[str], labels: Mapping[str, str] | None = None) -> AbstractContextManager[Probe]:
-        """Raises Unverifiable."""
-        _live()
-
-    @property
-    def enforces_policies(self) -> bool:
-        """Raises Unverifiable."""
-        _live()
+    def _only_read(self, what: str) -> NoReturn:
+        self._not_there()
 
     def other_policies(self) -> Iterator[PolicyKind]:
         """Raises Unverifiable."""
-        _live()
-
-    def as_owner(self, owner: str, at: str = "") -> Cluster | None:
-        """Nobody's access is at hand."""
-        return None
-
-    def outsiders(self) -> Sequence[str]:
-        """Nobody's access is at hand."""
-        return ()
-
-    def delete_pod(self, name: str) -> None:
-        """Raises Unverifiable."""
-        _live()
-
-    def breaking(self, pod: str) -> AbstractContextManager[Callable[[], None]]:
-        """Raises Unverifiable."""
-        _live()
+        self._not_there()
 
     def refresh(self) -> None:
         """Nothing changes in a snapshot."""

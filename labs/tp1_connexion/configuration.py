@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from checks.capabilities import Cluster
 from checks.diagnosis.rights.identity import COPY_SCRIPT
 from checks.errors import ConfigurationRefused, Unverifiable
-from checks.facts import Cluster, KubectlRefused
+from checks.facts import KubectlRefused
 
 from . import lessons
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from checks.capabilities import Cluster
 from checks.diagnosis.rights.credentials import ending_credentials, have_ended, unsuited_kubectl
 from checks.diagnosis.rights.identity import COPY_SCRIPT, foreign_namespace, shared_namespace
 from checks.diagnosis.rights.role import insufficient_rights
 from checks.errors import Unverifiable
-from checks.facts import Cluster, KubectlVersion
+from checks.facts import KubectlVersion
 from checks.lesson import Wrong
 from checks.verification import verification
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from checks.capabilities import Cluster
 from checks.diagnosis.workloads.deployments import woken
-from checks.facts import Cluster
 from checks.lesson import Lesson
 
 from . import lessons

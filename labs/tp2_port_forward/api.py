@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.sockets import listening
 from checks.diagnosis.connections.tunnel import Tunnel
 from checks.diagnosis.workloads.objects import maker
 from checks.errors import Unverifiable
 from checks.exchange.http import get
-from checks.facts import Cluster, Pod
+from checks.facts import Pod
 from checks.shell import one_word
 
 from . import lessons

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.tunnel import leads_elsewhere, nobody_listens
 from checks.diagnosis.workloads.readiness import not_ready
 from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp, get
-from checks.facts import Cluster, ForwardRefused
+from checks.facts import ForwardRefused
 from checks.lesson import Wrong
 from checks.verification import verification
 

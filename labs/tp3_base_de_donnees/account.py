@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import PORT, Database, launch, relaunch
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, refusal
-from checks.facts import Cluster, Pod
+from checks.facts import Pod
 from checks.lesson import Lesson
 from checks.shell import one_word
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import databases
-from checks.facts import Cluster
 
 
 def pods_of_bases(cluster: Cluster) -> Sequence[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.tunnel import Tunnel, reaches
 from checks.diagnosis.databases.catalogue import PORT, Database, ready_pods, server_in
 from checks.exchange.postgres import NotPostgres, identify
-from checks.facts import Cluster, ForwardRefused, Pod
+from checks.facts import ForwardRefused, Pod
 
 from . import lessons
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.services import no_service_leads
 from checks.diagnosis.connections.tunnel import leads_elsewhere, nobody_listens
 from checks.diagnosis.databases.catalogue import PORT, no_database, not_serving, ready_pods, relaunch
 from checks.diagnosis.rights.excess import entering, obtaining, tunnel_to
 from checks.diagnosis.rights.leaks import only_the_owner
 from checks.exchange.postgres import NotPostgres
-from checks.facts import Cluster
 from checks.lesson import Wrong
 from checks.verification import verification
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.services import Address, addresses
 from checks.diagnosis.databases.catalogue import PORT, Database, databases, ready_pods
 from checks.diagnosis.policies.allowed import Circle, administrators
@@ -13,7 +14,7 @@ from checks.diagnosis.policies.explanations import Policy, astray, name_of
 from checks.diagnosis.policies.reachability import PROBE_LABELS, Attempt, Trial, Way, Ways, trial
 from checks.diagnosis.policies.strangers import Reading
 from checks.errors import Unverifiable
-from checks.facts import PROBE_LABEL, Cluster, Pod
+from checks.facts import PROBE_LABEL, Pod
 
 _STRANGER = "cahier-namespace-inconnu"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.services import leads_only_to
 from checks.diagnosis.databases.catalogue import PORT, other_bases, server_in
 from checks.diagnosis.databases.colleague_base import as_typed
@@ -13,7 +14,7 @@ from checks.diagnosis.policies.other_enforcers import require_decided
 from checks.diagnosis.policies.reachability import Attempt, held_back
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer
-from checks.facts import Cluster, ForwardRefused
+from checks.facts import ForwardRefused
 from checks.lesson import Clause, Lesson, Names
 from checks.shell import one_word
 

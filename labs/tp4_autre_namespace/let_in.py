@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from checks.capabilities import Cluster
 from checks.diagnosis.policies.explanations import astray, how, name_of
 from checks.diagnosis.policies.other_enforcers import require_only_network_policies
 from checks.diagnosis.policies.strangers import Leak, Reading
 from checks.errors import Unverifiable
-from checks.facts import Cluster
 from checks.lesson import Clause, Lesson, Names
 
 from . import lessons

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import yaml
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import PORT
 from checks.diagnosis.policies.decision import decide
 from checks.diagnosis.policies.explanations import name_of
 from checks.diagnosis.policies.strangers import Reading
-from checks.facts import Cluster
 
 from .judged_base import Subject, peer, policies, reading
 

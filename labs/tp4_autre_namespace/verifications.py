@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.services import no_service_leads
 from checks.diagnosis.databases.catalogue import no_database, not_serving
 from checks.diagnosis.policies.other_enforcers import require_only_network_policies
-from checks.facts import Cluster
 from checks.lesson import Wrong
 from checks.verification import verification
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.tunnel import Tunnel
 from checks.diagnosis.databases.catalogue import server_in
 from checks.diagnosis.databases.colleague_base import launched, their_base
@@ -9,7 +10,7 @@ from checks.diagnosis.databases.relay_manifest import targets
 from checks.diagnosis.databases.relays import Served, Stranger, served, stranger
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, identify
-from checks.facts import Cluster, ForwardRefused, Pod
+from checks.facts import ForwardRefused, Pod
 
 NAME = "pg-proxy"
 PORT = 5432

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.tunnel import leads_elsewhere, nobody_listens
 from checks.diagnosis.databases.relay_failures import Unanswered, misdirected, too_few_clients, unanswered
 from checks.diagnosis.databases.relay_manifest import listening_ports
 from checks.diagnosis.databases.relays import Served
 from checks.diagnosis.workloads.readiness import never_admitted, not_ready
 from checks.exchange.postgres import NotPostgres, identify
-from checks.facts import Cluster, ForwardRefused
+from checks.facts import ForwardRefused
 from checks.lesson import Wrong
 from checks.verification import verification
 

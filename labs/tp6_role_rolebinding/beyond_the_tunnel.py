@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import ready_pods
 from checks.diagnosis.rights.excess import Excess, beyond_a_tunnel, kind_of, tunnel_to
 from checks.diagnosis.rights.leaks import Concern, leaks, only_the_owner
@@ -12,7 +13,6 @@ from checks.diagnosis.rights.people import Person, colleagues, owns, people
 from checks.diagnosis.rights.rbac import Request
 from checks.diagnosis.rights.team import is_member, persons
 from checks.diagnosis.rights.wording import reaches_secrets
-from checks.facts import Cluster
 from checks.verdict import Diagnostic
 
 from . import lessons

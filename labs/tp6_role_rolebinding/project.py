@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from checks.capabilities import Cluster
 from checks.diagnosis.rights.people import as_colleague, is_project, owners
 from checks.errors import Unverifiable
-from checks.facts import OWNER_BINDING, Cluster
+from checks.facts import OWNER_BINDING
 
 from . import lessons
 

@@ -11,11 +11,12 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import other_bases
 from checks.diagnosis.rights.excess import Excess, beyond_a_tunnel
 from checks.diagnosis.rights.leaks import leak, words
 from checks.diagnosis.rights.people import Person, colleagues
-from checks.facts import OWNER_BINDING, Cluster, Colleague
+from checks.facts import OWNER_BINDING, Colleague
 from checks.objects import Binding, Rule, Subject
 
 from . import lessons

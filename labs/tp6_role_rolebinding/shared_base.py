@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import Database, ready_pods
 from checks.diagnosis.rights.leaks import may
 from checks.diagnosis.rights.people import Person, opening_verbs
 from checks.diagnosis.rights.rbac import Request
-from checks.facts import Cluster, Colleague, Pod
+from checks.facts import Colleague, Pod
 from checks.shell import one_word
 
 ROLE = "tunnel-vers-la-base"

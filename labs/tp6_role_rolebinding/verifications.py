@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import PORT, no_database, not_serving, server_in
 from checks.diagnosis.rights.excess import Excess
 from checks.diagnosis.rights.people import as_colleague, colleagues
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, identify
-from checks.facts import Cluster, ForwardRefused
+from checks.facts import ForwardRefused
 from checks.lesson import Wrong
 from checks.verification import Follows, verification
 

@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from checks.capabilities import Cluster, Probe
 from checks.diagnosis.connections.sockets import holder
 from checks.diagnosis.databases.catalogue import server_in
 from checks.diagnosis.databases.relays import answers_itself
 from checks.diagnosis.workloads.deployments import creation_refused, find
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, identify
-from checks.facts import Cluster, ForwardRefused, Pod, Probe
+from checks.facts import ForwardRefused, Pod
 from checks.interruption import pause
 from checks.lesson import Wrong
 from checks.waiting import waiting_for

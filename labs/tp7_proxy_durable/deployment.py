@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.relay_manifest import listens
 from checks.diagnosis.workloads import deployments
 from checks.diagnosis.workloads.deployments import Deployment
 from checks.diagnosis.workloads.readiness import not_ready
-from checks.facts import Cluster, Pod, lasting_containers
+from checks.facts import Pod, lasting_containers
 from checks.lesson import Wrong
 from checks.verdict import Diagnostic
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from checks.capabilities import Cluster
 from checks.diagnosis.workloads.deployments import Deployment
-from checks.facts import Cluster
 from checks.objects import Service, ServicePort
 
 

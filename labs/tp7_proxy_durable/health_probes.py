@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.sockets import listening
 from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp, get
-from checks.facts import Cluster, ForwardRefused, Pod, lasting_containers
+from checks.facts import ForwardRefused, Pod, lasting_containers
 from checks.lesson import Lesson
 
 from . import lessons

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import partial
 
+from checks.capabilities import Cluster
 from checks.diagnosis.workloads.objects import named
 from checks.diagnosis.workloads.readiness import not_ready
-from checks.facts import Cluster
 from checks.lesson import Wrong
 
 from . import lessons

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.sockets import listening
 from checks.diagnosis.workloads import deployments
 from checks.diagnosis.workloads.deployments import Deployment
 from checks.errors import Unverifiable
-from checks.facts import Cluster, Pod
+from checks.facts import Pod
 from checks.objects import service_named
 
 from .endpoints import Front, endpoints

@@ -7,12 +7,13 @@ from typing import Any
 
 import yaml
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.colleague_base import TheirBase, launched, their_base
 from checks.diagnosis.databases.relay_manifest import Target, targets
 from checks.diagnosis.workloads import deployments
 from checks.diagnosis.workloads.deployments import rolled_out
 from checks.diagnosis.workloads.objects import named
-from checks.facts import Cluster, Pod
+from checks.facts import Pod
 
 from .relay import FILE, PORT, PROXY, listened, relay
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.relays import refuses
 from checks.diagnosis.workloads.deployments import Deployment, rolled_out
 from checks.diagnosis.workloads.objects import controller
-from checks.facts import Cluster, Pod
+from checks.facts import Pod
 from checks.lesson import Lesson
 from checks.shell import one_word
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from checks.capabilities import Cluster
 from checks.diagnosis.workloads import deployments
 from checks.diagnosis.workloads.objects import named
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres
-from checks.facts import Cluster, ForwardRefused
+from checks.facts import ForwardRefused
 from checks.lesson import Wrong
 from checks.verification import verification
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import server_in
 from checks.diagnosis.databases.relay_failures import Unanswered, misdirected, too_few_clients, unanswered
 from checks.diagnosis.databases.relays import Stranger, served, stranger
 from checks.diagnosis.policies.decision import Peer, decide
 from checks.exchange.postgres import NotPostgres
-from checks.facts import Cluster, ForwardRefused, Pod
+from checks.facts import ForwardRefused, Pod
 from checks.lesson import Wrong
 
 from . import lessons

@@ -11,9 +11,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import platform_values
 from checks.errors import Unverifiable
-from checks.facts import Cluster, Pod
+from checks.facts import Pod
 from checks.shell import identifier
 
 from .ways_in import base

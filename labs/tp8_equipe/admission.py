@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from checks.capabilities import Cluster
 from checks.diagnosis.policies.decision import Decision, Peer, decide
 from checks.diagnosis.rights.people import lacks_tunnel
 from checks.diagnosis.rights.team import identities
-from checks.facts import Cluster, Pod
+from checks.facts import Pod
 
 
 def lacking(cluster: Cluster, member: str, pod: Pod) -> str:

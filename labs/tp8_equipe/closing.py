@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from checks.capabilities import Cluster
 from checks.diagnosis.rights.team import members
-from checks.facts import Cluster
 
 from .admission import dressed
 from .ways_in import Door, base

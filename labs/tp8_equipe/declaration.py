@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from checks.capabilities import Cluster
 from checks.diagnosis.rights.team import KEY, declaration, declaration_words, declared, members, wrong_word
-from checks.facts import Cluster
 from checks.lesson import Lesson
 
 from . import lessons

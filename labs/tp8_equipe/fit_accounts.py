@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import PORT
 from checks.diagnosis.rights.team import TEAM
 from checks.errors import Unverifiable
 from checks.exchange.postgres import refusal
-from checks.facts import Cluster, ForwardRefused
+from checks.facts import ForwardRefused
 from checks.lesson import Lesson
 from checks.shell import identifier, one_word
 

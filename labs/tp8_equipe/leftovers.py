@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from checks.facts import Cluster
+from checks.capabilities import Cluster
 from checks.lesson import Clause, Lesson
 from checks.selectors import selects
 from checks.shell import thing

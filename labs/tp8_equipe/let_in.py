@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from checks.capabilities import Cluster
 from checks.diagnosis.policies.explanations import of_administrators
 from checks.diagnosis.policies.strangers import Kind, Leak
 from checks.diagnosis.workloads.objects import maker
-from checks.facts import Cluster
 from checks.lesson import Clause, Lesson, Names
 from checks.shell import thing
 

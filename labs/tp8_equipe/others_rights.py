@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import platform_secrets
 from checks.diagnosis.rights.excess import obtaining
 from checks.diagnosis.rights.leaks import Concern, may, only_the_owner
 from checks.diagnosis.rights.people import Person, owns, people
 from checks.diagnosis.rights.rbac import Request
 from checks.diagnosis.rights.team import is_member, persons
-from checks.facts import Cluster
 from checks.verdict import Diagnostic
 
 from . import lessons

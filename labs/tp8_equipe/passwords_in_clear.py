@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from checks.capabilities import Cluster
 from checks.diagnosis.rights.people import Person, people
 from checks.diagnosis.workloads.objects import controller
 from checks.errors import Unverifiable
-from checks.facts import Cluster, Listing
+from checks.facts import Listing
 from checks.lesson import Clause, Lesson
 
 from . import accounts, lessons

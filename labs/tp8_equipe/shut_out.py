@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import yaml
 
+from checks.capabilities import Cluster
 from checks.diagnosis.policies.decision import Decision
 from checks.diagnosis.policies.other_enforcers import require_decided
 from checks.diagnosis.rights.team import members, user_of
 from checks.diagnosis.workloads.objects import named
 from checks.errors import Unverifiable
-from checks.facts import Cluster
 from checks.lesson import Clause, Lesson
 from checks.shell import one_word
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import no_database, not_serving
 from checks.diagnosis.rights.excess import touching, tunnel_to
 from checks.diagnosis.rights.leaks import only_the_owner
-from checks.facts import Cluster
 from checks.lesson import Wrong
 from checks.verification import verification
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.services import addresses
 from checks.diagnosis.connections.sockets import listening, outgoing
 from checks.diagnosis.databases.catalogue import PORT, Database, of_release, ready_pods, server_in
@@ -14,7 +15,7 @@ from checks.diagnosis.databases.relay_manifest import listening_ports
 from checks.diagnosis.rights.team import members
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, identify
-from checks.facts import Cluster, ForwardRefused, Pod
+from checks.facts import ForwardRefused, Pod
 
 from .admission import dressed, lacking
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from checks.capabilities import Cluster, Probe
 from checks.diagnosis.policies.allowed import Circle, administrators
 from checks.diagnosis.policies.decision import Peer, decide
 from checks.diagnosis.policies.explanations import how
@@ -17,7 +18,7 @@ from checks.diagnosis.rights.people import Person, lacks_tunnel
 from checks.diagnosis.rights.team import members, people_at_hand, user_of
 from checks.errors import AccessError, Unverifiable
 from checks.exchange.postgres import NotPostgres, identify
-from checks.facts import Cluster, ForwardRefused, Probe
+from checks.facts import ForwardRefused
 from checks.interruption import pause
 
 from . import lessons

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 
+from checks.capabilities import Cluster
 from checks.errors import Unverifiable
-from checks.facts import Cluster, ForwardRefused
+from checks.facts import ForwardRefused
 
 _ALWAYS_THERE = "kubernetes.default.svc.cluster.local:443"  # made by every API server for itself
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import PORT, ready_pods
-from checks.facts import Cluster, Pod
+from checks.facts import Pod
 from checks.objects import Endpoint, Service, service_named
 from checks.verdict import Diagnostic
 

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from checks.capabilities import Cluster
 from checks.errors import Unverifiable
-from checks.facts import Cluster, Pod
+from checks.facts import Pod
 
 _ESTABLISHED = "01"  # states of include/net/tcp_states.h
 _LISTEN = "0A"

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from socket import socket
 from typing import TypeVar
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.sockets import Connection, established
 from checks.diagnosis.connections.workplace import is_of_service
 from checks.diagnosis.workloads.objects import named
 from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp
 from checks.exchange.postgres import NotPostgres
-from checks.facts import Cluster, ForwardCommand, ForwardRefused, Listener, Pod
+from checks.facts import ForwardCommand, ForwardRefused, Listener, Pod
 from checks.objects import service_named
 from checks.verdict import Diagnostic
 

@@ -7,8 +7,8 @@ import socket
 from collections.abc import Iterator
 
 from checks.access import kubeconfig
+from checks.capabilities import Cluster
 from checks.errors import CahierError
-from checks.facts import Cluster
 
 _PROXY_VARIABLE = "VSCODE_PROXY_URI"  # code-server gives it to its terminals: https://…/proxy/{{port}}
 _PROXY_PORT = "{{port}}"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from checks.capabilities import Cluster
 from checks.diagnosis.workloads.readiness import not_ready
 from checks.errors import Unverifiable
 from checks.exchange.postgres import PostgresServer, identify
-from checks.facts import OLDER_RELEASE, Cluster, Pod
+from checks.facts import OLDER_RELEASE, Pod
 from checks.verdict import Diagnostic
 
 PORT = 5432

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import USUAL, databases, is_ready, release_of_service
 from checks.diagnosis.databases.relay_manifest import Target
-from checks.facts import Cluster
 
 
 def in_their_place(cluster: Cluster, owner: str, command: str) -> tuple[str, ...]:

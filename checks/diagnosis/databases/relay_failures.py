@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.dns import require_dns
 from checks.diagnosis.databases.colleague_base import TheirBase, admitted, launched, their_base
 from checks.diagnosis.databases.relay_manifest import Target, mentions, own_service, targets
@@ -12,7 +13,7 @@ from checks.diagnosis.databases.relays import Served, Stranger
 from checks.diagnosis.workloads.program_logs import Told, Trouble, last_words, told
 from checks.errors import Forbidden, Unverifiable
 from checks.exchange.postgres import NotPostgres
-from checks.facts import Cluster, ForwardRefused, Pod
+from checks.facts import ForwardRefused, Pod
 from checks.verdict import Diagnostic
 
 _POSTGRESQL = ("5432", "postgresql")

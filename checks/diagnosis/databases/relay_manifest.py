@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from checks.facts import Cluster, Pod, lasting_containers
+from checks.capabilities import Cluster
+from checks.facts import Pod, lasting_containers
 from checks.objects import Service, service_named
 
 

@@ -12,12 +12,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from socket import socket
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.sockets import Connection, established, outgoing
 from checks.diagnosis.databases.catalogue import databases, ready_pods, server_in
 from checks.diagnosis.databases.relay_manifest import mentions
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, Silence, identify, is_postgres
-from checks.facts import Cluster, ForwardRefused, Pod
+from checks.facts import ForwardRefused, Pod
 
 _AT_ONCE = 3  # clients held together: a relay may take two and no more
 _PATIENCE = 5.0  # seconds for each of the others, once the first has been answered

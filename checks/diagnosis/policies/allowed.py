@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from checks.capabilities import Cluster
 from checks.diagnosis.policies.decision import NAMESPACE_NAME, Peer
-from checks.facts import Cluster
 
 OWNER = "onyxia_owner"
 """The label that the platform puts on the namespace of each person, with their name."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from checks.capabilities import Cluster
 from checks.errors import Unverifiable
-from checks.facts import Cluster, PolicyKind
+from checks.facts import PolicyKind
 
 
 def _weighing(cluster: Cluster) -> PolicyKind | None:

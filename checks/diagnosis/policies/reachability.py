@@ -8,10 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from checks.capabilities import Cluster, Probe
 from checks.diagnosis.policies.decision import Peer, decide
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, identify
-from checks.facts import PROBE_LABEL, Cluster, ForwardRefused, Pod, Probe
+from checks.facts import PROBE_LABEL, ForwardRefused, Pod
 from checks.interruption import pause
 
 _SETTLES = 4.0  # seconds: the network follows a new pod or policy within one, on an idle machine

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
+from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import databases, release_of_service
 from checks.diagnosis.rights.leaks import Concern
 from checks.diagnosis.rights.people import opening_verbs
 from checks.diagnosis.rights.rbac import Request
 from checks.diagnosis.rights.wording import READS, WRITES, reaches_secrets
-from checks.facts import Cluster
 
 _WITHIN = ("exec", "attach", "ephemeralcontainers", "log")
 _PATHS = ("portforward", "proxy")  # ways to a pod that change nothing in it

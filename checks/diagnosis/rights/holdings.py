@@ -9,13 +9,13 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from checks.capabilities import Cluster
 from checks.diagnosis.rights import rbac
 from checks.diagnosis.rights.identity import personal_namespaces
 from checks.diagnosis.rights.people import Person
 from checks.diagnosis.rights.rbac import Granted, Request
 from checks.diagnosis.rights.wording import HOMES, RANK, READS, TELLING, WRITES
 from checks.errors import Forbidden, Unverifiable
-from checks.facts import Cluster
 from checks.objects import Binding, Rule, rules_of
 
 _OPENED = ("create", "get")

@@ -6,8 +6,9 @@ import difflib
 import re
 from collections.abc import Iterator
 
+from checks.capabilities import Cluster
 from checks.errors import AccessError
-from checks.facts import OWNER_BINDING, Access, Cluster
+from checks.facts import OWNER_BINDING, Access
 from checks.french import SCRIPT_PAGE
 from checks.refusals import Account, service_account
 from checks.shell import one_word

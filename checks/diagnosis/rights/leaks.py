@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from checks.capabilities import Cluster
 from checks.diagnosis.rights.holdings import Holding, holding
 from checks.diagnosis.rights.people import EVERYBODY, Person, in_groups, opening_verbs, people
 from checks.diagnosis.rights.rbac import Granted, Request
 from checks.diagnosis.rights.withdrawal import withdrawn
 from checks.diagnosis.rights.wording import ASKED, TELLING, leads_to, said
 from checks.errors import Unverifiable
-from checks.facts import Access, ApiResource, Cluster
+from checks.facts import Access, ApiResource
 from checks.french import enumeration
 from checks.shell import one_word, thing
 from checks.verdict import Diagnostic

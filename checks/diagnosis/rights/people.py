@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from checks.facts import OWNER_BINDING, Cluster, Colleague
+from checks.capabilities import Cluster
+from checks.facts import OWNER_BINDING, Colleague
 from checks.refusals import service_account
 
 _STRANGER = "cahier-inconnu"

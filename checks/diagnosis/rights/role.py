@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from checks.capabilities import Cluster
 from checks.diagnosis.rights.identity import COPY_SCRIPT, commonest_right
 from checks.errors import AccessError, Forbidden
-from checks.facts import Cluster, Level
+from checks.facts import Level
 from checks.refusals import is_service_of, named, service_account
 from checks.verdict import Diagnostic
 

@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from checks.capabilities import Cluster
 from checks.diagnosis.rights.people import Person, known, people
 from checks.diagnosis.workloads import objects
 from checks.errors import Unverifiable, UsageError
-from checks.facts import Cluster, Colleague
+from checks.facts import Colleague
 from checks.shell import one_word
 
 TEAM = "equipe"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from checks.capabilities import Cluster
 from checks.diagnosis.workloads.objects import named
-from checks.facts import OWNER_BINDING, Cluster
+from checks.facts import OWNER_BINDING
 from checks.shell import one_word, thing
 
 

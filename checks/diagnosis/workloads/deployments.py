@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from checks.capabilities import Cluster
 from checks.diagnosis.workloads.objects import controller, named
 from checks.errors import Unverifiable
-from checks.facts import LAST_APPLIED, Cluster, Pod, lasting_containers
+from checks.facts import LAST_APPLIED, Pod, lasting_containers
 from checks.shell import thing
 from checks.verdict import Diagnostic
 

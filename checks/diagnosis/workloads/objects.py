@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from checks.facts import Cluster, Pod
+from checks.capabilities import Cluster
+from checks.facts import Pod
 
 
 def named(cluster: Cluster, kind: str, name: str) -> Mapping[str, Any] | None:

@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from checks.capabilities import Cluster
 from checks.diagnosis.connections.sockets import listeners
 from checks.diagnosis.workloads.program_logs import Trouble, told
 from checks.errors import CahierError
-from checks.facts import Cluster, Container, Pod
+from checks.facts import Container, Pod
 from checks.registries import unpulled_image
 from checks.verdict import Diagnostic
 
