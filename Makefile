@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock programs test-programs demo test image findings oracles recordings bench fast lint site serve notebooks clean
+.PHONY: help setup lock programs test-programs demo test image findings reworded snapshots oracles recordings bench fast lint site serve notebooks clean
 
 SITE ?= site
 
@@ -54,6 +54,15 @@ image: programs ## l’image du projet, chargée dans le cluster local s’il y 
 findings: programs ## écrit de nouveau les constats du corpus, à relire avec git diff
 	@CAHIER_CONSTATS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal tests/test_corpus.py -k mistake
 
+reworded: setup ## de même, sans cluster, pour ce que les enregistrements du corpus suffisent à dire
+	@CAHIER_CONSTATS=1 $(BIN)/python -m pytest -n 0 tests/test_replay.py -k says_what_it_said
+
+# LABS=tp5, or LABS="tp5 tp6"; all by default.
+SPACE := $(subst ,, )
+snapshots: programs ## joue le corpus et l’enregistre : make fast en refait les vérifications
+	@CAHIER_INSTANTANES=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal --reruns 2 tests/test_corpus.py \
+		-k "(mistake or other_right)$(if $(LABS), and ($(subst $(SPACE), or ,$(strip $(LABS)))))"
+
 # A few minutes; many more the first time, where the local cluster’s programs were not compiled here.
 oracles: programs ## compare 290 000 jeux de NetworkPolicies et 100 000 demandes de droits au code de Kubernetes
 	@CAHIER_EXHAUSTIF=1 CAHIER_EXEMPLES=10000 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 0 -s tests/test_policy_oracles.py tests/test_rbac_oracle.py
@@ -80,8 +89,8 @@ docs/assets/mermaid.js: .venv/.ready
 notebooks: setup ## les carnets des TP, dans docs/notebooks/ ; les corrigés, dans dist/
 	@$(BIN)/python -m checks.site.notebook docs/notebooks dist/notebooks-corriges
 
-fast: lint ## les tests qui n’ont pas besoin de cluster
-	@$(BIN)/python -m pytest -m "not cluster"
+fast: lint ## les tests qui n’ont besoin ni de cluster, ni de navigateur, ni de paquet : une minute
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not cluster and not slow"
 
 # A cache for each platform: mypy throws away what it remembers of another.
 lint: setup ## style, types (aussi pour Windows), et le sens des imports

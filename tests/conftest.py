@@ -27,6 +27,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the backgrou
 PROGRAMS = Path(sys.executable).parent  # `cahier` and the wheel's kubectl
 os.environ["PATH"] = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
 
+_SLOW_FIXTURES = {"page", "browser", "site", "wheel_programs"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what opens a browser, builds the site or a wheel: `make fast` leaves it to `make test`."""
+    for item in items:
+        if isinstance(item, pytest.Function) and not _SLOW_FIXTURES.isdisjoint(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def admin_kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from checks.lab import Lab
 from checks.stage import Stage
 
 NAME = "constat.md"
@@ -31,18 +32,30 @@ _VARYING = (
 
 def written(stage: Stage, check: Mapping[str, Any]) -> str:
     """The Markdown of one failed check, in the names of the lab's story."""
+    return lasting(_in_the_story(stage, lesson(check)))
+
+
+def lesson(check: Mapping[str, Any]) -> str:
+    """The Markdown of one failed check."""
     lines = [f"# {check['title']}", "", f"**Constat.** {check['finding']}", "", f"**Pourquoi.** {check['cause']}", ""]
     lines += [f"**Remède.** {check['fix']}", ""]
     if check["fix_lines"]:
         lines += ["```yaml", *check["fix_lines"], "```", ""]
     if check["fix_commands"]:
         lines += ["```console", *(f"$ {command}" for command in check["fix_commands"]), "```", ""]
-    return _in_the_story(stage, "\n".join(lines))
+    return "\n".join(lines)
 
 
-def path(stage: Stage, mistake: str) -> Path:
+def path(lab: Lab, mistake: str) -> Path:
     """Where it is kept."""
-    return stage.lab.folder / "erreurs" / mistake / NAME
+    return lab.folder / "erreurs" / mistake / NAME
+
+
+def lasting(text: str) -> str:
+    """The text without what varies from one run to the next."""
+    for pattern, replacement in _VARYING:
+        text = re.sub(pattern, replacement, text)
+    return text
 
 
 def _in_the_story(stage: Stage, text: str) -> str:
@@ -57,6 +70,4 @@ def _in_the_story(stage: Stage, text: str) -> str:
         text = text.replace(real.upper(), told.upper())  # a name typed in capitals
     if stage.local_port and stage.lab.about.port:
         text = re.sub(rf"\b{stage.local_port}\b", str(stage.lab.about.port), text)
-    for pattern, replacement in _VARYING:
-        text = re.sub(pattern, replacement, text)
     return text

@@ -30,6 +30,7 @@ import yaml
 from checks.access.kubernetes_api import Api
 from checks.lab import find_lab
 from checks.stage import Person, Stage
+from tests.typed import typed
 
 CAHIER = str(Path(sys.executable).parent / "cahier")
 FAR_TOO_LONG = 90  # seconds: nothing here may wait for ever
@@ -91,6 +92,14 @@ class Terminal:
 
     def run(self, *arguments: str, kubeconfig: Path | str | None = None) -> Answer:
         return self.finish(self.start(*arguments, kubeconfig=kubeconfig))
+
+    def run_here(self, *arguments: str, kubeconfig: Path | str | None = None) -> Answer:
+        """The same in this very process: Python's start is most of what a refusal costs."""
+        folder, environment = self.folder("work"), self.environment(kubeconfig)
+        done = typed(arguments, None, environment=environment, folder=folder)
+        assert "Traceback" not in done.said + done.complained
+        self.assert_clean()
+        return Answer(done.code, done.said, done.complained)
 
     def finish(self, process: subprocess.Popen[str]) -> Answer:
         with process:
@@ -161,7 +170,7 @@ def french(text: str) -> bool:
     ],
 )
 def test_wrong_use_is_said_in_french_and_exits_2(terminal: Terminal, command: str, words: str) -> None:
-    answer = terminal.run(*command.split())
+    answer = terminal.run_here(*command.split())
     assert answer.code == 2, answer
     assert words in answer.err
     assert "→ " in answer.err
@@ -213,7 +222,7 @@ def test_no_kubeconfig_exits_3_and_says_how_to_get_one(terminal: Terminal) -> No
 def test_a_broken_kubeconfig_exits_3(terminal: Terminal, tmp_path: Path, content: bytes, words: str) -> None:
     file = tmp_path / "kubeconfig"
     file.write_bytes(content)
-    answer = terminal.run("verifier", "tp1", kubeconfig=file)
+    answer = terminal.run_here("verifier", "tp1", kubeconfig=file)
     assert (answer.code, answer.out) == (3, "")
     assert words in answer.err
     assert "→ " in answer.err

@@ -16,6 +16,7 @@ from checks import state
 from checks.lab import Lab, all_labs, find_lab
 from checks.site.command_reference import reference
 from checks.stage import Person, Stage
+from tests.typed import typed
 
 CLUSTER = state.folder() / "cluster"
 """Where the local cluster is, whatever state folder a test has of its own."""
@@ -34,10 +35,14 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def cahier(*arguments: str, who: Person | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = dict(who.environment) if who else {**os.environ, "KUBECONFIG": os.devnull + "/none"}
+    """`cahier` typed by a person; by nobody, who has no cluster, in this very process."""
+    if who is None:
+        here = {**os.environ, "COLUMNS": "80"}
+        done = typed(arguments, os.devnull + "/none", environment=here, folder=cwd)
+        return subprocess.CompletedProcess(arguments, done.code, done.said, done.complained)
     return subprocess.run(
         ["cahier", *arguments],
-        env={**environment, "CAHIER_ETAT": os.environ["CAHIER_ETAT"], "COLUMNS": "80"},
+        env={**who.environment, "CAHIER_ETAT": os.environ["CAHIER_ETAT"], "COLUMNS": "80"},
         cwd=cwd,
         capture_output=True,
         text=True,

@@ -14,6 +14,7 @@ import pytest
 from checks.lab import Lab, all_labs
 from checks.render.wrapping import folded
 from tests.screen import lessons
+from tests.typed import typed
 
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -39,7 +40,7 @@ def piped(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True).stdout
 
 
-@pytest.fixture(scope="module", params=[80, 40, 0], ids=["80 columns", "40 columns", "piped"])
+@pytest.fixture(params=[80, 40, 0], ids=["80 columns", "40 columns", "piped"])
 def shown(request: pytest.FixtureRequest) -> str:
     """Every lesson of the corpus, remedies included."""
     command = (sys.executable, "-m", "tests.screen")
@@ -53,14 +54,20 @@ def lines_of(shown: str) -> list[str]:
 LESSONS = [lesson for lab in all_labs() for _, lesson in lessons(lab)]
 
 
-def test_every_command_of_the_corpus_is_copied_whole(shown: str) -> None:
+def test_what_is_shown_of_the_corpus_can_be_copied(shown: str) -> None:
+    _every_command_is_whole(shown)
+    _a_command_said_in_a_sentence_is_not_cut_either(shown)
+    _guillemets_and_punctuation_stay_with_their_words(shown)
+
+
+def _every_command_is_whole(shown: str) -> None:
     lines = set(lines_of(shown))
     commands = {line.strip() for lesson in LESSONS for line in (*lesson.lines, *lesson.commands)}
     assert commands
     assert commands - lines == set()
 
 
-def test_a_command_said_in_a_sentence_is_not_cut_either(shown: str) -> None:
+def _a_command_said_in_a_sentence_is_not_cut_either(shown: str) -> None:
     said = {
         command
         for lesson in LESSONS
@@ -71,7 +78,7 @@ def test_a_command_said_in_a_sentence_is_not_cut_either(shown: str) -> None:
     assert {command for command in said if command not in shown} == set()
 
 
-def test_guillemets_and_punctuation_stay_with_their_words(shown: str) -> None:
+def _guillemets_and_punctuation_stay_with_their_words(shown: str) -> None:
     assert [line for line in lines_of(shown) if re.search(r"«$|^[»:;?!]", line)] == []
 
 
@@ -87,7 +94,7 @@ def test_the_drawing_fits_the_terminal(columns: int) -> None:
 def test_the_solution_is_printed_as_it_is_written(lab: Lab) -> None:
     story = lab.about.story
     command = ["cahier", "solution", lab.short_name, "--namespace", story.namespace, "--collegue", story.colleague]
-    for solution in (piped(*command), in_a_terminal(40, *command)):
+    for solution in (typed(command[1:], None).said, in_a_terminal(40, *command)):
         for name, text in lab.files("solution").items():
             assert text in solution, name
         assert set(lab.about.solution.commands) <= set(lines_of(solution))

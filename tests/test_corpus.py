@@ -19,7 +19,7 @@ import yaml
 from checks.lab import Case, Lab, all_labs
 from checks.stage import Person, Stage
 from checks.verdict import Verdict
-from tests import findings, test_path
+from tests import findings, recorded, test_path
 
 pytestmark = pytest.mark.cluster
 
@@ -150,6 +150,8 @@ def test_other_right_answer_passes(
     set_case(stage, "variantes", name)
     verdict = verify(stage)
     assert verdict["status"] == "passed", statuses(verdict)
+    if "CAHIER_INSTANTANES" in os.environ:
+        recorded.keep(stage, f"variantes/{name}", msgspec.convert(verdict, Verdict))
 
 
 @pytest.mark.parametrize(("lab", "name"), MISTAKES, ids=_ids(MISTAKES))
@@ -169,10 +171,13 @@ def test_mistake_is_caught_and_its_remedy_repairs(
     lesson = next(check for check in verdict["checks"] if check["id"] == first)
     for command in lesson["fix_commands"]:
         assert command not in finding + lesson["cause"], "without --aide the solution is not given away"
-    text, kept = findings.written(stage, lesson), findings.path(stage, name)
+    text, kept = findings.written(stage, lesson), findings.path(stage.lab, name)
     if "CAHIER_CONSTATS" in os.environ:
         kept.write_text(text, encoding="utf-8")
     assert text == kept.read_text(encoding="utf-8"), "another lesson than the one reviewed: make findings"
+    if "CAHIER_INSTANTANES" in os.environ:
+        recorded.keep(stage, f"erreurs/{name}", msgspec.convert(verdict, Verdict))
+        return
     if case.no_remedy:
         return
     typed: list[str] = []

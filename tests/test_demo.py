@@ -107,7 +107,7 @@ def wheel_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment / "bin"
 
 
-@pytest.fixture(params=["wheel", "checkout"])
+@pytest.fixture(params=[pytest.param("wheel", marks=pytest.mark.slow), "checkout"])
 def cahier(request: pytest.FixtureRequest) -> Path:
     """The command, of the wheel and of this checkout."""
     if request.param == "checkout":

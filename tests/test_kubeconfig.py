@@ -221,7 +221,7 @@ def test_odd_files_are_told_in_one_sentence_or_work(
     with pretend(folder, Answers(accepted=_Anybody())) as running:
         pem = (folder / "server.pem").read_bytes()
         for number, content in enumerate(files):
-            row = Row(str(number), top=content, files=_BESIDE)
+            row = Row(str(number), top=content, files={} if number else _BESIDE)
             monkeypatch.setenv("KUBECONFIG", row.write(elsewhere, running.port, pem)["KUBECONFIG"])
             said, told = ours(running.answers)
             assert TOKEN not in said, said

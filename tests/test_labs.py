@@ -15,7 +15,7 @@ LABS = list(all_labs())
 each_lab = pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)
 
 ALLOWED = re.compile(
-    r"lab\.toml|enonce\.md|enregistrement\.json\.gz|[a-z_]+\.py|(depart|solution)/[\w-]+\.yaml"
+    r"lab\.toml|enonce\.md|enregistrement\.json\.gz|corpus\.json\.xz|[a-z_]+\.py|(depart|solution)/[\w-]+\.yaml"
     r"|(erreurs|variantes)/[\w-]+/(case\.toml|[\w-]+\.yaml)|erreurs/[\w-]+/constat\.md"
 )
 

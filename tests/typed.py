@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,14 +31,24 @@ class Run:
         return found
 
 
-def typed(command: Sequence[str], kubeconfig: Path) -> Run:
-    """`cahier` with these words and this configuration. What it lets through is a traceback, as in a terminal."""
+def typed(
+    command: Sequence[str],
+    kubeconfig: Path | str | None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+) -> Run:
+    """`cahier` with these words and this configuration. What it lets through is a traceback, as in a terminal.
+
+    `environment`: the whole of it; `folder`: where one types, here by default.
+    """
     out, err = io.StringIO(), io.StringIO()
-    words, environment, code = sys.argv, dict(os.environ), 1
+    words, before, code = sys.argv, dict(os.environ), 1
+    given = {**environment, **({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {})}
     sys.argv = ["cahier", *command]
-    os.environ["KUBECONFIG"] = str(kubeconfig)
+    _become(given)
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.chdir(folder or Path.cwd()):
             main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
@@ -45,6 +56,11 @@ def typed(command: Sequence[str], kubeconfig: Path) -> Run:
         traceback.print_exc(file=err)
     finally:
         sys.argv = words
-        os.environ.clear()
-        os.environ.update(environment)
+        _become(before)
     return Run(code, out.getvalue(), err.getvalue())
+
+
+def _become(environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None  # asked again of the environment

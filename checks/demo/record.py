@@ -69,7 +69,7 @@ class Camera(Screen):
             commands=self._take(),
             verdict=verdict,
             diagnostics=diagnostics,
-            snapshot=_about_the_lab(record(cluster, [lab])),
+            snapshot=about_the_lab(record(cluster, [lab])),
         )
         _require_same(lab, part)
         _require_anonymous(lab, part, cluster)
@@ -84,7 +84,7 @@ class Camera(Screen):
         return taken
 
 
-def _about_the_lab(snapshot: Snapshot) -> Snapshot:
+def about_the_lab(snapshot: Snapshot) -> Snapshot:
     """The snapshot without the certificate of its cluster, and without the events of what is no longer there."""
     kept = {
         kind: [item for item in items if item["metadata"]["name"] != _CERTIFICATE]
@@ -112,19 +112,19 @@ def _require_anonymous(lab: Lab, part: Part, cluster: LiveCluster) -> None:
     text = msgspec.json.encode(part).decode()
     if str(Path.home()) in text:
         raise CahierError(f"L’enregistrement de {lab.short_name} contient un chemin de cette machine : {Path.home()}")
-    for secret, key, value in _passwords(cluster):
-        if value and value in text:
+    for secret, key, value in passwords(cluster):
+        if value in text:
             raise CahierError(f"L’enregistrement de {lab.short_name} contient la clé {key} du Secret {secret}.")
 
 
-def _passwords(cluster: LiveCluster) -> Iterator[tuple[str, str, str]]:
+def passwords(cluster: LiveCluster) -> Iterator[tuple[str, str, str]]:
     """Secret, key and value of what the learner and the colleague keep for themselves, each in their namespace."""
     owners = [cluster.namespace, *([cluster.colleague.namespace] if cluster.has_colleague else [])]
     for who in filter(None, map(cluster.as_owner, owners)):
         for item in who.objects("Secret"):
             name = item["metadata"]["name"]
             for key, value in (who.secret_values(name) or {}).items():
-                if "pass" in key.lower():
+                if value and "pass" in key.lower():
                     yield name, key, value
 
 

@@ -190,6 +190,9 @@ class LearnerView(FromAfar, LiveReading):
         with self.api.forward(self.namespace, pod, port) as connection:
             yield connection
 
+    def as_owner(self, owner: str, at: str = "") -> None:
+        """Nobody's access is at hand."""
+
     def _not_there(self) -> NoReturn:
         raise Unverifiable(
             _ON_THEIR_MACHINE,

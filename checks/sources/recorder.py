@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
+
+import msgspec
 
 from checks.access.kubernetes_api import PATHS
 from checks.capabilities import Cluster
@@ -16,7 +19,7 @@ from checks.errors import CahierError, ClusterLost, Unverifiable
 from checks.facts import LAST_APPLIED, Access, ApiResource, Pod
 from checks.lab import Lab
 from checks.sources.receipts import Doubtful, Place, holding
-from checks.sources.snapshot import Granted, Log, Right, Snapshot, SnapshotCluster, Word, question
+from checks.sources.snapshot import Granted, Local, Log, Right, Snapshot, SnapshotCluster, Word, question, view
 
 KINDS = tuple(PATHS)
 _HIDDEN = "(masqué)"
@@ -31,6 +34,9 @@ class Source(Cluster, Protocol):
     def namespace_uid(self) -> str:
         """UID of the namespace."""
 
+    def as_owner(self, owner: str, at: str = "") -> Source | None:
+        """The same cluster as the owner of a namespace sees it."""
+
     def receipts(self) -> Mapping[str, Any] | None:
         """The ConfigMap of the receipts, with its managedFields."""
 
@@ -39,11 +45,17 @@ class Source(Cluster, Protocol):
 
 
 class Recorder(SnapshotCluster):
-    """A snapshot that asks the cluster what it does not know yet, and keeps the answer. It changes nothing there."""
+    """A snapshot that asks the cluster what it does not know yet, and keeps the answer. It changes nothing there.
 
-    def __init__(self, source: Source) -> None:
-        super().__init__(Snapshot(taken=datetime.now(UTC).replace(microsecond=0), namespace=source.namespace))
+    `local`: what only the local cluster tells is kept too.
+    """
+
+    def __init__(self, source: Source, *, local: bool = False) -> None:
+        now = datetime.now(UTC).replace(microsecond=0)
+        kept = Local() if local else msgspec.UNSET
+        super().__init__(Snapshot(taken=now, namespace=source.namespace, local=kept))
         self._source = source
+        self._local = local
         with self._unread("user"):
             self.snapshot.user = source.user
         with self._unread("version"):
@@ -65,7 +77,8 @@ class Recorder(SnapshotCluster):
         """Objects of the learner's namespace, without what a snapshot must not contain."""
         if kind not in self.snapshot.objects and kind not in self.snapshot.unread:
             with self._unread(kind):
-                self.snapshot.objects[kind] = [clean(kind, item) for item in self._source.objects(kind)]
+                found = self._source.objects(kind)
+                self.snapshot.objects[kind] = [clean(kind, item, applied=self._local) for item in found]
         return super().objects(kind)
 
     def user_of(self, namespace: str) -> str:
@@ -112,6 +125,36 @@ class Recorder(SnapshotCluster):
             return self._source.may_other(asked.user, asked.verb, asked.resource, groups=asked.groups, **named)
         return self._source.may(asked.verb, asked.resource, namespace=asked.namespace, **named)
 
+    @property
+    def groups(self) -> Sequence[str]:
+        """The groups that the API server says the learner is in."""
+        if self._local and self._seen.groups is None:
+            self._seen.groups = list(self._source.groups)
+        return super().groups
+
+    def own_rules(self) -> Sequence[Mapping[str, Any]] | None:
+        """All the rules that hold for the learner."""
+        if self._local and self._seen.own_rules is None:
+            found = self._source.own_rules()
+            self._seen.own_rules = None if found is None else [dict(rule) for rule in found]
+        return super().own_rules()
+
+    def as_owner(self, owner: str, at: str = "") -> Cluster | None:
+        """The cluster as the owner of a namespace sees it."""
+        key = view(owner, at)
+        if self._local and key not in self._seen.views:
+            theirs = self._source.as_owner(owner, at)
+            if theirs is not None:
+                self._views[key] = Recorder(theirs, local=True)
+            self._seen.views[key] = None if theirs is None else self._views[key].snapshot
+        return super().as_owner(owner, at)
+
+    def outsiders(self) -> Sequence[str]:
+        """Namespaces of people whose access is at hand."""
+        if self._local and not self._seen.outsiders:
+            self._seen.outsiders = list(self._source.outsiders())
+        return super().outsiders()
+
     def keep_receipts(self, labs: Sequence[Lab]) -> None:
         """Keep the receipts, and what they are held against. Raises ClusterLost."""
         with self._unread("receipts"):
@@ -130,13 +173,19 @@ class Recorder(SnapshotCluster):
                 holding(self.snapshot.receipts, lab.name, place)
 
 
-def record(source: Source, labs: Sequence[Lab], on_lab: Callable[[Lab], None] = lambda lab: None) -> Snapshot:
+def record(
+    source: Source,
+    labs: Sequence[Lab],
+    on_lab: Callable[[Lab], None] = lambda lab: None,
+    *,
+    local: bool = False,
+) -> Snapshot:
     """What the checks of `labs` ask of the cluster. Nothing is changed, tried or broken there. Raises ClusterLost.
 
     Every check is asked, also those that a failure would keep from being asked: what is repaired later, or counted
     from a receipt, finds its answer.
     """
-    recorder = Recorder(source)
+    recorder = Recorder(source, local=local)
     for kind in KINDS:
         with contextlib.suppress(Unverifiable):
             recorder.objects(kind)
@@ -153,11 +202,12 @@ def record(source: Source, labs: Sequence[Lab], on_lab: Callable[[Lab], None] = 
     return recorder.snapshot
 
 
-def clean(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
+def clean(kind: str, item: Mapping[str, Any], *, applied: bool = False) -> dict[str, Any]:
     """A copy of an object without what a snapshot must not contain.
 
     Of a Secret, its name and labels are left: `kubectl apply` writes its values in an annotation. A variable that is
-    named like a password is hidden where its value is written in the pod itself.
+    named like a password is hidden where its value is written in the pod itself. `applied`: what `kubectl apply` keeps
+    of the object is left too, as clean as the object itself.
     """
     metadata = item["metadata"]
     if kind == "Secret":
@@ -165,7 +215,10 @@ def clean(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
         return copy.deepcopy({"metadata": kept})
     found: dict[str, Any] = copy.deepcopy(dict(item))
     found["metadata"].pop("managedFields", None)
-    (found["metadata"].get("annotations") or {}).pop(LAST_APPLIED, None)
+    annotations = found["metadata"].get("annotations") or {}
+    last = annotations.pop(LAST_APPLIED, None)
+    if applied and last is not None:
+        annotations[LAST_APPLIED] = json.dumps(clean(kind, json.loads(last)), ensure_ascii=False)
     spec = (found.get("spec") or {}).get("template", {}).get("spec") or found.get("spec") or {}
     for family in ("containers", "initContainers", "ephemeralContainers"):
         for container in spec.get(family) or ():

@@ -13,6 +13,7 @@ from typing import Any, Literal, NoReturn
 
 import msgspec
 
+from checks.capabilities import Cluster
 from checks.errors import CahierError, Unverifiable, UsageError
 from checks.facts import Access, ApiResource, Colleague, PolicyKind
 from checks.files import write_atomically
@@ -67,6 +68,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """The file. `taken`: by the clock of the machine that recorded. `objects`: by kind, as the API gives them.
 
     `unread`: what could not be read when it was recorded, and why. `users`: owner of a namespace, by namespace.
+    `local`: in the recordings of the labs' tests alone.
     """
 
     schema: Literal[1] = 1
@@ -86,6 +88,20 @@ class Snapshot(msgspec.Struct, kw_only=True):
     unread: dict[str, str] = {}
     receipts: dict[str, Any] | None = None
     words: list[Word] = []
+    local: Local | msgspec.UnsetType = msgspec.UNSET
+
+
+class Local(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What only the local cluster tells. None: was not asked.
+
+    `views`: the cluster as other people see it, None where their access was not at hand, by `view`. `outsiders`:
+    namespaces of those who are neither the learner nor the colleague.
+    """
+
+    groups: list[str] | None = None
+    own_rules: list[dict[str, Any]] | None = None
+    views: dict[str, Snapshot | None] = {}
+    outsiders: list[str] = []
 
 
 def write(snapshot: Snapshot, path: Path) -> None:
@@ -123,6 +139,8 @@ class SnapshotCluster(FromAfar, Served):
         self.snapshot = snapshot
         self._rights = {one.asked: Access(one.allowed, one.reason) for one in snapshot.rights}
         self._logs = {(one.pod, one.lines, one.container): one.text for one in snapshot.logs}
+        self._seen = snapshot.local or Local()
+        self._views: dict[str, SnapshotCluster] = {}
 
     def _missing(self, what: str) -> NoReturn:
         why = self.snapshot.unread.get(what, "")
@@ -231,6 +249,28 @@ class SnapshotCluster(FromAfar, Served):
     def _policies(self) -> Mapping[str, str]:
         return versions(self.objects("NetworkPolicy"))
 
+    # -- what the local cluster alone tells: no snapshot of a learner contains it --------------------------------
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """The groups that the API server said the learner is in. Raises Unverifiable."""
+        return self._not_there() if self._seen.groups is None else self._seen.groups
+
+    def own_rules(self) -> Sequence[Mapping[str, Any]] | None:
+        """All the rules that held for the learner. Raises Unverifiable."""
+        return self._not_there() if self._seen.own_rules is None else self._seen.own_rules
+
+    def as_owner(self, owner: str, at: str = "") -> Cluster | None:
+        """What was recorded of the cluster as the owner of a namespace sees it; None for nothing."""
+        seen = self._seen.views.get(view(owner, at))
+        if seen is None:
+            return None
+        return self._views.setdefault(view(owner, at), SnapshotCluster(seen))
+
+    def outsiders(self) -> Sequence[str]:
+        """Namespaces of people whose access was at hand; none in a snapshot of a learner."""
+        return self._seen.outsiders
+
     # -- what no snapshot contains -----------------------------------------------------------------------------
 
     def _not_there(self) -> NoReturn:
@@ -245,6 +285,11 @@ class SnapshotCluster(FromAfar, Served):
 
     def refresh(self) -> None:
         """Nothing changes in a snapshot."""
+
+
+def view(owner: str, at: str) -> str:
+    """The key of a view: whose it is, and what namespace they look at."""
+    return f"{owner} {at or owner}"
 
 
 def question(asked: Right) -> str:
