@@ -459,7 +459,7 @@ REVIEWED: Mapping[str, Sequence[str]] = {
     "tp8": (
         *("_removing(path)", "_removing(path[:2])", "at", "forget", "item.name", "item.resource", "only", "place.name"),
         *("target", "verb"),  # in what removes a password
-        *("administrator", "kinds", "name", "one.kind", "place"),
+        *("administrator", "kinds", "name", "one.kind", "place", "pod"),
     ),
     "tunnel": ("forward.kind", "forward.name", "pid", "self.local_port", "self.port"),
     "user_rules": ("API_VERSIONS[0]", "API_VERSIONS[1]"),
