@@ -31,7 +31,7 @@ lock: setup ## refait requirements.lock d’après pyproject.toml
 
 # Where no container engine answers, the private one needs a few Debian programs; root may install them.
 programs: setup
-	@$(BIN)/python -c 'import sys; from checks.local_cluster import engine; sys.exit(not engine.answering())' || $(BIN)/python -m cluster install
+	@$(BIN)/python -c 'import sys; from checks.local_sspcloud import engine; sys.exit(not engine.answering())' || $(BIN)/python -m engine install
 
 # What the tests type and look at: a browser, a French grammar, PostgreSQL's client.
 TEST_PROGRAMS := chromium curl grammalecte-cli psql

@@ -19,8 +19,8 @@ from bench.report import table
 from bench.session import Session, Steps
 from checks.access.kubernetes_api import Api
 from checks.errors import CahierError
-from checks.local_cluster import kind
-from checks.local_cluster.progress import TerminalProgress
+from checks.local_sspcloud import kind
+from checks.local_sspcloud.progress import TerminalProgress
 from checks.render.problem import show
 
 

@@ -17,7 +17,7 @@ import yaml
 from checks.access.kubernetes_api import Api, collection
 from checks.errors import CahierError
 from checks.lab import find_lab
-from checks.local_cluster import people, postgresql
+from checks.local_sspcloud import people, postgresql
 from checks.stage import rename
 
 PREFIX = "mesure-"

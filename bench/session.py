@@ -26,7 +26,7 @@ from bench.results import ClassResult, LabResult, Machine, Results, ScaleResult
 from checks.access.kubernetes_api import Api
 from checks.errors import CahierError
 from checks.lab import Lab, all_labs, find_lab
-from checks.local_cluster import people
+from checks.local_sspcloud import people
 from checks.stage import Person, Stage
 
 _FIRST_PORT = 15_731  # local ones, of the tunnels that the labs open

@@ -71,7 +71,7 @@ def image(admin_kubeconfig: Path) -> str:
 
 def _people(admin: Api, admin_kubeconfig: Path, folders: pytest.TempPathFactory) -> Iterator[Callable[..., Person]]:
     """Makes people with a namespace of their own, who go together: the node has no room for those of a whole run."""
-    from checks.local_cluster.people import create_person, remove_person
+    from checks.local_sspcloud.people import create_person, remove_person
 
     made: list[str] = []
 
@@ -145,7 +145,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 @pytest.fixture(scope="session")
 def oracle_programs(request: pytest.FixtureRequest) -> Path:
     """Folder of the programs of `tests.oracles`: half a minute where the cluster's own programs were compiled."""
-    from cluster import build
+    from engine import build
     from tests import oracles
 
     if not build.is_built():

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from checks.access.kubernetes_api import Api
 from checks.facts import OWNER_BINDING
-from checks.local_cluster.people import namespace_of, user_of
+from checks.local_sspcloud.people import namespace_of, user_of
 from tests.rights import Right
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"

@@ -16,7 +16,7 @@ from bench.classroom import Classroom
 from bench.measure import Cost, run
 from checks.access.kubernetes_api import Api
 from checks.lab import all_labs
-from checks.local_cluster import people
+from checks.local_sspcloud import people
 
 
 @pytest.mark.cluster

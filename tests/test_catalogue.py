@@ -13,7 +13,7 @@ import pytest
 
 from checks.access.kubernetes_api import Api, collection
 from checks.errors import CahierError, Refused, UsageError
-from checks.local_cluster import catalogue, postgresql
+from checks.local_sspcloud import catalogue, postgresql
 from checks.selectors import selects
 from checks.stage import Person
 

@@ -26,7 +26,7 @@ from checks.access.kubernetes_api import Api
 from checks.grading.exports.marks import decimal
 from checks.grading.results import exact
 from checks.lab import Case, Lab, find_lab
-from checks.local_cluster import people
+from checks.local_sspcloud import people
 from checks.runner import run
 from checks.sources.witness import WatchedCluster, leave_receipt
 from checks.stage import Person, Stage, rename

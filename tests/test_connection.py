@@ -24,8 +24,8 @@ import yaml
 from checks import places, state
 from checks.access import kubeconfig
 from checks.access.kubernetes_api import Api
-from checks.local_cluster import connection, issuer, people, tokens
-from checks.local_cluster.progress import silent
+from checks.local_sspcloud import connection, issuer, people, tokens
+from checks.local_sspcloud.progress import silent
 from checks.stage import Person
 
 pytestmark = [

@@ -29,8 +29,8 @@ from checks.doctor import examination, machine, tools
 from checks.doctor.lines import Answer, Diagnosis, Line, State, ask, diagnosis, json_schema, passed
 from checks.errors import CahierError
 from checks.lab import find_lab
-from checks.local_cluster.engine import Engine
-from checks.local_cluster.messages import Trouble, silent_engine
+from checks.local_sspcloud.engine import Engine
+from checks.local_sspcloud.messages import Trouble, silent_engine
 from checks.stage import Person, Stage
 from tests.pretend_api import NAME, Answers, Pretender, pretend, proxy
 
@@ -545,10 +545,10 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CAHIER_ETAT", str(tmp_path))
     free = 1e9
     monkeypatch.setattr(psutil, "disk_usage", lambda path: type("Usage", (), {"free": free}))
-    assert machine.disk(local_cluster=False).status is State.PASSED
-    assert machine.disk(local_cluster=True).status is State.FAILED
+    assert machine.disk(local_sspcloud=False).status is State.PASSED
+    assert machine.disk(local_sspcloud=True).status is State.FAILED
     free = 1e8
-    assert machine.disk(local_cluster=False).status is State.FAILED
+    assert machine.disk(local_sspcloud=False).status is State.FAILED
 
 
 @POSIX
@@ -557,7 +557,7 @@ def test_an_engine_that_answers_is_named_with_its_version(terminal: Terminal) ->
     assert "Docker 28.3.1 répond" in terminal.diagnose().lines["engine"]["found"]
 
 
-def test_an_engine_matters_only_to_the_local_cluster() -> None:
+def test_an_engine_matters_only_to_the_local_sspcloud() -> None:
     refused = silent_engine("docker", "permission denied while trying to connect to the docker API")
     wrong = machine.engines([refused], needed=True)
     assert wrong.status is State.FAILED

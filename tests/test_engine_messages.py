@@ -25,7 +25,7 @@ from checks.doctor import machine
 from checks.doctor.lines import State
 from checks.errors import EXIT_UNVERIFIED
 from checks.facts import Container, Pod
-from checks.local_cluster import engine, messages
+from checks.local_sspcloud import engine, messages
 
 FOLDER = Path(__file__).parent / "engine_messages"
 JOURNAL = "--- the node’s journal ---\n"

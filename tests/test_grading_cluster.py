@@ -14,7 +14,7 @@ import pytest
 
 from checks.access.kubernetes_api import Api
 from checks.lab import Lab, all_labs, find_lab
-from checks.local_cluster import people
+from checks.local_sspcloud import people
 from checks.stage import Person, Stage
 
 

@@ -28,7 +28,7 @@ from checks.grading.in_cluster.part import Results, grade_part
 from checks.grading.results import Store
 from checks.grading.roster import Learner
 from checks.lab import Lab, find_lab
-from checks.local_cluster import people
+from checks.local_sspcloud import people
 from checks.stage import Person, Stage
 from tests.test_grading import verdict
 from tests.waiting import until

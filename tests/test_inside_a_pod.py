@@ -180,7 +180,7 @@ def test_a_service_with_the_role_view_is_told_what_it_cannot_do(
 
 
 @pytest.mark.cluster
-def test_in_a_service_the_local_cluster_has_no_place(
+def test_in_a_service_the_local_sspcloud_has_no_place(
     service: Callable[..., Service], new_person: Callable[..., Person]
 ) -> None:
     namespace = new_person("v").namespace

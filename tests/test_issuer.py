@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from checks.errors import CahierError
-from checks.local_cluster import connection, issuer, people, tokens
-from checks.local_cluster.progress import silent
+from checks.local_sspcloud import connection, issuer, people, tokens
+from checks.local_sspcloud.progress import silent
 
 CLUSTER = "https://127.0.0.1:41234"
 

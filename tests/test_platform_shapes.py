@@ -14,7 +14,7 @@ import yaml
 
 from checks.access.kubernetes_api import Api
 from checks.lab import find_lab
-from checks.local_cluster import people
+from checks.local_sspcloud import people
 from checks.stage import Person, Stage
 from tests.verdicts import repaired, run, said, shown, verify
 

@@ -38,7 +38,7 @@ def cluster(*words: str, state: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def state() -> Iterator[Path]:
-    from cluster import private_engine
+    from engine import private_engine
 
     reason = private_engine.unsupported()
     if reason is not None:

@@ -37,12 +37,12 @@ def left(cluster: LiveCluster) -> list[str]:
     return [one["name"] for one in found if "deletionTimestamp" not in one]
 
 
-def test_the_local_cluster_serves_no_other_kind_of_network_policy(learner: LiveCluster) -> None:
+def test_the_local_sspcloud_serves_no_other_kind_of_network_policy(learner: LiveCluster) -> None:
     assert "NetworkPolicy" in {one.kind for one in served(learner.api)}
     assert not list(learner.other_policies())
 
 
-def test_the_local_cluster_is_seen_to_enforce_policies(learner: LiveCluster) -> None:
+def test_the_local_sspcloud_is_seen_to_enforce_policies(learner: LiveCluster) -> None:
     assert probes.enforces_policies(learner.api, learner.namespace)
     assert left(learner) == []
 

@@ -20,7 +20,7 @@ import pytest
 from checks.access.kubernetes_api import Api
 from checks.errors import Refused
 from checks.stage import Person
-from cluster import build
+from engine import build
 from tests import oracles
 from tests.random_roles import Asked, Item, World, contradictions, drawn, real
 
@@ -145,7 +145,7 @@ def test_a_few_random_roles_grant_what_the_real_api_server_allows(admin: Api, he
     assert 0 < allowed < len(said), "one answer would do"
 
 
-def test_kubernetes_own_code_is_of_the_local_cluster_s_version() -> None:
+def test_kubernetes_own_code_is_of_the_local_sspcloud_s_version() -> None:
     """A `replace` of a module holds for that module only: this one repeats the cluster's."""
     ours, engine = (Path(folder, "go.mod").read_text() for folder in (oracles.SOURCES, build.MODULE))
     replaced = re.findall(r"^\tk8s.io/\S+ => .*$", engine, re.MULTILINE)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from checks.local_cluster import creation
-from checks.local_cluster import engine as engines
-from checks.local_cluster.engine import Engine
+from checks.local_sspcloud import creation
+from checks.local_sspcloud import engine as engines
+from checks.local_sspcloud.engine import Engine
 
 # An engine that has the image, and refuses the first container: kind has then accepted the configuration.
 ENGINE = """#!/bin/sh

@@ -18,7 +18,7 @@ from checks.errors import Refused
 from checks.grading.roster import Learner
 from checks.grading.view import LiveVerifier
 from checks.lab import Lab, all_labs, find_lab
-from checks.local_cluster import people
+from checks.local_sspcloud import people
 from checks.sources import receipts
 from checks.stage import Person, Stage
 from checks.verdict import Status, Verdict

@@ -19,7 +19,7 @@ from checks.access.kubernetes_api import Api
 from checks.errors import Unverifiable
 from checks.lab import find_lab
 from checks.lesson import told
-from checks.local_cluster.people import certified, kubeconfig_path
+from checks.local_sspcloud.people import certified, kubeconfig_path
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
 from checks.stage import Person, Stage

@@ -18,7 +18,7 @@ from checks.access.kubernetes_api import PATHS, Api
 from checks.cli.application import app
 from checks.errors import UsageError
 from checks.lab import find_lab
-from checks.local_cluster import people
+from checks.local_sspcloud import people
 from checks.sources.recorder import KINDS, clean
 from checks.sources.snapshot import Snapshot, read, write
 from checks.stage import Person, Stage

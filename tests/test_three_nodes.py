@@ -20,8 +20,8 @@ NO_ENFORCEMENT = "Ce cluster n’applique pas les NetworkPolicies"
 @pytest.fixture
 def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """State folder of a cluster of three nodes, to which every command of the test speaks; removed at the end."""
-    from checks.local_cluster import engine as engines
-    from cluster import private_engine
+    from checks.local_sspcloud import engine as engines
+    from engine import private_engine
 
     reason = private_engine.unsupported()
     others = [one.title for one in engines.answering() if one.name != engines.PRIVATE]

@@ -240,7 +240,7 @@ BROKEN = [
     ("checks.grading.roster:read_roster", ["noter", "classe.csv"]),
     ("checks.grading.grade:grade_class", ["noter", "classe.csv", "--labs", "tp2"]),
     ("checks.grading.exports:write_all", ["noter", "classe.csv", "--labs", "tp2"]),
-    ("checks.local_cluster.catalogue:releases", ["catalogue", "lister"]),
+    ("checks.local_sspcloud.catalogue:releases", ["catalogue", "lister"]),
 ]
 
 

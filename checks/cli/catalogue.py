@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from checks.access.kubernetes_api import Api
-    from checks.local_cluster.catalogue import Release
+    from checks.local_sspcloud.catalogue import Release
 
 app = typer.Typer(
     cls=Group,
@@ -51,8 +51,8 @@ def launch(
     Exemples : cahier catalogue lancer postgresql · cahier catalogue lancer postgresql --nom ma-base --ouvert
     """
     from checks.errors import UsageError
-    from checks.local_cluster import catalogue, network_policy, postgresql
-    from checks.local_cluster.progress import TerminalProgress
+    from checks.local_sspcloud import catalogue, network_policy, postgresql
+    from checks.local_sspcloud.progress import TerminalProgress
 
     if service not in _SERVICES:
         raise UsageError(f"Le catalogue local n’a pas de « {service} ».", f"Il propose : {', '.join(_SERVICES)}")
@@ -95,7 +95,7 @@ def list_releases(namespace: Namespace = None, kubeconfig: Kubeconfig = None) ->
     from rich.table import Table
 
     from checks.cli.cluster import age
-    from checks.local_cluster import catalogue
+    from checks.local_sspcloud import catalogue
     from checks.output import output
 
     api, own = _connect(kubeconfig, namespace)
@@ -121,7 +121,7 @@ def open_to_all(name: ReleaseName, namespace: Namespace = None, kubeconfig: Kube
 
     Exemple : cahier catalogue ouvrir postgresql-cnpg-951239
     """
-    from checks.local_cluster import network_policy
+    from checks.local_sspcloud import network_policy
 
     api, own = _connect(kubeconfig, namespace)
     _say(network_policy.open_to_all(api, own, name))
@@ -149,7 +149,7 @@ def close(
 
     Exemples : cahier catalogue fermer ma-base · cahier catalogue fermer ma-base --seulement user-bob
     """
-    from checks.local_cluster import network_policy
+    from checks.local_sspcloud import network_policy
 
     api, own = _connect(kubeconfig, namespace)
     _say(network_policy.close(api, own, name, only or ()))
@@ -175,7 +175,7 @@ def account(
 
     Exemples : cahier catalogue compte ma-base equipe · cahier catalogue compte ma-base user-alice --secret ma-base
     """
-    from checks.local_cluster.account import give_password
+    from checks.local_sspcloud.account import give_password
 
     api, own = _connect(kubeconfig, namespace)
     _say(give_password(api, own, name, role, secret or ""))
@@ -189,8 +189,8 @@ def _say(sentences: Sequence[str]) -> None:
 @app.command("arreter", cls=Command)
 def stop(name: ReleaseName, namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
     """Arrêter un service et retirer tout ce qu’il a mis dans votre namespace, rien d’autre."""
-    from checks.local_cluster import catalogue
-    from checks.local_cluster.progress import TerminalProgress
+    from checks.local_sspcloud import catalogue
+    from checks.local_sspcloud.progress import TerminalProgress
 
     api, own = _connect(kubeconfig, namespace)
     catalogue.stop(api, own, name, TerminalProgress())

@@ -40,8 +40,8 @@ def create(
     ] = None,
 ) -> None:
     """Créer le cluster et ses habitants, ou réparer ce qui manque. Sans effet si tout est là."""
-    from checks.local_cluster import creation, issuer, kind, people, running
-    from checks.local_cluster.progress import TerminalProgress
+    from checks.local_sspcloud import creation, issuer, kind, people, running
+    from checks.local_sspcloud.progress import TerminalProgress
 
     progress = TerminalProgress()
     kind.create(progress, image, nodes)
@@ -59,7 +59,7 @@ def create(
 @app.command("etat", cls=Command)
 def show() -> None:
     """Montrer le cluster : moteur, version, nœuds, habitants, âge."""
-    from checks.local_cluster import creation, kind, people
+    from checks.local_sspcloud import creation, kind, people
 
     state = kind.state()
     nodes = [f"{name} ({'prêt' if ready else 'pas prêt'})" for name, ready in sorted(state.nodes.items())]
@@ -82,7 +82,7 @@ def print_kubeconfig(
     who: Annotated[str, typer.Argument(metavar="QUI", help="alice, bob, chloe, prof ou admin.")],
 ) -> None:
     """Donner le chemin du kubeconfig d’un habitant : export KUBECONFIG=$(cahier cluster kubeconfig alice)"""
-    from checks.local_cluster import people
+    from checks.local_sspcloud import people
 
     typer.echo(str(people.usable_kubeconfig(who)))
 
@@ -97,8 +97,8 @@ def print_connection(
     C’est celui que le SSPCloud affiche dans « Mon compte ». Exécutez-le : cahier cluster connexion alice | sh
     """
     from checks.cli.verify import parse_duration
-    from checks.local_cluster.connection import connection_script
-    from checks.local_cluster.progress import TerminalProgress
+    from checks.local_sspcloud.connection import connection_script
+    from checks.local_sspcloud.progress import TerminalProgress
     from checks.redaction import disclose
 
     seconds = parse_duration(lifetime, "--duree")
@@ -108,8 +108,8 @@ def print_connection(
 @app.command("supprimer", cls=Command)
 def delete() -> None:
     """Supprimer le cluster, ses kubeconfigs et le moteur privé, même inachevés."""
-    from checks.local_cluster import kind
-    from checks.local_cluster.progress import TerminalProgress
+    from checks.local_sspcloud import kind
+    from checks.local_sspcloud.progress import TerminalProgress
 
     found = kind.delete(TerminalProgress())
     typer.echo("Le cluster local est supprimé." if found else "Il n’y avait pas de cluster local.")

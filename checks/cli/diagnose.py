@@ -59,7 +59,7 @@ def diagnose(
 @contextlib.contextmanager
 def _progress_when_slow(estimate_seconds: float) -> Iterator[None]:
     """Show on standard error what lasts more than two seconds."""
-    from checks.local_cluster.progress import TerminalProgress
+    from checks.local_sspcloud.progress import TerminalProgress
 
     changing, shown = threading.Lock(), contextlib.ExitStack()
     over = False

@@ -42,7 +42,7 @@ def rights() -> None:
 
     kubectl create clusterrolebinding cahier-enseignant --clusterrole=cahier-enseignant --user=oidc-prof
     """
-    from checks.local_cluster.people import teacher_role
+    from checks.local_sspcloud.people import teacher_role
 
     sys.stdout.write(teacher_role())
 

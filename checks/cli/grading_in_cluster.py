@@ -21,7 +21,7 @@ from checks.grading.in_cluster.run import WHOLE_JOB, Run
 from checks.grading.results import ClassGrades, Store, of_class, without_verdict
 from checks.grading.roster import Learner
 from checks.lab import Lab
-from checks.local_cluster.image import NAME
+from checks.local_sspcloud.image import NAME
 from checks.render.grading import console_of, not_kept, progress_bar
 from checks.shell import one_word
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from checks.local_cluster import image
-from checks.local_cluster.progress import TerminalProgress
+from checks.local_sspcloud import image
+from checks.local_sspcloud.progress import TerminalProgress
 from checks.unforeseen import guarded
 
 

@@ -99,7 +99,7 @@ def demo(
     from checks.demo import live, replay
     from checks.demo.screen import Screen
     from checks.lab import all_labs
-    from checks.local_cluster.engine import NoEngine
+    from checks.local_sspcloud.engine import NoEngine
 
     if recorded:
         raise typer.Exit(replay.play())

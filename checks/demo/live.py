@@ -18,8 +18,8 @@ from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError
 from checks.facts import OWNER_BINDING
 from checks.files import scratch
 from checks.lab import Lab
-from checks.local_cluster import kind, people
-from checks.local_cluster.progress import TerminalProgress
+from checks.local_sspcloud import kind, people
+from checks.local_sspcloud.progress import TerminalProgress
 from checks.output import marked
 from checks.runner import run
 from checks.sources import receipts

@@ -17,7 +17,7 @@ from checks.doctor.lines import Answer, Diagnosis, Line, State, ask, depends_on,
 from checks.doctor.waiting import QUESTION_SECONDS, begin, within
 from checks.errors import AccessError, UsageError
 from checks.facts import Credentials, KubectlVersion
-from checks.local_cluster import engine
+from checks.local_sspcloud import engine
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
 
@@ -45,7 +45,7 @@ class Examination:
             begin(partial(self._ask, "python", tools.python)),
             begin(partial(self._ask, "kubectl", lambda: tools.kubectl(self._kubectl.result()))),
             begin(partial(self._ask, "ports", lambda: machine.ports(self.machine))),
-            begin(lambda: self._local_cluster(credentials)),
+            begin(lambda: self._local_sspcloud(credentials)),
         ]
         found = self._ask("kubeconfig", lambda: access.configuration(self.kubeconfig_path))
         context = State.SKIPPED
@@ -76,7 +76,7 @@ class Examination:
         except Exception:  # told by the lines that read it again
             return None
 
-    def _local_cluster(self, credentials: Credentials | None) -> None:
+    def _local_sspcloud(self, credentials: Credentials | None) -> None:
         """What only the local cluster needs: it matters to those who use it, and to those who have no other."""
         needed = machine.is_local(credentials.server) if credentials else not kubeconfig.in_pod()
         self._ask("disk", lambda: machine.disk(needed))

@@ -17,10 +17,10 @@ from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble
 from checks.errors import AccessError, CahierError
 from checks.facts import Listener
 from checks.lab import all_labs
-from checks.local_cluster import engine, messages
-from checks.local_cluster.creation import last_failure
-from checks.local_cluster.engine import Engine
-from checks.local_cluster.messages import Trouble
+from checks.local_sspcloud import engine, messages
+from checks.local_sspcloud.creation import last_failure
+from checks.local_sspcloud.engine import Engine
+from checks.local_sspcloud.messages import Trouble
 
 _NEEDED = 200 * 2**20  # bytes: progress is small, but a full disk breaks every other program too
 _NEEDED_BY_A_CLUSTER = 5 * 2**30  # bytes: the private engine and its images are in the state folder
@@ -106,8 +106,8 @@ def _refusal(port: int) -> str:
     return ""
 
 
-def disk(local_cluster: bool) -> Answer:
-    """Whether the state folder can be written, and has room; `local_cluster`: for a cluster as well."""
+def disk(local_sspcloud: bool) -> Answer:
+    """Whether the state folder can be written, and has room; `local_sspcloud`: for a cluster as well."""
     folder = state.folder()
     present = next(parent for parent in (folder, *folder.parents) if parent.exists())
     moved = "ou donnez au cahier un autre dossier :"
@@ -122,7 +122,7 @@ def disk(local_cluster: bool) -> Answer:
             cause="Votre avancement et vos indices n’y sont pas retenus.",
         )
     left = psutil.disk_usage(str(present)).free
-    needed = _NEEDED_BY_A_CLUSTER if local_cluster else _NEEDED
+    needed = _NEEDED_BY_A_CLUSTER if local_sspcloud else _NEEDED
     if left < needed:
         return failed(
             f"Il reste {_size(left)} pour {shown(folder)}, il en faut {_size(needed)}.",

@@ -12,7 +12,7 @@ import yaml
 
 from checks.french import number
 from checks.lab import Lab, all_labs, find_lab
-from checks.local_cluster import messages, postgresql
+from checks.local_sspcloud import messages, postgresql
 from checks.registries import REGISTRY
 from checks.sources import probes
 

@@ -2,7 +2,7 @@
 
 Three Go programs, which share the compiled packages of the local cluster's:
 `rbac` is the API server's RBAC authorizer and the controller that fills aggregated ClusterRoles;
-`enforcer` is the compiler of NetworkPolicies of the local cluster's nodes (cluster/go/network);
+`enforcer` is the compiler of NetworkPolicies of the local cluster's nodes (engine/go/network);
 `kube-network-policies` is the implementation of Kubernetes' own network group, in user space.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cluster import build, paths
+from engine import build, paths
 
 SOURCES = Path(__file__).parent / "go"
 _OPTIONS = ("-trimpath", "-ldflags", "-s -w")  # those of the cluster's programs, or all is compiled again

@@ -101,7 +101,7 @@ require (
 )
 
 replace (
-	cahier/cluster => ../../../cluster/go
+	cahier/cluster => ../../../engine/go
 	k8s.io/api => k8s.io/api v0.37.2
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.37.2
 	k8s.io/apimachinery => k8s.io/apimachinery v0.37.2

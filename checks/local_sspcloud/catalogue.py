@@ -1,0 +1,325 @@
+"""What the platform's catalogue form does, done by the user in the current namespace, under the same names."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import re
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from checks.access.kubernetes_api import Api, collection
+from checks.errors import AccessError, CahierError, UsageError
+from checks.local_sspcloud.postgresql import DATABASE, IMAGE, manifests
+from checks.local_sspcloud.progress import Progress, silent
+from checks.registries import unpulled_image
+from checks.selectors import selects
+
+_READY_SECONDS = 180.0
+_GONE_SECONDS = 60.0
+_POLL_SECONDS = 0.15
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,48}[a-z0-9])?")
+_SELECTOR = "app.kubernetes.io/name=postgresql,app.kubernetes.io/managed-by=cloudnative-pg"
+_UNPULLED = ("ErrImagePull", "ImagePullBackOff")
+_STUCK = (*_UNPULLED, "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff")
+
+
+@dataclass(frozen=True)
+class Release:
+    """A database of the catalogue. `state` is French; `policies` are the NetworkPolicies that select its pod."""
+
+    name: str
+    namespace: str
+    ready: bool
+    state: str
+    policies: Sequence[str]
+    created: datetime | None
+
+    @property
+    def pod(self) -> str:
+        """Name of its pod."""
+        return f"{self.name}-1"
+
+    @property
+    def short_host(self) -> str:
+        """Host name within the namespace."""
+        return f"{self.name}-rw"
+
+    @property
+    def host(self) -> str:
+        """Host name from anywhere in the cluster."""
+        return f"{self.short_host}.{self.namespace}.svc.cluster.local"
+
+
+def launch_postgresql(
+    api: Api,
+    namespace: str,
+    name: str | None = None,
+    opened: bool = False,
+    progress: Progress = silent,
+    *,
+    user: str | None = None,
+    database: str = DATABASE,
+) -> Release:
+    """Launch a PostgreSQL and wait until it accepts connections.
+
+    `name` None: `postgresql-cnpg-` and six digits. `opened`: without the NetworkPolicy that keeps other
+    namespaces out. `user` None: the platform's default, `user-USERNAME`. Raises CahierError; what was
+    begun and could not be made is removed, a pod that is not ready in time stays for its owner to look at.
+    """
+    release = name or f"postgresql-cnpg-{secrets.randbelow(10**6):06d}"
+    if not _NAME.fullmatch(release):
+        raise UsageError(
+            f"« {release} » n’est pas un nom possible.",
+            "Des minuscules, des chiffres et des tirets, une lettre au début, 50 caractères au plus.",
+        )
+    if _exists(api, namespace, release):
+        raise _already_there(namespace, release)
+    owner = user or default_user(api, namespace)
+    with progress(f"Lancement de {release}", 1):
+        _create_all(api, namespace, release, manifests(namespace, release, opened, owner, database))
+    with progress(f"Attente de {release}-1", 6):
+        _wait_ready(api, namespace, release)
+    return next(one for one in releases(api, namespace) if one.name == release)
+
+
+def resume(api: Api, namespace: str, name: str, progress: Progress = silent) -> tuple[Release, Sequence[str]]:
+    """Bring a database that is there back to work, and wait until it is ready; names of what had to be made again.
+
+    Raises CahierError.
+    """
+    made = list(_secret_again(api, namespace, name))
+    if api.find(_paths(namespace, name)[-1]) is None:
+        _require_ours_and_whole(api, namespace, name)
+        items = [
+            item
+            for item in manifests(namespace, name, True, "", DATABASE)
+            if item["kind"] in ("ConfigMap", "Service", "Pod")
+            and api.find(f"{collection(item['kind'], namespace)}/{item['metadata']['name']}") is None
+        ]
+        _create_all(api, namespace, name, items)
+        made += [f"{item['kind']} {item['metadata']['name']}" for item in items]
+    with progress(f"Attente de {name}-1", 6):
+        _wait_ready(api, namespace, name)
+    return next(one for one in releases(api, namespace) if one.name == name), made
+
+
+def _secret_again(api: Api, namespace: str, name: str) -> Iterator[str]:
+    """Make the database's Secret again from the copy that came with it, where only the copy is left."""
+    place = collection("Secret", namespace)
+    copy = api.find(f"{place}/{name}-user")
+    if copy is None or api.find(f"{place}/{name}") is not None:
+        return
+    metadata = {"name": name, "labels": copy["metadata"].get("labels") or {}}
+    content = {**(copy.get("data") or {}), "database": base64.b64encode(DATABASE.encode()).decode()}
+    api.request("POST", place, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": content})
+    yield f"Secret {name}"
+
+
+def _require_ours_and_whole(api: Api, namespace: str, name: str) -> None:
+    """Raises UsageError where a new pod would not be the same database's."""
+    found = [_labelled(api, path, name) for path in _paths(namespace, name)]
+    if any(_of_operator(item) for item in found if item is not None):
+        raise UsageError(
+            f"« {name} » vient du catalogue de la plateforme, et son pod n’est pas là.",
+            "Redémarrez-le dans l’interface du SSPCloud, page « Mes services ».",
+        )
+    if None in found[:3]:
+        raise UsageError(
+            f"« {name} » existe encore dans {namespace}, mais un de ses Secrets a disparu avec son pod.",
+            f"Retirez ce qui en reste, puis relancez-le : cahier catalogue arreter {name}",
+        )
+
+
+def default_user(api: Api, namespace: str) -> str:
+    """The form's default: `user-USERNAME`, whatever the namespace."""
+    if namespace.startswith("user-"):
+        return namespace
+    username = api.who_am_i().rpartition(":")[2].removeprefix("oidc-")
+    return f"user-{username}"
+
+
+def releases(api: Api, namespace: str) -> Sequence[Release]:
+    """The namespace's databases, by name. Raises AccessError."""
+    found: dict[str, dict[str, Any] | None] = {}
+    for kind in ("Service", "Pod"):  # pods last: they say more
+        for item in api.objects(kind, collection(kind, namespace), {"labelSelector": _SELECTOR}):
+            name = item["metadata"]["labels"].get("app.kubernetes.io/instance", "")
+            found[name] = item if kind == "Pod" else found.get(name)
+    found.pop("", None)
+    if not found:
+        return []
+    policies = api.objects("NetworkPolicy", collection("NetworkPolicy", namespace))
+    return [_release(namespace, name, found[name], policies) for name in sorted(found)]
+
+
+def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> None:
+    """Remove all of a release and nothing else; returns once its pod is gone. Raises CahierError."""
+    present = [(path, item) for path in _paths(namespace, name) if (item := _labelled(api, path, name)) is not None]
+    if not present:
+        known = [one.name for one in releases(api, namespace)]
+        raise UsageError(
+            f"Aucun service « {name} » dans {namespace}.",
+            f"Vos services : {', '.join(known)}" if known else "Vous n’avez aucun service du catalogue.",
+        )
+    if any(_of_operator(item) for _, item in present):
+        raise UsageError(
+            f"« {name} » vient du catalogue de la plateforme, qui le recréerait aussitôt.",
+            "Arrêtez-le dans l’interface du SSPCloud, page « Mes services ».",
+        )
+    with progress(f"Arrêt de {name}", 3):
+        for path, _ in present:
+            api.remove(path)
+        _wait_gone(api, _paths(namespace, name)[-1])
+
+
+# -- making -------------------------------------------------------------------------------------------------------
+
+
+def _create_all(api: Api, namespace: str, name: str, items: Sequence[Mapping[str, Any]]) -> None:
+    """Make them all, or none."""
+    made: list[str] = []
+    try:
+        for manifest in items:
+            path = collection(manifest["kind"], namespace)
+            api.request("POST", path, manifest)
+            made.append(f"{path}/{manifest['metadata']['name']}")
+    except BaseException as error:
+        for one in reversed(made):
+            with contextlib.suppress(AccessError):
+                api.remove(one)
+        explained = _explained(error, namespace, name)
+        if explained is None:
+            raise
+        raise explained from error
+
+
+def _explained(error: BaseException, namespace: str, name: str) -> CahierError | None:
+    """A better explanation of why something could not be made, None where there is none."""
+    status = getattr(error, "status", None)
+    said = str(error)
+    if status == 409:
+        return _already_there(namespace, name)
+    if status == 403 and "quota" in said:
+        return CahierError(
+            f"Le quota de {namespace} ne permet pas un service de plus : {said.rpartition('quota: ')[2]}",
+            "Arrêtez ce qui ne sert plus (cahier catalogue lister, kubectl get pods), puis recommencez.",
+        )
+    return None
+
+
+def _already_there(namespace: str, name: str) -> UsageError:
+    return UsageError(
+        f"« {name} » existe déjà dans {namespace} : rien n’a été changé.",
+        f"Choisissez un autre nom (--nom), ou arrêtez-le d’abord : cahier catalogue arreter {name}",
+    )
+
+
+# -- looking ------------------------------------------------------------------------------------------------------
+
+
+def _paths(namespace: str, name: str) -> Sequence[str]:
+    """Everything that a release may consist of, the pod last."""
+    parts = (
+        *(("Secret", ""), ("Secret", "-user"), ("Secret", "-superuser"), ("ConfigMap", "-initdb")),
+        *(("Service", "-rw"), ("NetworkPolicy", ""), ("Pod", "-1")),
+    )
+    return [f"{collection(kind, namespace)}/{name}{suffix}" for kind, suffix in parts]
+
+
+def _labelled(api: Api, path: str, name: str) -> dict[str, Any] | None:
+    """The object if it belongs to the release: something else may bear its name."""
+    item = api.find(path)
+    labels = (item or {}).get("metadata", {}).get("labels") or {}
+    return item if labels.get("app.kubernetes.io/instance") == name else None
+
+
+def _of_operator(item: Mapping[str, Any]) -> bool:
+    return any(owner.get("kind") == "Cluster" for owner in item["metadata"].get("ownerReferences", []))
+
+
+def _exists(api: Api, namespace: str, name: str) -> bool:
+    return any(api.find(path) is not None for path in _paths(namespace, name))
+
+
+def _wait_gone(api: Api, path: str) -> None:
+    deadline = time.monotonic() + _GONE_SECONDS
+    while api.find(path) is not None:
+        if time.monotonic() > deadline:
+            raise CahierError(
+                "Le pod n’en finit pas de s’arrêter.", f"Regardez-le : kubectl get pod {path.split('/')[-1]}"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _wait_ready(api: Api, namespace: str, name: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/pods/{name}-1"
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        pod = api.find(path)
+        if pod is None:
+            raise CahierError(f"Le pod {name}-1 a été supprimé pendant son démarrage.")
+        if _condition(pod, "Ready").get("status") == "True":
+            return
+        reason, detail = _waiting(pod)
+        # "failed to sync": a busy kubelet has not read the Secret yet, and tries again
+        if reason in _STUCK and "failed to sync" not in detail:
+            raise _not_ready(api, path, name, reason, detail)
+        if time.monotonic() > deadline:
+            scheduled = _condition(pod, "PodScheduled")
+            raise _not_ready(api, path, name, reason or "délai dépassé", detail or scheduled.get("message", ""))
+        time.sleep(_POLL_SECONDS)
+
+
+def _not_ready(api: Api, path: str, name: str, reason: str, detail: str) -> CahierError:
+    said = detail
+    if reason == "CrashLoopBackOff":
+        with contextlib.suppress(AccessError):
+            lines = api.text(f"{path}/log", {"tailLines": "3", "previous": "true"}).strip()
+            said = lines or detail
+    refusal = unpulled_image(detail) if reason in _UNPULLED else None
+    if refusal is not None:
+        return CahierError(
+            f"« {name} » est lancé, mais son image {IMAGE} n’a pas pu être téléchargée ({reason}). {refusal.cause}",
+            f"{refusal.pod}. Puis arrêtez-le et recommencez : cahier catalogue arreter {name}",
+        )
+    return CahierError(
+        f"« {name} » est lancé mais n’est pas prêt ({reason}). {said}".strip(),
+        f"Regardez-le avec « kubectl describe pod {name}-1 », ou arrêtez-le : cahier catalogue arreter {name}",
+    )
+
+
+def _condition(pod: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    conditions = pod.get("status", {}).get("conditions") or []
+    return next((item for item in conditions if item["type"] == kind), {})
+
+
+def _waiting(pod: Mapping[str, Any]) -> tuple[str, str]:
+    """Why the container does not run: Kubernetes' reason and message."""
+    for status in pod.get("status", {}).get("containerStatuses") or []:
+        waiting = (status.get("state") or {}).get("waiting")
+        if waiting:
+            return waiting.get("reason", ""), waiting.get("message", "")
+    return "", ""
+
+
+def _release(
+    namespace: str, name: str, pod: Mapping[str, Any] | None, policies: Sequence[Mapping[str, Any]]
+) -> Release:
+    if pod is None:
+        return Release(name, namespace, False, "sans pod", (), None)
+    metadata = pod["metadata"]
+    labels = metadata.get("labels") or {}
+    ready = _condition(pod, "Ready").get("status") == "True"
+    state = "prêt" if ready else _waiting(pod)[0] or "démarre"
+    if "deletionTimestamp" in metadata:
+        state = "s’arrête"
+    selecting = [
+        policy["metadata"]["name"] for policy in policies if selects(policy["spec"].get("podSelector") or {}, labels)
+    ]
+    created = datetime.fromisoformat(metadata["creationTimestamp"])
+    return Release(name, namespace, ready, state, sorted(selecting), created)

@@ -1,0 +1,87 @@
+"""The local cluster as it runs: asked through its API, and through the engine that holds its nodes."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from checks.errors import AccessError, CahierError
+from checks.local_sspcloud import messages
+from checks.local_sspcloud.engine import Engine
+from checks.places import CLUSTER_NAME, admin_kubeconfig, failure_log, folder, lock
+
+if TYPE_CHECKING:
+    from checks.access.kubernetes_api import Api
+
+
+def admin_api() -> Api:
+    """The API with the administrator's identity. Raises AccessError where there is no cluster."""
+    from checks.access.kubernetes_api import Api
+
+    if not admin_kubeconfig().is_file():
+        raise messages.none_here()
+    return Api(str(admin_kubeconfig()))
+
+
+def readiness(api: Api) -> dict[str, bool]:
+    """Name of each node, and whether it is ready. Raises AccessError."""
+    items = api.objects("Node", "/api/v1/nodes")
+    return {node["metadata"]["name"]: is_ready(node) for node in items}
+
+
+def in_order(count: int) -> bool:
+    """Whether the cluster of the administrator's kubeconfig answers and has `count` ready nodes."""
+    try:
+        ready = readiness(admin_api())
+    except AccessError:
+        return False
+    return len(ready) == count and all(ready.values())
+
+
+def wait_in_order(count: int, seconds: float) -> bool:
+    """Whether it comes to be in order before that many seconds have passed."""
+    deadline = time.monotonic() + seconds
+    while not in_order(count):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def is_ready(item: Mapping[str, Any]) -> bool:
+    """Whether a node or a pod says that it is ready."""
+    conditions = item.get("status", {}).get("conditions") or []
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def kubeconfig(engine: Engine) -> str:
+    """The administrator's kubeconfig, as kind knows it. Raises CahierError."""
+    done = engine.run_kind("get", "kubeconfig", "--name", CLUSTER_NAME)
+    if done.returncode:
+        raise CahierError(f"kind ne retrouve pas le cluster : {done.stderr.strip()[-300:]}", messages.AGAIN)
+    return done.stdout
+
+
+def remove(engine: Engine) -> None:
+    """Remove the cluster's containers, whatever their state."""
+    with contextlib.suppress(CahierError, OSError, subprocess.SubprocessError):
+        what = ("delete", "cluster", "--name", CLUSTER_NAME, "--kubeconfig", str(admin_kubeconfig()))
+        engine.run_kind(*what, seconds=120)
+    left = [node.name for node in engine.nodes()]
+    if left:
+        engine.run("rm", "--force", "--volumes", *left)
+    forget()
+
+
+def forget() -> None:
+    """Remove every file of the cluster but the lock."""
+    for path in folder().iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path not in (lock(), failure_log()):
+            with contextlib.suppress(OSError):
+                path.unlink()

@@ -1,0 +1,254 @@
+"""The public face: a container engine that needs no other one, for real `kind`.
+
+with whatever progress display:
+    engine = private_engine.start(progress)
+subprocess.run([engine.kind, "create", "cluster", …], env=engine.environment)
+private_engine.stop()
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from engine import (
+    build,
+    cache,
+    daemon,
+    docker,
+    lab_images,
+    linux,
+    node_image,
+    packages,
+    paths,
+    processes,
+    registry,
+)
+from engine.problems import EngineProblem
+
+__all__ = [
+    "Engine",
+    "EngineProblem",
+    "Progress",
+    "fetch_image",
+    "node_image_key",
+    "running",
+    "start",
+    "stop",
+    "unsupported",
+]
+
+
+class Progress(Protocol):
+    """How long steps are shown: a French name, and how long it may take."""
+
+    def __call__(self, step: str, estimate_seconds: float, /) -> AbstractContextManager[None]:
+        """Entered when the step begins, left when it ends."""
+        ...
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A running engine, and what it takes to use it."""
+
+    environment: Mapping[str, str]
+    """Complete, for kind, docker and kubectl."""
+    node_image: str
+    kind: Path
+    networking: Mapping[str, object]
+    """For the part of that name of kind's configuration."""
+    kubelet: Mapping[str, object] = field(default_factory=dict)
+    """Nothing: the node's own drop-in has all that the kubelet needs."""
+
+
+def unsupported() -> str | None:
+    """Why the private engine cannot be had here, in French; None where it can."""
+    if not linux.is_here():
+        return "le moteur privé n'existe que sous Linux"
+    if not (paths.SOURCES / "go" / "go.mod").is_file():
+        return "le moteur privé se fabrique à partir d'une copie du dépôt (`git clone`)"
+    if not linux.is_root():
+        return "le moteur privé a besoin des droits de root"
+    if packages.architecture() not in ("amd64", "arm64"):
+        return f"le moteur privé ne sait rien faire d'un processeur {packages.architecture()}"
+    if not Path("/usr/bin/apt-get").exists():
+        return "le moteur privé a besoin de Debian ou d'une distribution qui en dérive (apt-get)"
+    lacking = linux.missing_capabilities()
+    if lacking:
+        return f"ce conteneur n'a pas les droits qu'il faut ({', '.join(lacking)})"
+    return None
+
+
+def running() -> Engine | None:
+    """The engine if it is up: a few milliseconds."""
+    mark = _read_ready_mark()
+    return None if mark is None or not daemon.is_up() else _described(mark)
+
+
+def node_image_key(image: str) -> str:
+    """What an image of a node is made from, as the files are now; "" for one that is not made here."""
+    return node_image.key() if image == paths.NODE_IMAGE else ""
+
+
+def start(progress: Progress) -> Engine:
+    """Makes what is missing, starts what is not running; twice is harmless."""
+    reason = unsupported()
+    if reason is not None:
+        raise EngineProblem(
+            f"Impossible de démarrer : {reason}.",
+            "Installez un moteur de conteneurs (Docker, Podman), puis recommencez.",
+        )
+    mark = _read_ready_mark()
+    if mark is None or not _is_current(mark) or not daemon.is_up():
+        with _alone(paths.cache() / "lock", progress):
+            mark = _bring_up(progress)
+    return _described(mark)
+
+
+def _is_current(mark: Mapping[str, str]) -> bool:
+    """Whether what runs was made from the files as they are now."""
+    return mark["node image"] == node_image.key() and mark["lab images"] == lab_images.key()
+
+
+def _bring_up(progress: Progress) -> Mapping[str, str]:
+    mark = _read_ready_mark()
+    if mark is not None and _is_current(mark) and daemon.is_up():
+        return mark  # by the process that we have waited for
+    _prepare(progress)
+    with _alone(paths.state() / "lock", progress):
+        _ready_mark().unlink(missing_ok=True)
+        if not daemon.is_up():
+            with progress("Démarrage du moteur de conteneurs privé", 3):
+                daemon.start(build.programs() / "node" / "runc-nores")
+        with progress("Démarrage du registre local", 3):
+            registry.start()
+        if docker.image_key(paths.NODE_IMAGE) != node_image.key():
+            with progress("Chargement de l'image du nœud", 10):
+                _load_node_image()
+        return _write_ready_mark()
+
+
+def fetch_image(name: str) -> None:
+    """Gives dockerd an image of the registry, which there and here has the full name of one of Docker Hub."""
+    address = f"{paths.network().engine}:{paths.REGISTRY_PORT}"
+    path = name.removeprefix("docker.io/")
+    host = f"unix://{docker.socket_path()}"
+    with tempfile.TemporaryDirectory(dir=paths.state()) as unpacked:  # this dockerd knows nothing of zstd
+        for words in (
+            ("--src-tls-verify=false", "--dest-decompress", f"docker://{address}/{path}", f"dir:{unpacked}"),
+            ("--dest-daemon-host", host, f"dir:{unpacked}", f"docker-daemon:{name}"),
+        ):
+            processes.run(
+                ["skopeo", "--insecure-policy", "copy", "--quiet", *words],
+                log="docker",
+                purpose=f"La reprise de l'image {name} dans le registre local",
+                environment=processes.without_proxies(os.environ),
+            )
+
+
+def stop() -> None:
+    """Ends everything, whatever its state; what is long to make stays made."""
+    if not linux.is_root():
+        return
+    with linux.lock(paths.state() / "lock") as take:
+        take(wait=True)
+        _ready_mark().unlink(missing_ok=True)
+        daemon.stop()
+
+
+def _prepare(progress: Progress) -> None:
+    packages.require()
+    # the objects of a first compilation, kept by Go, are the largest part
+    daemon.require_room(3 if build.is_built() else 8)
+    steps: list[tuple[bool, str, float, Callable[[], object]]] = [
+        (
+            cache.place("engine-programs", packages.engine_programs_key()).is_dir(),
+            "Téléchargement de Docker depuis Debian",
+            10,
+            packages.engine_programs,
+        ),
+        (
+            build.is_built(),
+            "Compilation de Kubernetes (jusqu'à 15 minutes la première fois)",
+            build.estimate_seconds(),
+            build.programs,
+        ),
+        (
+            cache.place("node-base", node_image.base_key()).is_dir(),
+            "Assemblage du système du nœud",
+            25,
+            node_image.base_tree,
+        ),
+        (node_image.is_built(), "Fabrication de l'image du nœud", 15, node_image.archive),
+        (lab_images.is_built(), "Fabrication des images des TP", 60, lab_images.storage),
+    ]
+    for done, name, estimate, make in steps:
+        if not done:
+            with progress(name, estimate):
+                make()
+
+
+def _load_node_image() -> None:
+    archive = node_image.archive()
+    docker.do(
+        *("import", "--change", 'ENTRYPOINT ["/usr/local/bin/entrypoint"]'),
+        *("--change", "ENV container=docker", "--change", f"LABEL cahier.key={archive.parent.name}"),
+        *("-", paths.NODE_IMAGE),
+        purpose="Le chargement de l'image du nœud",
+        packed=archive,
+    )
+    docker.ask("image", "prune", "--force")  # the one that it replaces
+
+
+def _ready_mark() -> Path:
+    """Written when all is up: what it was made from, where its programs are."""
+    return paths.state() / "ready.json"
+
+
+def _write_ready_mark() -> Mapping[str, str]:
+    mark = {
+        "node image": docker.image_key(paths.NODE_IMAGE) or "",
+        "lab images": lab_images.storage().parent.name,
+        "programs": str(build.programs()),
+        "engine programs": str(packages.engine_programs()),
+    }
+    _ready_mark().write_text(json.dumps(mark))
+    return mark
+
+
+def _read_ready_mark() -> Mapping[str, str] | None:
+    try:
+        mark: Mapping[str, str] = json.loads(_ready_mark().read_text())
+    except (OSError, ValueError):
+        return None
+    return mark if Path(mark["programs"]).is_dir() else None
+
+
+@contextlib.contextmanager
+def _alone(path: Path, progress: Progress) -> Iterator[None]:
+    """One process at a time: another one waits, and says so."""
+    with linux.lock(path) as take:
+        if not take(wait=False):
+            with progress("Un autre processus prépare déjà le moteur : attente", 60):
+                take(wait=True)
+        yield
+
+
+def _described(mark: Mapping[str, str]) -> Engine:
+    network = paths.network()
+    programs = Path(mark["programs"])
+    return Engine(
+        environment=docker.environment(programs, Path(mark["engine programs"])),
+        node_image=paths.NODE_IMAGE,
+        kind=programs / "bin" / "kind",
+        networking={
+            "apiServerAddress": network.engine,
+            "apiServerPort": paths.API_SERVER_PORT,
+            "kubeProxyMode": "nftables",
+        },
+    )
