@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from checks.access import answers, kubectl, kubernetes_api, tunnels
+from checks.access import answers, kubectl, kubernetes_api, streams
 from checks.cli import main
 
 WAIT = 1.5
@@ -13,7 +13,7 @@ SHORTER = (
     (kubernetes_api, "_WATCH", 15),
     (kubernetes_api, "_LATE", WAIT),
     (kubectl, "_PATIENCE", 2 * WAIT),
-    (tunnels, "WAIT", WAIT),
+    (streams, "WAIT", WAIT),
     (answers, "_LONGEST", 2 * WAIT),
 )
 

@@ -344,8 +344,7 @@ class Api:
     # -- streams ---------------------------------------------------------------------------------------------
 
     def _stream_address(self, path: str, query: Sequence[tuple[str, str]]) -> str:
-        """Raises Unverifiable where a stream would not be opened as the person that « as » names: the library sends no
-        such header."""
+        """Raises Unverifiable where a stream would not be opened as the person that « as » names."""
         if self._settings.headers:
             raise Unverifiable(
                 "Votre configuration demande à agir comme quelqu’un d’autre (« as ») : kubectl le fait, mais le "
@@ -366,7 +365,7 @@ class Api:
         if container:
             query.append(("container", container))
         url = self._stream_address(f"/api/v1/namespaces/{namespace}/pods/{pod}/exec", query)
-        from checks.access import streams  # late: it loads the whole client library
+        from checks.access import streams  # late: most commands enter no pod
 
         try:
             output, error = streams.execute(self._settings, url, seconds, _EXECUTED)
@@ -389,10 +388,10 @@ class Api:
         from checks.access import streams, tunnels
 
         try:
-            tunnel = streams.tunnel(self._settings, url)
+            tunnel = tunnels.Tunnel(streams.opened(self._settings, url))
         except streams.TROUBLE as trouble:
             raise self._closed(streams.refused(trouble, namespace, "pods/portforward"), pod) from None
-        with tunnels.end_of(tunnel, port, pod) as end:
+        with tunnels.end_of(tunnel, pod) as end:
             yield end
 
     def _closed(self, answer: tuple[int, str, Refusal | None], pod: str) -> AccessError | Unverifiable:

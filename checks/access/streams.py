@@ -1,72 +1,95 @@
-"""Streams into a pod, a command or a tunnel, as the Kubernetes client library opens them.
+"""Streams into a pod: the WebSocket on which the API server carries a command's output, or a connection to a port.
 
-Import it when one is opened: the library loads all of itself, in half a second.
+Each message begins with the number of its channel
+(https://kubernetes.io/docs/reference/using-api/api-concepts/#websocket-protocol-changes). Import it when one is opened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import time
+from collections import defaultdict
+from urllib.parse import unquote, urlsplit
 
-import urllib3
-from kubernetes import client
-from kubernetes.client.exceptions import ApiException
-from kubernetes.stream.ws_client import portforward_call, websocket_call
-from websocket import WebSocketBadStatusException, WebSocketException
+from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException, WebSocketTimeoutException
 
-from checks.access import api_errors, tunnels
+from checks.access import api_errors
 from checks.access.client_settings import Settings
+from checks.access.proxies import complete
 from checks.refusals import Refusal
 from checks.waiting import waiting_for
 
-_ERRORS = 3  # the channel on which Kubernetes tells how a command has ended
-TROUBLE = (ApiException, WebSocketException, OSError, urllib3.exceptions.HTTPError)
+WAIT = 20.0  # seconds for a stream to open, or for the rest of what has begun to come
+_PROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"]
+_OUTPUT, _STATUS = 1, 3  # of the channels of a command
+TROUBLE = (WebSocketException, OSError, ValueError)
 """What a stream that does not open, or is cut, may raise."""
 
-tunnels.silence_cut_tunnels()
-tunnels.wait_no_longer()
 
-
-def execute(settings: Settings, url: str, seconds: float, most: int) -> tuple[str, str]:
-    """What the command of `url` has written, and the JSON Status of how it ended, "" after `seconds`. Raises TROUBLE,
-    also once it has written more than `most` bytes."""
-    process = _opened(websocket_call, settings, url)
-    tunnels.bounded(process.sock, most, seconds)
-    try:
-        process.run_forever(timeout=seconds)
-        return str(process.read_stdout(timeout=1) or ""), str(process.read_channel(_ERRORS) or "")
-    finally:
-        process.sock.shutdown()  # `close` leaves the socket open when the server has said goodbye first
-
-
-def tunnel(settings: Settings, url: str) -> Any:
-    """The tunnel of `url`, to a port of a pod, as the library makes it. Raises TROUBLE."""
-    return _opened(portforward_call, settings, url)
-
-
-def _opened(open_stream: Callable[..., Any], settings: Settings, url: str) -> Any:
-    """A stream of the transport itself: the generated methods that lead to it load every API first."""
-    asked: Any = client.Configuration()
-    asked.host, asked.verify_ssl, asked.tls_server_name = settings.host, settings.verify_ssl, settings.tls_server_name
-    asked.ssl_ca_cert, asked.cert_file, asked.key_file = settings.authority, settings.certificate, settings.key
-    asked.proxy, asked.no_proxy, asked.proxy_headers = settings.proxy, settings.no_proxy, settings.proxy_headers
-    headers = {"authorization": settings.authorization} if settings.authorization else {}
+def opened(settings: Settings, address: str) -> WebSocket:
+    """The stream of an address of the API server. Raises TROUBLE, and AccessError without usable credentials."""
+    parts = urlsplit(address)
+    stream = WebSocket(sslopt={"context": settings.context(), "server_hostname": settings.server_name})
+    stream.settimeout(WAIT)
+    said = [f"Authorization: {settings.authorization}"] if settings.authorization else []
+    url = parts._replace(scheme="wss" if parts.scheme == "https" else "ws").geturl()
     with waiting_for(f"la réponse du serveur {settings.host}, pour entrer dans un pod"):
-        return open_stream(asked, "GET", url, headers=headers, _preload_content=False)
+        stream.connect(url, header=said, subprotocols=_PROTOCOLS, **_through(settings))  # type: ignore[no-untyped-call]
+    return stream
+
+
+def _through(settings: Settings) -> dict[str, object]:
+    """The proxy of a stream, if any, as the library takes it."""
+    if not settings.proxy:
+        return {"http_no_proxy": ["*"]}  # nor the environment's, which it would read by itself
+    proxy = urlsplit(complete(settings.proxy))
+    options: dict[str, object] = {"http_proxy_host": proxy.hostname, "http_proxy_port": proxy.port}
+    if settings.no_proxy:
+        options["http_no_proxy"] = settings.no_proxy.split(",")
+    if proxy.username:
+        options["http_proxy_auth"] = (unquote(proxy.username), unquote(proxy.password or ""))
+    return options
+
+
+def execute(settings: Settings, address: str, seconds: float, most: int) -> tuple[str, str]:
+    """What the command of an address has written, and the JSON Status of how it ended, "" after so many seconds.
+
+    Raises TROUBLE, also once it has written more than `most` bytes.
+    """
+    stream = opened(settings, address)
+    try:
+        return read(stream, seconds, most)
+    finally:
+        stream.shutdown()  # type: ignore[no-untyped-call]
+
+
+def read(stream: WebSocket, seconds: float, most: int) -> tuple[str, str]:
+    """The same, of a stream that is open."""
+    channels: defaultdict[int, bytearray] = defaultdict(bytearray)
+    received, until = 0, time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        stream.settimeout(left)
+        try:
+            opcode, frame = stream.recv_data_frame(True)
+        except WebSocketTimeoutException:
+            break
+        if opcode == ABNF.OPCODE_CLOSE:
+            return _text(channels[_OUTPUT]), _text(channels[_STATUS])
+        received += len(frame.data)
+        if received > most:
+            raise WebSocketException("sa réponse n’en finit pas")
+        if opcode in (ABNF.OPCODE_BINARY, ABNF.OPCODE_TEXT) and frame.data:
+            channels[frame.data[0]] += frame.data[1:]
+    return _text(channels[_OUTPUT]), ""
+
+
+def _text(data: bytearray) -> str:
+    return data.decode("utf-8", "replace")
 
 
 def refused(error: Exception, namespace: str, resource: str) -> tuple[int, str, Refusal | None]:
     """What was answered in the place of a stream: its HTTP status, 0 where there was none, what it said, and the right
-    that is lacking where that is why.
-
-    Raises KeyboardInterrupt, of which the library makes an error of its own.
-    """
-    below = error.__context__ if isinstance(error, ApiException) and error.__context__ else error
-    if isinstance(below, KeyboardInterrupt):
-        raise below
-    if isinstance(below, WebSocketBadStatusException):
-        said, refusal = api_errors.read_refusal(below.status_code, below.resp_body or b"", namespace, resource)
-        return below.status_code, said, refusal
-    if isinstance(below, ApiException):
-        return 0, str(below.reason or below.status), None
-    return 0, api_errors.reason(below), None
+    that is lacking where that is why."""
+    if isinstance(error, WebSocketBadStatusException):
+        said, refusal = api_errors.read_refusal(error.status_code, error.resp_body or b"", namespace, resource)
+        return error.status_code, said, refusal
+    return 0, api_errors.reason(error), None
