@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,8 +30,11 @@ _FORGOTTEN = 410  # of what happened after the version that we know, the server 
 class Watch:
     """What is watched from the moment that the context begins; it then waits for what comes next."""
 
-    def __init__(self, cluster: LiveCluster, lab: Lab) -> None:
+    def __init__(self, cluster: LiveCluster, lab: Lab, tell: Callable[[str], None]) -> None:
+        """`tell` hears, while it is waited, what cannot be watched though it can be read: a French sentence."""
         self._cluster = cluster
+        self._tell = tell
+        self._refused: queue.SimpleQueue[Forbidden] = queue.SimpleQueue()
         self._lab = lab
         self._changed = threading.Event()
         self._stop = threading.Event()
@@ -40,16 +44,14 @@ class Watch:
 
     def __enter__(self) -> Self:
         for kind in _WATCHED:
-            self._start(_watch, kind)
+            threading.Thread(target=self._watch, args=(kind,), daemon=True).start()
         if self._lab.about.port is not None:
-            self._start(_local, self._cluster.local_port(self._lab.about.port))
+            port = self._cluster.local_port(self._lab.about.port)
+            threading.Thread(target=self._listen, args=(port,), daemon=True).start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stop.set()
-
-    def _start(self, watch: Callable[..., None], what: str | int) -> None:
-        threading.Thread(target=watch, args=(self._cluster, what, self._changed, self._stop), daemon=True).start()
 
     def wait(self, *, spoilt: bool) -> bool:
         """Wait until something has changed; whether it is kubectl's configuration, which others must then read.
@@ -66,6 +68,11 @@ class Watch:
         return self._known != before
 
     def _has_changed(self) -> bool:
+        while not self._refused.empty():
+            refusal = self._refused.get().refusal
+            if refusal.verb == "watch":  # what may not even be read, the look itself has told
+                why = f"Des changements ne seront pas remarqués : {refusal.said}."
+                self._tell(f"{why} Après l’un d’eux, relancez la commande.")
         # Short waits keep Ctrl-C prompt on every system.
         return self._changed.wait(0.2) or _written(self._files) != self._known
 
@@ -79,6 +86,35 @@ class Watch:
                 ask = time.monotonic() + _AGAIN
         return True
 
+    def _watch(self, kind: str) -> None:
+        since, blind = "", False
+        while not self._stop.is_set():
+            try:
+                if not since:
+                    since = self._cluster.latest(kind)
+                    if blind:  # nobody knows what happened meanwhile
+                        self._changed.set()
+                for event in self._cluster.watch(kind, since):
+                    since = _version(event) or since
+                    if _counts(event):
+                        self._changed.set()
+            except Forbidden as refusal:  # our role does not let us: it will not either a second later
+                self._refused.put(refusal)
+                return
+            except CahierError as trouble:
+                blind = True
+                if isinstance(trouble, Refused) and trouble.status == _FORGOTTEN:
+                    since = ""
+            self._stop.wait(_RECONNECT)
+
+    def _listen(self, port: int) -> None:
+        known = self._cluster.machine.listeners(port)
+        while not self._stop.wait(_LOCAL_PAUSE):
+            now = self._cluster.machine.listeners(port)
+            if now != known:
+                known = now
+                self._changed.set()
+
 
 def _written(files: Sequence[Path]) -> Sequence[int]:
     """When each file was last written; nothing where one is being replaced at this very moment."""
@@ -86,27 +122,6 @@ def _written(files: Sequence[Path]) -> Sequence[int]:
         return [file.stat().st_mtime_ns for file in files if file.is_file()]
     except OSError:
         return []
-
-
-def _watch(cluster: LiveCluster, kind: str, changed: threading.Event, stop: threading.Event) -> None:
-    since, blind = "", False
-    while not stop.is_set():
-        try:
-            if not since:
-                since = cluster.latest(kind)
-                if blind:  # nobody knows what happened meanwhile
-                    changed.set()
-            for event in cluster.watch(kind, since):
-                since = _version(event) or since
-                if _counts(event):
-                    changed.set()
-        except Forbidden:  # our role does not read these: it will not either a second later
-            return
-        except CahierError as trouble:
-            blind = True
-            if isinstance(trouble, Refused) and trouble.status == _FORGOTTEN:
-                since = ""
-        stop.wait(_RECONNECT)
 
 
 def _version(event: Mapping[str, Any]) -> str:
@@ -119,12 +134,3 @@ def _counts(event: Mapping[str, Any]) -> bool:
     receipt, as what a check does itself must not call for another one."""
     labels = (event["object"].get("metadata") or {}).get("labels") or {}
     return event["type"] != "BOOKMARK" and PROBE_LABEL not in labels and RECEIPTS not in labels
-
-
-def _local(cluster: LiveCluster, port: int, changed: threading.Event, stop: threading.Event) -> None:
-    known = cluster.machine.listeners(port)
-    while not stop.wait(_LOCAL_PAUSE):
-        now = cluster.machine.listeners(port)
-        if now != known:
-            known = now
-            changed.set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -322,20 +321,3 @@ def test_follow_checks_again_at_a_change_and_ends_when_all_is_right(
     finally:
         following.kill()
         stage.close()
-
-
-@pytest.mark.cluster
-def test_follow_ends_cleanly_on_ctrl_c(new_person: Callable[..., Person]) -> None:
-    learner = new_person()
-    following = subprocess.Popen(
-        ["cahier", "verifier", "tp2", "--suivre"],
-        env=dict(learner.environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    time.sleep(4)
-    following.send_signal(signal.SIGINT)
-    _, error = following.communicate(timeout=20)
-    assert following.returncode == 130
-    assert "Traceback" not in error

@@ -24,6 +24,7 @@ from checks.lab import find_lab
 from checks.stage import Person, Stage
 from tests.conftest import people, unused_port
 from tests.faulty_api import KINDS, Faults, faulty
+from tests.rights import Right
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(10800)]
 
@@ -138,9 +139,8 @@ class Following:
 
     def provoke(self, way: str, index: int | None = None, kind: str = "") -> int:
         """Have it ask, in one of WAYS, with this request spoilt; how many requests that makes."""
-        if way == "start" and self.goes_on:
-            self.process.kill()
-            self.process.wait()
+        if way == "start":
+            self.stop()
         if way != "start" and not self.goes_on:
             self.settled()
         known = len(self.verdicts()) if way == "look" else 0
@@ -156,6 +156,11 @@ class Following:
                 time.sleep(0.05)
         self.calm(known + 1, SEEN)
         return len(self.faults.asked)
+
+    def stop(self) -> None:
+        if self.goes_on:
+            self.process.kill()
+            self.process.wait()
 
     def stir(self, kind: str) -> None:
         """Change an object of this kind, in nothing that counts."""
@@ -192,9 +197,7 @@ def following(admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempP
         with faulty({"e": person.kubeconfig}, folder / "acces") as (kubeconfigs, faults):
             one = Following(person, kubeconfigs["e"], faults, folder, admin, unused_port())
             yield one
-            if one.goes_on:
-                one.process.kill()
-                one.process.wait()
+            one.stop()
 
 
 def _kind(request: str) -> str:
@@ -230,6 +233,18 @@ def test_a_watch_says_where_to_go_on_and_that_it_is_too_late(admin: Api, monkeyp
     with pytest.raises(Refused) as refused:
         next(admin.watch(path, "1"))
     assert refused.value.status == 410
+
+
+def test_what_may_be_read_but_not_watched_is_told(following: Following) -> None:
+    one = following
+    one.stop()
+    one.faults.deny(Right("watch", "services"), "e")
+    one.begin()
+    until = time.monotonic() + SEEN
+    while not one.complained and time.monotonic() < until:
+        time.sleep(0.1)
+    assert re.search("Des changements ne seront pas remarqués : .* ne peut pas suivre des Services", one.complained)
+    assert one.goes_on
 
 
 def _amiss(one: Following, known: int, right: Mapping[str, str]) -> str:
@@ -268,9 +283,7 @@ def _unseen(one: Following, kind: str, right: Mapping[str, str]) -> str:
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_a_signal_ends_what_follows_at_any_moment(following: Following) -> None:
     one = following
-    if one.goes_on:
-        one.process.kill()
-        one.process.wait()
+    one.stop()
     draws = random.Random(f"suivre, signaux {os.environ.get('CAHIER_GRAINE', '')}")
     wrong = []
     number = DRAWN // 2 or 60

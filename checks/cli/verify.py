@@ -99,9 +99,10 @@ def verify(
     from checks.follow import Watch
     from checks.verdict import Status
 
+    blind = partial(output(stderr=True).print, style="dim", soft_wrap=True)
     other_access = True
     while other_access:
-        with Watch(cluster, lab) as watch:  # before the first look: what changes during it is seen too
+        with Watch(cluster, lab, blind) as watch:  # before the first look: what changes during it is seen too
             verdict, other_access = once(cluster), False
             while verdict.exit_code and not other_access:
                 other_access = watch.wait(spoilt=verdict.status is Status.ERROR)
