@@ -81,3 +81,12 @@ def _imported(file: Path, importer: str) -> Iterator[str]:
             yield module
             for name in node.names:
                 yield f"{module}.{name.name}"
+
+
+def test_the_files_that_contributors_are_sent_to_exist() -> None:
+    """`TP` stands for any lab, `NOM` for any of its cases."""
+    text = (CHECKOUT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:checks|labs|tests|docs)/[\w./*-]+)`", text)
+    assert len(named) > 10
+    for name in named:
+        assert list(CHECKOUT.glob(name.replace("TP", "tp*").replace("NOM", "*").rstrip("/"))), name
