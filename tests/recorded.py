@@ -5,6 +5,7 @@ Of each case it holds a snapshot, and what the checks said of it: they are asked
 
 from __future__ import annotations
 
+import contextlib
 import lzma
 import re
 import tempfile
@@ -20,6 +21,7 @@ from filelock import FileLock
 from checks.demo.record import about_the_lab, passwords
 from checks.demo.recording import Part
 from checks.demo.replay import Replayed, replayed
+from checks.errors import ConfigurationRefused, Forbidden, UsageError
 from checks.lab import Lab
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
@@ -85,12 +87,25 @@ def keep(stage: Stage, case: str, verdict: Verdict) -> None:
     """Record what is on the stage, just after its verdict; a recording that tells the same is left as it is.
 
     What comes and goes (a container that restarts) is recorded when it is again as it was judged, if it is in a while.
-    Raises AssertionError where the snapshot has another answer than the cluster.
+    A configuration that lets nobody in leaves nothing to record. Raises AssertionError where the snapshot has another
+    answer than the cluster.
     """
-    colleague = stage.colleague.namespace if stage.colleague else None
-    kubeconfig = str(stage.learner.kubeconfig)
-    cluster = LiveCluster(LocalMachine(), kubeconfig_path=kubeconfig, colleague=colleague, port=stage.local_port)
-    secrets = [value for _, _, value in passwords(cluster)]
+    with contextlib.suppress(ConfigurationRefused):
+        made = _made(stage, verdict)
+        assert not _opposed(made, verdict), _opposed(made, verdict)
+
+        def put(corpus: Corpus) -> None:
+            before = corpus.get(case)
+            if before is None or before.kept != made.kept or any(differences(before, asked_again(stage.lab, made))):
+                corpus[case] = made
+
+        change(stage.lab, put)
+
+
+def _made(stage: Stage, verdict: Verdict) -> Recorded:
+    cluster = _cluster(stage)
+    people = [one.namespace for one in (stage.learner, stage.colleague) if one]
+    secrets = [value for _, _, value in passwords(cluster, people)]
     for left in reversed(range(_TRIES)):
         snapshot = about_the_lab(record(cluster, [stage.lab], local=True))
         made = of(stage.lab, verdict, snapshot, secrets, names(stage), stage.local_port)
@@ -98,14 +113,19 @@ def keep(stage: Stage, case: str, verdict: Verdict) -> None:
             break
         time.sleep(_PAUSE)
         cluster.refresh()
-    assert not _opposed(made, verdict), _opposed(made, verdict)
+    return made
 
-    def put(corpus: Corpus) -> None:
-        before = corpus.get(case)
-        if before is None or before.kept != made.kept or any(differences(before, asked_again(stage.lab, made))):
-            corpus[case] = made
 
-    change(stage.lab, put)
+def _cluster(stage: Stage) -> LiveCluster:
+    """The learner's cluster, with their colleague unless the mistake is to be at the colleague's, or nowhere."""
+    colleague = stage.colleague.namespace if stage.colleague else None
+    machine, kubeconfig = LocalMachine(), str(stage.learner.kubeconfig)
+    found = LiveCluster(machine, kubeconfig_path=kubeconfig, colleague=colleague, port=stage.local_port)
+    try:
+        _ = found.colleagues
+    except (Forbidden, UsageError):
+        return LiveCluster(machine, kubeconfig_path=kubeconfig, port=stage.local_port)
+    return found
 
 
 def names(stage: Stage) -> Mapping[str, str]:

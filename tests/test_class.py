@@ -31,7 +31,7 @@ from checks.runner import run
 from checks.sources.witness import WatchedCluster, leave_receipt
 from checks.stage import Person, Stage, rename
 from tests.conftest import unused_port
-from tests.test_grading import files
+from tests.graded_class import files
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 

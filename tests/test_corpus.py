@@ -19,7 +19,8 @@ import yaml
 from checks.lab import Case, Lab, all_labs
 from checks.stage import Person, Stage
 from checks.verdict import Verdict
-from tests import findings, recorded, test_path
+from tests import findings, recorded
+from tests.drawn_path import agrees
 
 pytestmark = pytest.mark.cluster
 
@@ -167,7 +168,7 @@ def test_mistake_is_caught_and_its_remedy_repairs(
     assert first == case.fails, statuses(verdict)
     for words in case.finding:
         assert stage.translate(words) in finding
-    test_path.agrees(lab, msgspec.convert(verdict, Verdict))
+    agrees(lab, msgspec.convert(verdict, Verdict))
     lesson = next(check for check in verdict["checks"] if check["id"] == first)
     for command in lesson["fix_commands"]:
         assert command not in finding + lesson["cause"], "without --aide the solution is not given away"

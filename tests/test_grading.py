@@ -9,8 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,95 +22,17 @@ from typer.testing import CliRunner
 from checks.access.kubernetes_api import Api
 from checks.cli.application import app
 from checks.cli.grading import with_progress
-from checks.errors import AccessError, CahierError, Unverifiable, UsageError
+from checks.errors import AccessError, CahierError, UsageError
 from checks.grading import view
-from checks.grading.exports import write_all
-from checks.grading.grade import NamespaceMissing, Seen, Verify, grade_class
-from checks.grading.results import ClassGrades, json_schema
+from checks.grading.grade import Seen, Verify, grade_class
+from checks.grading.results import json_schema
 from checks.grading.roster import Learner
 from checks.lab import Lab, find_lab
-from checks.verdict import CheckResult, Status, Verdict, overall
+from checks.verdict import Status
+from tests.graded_class import CLASS, LABS, files, learner, mixed, run, verdict
 from tests.pretend_api import Answers, listed, pretend
 
-LABS = [find_lab("tp2"), find_lab("tp5")]
-RECEIPT = datetime(2026, 11, 25, 9, 40, 12, tzinfo=UTC)
 SCHEMA = Path(__file__).parents[1] / "docs" / "notes.schema.json"
-
-
-def learner(number: int, **changes: str) -> Learner:
-    values = {
-        "identifier": f"e{number}",
-        "last_name": f"Nom{number}",
-        "first_name": f"Prénom{number}",
-        "email": f"e{number}@exemple.fr",
-        "namespace": f"user-e{number}",
-        "colleague": f"user-e{number + 1}",
-    }
-    return Learner(**{**values, **changes}, line=number + 1)
-
-
-def verdict(lab: Lab, who: Learner, *, failed: Sequence[str] = (), unverified: Sequence[str] = ()) -> Verdict:
-    """A verdict as the runner makes it: what depends on something that is not passed is skipped."""
-    results: dict[str, CheckResult] = {}
-    for check in lab.checks:
-        status = Status.PASSED
-        if any(results[before.id].status is not Status.PASSED for before in check.after):
-            status = Status.SKIPPED
-        elif check.id in failed:
-            status = Status.FAILED
-        elif check.id in unverified:
-            status = Status.UNVERIFIED
-        results[check.id] = CheckResult(
-            id=check.id,
-            title=check.title,
-            status=status,
-            points=check.points if status is Status.PASSED else 0,
-            points_max=check.points,
-            finding="" if status is Status.PASSED else f"{status} : {check.id} dans {who.namespace}.",
-            cause="Une cause." if status is Status.FAILED else "",
-            duration_ms=random.randrange(1000),
-        )
-    return Verdict(
-        lab=lab.name,
-        namespace=who.namespace,
-        user="oidc",
-        status=overall([result.status for result in results.values()]),
-        points=sum(result.points for result in results.values()),
-        points_max=sum(result.points_max for result in results.values()),
-        checks=tuple(results.values()),
-    )
-
-
-def mixed(who: Learner, lab: Lab) -> Seen:
-    """Right, wrong, open, absent or in trouble, by the learner's number."""
-    kind = int(who.identifier[1:]) % 6
-    if kind == 1:
-        return Seen(verdict(lab, who, failed=[lab.checks[1].id]))
-    if kind == 2:
-        return Seen(verdict(lab, who, unverified=["un_tunnel_ecoute_sur_votre_poste"]))
-    if kind == 3:
-        raise NamespaceMissing(f"Le namespace {who.namespace} n’existe pas sur ce cluster.")
-    if kind == 4:
-        raise ZeroDivisionError("oups")
-    if kind == 5:
-        raise Unverifiable("Ce TP se fait à deux.")
-    return Seen(verdict(lab, who), RECEIPT)
-
-
-CLASS = [learner(number) for number in range(12)]
-
-
-def run(
-    folder: Path, verify: Verify = mixed, learners: Sequence[Learner] = CLASS, *, resume: bool = False
-) -> ClassGrades:
-    grades = grade_class(learners, LABS, verify, folder, workers=4, resume=resume)
-    write_all(folder, grades, {lab.name: lab.about.path for lab in LABS})
-    return grades
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
 
 # -- grades -------------------------------------------------------------------------------------------------------
 
@@ -270,7 +191,7 @@ def test_a_lost_cluster_is_asked_again(tmp_path: Path, whole: dict[str, bytes]) 
 SLOWLY = """
 import sys, time
 from pathlib import Path
-from tests.test_grading import mixed, run
+from tests.graded_class import mixed, run
 
 def slowly(who, lab):
     time.sleep(0.03)

@@ -19,7 +19,7 @@ from checks.grading.results import ClassGrades, LabGrade, from_verdict, lab_info
 from checks.grading.roster import Learner
 from checks.lab import find_lab
 from checks.verdict import Status
-from tests.test_grading import verdict
+from tests.graded_class import verdict
 
 LAB = find_lab("tp2")
 PATHS = {LAB.name: LAB.about.path}

@@ -30,7 +30,7 @@ from checks.grading.roster import Learner
 from checks.lab import Lab, find_lab
 from checks.local_sspcloud import people
 from checks.stage import Person, Stage
-from tests.test_grading import verdict
+from tests.graded_class import verdict
 from tests.waiting import until
 
 _KINDS = "jobs,cronjobs,pods,configmaps,roles,rolebindings,serviceaccounts"

@@ -47,6 +47,13 @@ def test_nothing_knows_a_lab_by_its_name() -> None:
             assert [one for one in importers if not one.startswith(f"{own}.")] == []
 
 
+def test_no_test_file_is_another_s_helper() -> None:
+    """What two of them use is in a module of its own."""
+    tests = sorted((CHECKOUT / "tests").rglob("*.py"))
+    taken = {(file.name, name) for file in tests for name in _imported(file, _name(file)) if ".test_" in name}
+    assert taken == set()
+
+
 def _users(name: str, importers: Mapping[str, Set[str]], met: Set[str] = frozenset()) -> set[str]:
     """Labs, and modules of other rooms, that need a module of the shared diagnosis, even through another one of it."""
     users = set()

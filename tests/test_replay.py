@@ -24,6 +24,7 @@ from tests.recorded import Corpus, Recorded, asked_again, difference, difference
 
 LABS = list(all_labs())
 each_lab = pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)
+_NOBODY = {"le_cluster_vous_reconnait"}  # fails where nobody is let in: there is nothing to record
 REWRITES = "CAHIER_CONSTATS" in os.environ
 _REMEDY = "si c’est voulu : make reworded ; s’il faut jouer les cas de nouveau : make snapshots LABS={}"
 
@@ -86,7 +87,7 @@ def test_each_mistake_that_objects_show_is_recorded(lab: Lab) -> None:
         pytest.skip(f"THIS LAB IS NOT REPLAYED, it was never recorded: make snapshots LABS={lab.short_name}")
     seen = [replayed(lab, part) for part in read(lab).parts]
     answers = {name for one in seen for name, status in one.verdict.statuses.items() if status is not Status.SKIPPED}
-    answers -= {name for one in seen for name in one.kept}
+    answers -= {*_NOBODY, *(name for one in seen for name in one.kept)}
     shown = [f"erreurs/{name}" for name, case in lab.cases("erreurs").items() if case.fails in answers]
     assert [case for case in shown if case not in them] == [], f"make snapshots LABS={lab.short_name}"
     assert set(them) <= set(recorded.cases(lab))

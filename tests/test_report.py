@@ -16,7 +16,7 @@ from checks.grading.exports import write_all
 from checks.grading.results import ClassGrades, LabGrade, from_verdict, lab_info, of_learner, without_verdict
 from checks.grading.roster import Learner
 from checks.lab import Lab, all_labs
-from tests.test_grading import verdict
+from tests.graded_class import verdict
 
 LABS = all_labs()
 NAMES = (

@@ -11,16 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from checks.access.kubernetes_api import PATHS, Api
 from checks.cli.application import app
-from checks.errors import UsageError
+from checks.errors import Unverifiable, UsageError
+from checks.facts import LAST_APPLIED
 from checks.lab import find_lab
 from checks.local_sspcloud import people
 from checks.sources.recorder import KINDS, clean
-from checks.sources.snapshot import Snapshot, read, write
+from checks.sources.snapshot import Local, Snapshot, SnapshotCluster, read, view, write
 from checks.stage import Person, Stage
 
 # -- without a cluster ----------------------------------------------------------------------------------------------
@@ -48,6 +50,35 @@ def test_what_an_object_must_not_leave_in_the_file() -> None:
         assert '"8000"' in text
         assert "managedFields" not in text
         assert "secret" in json.dumps(item), "the object itself is left as it was"
+
+
+def test_what_apply_keeps_of_an_object_is_as_clean_as_the_object() -> None:
+    env = [{"name": "PGPASSWORD", "value": "secret"}, {"name": "PORT", "value": "8000"}]
+    asked = {"metadata": {"name": "a", "annotations": {}}, "spec": {"containers": [{"name": "a", "env": env}]}}
+    item = {**asked, "metadata": {"name": "a", "annotations": {LAST_APPLIED: json.dumps(asked)}}}
+    assert LAST_APPLIED not in json.dumps(clean("Pod", item))
+    kept = clean("Pod", item, applied=True)
+    (applied,) = kept["metadata"]["annotations"].values()
+    assert json.loads(applied)["spec"] == kept["spec"]
+    assert "secret" not in json.dumps(kept)
+
+
+def test_what_only_the_local_cluster_tells_is_in_no_snapshot_of_a_learner() -> None:
+    taken = Snapshot(taken=datetime(2026, 11, 25, tzinfo=UTC), namespace="user-alice")
+    assert "local" not in msgspec.to_builtins(taken)
+    seen = SnapshotCluster(taken)
+    assert (seen.as_owner("user-bob"), list(seen.outsiders())) == (None, [])
+    for ask in (lambda: seen.groups, seen.own_rules):
+        with pytest.raises(Unverifiable):
+            ask()
+    bob = Snapshot(taken=taken.taken, namespace="user-alice", user="oidc-bob")
+    local = Local(groups=["a"], own_rules=[], views={view("user-bob", "user-alice"): bob}, outsiders=["user-chloe"])
+    seen = SnapshotCluster(msgspec.structs.replace(taken, local=local))
+    theirs = seen.as_owner("user-bob", "user-alice")
+    assert theirs is not None
+    assert theirs.user == "oidc-bob"
+    assert seen.as_owner("user-bob") is None
+    assert (seen.groups, seen.own_rules(), seen.outsiders()) == (["a"], [], ["user-chloe"])
 
 
 def test_the_file_is_read_again_and_a_wrong_one_is_told(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ A recording is refused where its snapshot would tell another story than the clus
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -112,14 +112,14 @@ def _require_anonymous(lab: Lab, part: Part, cluster: LiveCluster) -> None:
     text = msgspec.json.encode(part).decode()
     if str(Path.home()) in text:
         raise CahierError(f"L’enregistrement de {lab.short_name} contient un chemin de cette machine : {Path.home()}")
-    for secret, key, value in passwords(cluster):
+    owners = [cluster.namespace, *([cluster.colleague.namespace] if cluster.has_colleague else [])]
+    for secret, key, value in passwords(cluster, owners):
         if value in text:
             raise CahierError(f"L’enregistrement de {lab.short_name} contient la clé {key} du Secret {secret}.")
 
 
-def passwords(cluster: LiveCluster) -> Iterator[tuple[str, str, str]]:
-    """Secret, key and value of what the learner and the colleague keep for themselves, each in their namespace."""
-    owners = [cluster.namespace, *([cluster.colleague.namespace] if cluster.has_colleague else [])]
+def passwords(cluster: LiveCluster, owners: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Secret, key and value of what the owners of these namespaces keep for themselves, each in theirs."""
     for who in filter(None, map(cluster.as_owner, owners)):
         for item in who.objects("Secret"):
             name = item["metadata"]["name"]
