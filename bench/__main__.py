@@ -11,7 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from bench import figure, results
 from bench.classroom import clear
@@ -27,8 +34,13 @@ from checks.render.problem import show
 def main() -> int:
     """The exit code."""
     options = _options()
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # this cahier, this kubectl
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does: what was made is removed
+    os.environ["PATH"] = (
+        # this cahier, this kubectl
+        f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # as Ctrl-C does: what was made is removed
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -60,11 +72,31 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--personnes", type=int, default=30, metavar="N", help="learners of the class whose pods run")
-    parser.add_argument("--complet", action="store_true", help="run every script of the class, not ten learners' only")
-    parser.add_argument("--grandes", type=_sizes, default=(300, 1000), metavar="N,N", help="namespaces without pods")
-    parser.add_argument("--sortie", type=Path, default=results.FILE, metavar="FILE", help="where the figures go")
-    parser.add_argument("--images", type=Path, default=figure.FOLDER, metavar="FOLDER", help="where the picture goes")
+    parser.add_argument(
+        "--personnes",
+        type=int,
+        default=30,
+        metavar="N",
+        help="learners of the class whose pods run",
+    )
+    parser.add_argument(
+        "--complet",
+        action="store_true",
+        help="run every script of the class, not ten learners' only",
+    )
+    parser.add_argument(
+        "--grandes", type=_sizes, default=(300, 1000), metavar="N,N", help="namespaces without pods"
+    )
+    parser.add_argument(
+        "--sortie", type=Path, default=results.FILE, metavar="FILE", help="where the figures go"
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        default=figure.FOLDER,
+        metavar="FOLDER",
+        help="where the picture goes",
+    )
     return parser.parse_args()
 
 

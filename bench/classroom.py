@@ -45,14 +45,16 @@ class Learner:
         return people.namespace_of(self.name)
 
 
-# Each third of the class is at another lab on sharing; they would contradict each other in one namespace.
+# Each third of the class is at another lab on sharing; they would contradict each other in one
+# namespace.
 _SHARING = (("tp4", "solution"), ("tp6", "solution"), ("tp8", "solution"))
 _SHARED_WRONG = (("tp4", "solution"), ("tp6", "verbes_de_trop"), ("tp8", "solution"))
 _RELAYS = (("tp5", "solution"), ("tp7", "solution"), ("tp5", "nom_court"), ("tp7", "sans_limites"))
 
 
 def work(number: int) -> Sequence[tuple[str, str]]:
-    """Labs that a learner has handed in, beside a database: the solution, or one of the corpus's mistakes."""
+    """Labs that a learner has handed in, beside a database: the solution, or one of the corpus's
+    mistakes."""
     api = "mauvaise_etiquette" if number % 5 == 1 else "solution"
     sharing = (_SHARED_WRONG if number // 3 % 2 else _SHARING)[number % 3]
     relay = (_RELAYS[number // 3 % 4],) if number % 3 == 0 else ()
@@ -62,12 +64,23 @@ def work(number: int) -> Sequence[tuple[str, str]]:
 def objects(learner: Learner) -> Iterator[dict[str, Any]]:
     """Everything that a learner has made in their namespace."""
     base = find_lab("tp6").about.story.database
-    yield from map(dict, postgresql.manifests(learner.namespace, base, False, learner.namespace, postgresql.DATABASE))
+    yield from map(
+        dict,
+        postgresql.manifests(
+            learner.namespace, base, False, learner.namespace, postgresql.DATABASE
+        ),
+    )
     for name, state in work(learner.number):
         lab = find_lab(name)
         files = lab.files(state) if state == "solution" else lab.case_files("erreurs", state)
         for text in files.values():
-            told = rename(text, lab.about.story, learner.namespace, people.namespace_of(learner.colleague), None)
+            told = rename(
+                text,
+                lab.about.story,
+                learner.namespace,
+                people.namespace_of(learner.colleague),
+                None,
+            )
             told = told.replace("user-chloe", people.namespace_of(learner.third))
             told = told.replace("oidc-chloe", people.user_of(learner.third))
             yield from yaml.safe_load_all(told)
@@ -83,7 +96,8 @@ class Classroom:
     _token: str = field(default_factory=lambda: secrets.token_hex(2))
 
     def grow(self, size: int, on_step: OnStep) -> None:
-        """Make learners until there are `size`, each the colleague of the one before. Raises CahierError."""
+        """Make learners until there are `size`, each the colleague of the one before. Raises
+        CahierError."""
         names = [f"{PREFIX}{self._token}-{number}" for number in range(size)]
         new = [
             Learner(number, names[number], names[(number + 1) % size], names[(number + 2) % size])
@@ -103,22 +117,31 @@ class Classroom:
             uids[name] = self.api.request("POST", path, item)["metadata"]["uid"]
             if "status" in item:
                 status = {"status": item["status"]}
-                self.api.request("PATCH", f"{path}/{name}/status", status, content_type="application/merge-patch+json")
+                self.api.request(
+                    "PATCH",
+                    f"{path}/{name}/status",
+                    status,
+                    content_type="application/merge-patch+json",
+                )
 
     def wait_ready(self, on_step: OnStep) -> int:
         """Wait until every pod of the class is ready; how many there are. Raises CahierError."""
         own = {learner.namespace for learner in self.learners}
         deadline = time.monotonic() + _READY_SECONDS
         while True:
-            pods = [pod for pod in self.api.everywhere("Pod") if pod["metadata"]["namespace"] in own]
+            pods = [
+                pod for pod in self.api.everywhere("Pod") if pod["metadata"]["namespace"] in own
+            ]
             ready = [pod for pod in pods if _is_ready(pod)]
             on_step(len({pod["metadata"]["namespace"] for pod in ready}))
             if pods and len(pods) == len(ready):
                 return len(pods)
             if time.monotonic() > deadline:
                 raise CahierError(
-                    f"{len(pods) - len(ready)} pods de la classe, sur {len(pods)}, ne sont pas prêts à temps.",
-                    "Le nœud n’a pas la place de tous : mesurez une classe plus petite avec --personnes.",
+                    f"{len(pods) - len(ready)} pods de la classe, sur {len(pods)}, ne sont pas "
+                    "prêts à temps.",
+                    "Le nœud n’a pas la place de tous : mesurez une classe plus petite avec "
+                    "--personnes.",
                 )
             time.sleep(1)
 
@@ -130,11 +153,21 @@ class Classroom:
             rows.writerow(["identifiant", "nom", "prenom", "email", "namespace", "collegue"])
             for one in self.learners[:size]:
                 colleague = people.namespace_of(one.colleague)
-                rows.writerow([one.name, one.name, "Personne", f"{one.name}@example.org", one.namespace, colleague])
+                rows.writerow(
+                    [
+                        one.name,
+                        one.name,
+                        "Personne",
+                        f"{one.name}@example.org",
+                        one.namespace,
+                        colleague,
+                    ]
+                )
         return path
 
     def remove(self, on_step: OnStep) -> None:
-        """Ask for the removal of every namespace that was made or begun; the cluster empties them afterwards."""
+        """Ask for the removal of every namespace that was made or begun; the cluster empties them
+        afterwards."""
         _each(self.learners, lambda learner: people.remove_person(self.api, learner.name), on_step)
         self.learners.clear()
 
@@ -147,7 +180,9 @@ def _each(learners: Sequence[Learner], act: Callable[[Learner], None], on_step: 
                 done.result()
                 on_step(count)
         except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)  # nothing may be made after the removal has begun
+            pool.shutdown(
+                wait=True, cancel_futures=True
+            )  # nothing may be made after the removal has begun
             raise
 
 
@@ -166,14 +201,17 @@ def clear(api: Api, on_step: OnStep) -> None:
     deadline = time.monotonic() + _GONE_SECONDS
     while left:
         if time.monotonic() > deadline:
-            raise CahierError(f"{len(left)} namespaces d’une ancienne mesure n’en finissent pas d’être supprimés.")
+            raise CahierError(
+                f"{len(left)} namespaces d’une ancienne mesure n’en finissent pas d’être supprimés."
+            )
         time.sleep(1)
         left = leftovers(api)
         on_step(len(found) - len(left))
 
 
 def lightened(items: Iterable[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-    """The same, whose containers reserve hardly any processor: a whole class fits on a node of two cores."""
+    """The same, whose containers reserve hardly any processor: a whole class fits on a node of two
+    cores."""
     made = [copy.deepcopy(item) for item in items]
     for item in made:
         spec = item.get("spec", {})
@@ -183,14 +221,15 @@ def lightened(items: Iterable[dict[str, Any]]) -> Sequence[dict[str, Any]]:
     return made
 
 
-# -- objects of which nothing is started ---------------------------------------------------------------------------
+# -- objects of which nothing is started -----------------------------------------------------------
 
 
 def unstarted(items: Iterable[Mapping[str, Any]]) -> Sequence[dict[str, Any]]:
     """The same for a namespace without running pods, the pods first.
 
-    A pod is kept from the scheduler by a gate, and its status says what it would say if it ran. A Deployment asks for
-    no pod; the one that it would have made is beside it. A Service has the EndpointSlice that it would have.
+    A pod is kept from the scheduler by a gate, and its status says what it would say if it ran. A
+    Deployment asks for no pod; the one that it would have made is beside it. A Service has the
+    EndpointSlice that it would have.
     """
     pods: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
@@ -210,7 +249,9 @@ def unstarted(items: Iterable[Mapping[str, Any]]) -> Sequence[dict[str, Any]]:
 
 def _slice(service: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     wanted = service["spec"]["selector"].items()
-    chosen = [pod["metadata"]["name"] for pod in pods if wanted <= pod["metadata"]["labels"].items()]
+    chosen = [
+        pod["metadata"]["name"] for pod in pods if wanted <= pod["metadata"]["labels"].items()
+    ]
     name = service["metadata"]["name"]
     return {
         "apiVersion": "discovery.k8s.io/v1",
@@ -218,7 +259,10 @@ def _slice(service: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> dic
         "metadata": {"name": f"{name}-mesure", "labels": {"kubernetes.io/service-name": name}},
         "addressType": "IPv4",
         "ports": [{"port": port["targetPort"]} for port in service["spec"]["ports"]],
-        "endpoints": [{"addresses": ["192.0.2.1"], "targetRef": {"kind": "Pod", "name": pod}} for pod in chosen],
+        "endpoints": [
+            {"addresses": ["192.0.2.1"], "targetRef": {"kind": "Pod", "name": pod}}
+            for pod in chosen
+        ],
     }
 
 

@@ -48,11 +48,20 @@ def _draw(results: Results, path: Path, page: str) -> None:
     ):
         rows = 1 + sum(lab.right for lab in results.labs)
         figure = Figure(figsize=(8, 3.4 + rows), layout="constrained")
-        parts = figure.subplot_mosaic([["compared", "compared"], ["time", "memory"]], height_ratios=[rows, 3.4])
+        parts = figure.subplot_mosaic(
+            [["compared", "compared"], ["time", "memory"]], height_ratios=[rows, 3.4]
+        )
         time, memory = parts["time"], parts["memory"]
         _bars(parts["compared"], results, page)
         sizes = [one.learners for one in results.scale]
-        _line(time, "cahier noter : durée", sizes, [one.cost.wall for one in results.scale], seconds, page)
+        _line(
+            time,
+            "cahier noter : durée",
+            sizes,
+            [one.cost.wall for one in results.scale],
+            seconds,
+            page,
+        )
         _line(
             memory,
             "cahier noter : mémoire",
@@ -68,7 +77,11 @@ def _draw(results: Results, path: Path, page: str) -> None:
 def _bars(axes: Axes, results: Results, page: str) -> None:
     room = results.classroom
     pairs = [
-        *((f"un TP ({lab.lab})", lab.ours.wall, lab.script.wall) for lab in results.labs if lab.right),
+        *(
+            (f"un TP ({lab.lab})", lab.ours.wall, lab.script.wall)
+            for lab in results.labs
+            if lab.right
+        ),
         (f"{room.learners} personnes,\n{room.labs} TP", room.ours.wall, room.script.wall),
     ]
     for place, (_, ours, theirs) in enumerate(pairs):
@@ -77,7 +90,13 @@ def _bars(axes: Axes, results: Results, page: str) -> None:
             (0.2, theirs, f"scripts kubectl, {seconds(theirs)}", _THEIRS[page]),
         ):
             axes.barh(place + offset, value, height=0.36, color=color)
-            axes.annotate(words, (value, place + offset), xytext=(5, 0), textcoords="offset points", va="center")
+            axes.annotate(
+                words,
+                (value, place + offset),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+            )
     axes.set_yticks(range(len(pairs)), [words for words, _, _ in pairs])
     axes.invert_yaxis()
     axes.set_xscale("log")
@@ -98,7 +117,9 @@ def _line(
 ) -> None:
     axes.plot(sizes, values, marker="o", color=_OURS[page])
     for size, value in zip(sizes, values, strict=True):
-        axes.annotate(told(value), (size, value), xytext=(0, 9), textcoords="offset points", ha="center")
+        axes.annotate(
+            told(value), (size, value), xytext=(0, 9), textcoords="offset points", ha="center"
+        )
     if limit:
         axes.axhline(limit, color=_THEIRS[page], linestyle="--")
     axes.set_xlim(0, max(sizes) * 1.15)

@@ -13,8 +13,8 @@ import msgspec
 
 _UNIT = 1 if sys.platform == "darwin" else 1024  # of `ru_maxrss`, in bytes
 
-# A process that Linux starts is charged, for its largest size, with that of the one that starts it: a small Python
-# stands in between, and tells what its only child has cost.
+# A process that Linux starts is charged, for its largest size, with that of the one that starts it:
+# a small Python stands in between, and tells what its only child has cost.
 _WITNESS = """
 import os, signal, sys, time
 began = time.perf_counter()
@@ -38,7 +38,8 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A command that has ended: what it cost, its exit code (128 + N after signal N), what it printed."""
+    """A command that has ended: what it cost, its exit code (128 + N after signal N), what it
+    printed."""
 
     cost: Cost
     code: int
@@ -47,7 +48,10 @@ class Run(msgspec.Struct, frozen=True):
 
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Run:
     """Run a command to its end, its standard output and error together. POSIX only."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said, tempfile.TemporaryFile() as told:
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
+        tempfile.TemporaryFile() as told,
+    ):
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _WITNESS, str(told.fileno()), *command],
             env={**os.environ, **(environment or {})},

@@ -12,8 +12,11 @@ from bench.results import FILE, LabResult, Machine, Results, read
 _HELP_SECONDS = 0.15
 _LAB_SECONDS = 1.0
 _EXPERIMENTS = {"tp4": 3.0, "tp8": 3.0, "tp7": 0.0}
-"""Labs whose checks place pods or break some: seconds too, 0 where what is broken takes its own time to come back."""
-_PAUSED = 0.5  # seconds that a script sleeps, from which the comparison without them is worth a line
+"""Labs whose checks place pods or break some: seconds too, 0 where what is broken takes its own
+time to come back."""
+_PAUSED = (
+    0.5  # seconds that a script sleeps, from which the comparison without them is worth a line
+)
 _CLASS_RATIO = 20
 _MEMORY = 500
 _PAGES = (("clair", "light"), ("sombre", "dark"))
@@ -64,7 +67,11 @@ def _rows(results: Results) -> Iterator[Sequence[str]]:
         if lab.script.wall - lab.unpaused.wall > _PAUSED:
             yield "  script sans attente", *_compared(lab.ours, lab.unpaused), ""
     room = results.classroom
-    yield f"classe de {room.learners} × {room.labs} TP", *_compared(room.ours, room.script), f"≥ × {_CLASS_RATIO}"
+    yield (
+        f"classe de {room.learners} × {room.labs} TP",
+        *_compared(room.ours, room.script),
+        f"≥ × {_CLASS_RATIO}",
+    )
     yield (
         "  requêtes par personne",
         number(room.ours_requests),
@@ -74,11 +81,23 @@ def _rows(results: Results) -> Iterator[Sequence[str]]:
     )
     yield "  mêmes verdicts", f"{room.agreed} sur {room.measured}", "", "", "tous"
     for one in results.scale:
-        yield f"{number(one.learners)} personnes × {one.labs} TP", seconds(one.cost.wall), "", "", ""
+        yield (
+            f"{number(one.learners)} personnes × {one.labs} TP",
+            seconds(one.cost.wall),
+            "",
+            "",
+            "",
+        )
         yield "  mémoire", f"{number(one.cost.memory)} Mio", "", "", f"< {_MEMORY} Mio"
         yield "  requêtes par personne", number(one.requests), "", "", ""
     if len(results.scale) > 1:
-        yield "  durée par personne, de la petite à la grande", "", "", f"× {number(growth(results))}", "≤ × 1"
+        yield (
+            "  durée par personne, de la petite à la grande",
+            "",
+            "",
+            f"× {number(growth(results))}",
+            "≤ × 1",
+        )
 
 
 def _state(lab: LabResult) -> str:
@@ -94,7 +113,7 @@ def _compared(ours: Cost, theirs: Cost) -> Sequence[str]:
     return seconds(ours.wall), seconds(theirs.wall), ratio(ours.wall, theirs.wall)
 
 
-# -- the page ------------------------------------------------------------------------------------------------------
+# -- the page --------------------------------------------------------------------------------------
 
 
 def machine() -> str:
@@ -105,9 +124,10 @@ def machine() -> str:
 
 def _machine(one: Machine, day: str) -> str:
     return (
-        f"Mesuré le {day} sur le petit SSPCloud local : {one.cores} cœurs (`{one.processor}`), {one.memory} Gio de "
-        f"mémoire, Kubernetes {one.kubernetes}, kubectl {one.kubectl}, Python {one.python}. La machine avait "
-        f"{number(one.load)} tâche{'s' if one.load >= 2 else ''} en cours en moyenne avant de commencer."
+        f"Mesuré le {day} sur le petit SSPCloud local : {one.cores} cœurs (`{one.processor}`), "
+        f"{one.memory} Gio de mémoire, Kubernetes {one.kubernetes}, kubectl {one.kubectl}, Python "
+        f"{one.python}. La machine avait {number(one.load)} tâche{'s' if one.load >= 2 else ''} en "
+        "cours en moyenne avant de commencer."
     )
 
 
@@ -115,13 +135,19 @@ def one_learner() -> str:
     """Markdown table: one lab of one learner."""
     found = read(FILE)
     lines = [
-        "| ce qui est lancé | état | durée | processeur | script des pairs | rapport | sans ses attentes |",
+        "| ce qui est lancé | état | durée | processeur | script des pairs | rapport | sans ses "
+        "attentes |",
         "|---|---|---|---|---|---|---|",
-        f"| `cahier --help` | | {seconds(found.help.wall)} | {seconds(found.help.processor)} | | | |",
+        f"| `cahier --help` | | {seconds(found.help.wall)} | {seconds(found.help.processor)} | | | "
+        "|",
     ]
     for lab in found.labs:
         paused = lab.script.wall - lab.unpaused.wall > _PAUSED
-        unpaused = f"{seconds(lab.unpaused.wall)} ({ratio(lab.ours.wall, lab.unpaused.wall)})" if paused else ""
+        unpaused = (
+            f"{seconds(lab.unpaused.wall)} ({ratio(lab.ours.wall, lab.unpaused.wall)})"
+            if paused
+            else ""
+        )
         lines.append(
             f"| `cahier verifier {lab.lab}` | {_state(lab)} | {seconds(lab.ours.wall)} | "
             f"{seconds(lab.ours.processor)} | {seconds(lab.script.wall)} | "
@@ -134,7 +160,12 @@ def one_class() -> str:
     """Markdown table: the class whose pods run."""
     room = read(FILE).classroom
     rows = (
-        ("durée", seconds(room.ours.wall), seconds(room.script.wall), ratio(room.ours.wall, room.script.wall)),
+        (
+            "durée",
+            seconds(room.ours.wall),
+            seconds(room.script.wall),
+            ratio(room.ours.wall, room.script.wall),
+        ),
         (
             "processeur",
             seconds(room.ours.processor),
@@ -149,8 +180,8 @@ def one_class() -> str:
         ),
     )
     lines = [
-        f"| {room.learners} personnes, {room.labs} TP, {room.pods} pods | `cahier noter` | scripts à la suite | "
-        "rapport |",
+        f"| {room.learners} personnes, {room.labs} TP, {room.pods} pods | `cahier noter` | scripts "
+        "à la suite | rapport |",
         "|---|---|---|---|",
         *(f"| {words} | {ours} | {theirs} | **{times}** |" for words, ours, theirs, times in rows),
     ]
@@ -174,13 +205,15 @@ def many() -> str:
     """Markdown table: namespaces without pods."""
     found = read(FILE)
     lines = [
-        "| personnes | durée | processeur | mémoire au plus | requêtes par personne | durée par personne |",
+        "| personnes | durée | processeur | mémoire au plus | requêtes par personne | durée par "
+        "personne |",
         "|---|---|---|---|---|---|",
     ]
     for one in found.scale:
         lines.append(
-            f"| {number(one.learners)} | {seconds(one.cost.wall)} | {seconds(one.cost.processor)} | "
-            f"{number(one.cost.memory)} Mio | {number(one.requests)} | {seconds(one.cost.wall / one.learners)} |"
+            f"| {number(one.learners)} | {seconds(one.cost.wall)} | {seconds(one.cost.processor)} "
+            f"| {number(one.cost.memory)} Mio | {number(one.requests)} | "
+            f"{seconds(one.cost.wall / one.learners)} |"
         )
     return "\n".join(lines)
 
@@ -188,16 +221,21 @@ def many() -> str:
 def picture() -> str:
     """Markdown: the picture for either page, with what it shows in words."""
     words = _described(read(FILE))
-    return "\n".join(f"![{words}](../../assets/mesures-{page}.svg#only-{way})" for page, way in _PAGES)
+    return "\n".join(
+        f"![{words}](../../assets/mesures-{page}.svg#only-{way})" for page, way in _PAGES
+    )
 
 
 def _described(found: Results) -> str:
     room = found.classroom
     labs = ", ".join(
-        f"{lab.lab} en {seconds(lab.ours.wall)} contre {seconds(lab.script.wall)}" for lab in found.labs if lab.right
+        f"{lab.lab} en {seconds(lab.ours.wall)} contre {seconds(lab.script.wall)}"
+        for lab in found.labs
+        if lab.right
     )
     sizes = ", ".join(
-        f"{number(one.learners)} personnes en {seconds(one.cost.wall)} et {number(one.cost.memory)} Mio"
+        f"{number(one.learners)} personnes en {seconds(one.cost.wall)} et "
+        f"{number(one.cost.memory)} Mio"
         for one in found.scale
     )
     return (

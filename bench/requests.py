@@ -1,4 +1,5 @@
-"""Requests to the API server, counted by a proxy between a command and the cluster: the same measure for all."""
+"""Requests to the API server, counted by a proxy between a command and the cluster: the same
+measure for all."""
 
 from __future__ import annotations
 
@@ -35,8 +36,18 @@ def counting(kubeconfig: Path) -> Iterator[Counter]:
     """A counter in front of the cluster, with the identity of `kubeconfig`. Raises CahierError."""
     with tempfile.TemporaryDirectory(prefix="cahier-mesure-") as folder:
         log, copy = Path(folder) / "proxy.log", Path(folder) / "kubeconfig"
-        command = ["kubectl", "proxy", "--port=0", "-v=4", "--reject-paths=^$", f"--kubeconfig={kubeconfig}"]
-        with log.open("w") as said, subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT) as process:
+        command = [
+            "kubectl",
+            "proxy",
+            "--port=0",
+            "-v=4",
+            "--reject-paths=^$",
+            f"--kubeconfig={kubeconfig}",
+        ]
+        with (
+            log.open("w") as said,
+            subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT) as process,
+        ):
             try:
                 copy.write_text(_through(kubeconfig, _address(log)), encoding="utf-8")
                 copy.chmod(0o600)
@@ -52,13 +63,16 @@ def _address(log: Path) -> str:
         if found and "\n" in after:
             return after.splitlines()[0]
         time.sleep(0.05)
-    raise CahierError(f"« kubectl proxy » n’a pas démarré : {log.read_text(encoding='utf-8')[-300:]}")
+    raise CahierError(
+        f"« kubectl proxy » n’a pas démarré : {log.read_text(encoding='utf-8')[-300:]}"
+    )
 
 
 def _through(kubeconfig: Path, address: str) -> str:
     content = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
     content["clusters"] = [
-        {"name": one["name"], "cluster": {"server": f"http://{address}"}} for one in content["clusters"]
+        {"name": one["name"], "cluster": {"server": f"http://{address}"}}
+        for one in content["clusters"]
     ]
     content["users"] = [{"name": one["name"], "user": {}} for one in content["users"]]
     return yaml.safe_dump(content)

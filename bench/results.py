@@ -1,4 +1,5 @@
-"""What a run of the benchmark found: one JSON file, from which the table, the picture and the page are made."""
+"""What a run of the benchmark found: one JSON file, from which the table, the picture and the page
+are made."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ FILE = Path(__file__).parent / "results.json"
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Where it was measured; `memory` in GiB, `load` the average of the last minute before it began."""
+    """Where it was measured; `memory` in GiB, `load` the average of the last minute before it
+    began."""
 
     processor: str
     cores: int
@@ -26,7 +28,8 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class LabResult(msgspec.Struct, frozen=True):
-    """One learner, one lab: medians of `runs`. `right`: its solution, else what its starter announces as wrong.
+    """One learner, one lab: medians of `runs`. `right`: its solution, else what its starter
+    announces as wrong.
 
     `unpaused`: the script without the seconds that it sleeps.
     """
@@ -41,9 +44,11 @@ class LabResult(msgspec.Struct, frozen=True):
 
 
 class ClassResult(msgspec.Struct, frozen=True):
-    """A class with running pods. `script`: all its validators one after the other, from `measured` of them.
+    """A class with running pods. `script`: all its validators one after the other, from `measured`
+    of them.
 
-    `ours_requests` and `script_requests`: for one learner. `agreed`: of the measured ones, the same verdict as ours.
+    `ours_requests` and `script_requests`: for one learner. `agreed`: of the measured ones, the same
+    verdict as ours.
     """
 
     learners: int
@@ -84,7 +89,10 @@ def read(path: Path = FILE) -> Results:
 
 def write(results: Results, path: Path) -> None:
     """Write them, figures rounded to what they are worth."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(_rounded(msgspec.to_builtins(results))), indent=1) + b"\n")
+    path.write_bytes(
+        msgspec.json.format(msgspec.json.encode(_rounded(msgspec.to_builtins(results))), indent=1)
+        + b"\n"
+    )
 
 
 def _rounded(value: object) -> object:

@@ -13,13 +13,23 @@ from checks.errors import CahierError
 FOLDER = Path(__file__).parent / "scripts"
 
 
-def judge(lab: str, namespace: str, colleague: str, kubeconfig: Path, *port: int, pause: float | None = None) -> Run:
-    """Run a lab's validator with an administrator's access. Raises CahierError when it is no verdict.
+def judge(
+    lab: str,
+    namespace: str,
+    colleague: str,
+    kubeconfig: Path,
+    *port: int,
+    pause: float | None = None,
+) -> Run:
+    """Run a lab's validator with an administrator's access. Raises CahierError when it is no
+    verdict.
 
     `pause`: how long it sleeps for a port-forward to open, in seconds; None: what it says itself.
     """
     environment = {"KUBECONFIG": str(kubeconfig)} | ({} if pause is None else {"PAUSE": str(pause)})
-    done = run(["bash", str(FOLDER / f"{lab}.sh"), namespace, colleague, *map(str, port)], environment)
+    done = run(
+        ["bash", str(FOLDER / f"{lab}.sh"), namespace, colleague, *map(str, port)], environment
+    )
     if done.code not in (0, 1):
         raise CahierError(f"Le script de {lab} a échoué : {done.output[-500:]}")
     return done

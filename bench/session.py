@@ -33,7 +33,8 @@ _FIRST_PORT = 15_731  # local ones, of the tunnels that the labs open
 _HELP_RUNS = 9
 _LAB_RUNS = 3
 _CLASS_RUNS = 3
-_STRIDE = 7  # between the learners whose scripts are run: they are spread over what the class has handed in
+# between the learners whose scripts are run: they are spread over what the class has handed in
+_STRIDE = 7
 _COUNTED = 3  # learners whose scripts are run once more to count their requests
 
 Steps = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -51,19 +52,24 @@ class Session:
     sizes: Sequence[int]
 
     def measure(self) -> Results:
-        """Everything. What is made on the cluster is removed, whatever happens. Raises CahierError."""
+        """Everything. What is made on the cluster is removed, whatever happens. Raises
+        CahierError."""
         api = Api(str(self.admin))
         teacher = people.create_teacher(api, self.admin)
         machine = _machine(api)
         with self.steps("cahier --help", _HELP_RUNS) as step:
-            began = median([_done(run(["cahier", "--help"]), step, count).cost for count in range(_HELP_RUNS)])
+            began = median(
+                [_done(run(["cahier", "--help"]), step, count).cost for count in range(_HELP_RUNS)]
+            )
         labs = self._labs(api)
         with tempfile.TemporaryDirectory(prefix="cahier-mesure-") as folder:
             classroom = self._classroom(api, teacher, Path(folder))
             scale = self._scale(api, teacher, Path(folder))
-        return Results(datetime.now(UTC).replace(microsecond=0), machine, began, labs, classroom, scale)
+        return Results(
+            datetime.now(UTC).replace(microsecond=0), machine, began, labs, classroom, scale
+        )
 
-    # -- one learner, one lab ------------------------------------------------------------------------------------
+    # -- one learner, one lab ----------------------------------------------------------------------
 
     def _labs(self, api: Api) -> tuple[LabResult, ...]:
         labs = all_labs()
@@ -72,7 +78,10 @@ class Session:
             for lab in labs:
                 for right in (True, False):
                     port = _FIRST_PORT + len(found)
-                    with self._pair(api) as (learner, colleague), _playing(lab, learner, colleague, port, right):
+                    with (
+                        self._pair(api) as (learner, colleague),
+                        _playing(lab, learner, colleague, port, right),
+                    ):
                         found.append(self._lab(lab, right, learner, colleague, port))
                     step(len(found))
         return tuple(found)
@@ -83,14 +92,17 @@ class Session:
         names = [f"{PREFIX}{secrets.token_hex(2)}-{letter}" for letter in "ab"]
         try:
             learner, colleague = (
-                Person(people.namespace_of(name), people.create_person(api, self.admin, name)) for name in names
+                Person(people.namespace_of(name), people.create_person(api, self.admin, name))
+                for name in names
             )
             yield learner, colleague
         finally:
             for name in names:
                 people.remove_person(api, name)
 
-    def _lab(self, lab: Lab, right: bool, learner: Person, colleague: Person, port: int) -> LabResult:
+    def _lab(
+        self, lab: Lab, right: bool, learner: Person, colleague: Person, port: int
+    ) -> LabResult:
         ours = ["cahier", "verifier", lab.short_name]
         ours += [] if lab.about.colleague == "none" else ["--collegue", colleague.namespace]
         ours += [] if lab.about.port is None else ["--port", str(port)]
@@ -100,14 +112,21 @@ class Session:
             costs["ours"].append(run(ours, learner.environment))
             costs["script"].append(scripts.judge(*theirs))
             costs["unpaused"].append(scripts.judge(*theirs, pause=0))
-            for one in (costs["ours"][-1], *(costs[name][-1] for name in ("script", "unpaused") if right)):
+            for one in (
+                costs["ours"][-1],
+                *(costs[name][-1] for name in ("script", "unpaused") if right),
+            ):
                 if one.code != (0 if right else 1):
                     state = "La solution" if right else "Le départ"
-                    raise CahierError(f"{state} de {lab.short_name} est mal jugé : {one.output[-500:]}")
+                    raise CahierError(
+                        f"{state} de {lab.short_name} est mal jugé : {one.output[-500:]}"
+                    )
         medians = {name: median([one.cost for one in runs]) for name, runs in costs.items()}
-        return LabResult(lab=lab.short_name, title=lab.about.title, right=right, runs=_LAB_RUNS, **medians)
+        return LabResult(
+            lab=lab.short_name, title=lab.about.title, right=right, runs=_LAB_RUNS, **medians
+        )
 
-    # -- a class ---------------------------------------------------------------------------------------------------
+    # -- a class -----------------------------------------------------------------------------------
 
     @contextmanager
     def _room(self, api: Api, *, started: bool) -> Iterator[Classroom]:
@@ -127,13 +146,20 @@ class Session:
                 pods = room.wait_ready(step)
             roster = room.roster(folder, self.learners)
             with self.steps("cahier noter", _CLASS_RUNS) as step:
-                graded = [_done(_grade(roster, folder, teacher), step, count) for count in range(_CLASS_RUNS)]
+                graded = [
+                    _done(_grade(roster, folder, teacher), step, count)
+                    for count in range(_CLASS_RUNS)
+                ]
             failed = _failed(folder)
             labs = [lab.short_name for lab in all_labs()]
-            sample = [room.learners[number * _STRIDE % self.learners] for number in range(self.sample)]
+            sample = [
+                room.learners[number * _STRIDE % self.learners] for number in range(self.sample)
+            ]
             asked = [(learner, lab) for learner in dict.fromkeys(sample) for lab in labs]
             judged = []
-            with self.steps(f"{len(asked)} scripts sur {self.learners * len(labs)}", len(asked)) as step:
+            with self.steps(
+                f"{len(asked)} scripts sur {self.learners * len(labs)}", len(asked)
+            ) as step:
                 for learner, lab in asked:
                     colleague = people.namespace_of(learner.colleague)
                     judged.append(scripts.judge(lab, learner.namespace, colleague, self.admin))
@@ -164,11 +190,15 @@ class Session:
         found = []
         with self._room(api, started=False) as room:
             for size in self.sizes:
-                with self.steps(f"{size} namespaces sans conteneur", size - len(room.learners)) as step:
+                with self.steps(
+                    f"{size} namespaces sans conteneur", size - len(room.learners)
+                ) as step:
                     room.grow(size, step)
                 with self.steps(f"cahier noter, {size} personnes", 1) as step:
                     graded = _done(_grade(room.roster(folder, size), folder, teacher), step, 0)
-                found.append(ScaleResult(size, len(all_labs()), graded.cost, _requests(graded) / size))
+                found.append(
+                    ScaleResult(size, len(all_labs()), graded.cost, _requests(graded) / size)
+                )
         return tuple(found)
 
 
@@ -179,7 +209,9 @@ def _done(done: Run, step: Callable[[int], None], count: int) -> Run:
 
 
 @contextmanager
-def _playing(lab: Lab, learner: Person, colleague: Person, port: int, right: bool) -> Iterator[None]:
+def _playing(
+    lab: Lab, learner: Person, colleague: Person, port: int, right: bool
+) -> Iterator[None]:
     """The solution of a lab, or its starter, with its tunnels open while the context lasts."""
     stage = Stage(lab, learner, colleague, local_port=port)
     state = lab.about.solution if right else lab.about.start
@@ -194,7 +226,8 @@ def _playing(lab: Lab, learner: Person, colleague: Person, port: int, right: boo
 
 
 def _grade(roster: Path, folder: Path, teacher: Path) -> Run:
-    """`cahier noter` with the teacher's rights, its requests told by its HTTP library. Raises CahierError."""
+    """`cahier noter` with the teacher's rights, its requests told by its HTTP library. Raises
+    CahierError."""
     output, access = ["--sortie", str(folder / "notes")], ["--kubeconfig", str(teacher)]
     done = run(["cahier", "--debug", "noter", str(roster), *output, *access])
     if done.code not in (0, 3):
@@ -204,7 +237,9 @@ def _grade(roster: Path, folder: Path, teacher: Path) -> Run:
 
 def _requests(done: Run) -> int:
     """Requests that a command with --debug has made."""
-    return len(re.findall(r"^DEBUG:urllib3\.connectionpool:.* HTTP/1\.1\" \d", done.output, re.MULTILINE))
+    return len(
+        re.findall(r"^DEBUG:urllib3\.connectionpool:.* HTTP/1\.1\" \d", done.output, re.MULTILINE)
+    )
 
 
 def _failed(folder: Path) -> set[tuple[str, str]]:
@@ -230,10 +265,14 @@ def _total(runs: Sequence[Run], count: int) -> Cost:
 
 def _machine(api: Api) -> Machine:
     major, minor = api.version()
-    said = subprocess.run(["kubectl", "version", "--client", "-o", "json"], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        ["kubectl", "version", "--client", "-o", "json"], capture_output=True, text=True, check=True
+    )
     return Machine(
         processor=_processor(),
-        cores=len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count() or 1,
+        cores=len(psutil.Process().cpu_affinity())
+        if hasattr(psutil.Process, "cpu_affinity")
+        else os.cpu_count() or 1,
         memory=round(psutil.virtual_memory().total / 2**30),
         load=os.getloadavg()[0],
         python=platform.python_version(),
@@ -245,7 +284,11 @@ def _machine(api: Api) -> Machine:
 def _processor() -> str:
     """Its commercial name, where the system tells it."""
     with contextlib.suppress(OSError):
-        found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+        found = re.search(
+            r"^model name\s*: (.*)$",
+            Path("/proc/cpuinfo").read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
         if found:
             return found[1].strip()
     return platform.processor() or platform.machine()

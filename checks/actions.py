@@ -1,4 +1,5 @@
-"""What the workbook does in the learner's place: apply a solution, catch up, clean up. Through kubectl."""
+"""What the workbook does in the learner's place: apply a solution, catch up, clean up. Through
+kubectl."""
 
 from __future__ import annotations
 
@@ -45,17 +46,29 @@ def apply_files(
         except CahierError as refusal:
             if not any(words in refusal.message for words in _MADE_ANEW):
                 raise
-            gone = ["delete", "-n", namespace, "-f", "-", "--ignore-not-found", "--now", "--cascade=foreground"]
+            gone = [
+                "delete",
+                "-n",
+                namespace,
+                "-f",
+                "-",
+                "--ignore-not-found",
+                "--now",
+                "--cascade=foreground",
+            ]
             _kubectl(gone, kubeconfig, text, name)
             _kubectl(apply, kubeconfig, text, name)
     return files
 
 
-def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague: str | None) -> None:
-    """Bring the learner to the start of `lab`: the solutions of the labs it builds on, and its own setup.
+def catch_up(
+    lab: Lab, kubeconfig: str | None, namespace: str | None, colleague: str | None
+) -> None:
+    """Bring the learner to the start of `lab`: the solutions of the labs it builds on, and its own
+    setup.
 
-    A database that is there already is kept; tunnels, which live in a terminal of the learner's, are told, not opened.
-    Raises CahierError.
+    A database that is there already is kept; tunnels, which live in a terminal of the learner's,
+    are told, not opened. Raises CahierError.
     """
     from checks.diagnosis.databases.catalogue import databases
     from checks.diagnosis.databases.colleague_base import as_typed
@@ -73,12 +86,19 @@ def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague:
         for earlier in (find_lab(name) for name in lab.about.prerequisites):
             if earlier.about.colleague == "required" and not colleague:
                 raise UsageError(
-                    f"Le TP {earlier.short_name} se fait à deux : il manque le namespace de votre collègue.",
+                    f"Le TP {earlier.short_name} se fait à deux : il manque le namespace de votre "
+                    "collègue.",
                     "Ajoutez par exemple --collegue user-bob",
                 )
-            for file in apply_files(earlier, "solution", kubeconfig, own, colleague, database or None):
-                _console.print(marked("[green]✔[/] {} : {} appliqué dans {}", earlier.short_name, file, own))
-            database = _replay(earlier, earlier.about.solution.commands, me, kubeconfig, colleague, database)
+            for file in apply_files(
+                earlier, "solution", kubeconfig, own, colleague, database or None
+            ):
+                _console.print(
+                    marked("[green]✔[/] {} : {} appliqué dans {}", earlier.short_name, file, own)
+                )
+            database = _replay(
+                earlier, earlier.about.solution.commands, me, kubeconfig, colleague, database
+            )
         _replay(lab, lab.about.setup.commands, me, kubeconfig, colleague, database)
     alone = colleague is not None and cluster.as_owner(colleague) is not None
     for command in lab.about.setup.colleague_commands:
@@ -86,12 +106,19 @@ def catch_up(lab: Lab, kubeconfig: str | None, namespace: str | None, colleague:
         played = ", ou vous en jouant son rôle" if alone else ""
         _console.print(marked("[bold]Votre collègue doit avoir lancé{} :[/]", played))
         _console.print("  " + (as_typed(str(colleague), text) if alone else text))
-    _console.print(marked("\nVous êtes au début de {} : [bold]cahier commencer {}[/]", lab.short_name, lab.short_name))
+    _console.print(
+        marked(
+            "\nVous êtes au début de {} : [bold]cahier commencer {}[/]",
+            lab.short_name,
+            lab.short_name,
+        )
+    )
 
 
 @contextlib.contextmanager
 def _terminal(kubeconfig: str | None, namespace: str) -> Iterator[Person]:
-    """The learner in a terminal of ours: their own access, with a context that carries `namespace`."""
+    """The learner in a terminal of ours: their own access, with a context that carries
+    `namespace`."""
     choice = configuration.choose(kubeconfig)
     with scratch() as folder:
         file = Path(folder) / "kubeconfig"
@@ -101,19 +128,32 @@ def _terminal(kubeconfig: str | None, namespace: str) -> Iterator[Person]:
         name, context = choice.context_name, choice.context
         own = {"cluster": context.cluster, "user": context.user, "namespace": namespace}
         overlay = {"contexts": [{"name": name, "context": own}], "current-context": name}
-        file.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", **overlay}), encoding="utf-8")
-        files = (file, *(path.absolute() for path in choice.files))  # of several, the first that names something wins
+        file.write_text(
+            yaml.safe_dump({"apiVersion": "v1", "kind": "Config", **overlay}), encoding="utf-8"
+        )
+        files = (
+            file,
+            *(path.absolute() for path in choice.files),
+        )  # of several, the first that names something wins
         yield Person(namespace, Path(os.pathsep.join(map(str, files))))
 
 
 def _replay(
-    lab: Lab, commands: Sequence[str], me: Person, kubeconfig: str | None, colleague: str | None, database: str
+    lab: Lab,
+    commands: Sequence[str],
+    me: Person,
+    kubeconfig: str | None,
+    colleague: str | None,
+    database: str,
 ) -> str:
-    """Run `commands` as the learner, with the `database` that is there already; the one there is in the end, or ""."""
+    """Run `commands` as the learner, with the `database` that is there already; the one there is in
+    the end, or ""."""
     for command in commands:
         text = rename(command, lab.about.story, me.namespace, colleague, database or None)
         if command.rstrip().endswith(" &"):
-            _console.print(f"  À ouvrir dans un second terminal si vous en avez besoin : {text.rstrip(' &')}")
+            _console.print(
+                f"  À ouvrir dans un second terminal si vous en avez besoin : {text.rstrip(' &')}"
+            )
         elif _LAUNCH in command and database:
             _console.print(marked("[green]✔[/] la base {} est déjà là : elle est gardée", database))
         else:
@@ -127,9 +167,11 @@ def _replay(
     return database
 
 
-def clean(labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *, quiet: bool = False) -> None:
-    """Delete from the learner's namespace the objects that the labs' files name, and those that their pages and
-    remedies make; nothing else.
+def clean(
+    labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *, quiet: bool = False
+) -> None:
+    """Delete from the learner's namespace the objects that the labs' files name, and those that
+    their pages and remedies make; nothing else.
 
     Raises Forbidden, once all that may be deleted is.
     """
@@ -153,8 +195,12 @@ def clean(labs: Sequence[Lab], kubeconfig: str | None, namespace: str | None, *,
             if said.strip():
                 removed.append(f"{kind}/{name}")
                 if not quiet:
-                    _console.print(marked("[green]✔[/] {}/{} supprimé ({})", kind, name, lab.short_name))
-    refused = refused or unseen  # what could not be deleted tells more than what could not be listed
+                    _console.print(
+                        marked("[green]✔[/] {}/{} supprimé ({})", kind, name, lab.short_name)
+                    )
+    refused = (
+        refused or unseen
+    )  # what could not be deleted tells more than what could not be listed
     if refused is not None:
         raise refused
     if quiet:
@@ -173,7 +219,8 @@ def _tell_tunnels(namespace: str) -> None:
         if one.namespace == namespace:
             ports = ", ".join(map(str, one.ports))
             _console.print(
-                f"Un tunnel vers {one.kind}/{one.name} est encore ouvert (port {ports}) : Ctrl-C dans son terminal."
+                f"Un tunnel vers {one.kind}/{one.name} est encore ouvert (port {ports}) : Ctrl-C "
+                "dans son terminal."
             )
 
 
@@ -191,10 +238,17 @@ def _made(lab: Lab, kubeconfig: str | None, namespace: str) -> Iterator[tuple[st
     """Kind and name of what is there of what its page and its remedies make beside its files."""
     named = [one.split("/") for one in lab.about.made if " -l " not in one]
     asked = {",".join(sorted({kind for kind, _ in named})): ""} if named else {}
-    asked |= {kind: label for one in lab.about.made for kind, mark, label in (one.partition(" -l "),) if mark}
+    asked |= {
+        kind: label
+        for one in lab.about.made
+        for kind, mark, label in (one.partition(" -l "),)
+        if mark
+    }
     for kinds, label in asked.items():
         by_label = ["-l", label] if label else []
-        found = _kubectl(["get", kinds, "-n", namespace, "-o", "name", *by_label], kubeconfig, "", lab.name)
+        found = _kubectl(
+            ["get", kinds, "-n", namespace, "-o", "name", *by_label], kubeconfig, "", lab.name
+        )
         for line in found.splitlines():
             dotted, _, name = line.partition("/")
             kind = dotted.partition(".")[0]
@@ -222,7 +276,13 @@ def _kubectl(arguments: Sequence[str], kubeconfig: str | None, text: str, about:
     with scratch() as folder:
         try:
             done = subprocess.run(
-                command, input=text, cwd=Path(folder), capture_output=True, text=True, timeout=120, check=False
+                command,
+                input=text,
+                cwd=Path(folder),
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
             )
         except FileNotFoundError:
             raise CahierError(
@@ -230,20 +290,24 @@ def _kubectl(arguments: Sequence[str], kubeconfig: str | None, text: str, about:
                 "Installez-le : https://kubernetes.io/fr/docs/tasks/tools/install-kubectl/",
             ) from None
         except subprocess.TimeoutExpired:
-            raise CahierError("Le cluster n’a pas répondu en deux minutes.", "Vérifiez : cahier verifier tp1") from None
+            raise CahierError(
+                "Le cluster n’a pas répondu en deux minutes.", "Vérifiez : cahier verifier tp1"
+            ) from None
     if done.returncode:
         refusal = refusals.read(done.stderr)
         if refusal is not None:
             raise Forbidden(refusal, kubeconfig)
         _require_access(kubeconfig)
         raise CahierError(
-            f"{about} : {done.stderr.strip()}", "Vérifiez vos droits et votre namespace : cahier verifier tp1"
+            f"{about} : {done.stderr.strip()}",
+            "Vérifiez vos droits et votre namespace : cahier verifier tp1",
         )
     return done.stdout
 
 
 def _require_access(kubeconfig: str | None) -> None:
-    """Raises AccessError, which says it better than kubectl, where the cluster is silent or does not know us."""
+    """Raises AccessError, which says it better than kubectl, where the cluster is silent or does
+    not know us."""
     from checks.access.kubernetes_api import Api
 
     with contextlib.suppress(Refused):

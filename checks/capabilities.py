@@ -1,8 +1,10 @@
-"""What may be asked of a cluster, by what it takes to answer: reading, asking about rights, being there, trying.
+"""What may be asked of a cluster, by what it takes to answer: reading, asking about rights, being
+there, trying.
 
-Who serves all of them is a `Cluster`, which is what a check is given. A snapshot, and a teacher's view of a class, only
-read: where they stand for a cluster, the rest is refused in one place (`sources/from_afar.py`). Every method may raise
-`AccessError` (the cluster cannot be asked: shown as the checker's trouble) or `Unverifiable`.
+Who serves all of them is a `Cluster`, which is what a check is given. A snapshot, and a teacher's
+view of a class, only read: where they stand for a cluster, the rest is refused in one place
+(`sources/from_afar.py`). Every method may raise `AccessError` (the cluster cannot be asked: shown
+as the checker's trouble) or `Unverifiable`.
 """
 
 from __future__ import annotations
@@ -51,22 +53,24 @@ class Probe(Protocol):
 
     @property
     def name(self) -> str:
-        """Name of the pod: one container of the image of the labs, where nothing listens on a lab's port."""
+        """Name of the pod: one container of the image of the labs, where nothing listens on a lab's
+        port."""
 
     @property
     def ip(self) -> str:
         """Address of the pod."""
 
     def connect(self, target: str) -> AbstractContextManager[socket]:
-        """A connection to one of its targets; a path that is closed shows as a connection cut without a word.
-        Raises ForwardRefused."""
+        """A connection to one of its targets; a path that is closed shows as a connection cut
+        without a word. Raises ForwardRefused."""
 
     def said(self, target: str) -> str:
         """What its last attempt at `target` ended with, in socat's words; "" when it went well."""
 
 
 class Reading(Protocol):
-    """What can be read of a namespace, and of the cluster around it. Lists are fetched once per run and shared."""
+    """What can be read of a namespace, and of the cluster around it. Lists are fetched once per run
+    and shared."""
 
     @property
     def namespace(self) -> str:
@@ -86,14 +90,16 @@ class Reading(Protocol):
 
     @property
     def colleague(self) -> Colleague:
-        """The colleague given with --collegue, the first of several. Raises UsageError when none was given."""
+        """The colleague given with --collegue, the first of several. Raises UsageError when none
+        was given."""
 
     @property
     def colleagues(self) -> Sequence[Colleague]:
         """All those who were given with --collegue, in that order."""
 
     def user_of(self, namespace: str) -> str:
-        """The user whom RBAC knows as the owner of `namespace`, inferred from our own pair. Raises UsageError."""
+        """The user whom RBAC knows as the owner of `namespace`, inferred from our own pair. Raises
+        UsageError."""
 
     def local_port(self, default: int) -> int:
         """The local port of the lab: --port, else `default`."""
@@ -108,7 +114,8 @@ class Reading(Protocol):
         """Objects of the learner's namespace as the API gives them.
 
         `kind`: Service, Secret (names and labels only: values are dropped), ConfigMap, Deployment,
-        ReplicaSet, EndpointSlice, NetworkPolicy, Role, RoleBinding, ResourceQuota, PersistentVolumeClaim.
+        ReplicaSet, EndpointSlice, NetworkPolicy, Role, RoleBinding, ResourceQuota,
+        PersistentVolumeClaim.
         """
 
     def services(self) -> Sequence[Service]:
@@ -130,35 +137,43 @@ class Reading(Protocol):
         """Events about the object `name`."""
 
     def logs(self, pod: str, lines: int = 20, container: str = "") -> str:
-        """Last lines of a pod's log, that of the container kubectl chooses where none is named; "" for none."""
+        """Last lines of a pod's log, that of the container kubectl chooses where none is named; ""
+        for none."""
 
     def cluster_role(self, name: str) -> Mapping[str, Any] | None:
-        """A ClusterRole as the API gives it, None when there is none. Raises Forbidden where we may not read it."""
+        """A ClusterRole as the API gives it, None when there is none. Raises Forbidden where we may
+        not read it."""
 
     def api_resources(self) -> Sequence[ApiResource]:
-        """All that the API server serves in a namespace. Raises Unverifiable where it does not tell."""
+        """All that the API server serves in a namespace. Raises Unverifiable where it does not
+        tell."""
 
     def other_policies(self) -> Iterator[PolicyKind]:
-        """The kinds of network policy that this cluster serves besides NetworkPolicy, those of namespaces first; each
-        is a request. Raises Unverifiable."""
+        """The kinds of network policy that this cluster serves besides NetworkPolicy, those of
+        namespaces first; each is a request. Raises Unverifiable."""
 
     def once(self, ask: Callable[[Cluster], _T]) -> _T:
-        """`ask(cluster)`, kept for all the checks until `refresh`; `ask` is a function of a module, its own key.
-        What it raises is not kept."""
+        """`ask(cluster)`, kept for all the checks until `refresh`; `ask` is a function of a module,
+        its own key. What it raises is not kept."""
 
     def try_once(self, version: Hashable, experiment: Callable[[Cluster], _T]) -> _T:
-        """`experiment(cluster)`, made once on each version of the learner's work, however often it is asked: `refresh`
-        does not forget what it found. `experiment` is a function of a module. What it raises is not kept."""
+        """`experiment(cluster)`, made once on each version of the learner's work, however often it
+        is asked: `refresh` does not forget what it found. `experiment` is a function of a module.
+        What it raises is not kept."""
 
     def refresh(self) -> None:
-        """Forget what was listed and what was kept, to see what comes of something broken on purpose."""
+        """Forget what was listed and what was kept, to see what comes of something broken on
+        purpose."""
 
 
 class Rights(Protocol):
     """Who may do what, asked of the API server."""
 
-    def may(self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = "") -> Access:
-        """Whether the learner may. `resource` may carry a group and a subresource: "deployments.apps/scale"."""
+    def may(
+        self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = ""
+    ) -> Access:
+        """Whether the learner may. `resource` may carry a group and a subresource:
+        "deployments.apps/scale"."""
 
     def may_other(
         self,
@@ -174,7 +189,8 @@ class Rights(Protocol):
 
 
 class InPerson(Protocol):
-    """What is known only where the learner is: their identity, their machine, what nobody else should read."""
+    """What is known only where the learner is: their identity, their machine, what nobody else
+    should read."""
 
     @property
     def credentials(self) -> Credentials:
@@ -185,12 +201,12 @@ class InPerson(Protocol):
         """The groups that the API server says we are in. Raises Unverifiable in a snapshot."""
 
     def kubectl_user(self) -> str | None:
-        """Who a real kubectl is for the API server, with our configuration; None without one at hand that tells.
-        Raises KubectlRefused."""
+        """Who a real kubectl is for the API server, with our configuration; None without one at
+        hand that tells. Raises KubectlRefused."""
 
     def own_rules(self) -> Sequence[Mapping[str, Any]] | None:
-        """All the rules that hold for us in the learner's namespace (SelfSubjectRulesReview); None where the API server
-        does not know them all. Raises Unverifiable in a snapshot."""
+        """All the rules that hold for us in the learner's namespace (SelfSubjectRulesReview); None
+        where the API server does not know them all. Raises Unverifiable in a snapshot."""
 
     @property
     def machine(self) -> Machine:
@@ -203,50 +219,59 @@ class InPerson(Protocol):
         """
 
     def everything(self) -> Sequence[Listing]:
-        """All the objects of the learner's namespace, of every kind that the API server serves, but Secrets.
+        """All the objects of the learner's namespace, of every kind that the API server serves, but
+        Secrets.
 
         Raises Unverifiable in a snapshot.
         """
 
 
 class Experiments(Protocol):
-    """What is tried for real: it takes the right to act, places pods of ours, or breaks something on purpose."""
+    """What is tried for real: it takes the right to act, places pods of ours, or breaks something
+    on purpose."""
 
     def execute(self, pod: str, command: Sequence[str], container: str = "") -> str:
-        """Standard output of a command run in the pod, in the container kubectl chooses where none is named. Raises
-        Unverifiable when it cannot run there."""
+        """Standard output of a command run in the pod, in the container kubectl chooses where none
+        is named. Raises Unverifiable when it cannot run there."""
 
     def forward(self, pod: str, port: int) -> AbstractContextManager[socket]:
-        """Our own tunnel to a port of a pod, as a connected socket. Raises Forbidden, ForwardRefused."""
+        """Our own tunnel to a port of a pod, as a connected socket. Raises Forbidden,
+        ForwardRefused."""
 
     def kubectl_forward(self, pod: str, port: int) -> AbstractContextManager[socket]:
-        """The same through a real `kubectl port-forward`, which needs less of its user than our own tunnel: a right to
-        create is enough. Raises ForwardRefused with what kubectl said, and Unverifiable where there is no kubectl."""
+        """The same through a real `kubectl port-forward`, which needs less of its user than our own
+        tunnel: a right to create is enough. Raises ForwardRefused with what kubectl said, and
+        Unverifiable where there is no kubectl."""
 
-    def probe(self, targets: Sequence[str], labels: Mapping[str, str] | None = None) -> AbstractContextManager[Probe]:
-        """A pod of ours in the learner's namespace that leads to each of `targets` (`host:port`), for as long as
-        the context lasts; `labels` are those that a policy may ask of it. Raises Unverifiable when it does not
-        start, or in a snapshot."""
+    def probe(
+        self, targets: Sequence[str], labels: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[Probe]:
+        """A pod of ours in the learner's namespace that leads to each of `targets` (`host:port`),
+        for as long as the context lasts; `labels` are those that a policy may ask of it. Raises
+        Unverifiable when it does not start, or in a snapshot."""
 
     @property
     def enforces_policies(self) -> bool:
-        """Whether a real experiment shows that this cluster enforces NetworkPolicy. Raises Unverifiable."""
+        """Whether a real experiment shows that this cluster enforces NetworkPolicy. Raises
+        Unverifiable."""
 
     def as_owner(self, owner: str, at: str = "") -> Cluster | None:
-        """The same cluster as the owner of namespace `owner` sees it, looking at namespace `at` (their own when
-        empty); None where their access is not at hand: it is on the local cluster only."""
+        """The same cluster as the owner of namespace `owner` sees it, looking at namespace `at`
+        (their own when empty); None where their access is not at hand: it is on the local cluster
+        only."""
 
     def outsiders(self) -> Sequence[str]:
-        """Namespaces of people who are neither the learner nor the colleague, and whose access is at hand."""
+        """Namespaces of people who are neither the learner nor the colleague, and whose access is
+        at hand."""
 
     def delete_pod(self, name: str) -> None:
-        """Break something on purpose: delete a pod of the learner's namespace at once, and see it go. Raises
-        Unverifiable where it stays."""
+        """Break something on purpose: delete a pod of the learner's namespace at once, and see it
+        go. Raises Unverifiable where it stays."""
 
     def breaking(self, pod: str) -> AbstractContextManager[Callable[[], None]]:
-        """While something in a pod is broken on purpose. Unless the function that it gives was called, to say that the
-        pod is well again, the pod is deleted with the context, whatever ends it, for its maker to make another; should
-        we be killed, by the next run."""
+        """While something in a pod is broken on purpose. Unless the function that it gives was
+        called, to say that the pod is well again, the pod is deleted with the context, whatever
+        ends it, for its maker to make another; should we be killed, by the next run."""
 
 
 class Cluster(Reading, Rights, InPerson, Experiments, Protocol):

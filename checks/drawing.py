@@ -1,4 +1,5 @@
-"""The way from the learner to the server, hop by hop: it says what the sentences say, and no more."""
+"""The way from the learner to the server, hop by hop: it says what the sentences say, and no
+more."""
 
 from __future__ import annotations
 
@@ -27,16 +28,19 @@ class Step:
 
     @property
     def symbol(self) -> str:
-        """The one character before its words: a station is reached or not, unless more is known of it."""
+        """The one character before its words: a station is reached or not, unless more is known of
+        it."""
         if not self.is_station:
             return self.status.symbol
         return {Status.PASSED: "●", Status.SKIPPED: "○"}.get(self.status, self.status.symbol)
 
 
 def steps(path: Sequence[Hop], statuses: Mapping[str, Status]) -> Sequence[Step]:
-    """The stations and the ways between them; `statuses` are those of the checks, in the order of their sentences.
+    """The stations and the ways between them; `statuses` are those of the checks, in the order of
+    their sentences.
 
-    The first sentence that fails is the first red: what the path meets before is left open until it is put right.
+    The first sentence that fails is the first red: what the path meets before is left open until it
+    is put right.
     """
     drawing = _Drawing(statuses)
     return [step for hop in path for step in drawing.hop(hop)]
@@ -45,7 +49,9 @@ def steps(path: Sequence[Hop], statuses: Mapping[str, Status]) -> Sequence[Step]
 class _Drawing:
     def __init__(self, statuses: Mapping[str, Status]) -> None:
         self._statuses = statuses
-        self._first = next((name for name, status in statuses.items() if status is Status.FAILED), "")
+        self._first = next(
+            (name for name, status in statuses.items() if status is Status.FAILED), ""
+        )
         self._told = not self._first
         self._broken = self._unsure = False
 
@@ -64,18 +70,23 @@ class _Drawing:
         yield Step(hop.place, status, note, True, cut)
 
     def _look(self, way: Sequence[str], guards: Mapping[str, Sequence[str]]) -> tuple[Status, str]:
-        """Status of what is drawn on one line, and what a red there means. Only `way` stops who goes along it."""
+        """Status of what is drawn on one line, and what a red there means. Only `way` stops who
+        goes along it."""
         around = [name for names in guards.values() for name in names]
         self._told = self._told or self._first in (*way, *around)
         passes, guarded = self._status(way), self._status(around)
         if not self._told:
-            passes, guarded = (Status.SKIPPED if one is Status.FAILED else one for one in (passes, guarded))
+            passes, guarded = (
+                Status.SKIPPED if one is Status.FAILED else one for one in (passes, guarded)
+            )
         note = ""
         if passes is Status.FAILED:
             note = "" if self._broken else _BROKEN
             self._broken = True
         elif guarded is Status.FAILED:
-            note = next(note for note, names in guards.items() if self._status(names) is Status.FAILED)
+            note = next(
+                note for note, names in guards.items() if self._status(names) is Status.FAILED
+            )
         self._unsure = self._unsure or passes is not Status.PASSED
         return passes if guarded is Status.SKIPPED else _worst([passes, guarded]), note
 

@@ -41,9 +41,11 @@ class AccessError(CahierError):
 
 
 class ClusterLost(AccessError):
-    """The cluster answers nobody any more, or no longer knows who we are: asking again is of no use.
+    """The cluster answers nobody any more, or no longer knows who we are: asking again is of no
+    use.
 
-    `own_remedy` is the remedy of this very problem; `remedy` also names the command that examines everything.
+    `own_remedy` is the remedy of this very problem; `remedy` also names the command that examines
+    everything.
     """
 
     def __init__(self, message: str, remedy: str = "") -> None:
@@ -57,7 +59,9 @@ class ConfigurationRefused(ClusterLost):
     `cause`, `fix` and `commands` are those of a lesson; `remedy` holds the last two.
     """
 
-    def __init__(self, message: str, fix: str, commands: Sequence[str] = (), cause: str = "") -> None:
+    def __init__(
+        self, message: str, fix: str, commands: Sequence[str] = (), cause: str = ""
+    ) -> None:
         super().__init__(message, " ".join((fix, *commands)))
         self.cause = cause
         self.fix = fix
@@ -73,11 +77,14 @@ class Refused(AccessError):
 
 
 class Forbidden(Refused):
-    """Our identity lacks a right; `kubeconfig` is the file given with --kubeconfig, None where none was."""
+    """Our identity lacks a right; `kubeconfig` is the file given with --kubeconfig, None where none
+    was."""
 
     def __init__(self, refusal: Refusal, kubeconfig: str | None) -> None:
         super().__init__(
-            f"Le cluster refuse (Forbidden) : {refusal.said}.", "Pour voir vos droits : cahier diagnostiquer", 403
+            f"Le cluster refuse (Forbidden) : {refusal.said}.",
+            "Pour voir vos droits : cahier diagnostiquer",
+            403,
         )
         self.refusal = refusal
         self.kubeconfig = kubeconfig

@@ -13,13 +13,15 @@ OWNER_BINDING = "full_control_namespace"
 """The RoleBinding that the platform (Onyxia) makes in each namespace, for its owner."""
 
 PROBE_LABEL = "cahier-kubernetes/sonde"
-"""Label of the pods and policies that we place for a moment to try a path: they are nobody’s work."""
+"""Label of the pods and policies that we place for a moment to try a path: they are nobody’s
+work."""
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """Annotation where `kubectl apply` keeps what it applied, as JSON."""
 
 OLDER_RELEASE = re.compile(r"postgresql-\d+")
-"""How the releases of the catalogue's older chart are called; their Service bears that very name."""
+"""How the releases of the catalogue's older chart are called; their Service bears that very
+name."""
 
 
 Level = Literal["", "edit", "admin"]
@@ -30,7 +32,8 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class ContainerPort:
-    """A port that a container's manifest declares: an indication, which its program may not follow."""
+    """A port that a container's manifest declares: an indication, which its program may not
+    follow."""
 
     number: int
     name: str = ""
@@ -39,8 +42,8 @@ class ContainerPort:
 
 @dataclass(frozen=True)
 class Container:
-    """A container of a pod: what was asked (image, command, args) and how it is. An init container that keeps running
-    (`restartPolicy: Always`) is one."""
+    """A container of a pod: what was asked (image, command, args) and how it is. An init container
+    that keeps running (`restartPolicy: Always`) is one."""
 
     name: str
     image: str
@@ -57,17 +60,21 @@ class Container:
     exit_code: int | None = None
 
     def port_named(self, port: int | str, protocol: str = "TCP") -> int | None:
-        """The number of a port that may be called by its name; None for a name that it does not give."""
+        """The number of a port that may be called by its name; None for a name that it does not
+        give."""
         found = (one.number for one in self.ports if one.name == port and one.protocol == protocol)
         return port if isinstance(port, int) else next(found, None)
 
 
 def lasting_containers(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """The containers that a pod's `spec` keeps running: its own, then the init containers that stay beside them.
+    """The containers that a pod's `spec` keeps running: its own, then the init containers that stay
+    beside them.
 
     https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
     """
-    beside = [item for item in spec.get("initContainers") or () if item.get("restartPolicy") == "Always"]
+    beside = [
+        item for item in spec.get("initContainers") or () if item.get("restartPolicy") == "Always"
+    ]
     return [*(spec.get("containers") or ()), *beside]
 
 
@@ -89,15 +96,18 @@ class Pod:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def port_named(self, port: int | str, protocol: str = "TCP") -> int | None:
-        """The number of a port that may be called by its name: the first container that gives it decides, as for a
-        Service and for kubectl. None for a name that no container gives."""
+        """The number of a port that may be called by its name: the first container that gives it
+        decides, as for a Service and for kubectl. None for a name that no container gives."""
         found = (box.port_named(port, protocol) for box in self.containers)
-        return port if isinstance(port, int) else next((one for one in found if one is not None), None)
+        return (
+            port if isinstance(port, int) else next((one for one in found if one is not None), None)
+        )
 
 
 @dataclass(frozen=True)
 class Colleague:
-    """The colleague of a lab: a namespace, and the user whom RBAC knows, "" where our rights do not tell."""
+    """The colleague of a lab: a namespace, and the user whom RBAC knows, "" where our rights do not
+    tell."""
 
     namespace: str
     user: str
@@ -113,9 +123,11 @@ class Access:
 
 @dataclass(frozen=True)
 class PolicyKind:
-    """A kind of network policy that the cluster serves besides NetworkPolicy; another program enforces it.
+    """A kind of network policy that the cluster serves besides NetworkPolicy; another program
+    enforces it.
 
-    `names` are those of its objects that may be about the learner's namespace, None where our rights do not tell.
+    `names` are those of its objects that may be about the learner's namespace, None where our
+    rights do not tell.
     """
 
     kind: str
@@ -124,7 +136,8 @@ class PolicyKind:
 
 @dataclass(frozen=True)
 class ApiResource:
-    """What the API server serves in a namespace: `name` with its subresource ("pods/log"), and its verbs."""
+    """What the API server serves in a namespace: `name` with its subresource ("pods/log"), and its
+    verbs."""
 
     group: str
     name: str
@@ -143,7 +156,8 @@ class Event:
 
 @dataclass(frozen=True)
 class Listing:
-    """The objects of one kind in the namespace. `resource`: its name for RBAC, such as cronjobs.batch.
+    """The objects of one kind in the namespace. `resource`: its name for RBAC, such as
+    cronjobs.batch.
 
     `items` is None where they may not, or cannot, be listed.
     """
@@ -157,9 +171,10 @@ class Listing:
 class Credentials:
     """What a kubeconfig, or a pod's ServiceAccount, says before any request is made.
 
-    `kind`: token, certificate, password, oidc (a token that kubectl renews by itself), exec, serviceaccount (the pod's
-    own) or none. `issued` and `expires` bound the token or client certificate, None where they cannot be read.
-    `local_person`: whom the local cluster's issuer made the token for; "" for any other credentials.
+    `kind`: token, certificate, password, oidc (a token that kubectl renews by itself), exec,
+    serviceaccount (the pod's own) or none. `issued` and `expires` bound the token or client
+    certificate, None where they cannot be read. `local_person`: whom the local cluster's issuer
+    made the token for; "" for any other credentials.
     """
 
     source: str
@@ -184,7 +199,8 @@ class Credentials:
 
 @dataclass(frozen=True)
 class ForwardCommand:
-    """A `kubectl port-forward` as its command line tells it. `namespace` "" means: could not be known."""
+    """A `kubectl port-forward` as its command line tells it. `namespace` "" means: could not be
+    known."""
 
     kind: str
     name: str
@@ -197,7 +213,8 @@ class ForwardCommand:
 
 @dataclass(frozen=True)
 class Listener:
-    """A process that listens on a TCP port of this machine. `pid` None: it belongs to somebody else."""
+    """A process that listens on a TCP port of this machine. `pid` None: it belongs to somebody
+    else."""
 
     address: str
     port: int
@@ -217,7 +234,8 @@ class KubectlVersion:
 
 
 class ForwardRefused(Exception):
-    """Our own tunnel to a pod did not open, or the pod refused the connection; says what was answered."""
+    """Our own tunnel to a pod did not open, or the pod refused the connection; says what was
+    answered."""
 
 
 class KubectlRefused(Exception):

@@ -1,4 +1,5 @@
-"""Files of ours: written at once or not at all, for their owner's eyes only; what a killed process left is cleared."""
+"""Files of ours: written at once or not at all, for their owner's eyes only; what a killed process
+left is cleared."""
 
 from __future__ import annotations
 
@@ -15,12 +16,15 @@ _SCRATCH = "cahier-"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file at once or not at all, mode 0600; its folder is made when missing. Raises OSError."""
+    """Write a file at once or not at all, mode 0600; its folder is made when missing. Raises
+    OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     for torn in path.parent.glob(f".*{_HALF_WRITTEN}"):
         if has_ended(_marked(torn.name.removeprefix("."))):
             torn.unlink(missing_ok=True)
-    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f".{mark()}-", suffix=_HALF_WRITTEN)  # mode 0600
+    descriptor, new = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{mark()}-", suffix=_HALF_WRITTEN
+    )  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

@@ -1,5 +1,5 @@
-"""Tells when something changed: in the learner's namespace (a watch, not a poll), on the local port, or in kubectl's
-configuration."""
+"""Tells when something changed: in the learner's namespace (a watch, not a poll), on the local
+port, or in kubectl's configuration."""
 
 from __future__ import annotations
 
@@ -21,17 +21,21 @@ from checks.sources.receipts import LABEL as RECEIPTS
 
 _WATCHED = ("Pod", "Service", "ConfigMap", "NetworkPolicy", "Role", "RoleBinding", "Deployment")
 _GATHER = 0.2  # seconds in which several changes count as one
-_LOCAL_PAUSE = 0.4  # seconds between two looks at the local port: nothing on the machine announces a change
+_LOCAL_PAUSE = (
+    0.4  # seconds between two looks at the local port: nothing on the machine announces a change
+)
 _RECONNECT = 1.0  # seconds before a lost watch is opened again
 _AGAIN = 3.0  # seconds before a cluster in trouble is asked whether it answers
 _FORGOTTEN = 410  # of what happened after the version that we know, the server has kept no trace
 
 
 class Watch:
-    """What is watched from the moment that the context begins; it then waits for what comes next."""
+    """What is watched from the moment that the context begins; it then waits for what comes
+    next."""
 
     def __init__(self, cluster: LiveCluster, lab: Lab, tell: Callable[[str], None]) -> None:
-        """`tell` hears, while it is waited, what cannot be watched though it can be read: a French sentence."""
+        """`tell` hears, while it is waited, what cannot be watched though it can be read: a French
+        sentence."""
         self._cluster = cluster
         self._tell = tell
         self._refused: queue.SimpleQueue[Forbidden] = queue.SimpleQueue()
@@ -50,16 +54,24 @@ class Watch:
             threading.Thread(target=self._listen, args=(port,), daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._stop.set()
 
     def wait(self, *, spoilt: bool) -> bool:
-        """Wait until something has changed; whether it is kubectl's configuration, which others must then read.
+        """Wait until something has changed; whether it is kubectl's configuration, which others
+        must then read.
 
-        `spoilt`: the cluster's own trouble kept the last look from telling anything. Then it is enough, once, that the
-        cluster answers again.
+        `spoilt`: the cluster's own trouble kept the last look from telling anything. Then it is
+        enough, once, that the cluster answers again.
         """
-        self._looked_again = spoilt and not self._looked_again and not self._has_changed_before_it_answers()
+        self._looked_again = (
+            spoilt and not self._looked_again and not self._has_changed_before_it_answers()
+        )
         while not self._looked_again and not self._has_changed():
             pass
         time.sleep(_GATHER)
@@ -98,7 +110,9 @@ class Watch:
                     since = _version(event) or since
                     if _counts(event):
                         self._changed.set()
-            except Forbidden as refusal:  # our role does not let us: it will not either a second later
+            except (
+                Forbidden
+            ) as refusal:  # our role does not let us: it will not either a second later
                 self._refused.put(refusal)
                 return
             except CahierError as trouble:
@@ -130,7 +144,7 @@ def _version(event: Mapping[str, Any]) -> str:
 
 
 def _counts(event: Mapping[str, Any]) -> bool:
-    """Whether something changed: not where the server says how far it has come, nor where the object is a probe or a
-    receipt, as what a check does itself must not call for another one."""
+    """Whether something changed: not where the server says how far it has come, nor where the
+    object is a probe or a receipt, as what a check does itself must not call for another one."""
     labels = (event["object"].get("metadata") or {}).get("labels") or {}
     return event["type"] != "BOOKMARK" and PROBE_LABEL not in labels and RECEIPTS not in labels

@@ -36,7 +36,11 @@ def duration(span: timedelta) -> str:
 
 def minutes(span: timedelta) -> str:
     """Whole minutes."""
-    return plural(count, "minute") if (count := int(span.total_seconds() // 60)) else "moins d’une minute"
+    return (
+        plural(count, "minute")
+        if (count := int(span.total_seconds() // 60))
+        else "moins d’une minute"
+    )
 
 
 def enumeration(words: Sequence[str]) -> str:

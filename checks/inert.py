@@ -1,9 +1,10 @@
 """Words of somebody else made inert and short, so that whatever shows them shows what they are.
 
-Facts stay exact, for checks compare, search and quote them. Words are made inert once, where they become something to
-be said: in the constructors of what renderers are given (`Said` and `Diagnostic` of `checks.verdict`, `CahierError`).
-What is active in one format only (markup of HTML, formulas of spreadsheets) is escaped by its renderer, which shows it
-as it is. `on_terminal` is the last door, for what goes to a terminal or a log by another way.
+Facts stay exact, for checks compare, search and quote them. Words are made inert once, where they
+become something to be said: in the constructors of what renderers are given (`Said` and
+`Diagnostic` of `checks.verdict`, `CahierError`). What is active in one format only (markup of HTML,
+formulas of spreadsheets) is escaped by its renderer, which shows it as it is. `on_terminal` is the
+last door, for what goes to a terminal or a log by another way.
 
 Standard library only: it is needed where nothing else could be imported.
 """
@@ -14,22 +15,26 @@ import re
 from collections.abc import Sequence
 
 MOST = 2000
-"""Characters of a sentence, unless told otherwise: a label of 63 characters, or a name of 253, is never cut."""
+"""Characters of a sentence, unless told otherwise: a label of 63 characters, or a name of 253, is
+never cut."""
 _LONGEST_COMMAND = 8000
 _MOST_COMMANDS = 30
 _MOST_LINES = 100
 
 _BREAKS = re.compile("(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])+")
 _COLOURS = re.compile(r"\x1b\[[\d;:]*m")
-# What nobody sees (Default_Ignorable_Code_Point of the Unicode Character Database; a blank of braille), what acts
-# (controls, directions: https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing), what is no character.
+# What nobody sees (Default_Ignorable_Code_Point of the Unicode Character Database; a blank of
+# braille), what acts (controls, directions:
+# https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing), what is no character.
 _UNSEEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u2800\u3164\ud800-\uf8ff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U0010ffff"
 )
 # Joiners and selectors are part of how words of some scripts, and many emoji, are written.
-_JOINED = "[\u0600-\u17b3\u17b6-\u180a\u1810-\u1fff\u2190-\u27ff\u2801-\u2bff\ufe0f\U0001f000-\U0001faff]"
+_JOINED = (
+    "[\u0600-\u17b3\u17b6-\u180a\u1810-\u1fff\u2190-\u27ff\u2801-\u2bff\ufe0f\U0001f000-\U0001faff]"
+)
 _SELECTED = "[0-9#*\xa9\xae\u203c-\u3299\U0001f000-\U0001faff]"
 _WRITTEN = rf"(?<={_JOINED})[\u200c\u200d](?={_JOINED})|(?<={_SELECTED})[\ufe0e\ufe0f]"
 _HIDDEN = re.compile(f"(?P<kept>{_WRITTEN})|[{_UNSEEN}]")
@@ -40,7 +45,9 @@ _MARKS = (
 _HEAP = re.compile(f"({_MARKS}{{3}})({_MARKS}+)")
 _IN_JSON = re.compile(f"[{_UNSEEN}]")
 # What Rich writes to draw: colours, and the line that turns while one waits.
-_DRAWN = re.compile(rf"(?P<kept>\x1b\[[\d;]*m|\x1b\[\?25[hl]|\x1b\[\d*[AK]|\r|{_WRITTEN})|[{_UNSEEN}]")
+_DRAWN = re.compile(
+    rf"(?P<kept>\x1b\[[\d;]*m|\x1b\[\?25[hl]|\x1b\[\d*[AK]|\r|{_WRITTEN})|[{_UNSEEN}]"
+)
 
 
 def lines(text: str, most: int = 20 * MOST) -> str:
@@ -67,9 +74,12 @@ def shortened(text: str, most: int) -> str:
 
 
 def commands(given: Sequence[str]) -> tuple[str, ...]:
-    """Commands that fit on a screen, each on its line; one that is cut would do something else, and is left out."""
+    """Commands that fit on a screen, each on its line; one that is cut would do something else, and
+    is left out."""
     kept = (one for one in given if len(one) <= _LONGEST_COMMAND)
-    return tuple(line(one, _LONGEST_COMMAND * 8) for one, _ in zip(kept, range(_MOST_COMMANDS), strict=False))
+    return tuple(
+        line(one, _LONGEST_COMMAND * 8) for one, _ in zip(kept, range(_MOST_COMMANDS), strict=False)
+    )
 
 
 def file_lines(given: Sequence[str]) -> tuple[str, ...]:
@@ -78,7 +88,8 @@ def file_lines(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def on_terminal(text: str) -> str:
-    """What is written to a terminal, or a log; nothing acts there but the drawing of our own libraries."""
+    """What is written to a terminal, or a log; nothing acts there but the drawing of our own
+    libraries."""
     return text if text.isascii() and text.isprintable() else _DRAWN.sub(_shown, text)
 
 
@@ -103,7 +114,9 @@ def _shown(found: re.Match[str]) -> str:
     code = ord(found[0])
     if code == 0x7F:
         return "␡"
-    return found[0] if found[0] in "\n\t" else chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
+    return (
+        found[0] if found[0] in "\n\t" else chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
+    )
 
 
 def _escaped(character: str) -> str:

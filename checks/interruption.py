@@ -1,6 +1,8 @@
-"""Ctrl-C, SIGTERM or a terminal that closes, whenever they come: what was begun is taken away, then the command ends.
+"""Ctrl-C, SIGTERM or a terminal that closes, whenever they come: what was begun is taken away, then
+the command ends.
 
-The first one interrupts; those that follow find the command ending, and only count again if that takes too long.
+The first one interrupts; those that follow find the command ending, and only count again if that
+takes too long.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ class _State:
 
     heard = False
     shields = 0
-    """How many of the main thread's steps must not be interrupted; a signal meets no other thread."""
+    """How many of the main thread's steps must not be interrupted; a signal meets no other
+    thread."""
     until: float | None = None
     """When the command must have ended; None: nothing has come."""
     to_undo: dict[object, Callable[[], None]]
@@ -34,7 +37,8 @@ _state.to_undo = {}
 
 @contextlib.contextmanager
 def heard() -> Iterator[None]:
-    """Within it, each signal is a KeyboardInterrupt; on leaving it, all that was to be undone is."""
+    """Within it, each signal is a KeyboardInterrupt; on leaving it, all that was to be undone
+    is."""
     if _state.heard or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -43,7 +47,9 @@ def heard() -> Iterator[None]:
     _state.until, _state.heard = None, True
     try:
         for number, handler in before.items():
-            if handler is not signal.SIG_IGN:  # nohup, or started in the background: it is not for us
+            if (
+                handler is not signal.SIG_IGN
+            ):  # nohup, or started in the background: it is not for us
                 signal.signal(number, _interrupt)
         yield
     finally:
@@ -66,7 +72,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt once the command was told to end: a signal reaches the main thread only."""
+    """Raise KeyboardInterrupt once the command was told to end: a signal reaches the main thread
+    only."""
     if _state.until is not None:
         raise KeyboardInterrupt
 
@@ -87,8 +94,8 @@ def too_late() -> bool:
 
 @contextlib.contextmanager
 def undone(undo: Callable[[], None]) -> Iterator[None]:
-    """`undo()` is called once the context ends, whatever ends it and whatever comes meanwhile; it raises nothing, and
-    may be called twice."""
+    """`undo()` is called once the context ends, whatever ends it and whatever comes meanwhile; it
+    raises nothing, and may be called twice."""
     key = object()
     _state.to_undo[key] = undo
     try:

@@ -79,8 +79,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A typical mistake or another right answer (`case.toml`): what differs from the solution.
 
     `base` names the files it starts from; the case's own YAML replaces files of the same name, and
-    `without` leaves some out. `commands` None keeps the solution's. `then` are run last.
-    `fails` is the check that must fail, `finding` words of its finding; `no_remedy` says why no command of
+    `without` leaves some out. `commands` None keeps the solution's. `then` are run last. `fails` is
+    the check that must fail, `finding` words of its finding; `no_remedy` says why no command of
     ours can repair it (only the learner can decide).
     """
 
@@ -111,14 +111,15 @@ class LabFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """With what role it can be done and verified."""
     port: int | None = None
     port_speaks: Literal["", "http", "postgresql"] = ""
-    """What answers on the local port, where the log of the learner's own pod keeps a word said to it."""
+    """What answers on the local port, where the log of the learner's own pod keeps a word said to
+    it."""
     story: Story = Story()
     setup: State = State()
     start: State = State()
     solution: State = State()
     made: tuple[str, ...] = ()
-    """What its page and its remedies make beside its files: `KIND/NAME`, where `*` stands for anything, or
-    `KIND -l LABEL`."""
+    """What its page and its remedies make beside its files: `KIND/NAME`, where `*` stands for
+    anything, or `KIND -l LABEL`."""
     path: tuple[Hop, ...] = ()
     hints: Mapping[str, tuple[str, ...]] = {}
     proven_elsewhere: Mapping[str, str] = {}
@@ -168,7 +169,11 @@ class Lab:
         default = self.about.port
         if default is None or port in (0, default):
             return text
-        return re.sub(rf"(?<=localhost:){default}\b|(?<=127\.0\.0\.1:){default}\b|\b{default}(?=:\d)", str(port), text)
+        return re.sub(
+            rf"(?<=localhost:){default}\b|(?<=127\.0\.0\.1:){default}\b|\b{default}(?=:\d)",
+            str(port),
+            text,
+        )
 
     def files(self, state: str) -> Mapping[str, str]:
         """YAML files of `depart` or `solution`: name to text."""
@@ -178,7 +183,12 @@ class Lab:
     def placeholders(self) -> Sequence[str]:
         """The words that the starter files leave in the place of what is to be written."""
         solved = {word for text in self.files("solution").values() for word in _WORD.findall(text)}
-        marked = (line for text in self.files("depart").values() for line in text.splitlines() if TO_DO in line)
+        marked = (
+            line
+            for text in self.files("depart").values()
+            for line in text.splitlines()
+            if TO_DO in line
+        )
         words = (word for line in marked for word in _WORD.findall(line.partition("#")[0]))
         return list(dict.fromkeys(word for word in words if word not in solved))
 
@@ -229,14 +239,18 @@ def find_lab(name: str) -> Lab:
         if wanted in (lab.name, lab.short_name, lab.short_name.removeprefix("tp")):
             return lab
     known = ", ".join(lab.short_name for lab in labs)
-    raise UsageError(f"« {name} » n’est pas un TP du cahier.", f"Les TP sont : {known}. Voir : cahier lister")
+    raise UsageError(
+        f"« {name} » n’est pas un TP du cahier.", f"Les TP sont : {known}. Voir : cahier lister"
+    )
 
 
 def _read(path: Path) -> LabFile:
     try:
         return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), LabFile)
     except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path.parent.name}/lab.toml : {error}", "Corrigez ce fichier du TP.") from error
+        raise UsageError(
+            f"{path.parent.name}/lab.toml : {error}", "Corrigez ce fichier du TP."
+        ) from error
 
 
 def _yaml_files(folder: Path) -> dict[str, str]:

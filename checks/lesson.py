@@ -1,4 +1,5 @@
-"""What is wrong, found and told apart: a lesson's fields are what was found, its texts say it in French."""
+"""What is wrong, found and told apart: a lesson's fields are what was found, its texts say it in
+French."""
 
 from __future__ import annotations
 
@@ -12,10 +13,12 @@ from checks.verdict import Diagnostic
 
 
 class Lesson(msgspec.Struct, kw_only=True):
-    """A problem that a check has found. Each kind of problem is a subclass: its fields, and its texts.
+    """A problem that a check has found. Each kind of problem is a subclass: its fields, and its
+    texts.
 
-    In the texts, `{field}` is a field of the lesson, `{namespace}` the learner's namespace and `{colleague}` the
-    colleague's; a brace that is to be shown is doubled. What each text is for: see `Diagnostic`.
+    In the texts, `{field}` is a field of the lesson, `{namespace}` the learner's namespace and
+    `{colleague}` the colleague's; a brace that is to be shown is doubled. What each text is for:
+    see `Diagnostic`.
     """
 
     finding: ClassVar[str]
@@ -25,11 +28,13 @@ class Lesson(msgspec.Struct, kw_only=True):
     commands: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     look_first: tuple[str, ...] = ()
-    """Commands that look at what was found, where their number depends on it; those of `look` come after."""
+    """Commands that look at what was found, where their number depends on it; those of `look` come
+    after."""
     transient: bool = False
 
     def told(self, cluster: Cluster) -> Diagnostic:
-        """The lesson, in French. Raises UsageError where a text names the colleague and none was given."""
+        """The lesson, in French. Raises UsageError where a text names the colleague and none was
+        given."""
         words = _Words(msgspec.structs.asdict(self), namespace=cluster.namespace)
         words.cluster = cluster
         return Diagnostic(
@@ -55,7 +60,8 @@ class _Words(dict[str, Any]):
 
 
 class Clause(msgspec.Struct, kw_only=True):
-    """A part of a sentence, where several lessons share it, or where there may be several of it, or none.
+    """A part of a sentence, where several lessons share it, or where there may be several of it, or
+    none.
 
     `{field}`, in its text, is a field of the clause. As a text, it is its words.
     """
@@ -67,7 +73,8 @@ class Clause(msgspec.Struct, kw_only=True):
 
 
 class Names(tuple[str, ...]):
-    """Names, in a text: `{names}` quotes them all, and `{names:est|sont}` is the word that agrees with their number."""
+    """Names, in a text: `{names}` quotes them all, and `{names:est|sont}` is the word that agrees
+    with their number."""
 
     __slots__ = ()
 

@@ -1,4 +1,5 @@
-"""One command at a time, on every operating system: the system lets go of a lock when its process ends, however."""
+"""One command at a time, on every operating system: the system lets go of a lock when its process
+ends, however."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ _BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # Windows says the last two
 
 @contextlib.contextmanager
 def in_turn(path: Path, waiting: AbstractContextManager[object]) -> Iterator[None]:
-    """Hold the lock `path`, made when missing; another process is waited for within the context `waiting`.
+    """Hold the lock `path`, made when missing; another process is waited for within the context
+    `waiting`.
 
     Raises OSError where no lock can be had.
     """
@@ -52,7 +54,8 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def _take(descriptor: int) -> bool:
-    """Take the lock if it is free. Raises OSError where there is no such thing (some network drives)."""
+    """Take the lock if it is free. Raises OSError where there is no such thing (some network
+    drives)."""
     try:
         if sys.platform == "win32":
             import msvcrt

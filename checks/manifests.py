@@ -1,4 +1,5 @@
-"""The learner's own files: what kubectl would refuse, what is still to be written, what the cluster has not seen."""
+"""The learner's own files: what kubectl would refuse, what is still to be written, what the cluster
+has not seen."""
 
 from __future__ import annotations
 
@@ -35,20 +36,23 @@ class Unreadable:
     def remedy(self) -> str:
         """The most frequent causes."""
         return (
-            "Regardez l’alignement de cette ligne et de la précédente : des espaces, jamais de tabulation ; une espace "
-            "après chaque « : » et chaque « - »."
+            "Regardez l’alignement de cette ligne et de la précédente : des espaces, jamais de "
+            "tabulation ; une espace après chaque « : » et chaque « - »."
         )
 
 
 def unreadable(lab: Lab, here: Path) -> Iterator[Unreadable]:
-    """The lab's files that are not YAML, in `here` or in the folder that `cahier commencer` makes there."""
+    """The lab's files that are not YAML, in `here` or in the folder that `cahier commencer` makes
+    there."""
     for folder in (here, here / lab.name):
         for name in lab.files("depart"):
             path = folder / name
             try:
                 list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
             except yaml.MarkedYAMLError as error:
-                yield Unreadable(path.relative_to(here), error.problem_mark.line + 1 if error.problem_mark else 0)
+                yield Unreadable(
+                    path.relative_to(here), error.problem_mark.line + 1 if error.problem_mark else 0
+                )
             except (yaml.YAMLError, UnicodeDecodeError):
                 yield Unreadable(path.relative_to(here), 0)
             except OSError:
@@ -66,14 +70,18 @@ class NextStep:
 
 
 def folder_of(lab: Lab, here: Path, begun: str) -> Path | None:
-    """Where the learner's files of a lab are: `here`, or where they were copied (`begun`, "" for nowhere known)."""
+    """Where the learner's files of a lab are: `here`, or where they were copied (`begun`, "" for
+    nowhere known)."""
     folders = [here, here / lab.name, *([Path(begun)] if begun else [])]
-    return next((one for one in folders if any((one / name).is_file() for name in lab.files("depart"))), None)
+    return next(
+        (one for one in folders if any((one / name).is_file() for name in lab.files("depart"))),
+        None,
+    )
 
 
 def replaced(folder: Path, files: Mapping[str, str]) -> Mapping[Path, Path | None]:
-    """Write `files` in the learner's folder; those that were or are now there otherwise, each with its former text kept
-    beside it, None where there was none."""
+    """Write `files` in the learner's folder; those that were or are now there otherwise, each with
+    its former text kept beside it, None where there was none."""
     changed: dict[Path, Path | None] = {}
     for name, text in files.items():
         path = folder / name
@@ -83,7 +91,9 @@ def replaced(folder: Path, files: Mapping[str, str]) -> Mapping[Path, Path | Non
         changed[path] = None
         if former is not None:
             kept = next(
-                one for number in count(1) if not (one := path.with_name(f"{name}.avant{_nth(number)}")).exists()
+                one
+                for number in count(1)
+                if not (one := path.with_name(f"{name}.avant{_nth(number)}")).exists()
             )
             kept.write_bytes(former)
             changed[path] = kept
@@ -96,7 +106,8 @@ def _nth(number: int) -> str:
 
 
 def next_steps(lab: Lab, cluster: Cluster, here: Path, begun: str) -> Iterator[NextStep]:
-    """What the files of a lab that is not passed ask for. `begun`: the folder where they were copied, or "".
+    """What the files of a lab that is not passed ask for. `begun`: the folder where they were
+    copied, or "".
 
     Nothing where the learner has no file of the lab.
     """
@@ -115,7 +126,9 @@ def next_steps(lab: Lab, cluster: Cluster, here: Path, begun: str) -> Iterator[N
         line = _unfinished(text, start)
         if line:
             words = text.splitlines()[line - 1].partition(TO_DO)[2].lstrip(" :")
-            yield NextStep(f"{shown}, ligne {line} : il reste à écrire {words}. Puis appliquez le fichier.")
+            yield NextStep(
+                f"{shown}, ligne {line} : il reste à écrire {words}. Puis appliquez le fichier."
+            )
         else:
             yield from _unapplied(cluster, text, str(shown))
 
@@ -124,7 +137,10 @@ def first_step(lab: Lab) -> NextStep | None:
     """Where the learner has no file of a lab that has some."""
     if not lab.files("depart"):
         return None
-    return NextStep("Ce TP n’est pas commencé ici : copiez-en les fichiers.", f"cahier commencer {lab.short_name}")
+    return NextStep(
+        "Ce TP n’est pas commencé ici : copiez-en les fichiers.",
+        f"cahier commencer {lab.short_name}",
+    )
 
 
 def edited_since(lab: Lab, cluster: Cluster, here: Path, begun: str) -> Iterator[NextStep]:
@@ -135,7 +151,8 @@ def edited_since(lab: Lab, cluster: Cluster, here: Path, begun: str) -> Iterator
 def _unfinished(text: str, start: str) -> int:
     """The first line marked « À FAIRE » that is as it was given, 0 where there is none.
 
-    A comment alone may be left above what it asked for: it counts in a file where nothing was changed.
+    A comment alone may be left above what it asked for: it counts in a file where nothing was
+    changed.
     """
     given = {line.strip() for line in start.splitlines() if TO_DO in line}
     for number, line in enumerate(text.splitlines(), 1):
@@ -150,7 +167,14 @@ def _unapplied(cluster: Cluster, text: str, shown: str) -> Iterator[NextStep]:
     try:
         documents = [one for one in yaml.safe_load_all(text) if isinstance(one, dict)]
         states = {_state(cluster, one) for one in documents}
-    except (yaml.YAMLError, AccessError, Unverifiable, KeyError, TypeError, ValueError):  # told elsewhere
+    except (
+        yaml.YAMLError,
+        AccessError,
+        Unverifiable,
+        KeyError,
+        TypeError,
+        ValueError,
+    ):  # told elsewhere
         return
     if "absent" in states:
         yield NextStep(f"{shown} n’est pas dans le cluster, ou pas en entier.", apply)
@@ -160,7 +184,9 @@ def _unapplied(cluster: Cluster, text: str, shown: str) -> Iterator[NextStep]:
 
 def _state(cluster: Cluster, document: Mapping[str, Any]) -> str:
     name = document["metadata"]["name"]
-    there = next((one for one in cluster.objects(document["kind"]) if one["metadata"]["name"] == name), None)
+    there = next(
+        (one for one in cluster.objects(document["kind"]) if one["metadata"]["name"] == name), None
+    )
     if there is None:
         return "absent"
     applied = (there["metadata"].get("annotations") or {}).get(LAST_APPLIED)
@@ -169,5 +195,7 @@ def _state(cluster: Cluster, document: Mapping[str, Any]) -> str:
 
 def _bare(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """Without what kubectl adds when it applies."""
-    metadata = {key: value for key, value in document["metadata"].items() if key != "namespace" and value}
+    metadata = {
+        key: value for key, value in document["metadata"].items() if key != "namespace" and value
+    }
     return json.loads(json.dumps({**document, "metadata": metadata}))  # type: ignore[no-any-return]

@@ -1,4 +1,5 @@
-"""Kubernetes objects as types: what the API server may leave out has its default, what it never leaves out has none.
+"""Kubernetes objects as types: what the API server may leave out has its default, what it never
+leaves out has none.
 
 Field by field as in https://kubernetes.io/docs/reference/kubernetes-api/ ; only what we read.
 """
@@ -74,7 +75,8 @@ class Service(_Object, frozen=True):
 
     @property
     def is_headless(self) -> bool:
-        """Whether it has no address of its own: its name gives the pods' addresses, its ports are not translated."""
+        """Whether it has no address of its own: its name gives the pods' addresses, its ports are
+        not translated."""
         return self.spec.cluster_ip == "None"
 
     def selects(self, labels: Mapping[str, str]) -> bool:
@@ -150,7 +152,8 @@ def service_named(services: Sequence[Service], name: str) -> Service | None:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of a role: verbs on resources (all of their names, or some), or on URLs that are no resource's."""
+    """One rule of a role: verbs on resources (all of their names, or some), or on URLs that are no
+    resource's."""
 
     api_groups: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()

@@ -1,4 +1,5 @@
-"""The local cluster's own names, and where its files are: below the user's state folder, readable by the user only."""
+"""The local cluster's own names, and where its files are: below the user's state folder, readable
+by the user only."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ LEARNERS = ("alice", "bob", "chloe")
 ISSUER_NAMESPACE = "cahier-connexion"
 ISSUER_NAME = "emetteur"
 ISSUER = f"https://localhost:6443/api/v1/namespaces/{ISSUER_NAMESPACE}/services/{ISSUER_NAME}/proxy"
-"""Address of the issuer of tokens, as the API server reaches it: kind has it listen on this port of its own node."""
+"""Address of the issuer of tokens, as the API server reaches it: kind has it listen on this port of
+its own node."""
 
 
 def folder() -> Path:

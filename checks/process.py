@@ -1,4 +1,5 @@
-"""Which process something was left by: a process that is killed leaves what only a later one can take away."""
+"""Which process something was left by: a process that is killed leaves what only a later one can
+take away."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 OWNER = "cahier-kubernetes/processus"
-"""Annotation of what is there for a moment only: the mark of the process that is to take it away."""
+"""Annotation of what is there for a moment only: the mark of the process that is to take it
+away."""
 
 VARIABLE = "CAHIER_PROCESSUS"
 """The same, in the environment of the programs that we start."""
@@ -21,7 +23,8 @@ _SAME_START = 2.0  # seconds between two readings of when a process began
 
 @cache
 def _machine() -> str:
-    """What tells this machine since it started, or this container, from all others: a process has a number in each."""
+    """What tells this machine since it started, or this container, from all others: a process has a
+    number in each."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
         told = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -51,7 +54,8 @@ def is_here(found: str) -> bool:
 
 
 def has_ended(found: str) -> bool:
-    """Whether the process of a mark is surely no more. Of another machine's, nobody here can tell."""
+    """Whether the process of a mark is surely no more. Of another machine's, nobody here can
+    tell."""
     if not is_here(found):
         return False
     import psutil

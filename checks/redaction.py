@@ -1,7 +1,9 @@
-"""What must never be read by anybody: the secrets that this process knows, and what has the shape of one.
+"""What must never be read by anybody: the secrets that this process knows, and what has the shape
+of one.
 
-Fed where a secret is read (`remember…`), asked wherever words leave for people: `redact`. The registry belongs to the
-process, not to one verification: whatever was read must stay hidden as long as something can still be written.
+Fed where a secret is read (`remember…`), asked wherever words leave for people: `redact`. The
+registry belongs to the process, not to one verification: whatever was read must stay hidden as long
+as something can still be written.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ _PRIVATE_NAME = re.compile(
     r"(?i)passw|pwd|pass$|pgpass|secret|token|credential|cookie|authorization|mdp|mot_?de_?passe|api_?key"
     r"|key-data|private|\.key$|^key$"
 )
-_NO_SECRET = re.compile(r"(?i)^(?:old)?pwd$|file$|path$|dir$")  # a private word in the name of a place
+_NO_SECRET = re.compile(
+    r"(?i)^(?:old)?pwd$|file$|path$|dir$"
+)  # a private word in the name of a place
 _PLACE = re.compile(r"://|^[/.~]|\.[a-z]{2,}$")
 _WORDS = re.compile(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
 _ADDRESS = re.compile(r"(?:[a-z][\w+.-]*://)?[\w.-]+(?::\d+)?(?:/\S*)?|/\S*", re.IGNORECASE)
@@ -37,10 +41,20 @@ _SAID = 300  # characters of an exception that a sentence quotes
 _CUT = 8  # characters of a secret that a sentence cut short may still end with
 
 _SHAPES = (
-    (re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----.*?(?:-----END (?:[A-Z]+ )*PRIVATE KEY-----|\Z)", re.S), MASK),
+    (
+        re.compile(
+            r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----.*?(?:-----END (?:[A-Z]+ )*PRIVATE "
+            r"KEY-----|\Z)",
+            re.S,
+        ),
+        MASK,
+    ),
     # The same in base64: « -----BEGIN PRIVATE », « … RSA », « … EC P », « … ENCRYPTED ».
     (re.compile(r"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0Eg|BFQyBQ|BFTkNSWVBU)[A-Za-z0-9+/=_-]*"), MASK),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,2}|\beyJ[A-Za-z0-9_-]{24,}"), MASK),  # JSON Web Tokens
+    (
+        re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,2}|\beyJ[A-Za-z0-9_-]{24,}"),
+        MASK,
+    ),  # JSON Web Tokens
     (re.compile(r"\b(Bearer)(\s+)(?=[^\s\"']*[A-Z\d._~+/=-])[^\s\"',;]{8,}"), rf"\1\2{MASK}"),
     (re.compile(r"\b(Basic)(\s+)(?=[^\s\"']*[A-Z\d+/=])[A-Za-z0-9+/=]{8,}"), rf"\1\2{MASK}"),
     (re.compile(r"(\w://[^\s/:@\"'<>]*):(?![$<{(])[^\s/\"'<>]+@"), rf"\1:{MASK}@"),
@@ -51,7 +65,9 @@ _ASSIGNED = re.compile(
     r"(?i)((?:passw(?:or)?d|passwd|pwd|secret|token|credentials?|cookie|authorization|api[-_]?key|mdp|key-data)"
     r"[\"']?\s*[:=]\s*[bru]?[\"']?)(?!\(masqué\)|[$<{(]|None\b|null\b)([^\s\"',;&}]{3,})"
 )
-_PRIVATE_HEADER = re.compile(r"(?i)\b((?:set-)?cookie|(?:proxy-)?authorization)(\s*[:=]\s*)[^\r\n\"']+")
+_PRIVATE_HEADER = re.compile(
+    r"(?i)\b((?:set-)?cookie|(?:proxy-)?authorization)(\s*[:=]\s*)[^\r\n\"']+"
+)
 
 
 class _Known:
@@ -78,8 +94,8 @@ _known = _Known()
 def remember(value: object, *, public: tuple[str, ...] = ()) -> None:
     """Hide this secret from now on, in any of the forms it may take.
 
-    A value too plain to be told from ordinary words, or that is part of a name of `public`, is left: hiding it would
-    spoil what is said, and show what it is.
+    A value too plain to be told from ordinary words, or that is part of a name of `public`, is
+    left: hiding it would spoil what is said, and show what it is.
     """
     if not isinstance(value, str):
         return
@@ -102,10 +118,13 @@ def remember_url(value: object) -> None:
 
 
 def remember_tree(tree: object) -> None:
-    """Hide what a configuration holds under a private name, whatever its shape: a kubeconfig, its `exec`, its proxy."""
+    """Hide what a configuration holds under a private name, whatever its shape: a kubeconfig, its
+    `exec`, its proxy."""
     if isinstance(tree, Mapping):
         given = tree.get("value")
-        if isinstance(given, str) and "name" in tree and not _PLACE.search(given):  # a variable of a program
+        if (
+            isinstance(given, str) and "name" in tree and not _PLACE.search(given)
+        ):  # a variable of a program
             remember(given)
         for name, value in tree.items():
             _remember_named(str(name), value)
@@ -120,7 +139,11 @@ def remember_tree(tree: object) -> None:
 
 def remember_secret(name: str, namespace: str, values: Mapping[str, str]) -> None:
     """Hide the decoded values of a Secret: names of accounts, hosts and databases are no secret."""
-    plain = (value for key, value in values.items() if not _PRIVATE_NAME.search(key) and not _drawn(value))
+    plain = (
+        value
+        for key, value in values.items()
+        if not _PRIVATE_NAME.search(key) and not _drawn(value)
+    )
     public = (name, namespace, *(value for value in plain if _ADDRESS.fullmatch(value)))
     for key, value in values.items():
         if key.lower().endswith("pgpass"):  # host:port:database:user:password
@@ -132,8 +155,8 @@ def remember_secret(name: str, namespace: str, values: Mapping[str, str]) -> Non
 
 
 def redact(text: str, *, technical: bool = False) -> str:
-    """The text without any secret. `technical`: it is for whoever mends the program (traceback, log, command line), and
-    loses also whatever is assigned to a private name."""
+    """The text without any secret. `technical`: it is for whoever mends the program (traceback,
+    log, command line), and loses also whatever is assigned to a private name."""
     for form in _known.forms:
         text = text.replace(form, MASK)
     text = _without_end(_without_wrapped(text))
@@ -145,7 +168,8 @@ def redact(text: str, *, technical: bool = False) -> str:
 
 
 def described(error: BaseException) -> str:
-    """What an exception is and says, for a sentence or a log: without any secret, and whatever it is."""
+    """What an exception is and says, for a sentence or a log: without any secret, and whatever it
+    is."""
     kind = type(error).__name__
     try:
         words = inert.line(redact(" ".join(str(error).split()), technical=True), _SAID)
@@ -177,7 +201,8 @@ class Formatter(logging.Formatter):
 
 
 class Stream:
-    """A text stream through which no secret goes, and nothing that acts on a terminal; the rest is the stream's own."""
+    """A text stream through which no secret goes, and nothing that acts on a terminal; the rest is
+    the stream's own."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -206,7 +231,8 @@ def disclose(text: str) -> None:
 
 
 def _remember_named(name: str, value: object, public: tuple[str, ...] = ()) -> None:
-    """A value is hidden for its name, or because it looks drawn at random; an address, for the password in it."""
+    """A value is hidden for its name, or because it looks drawn at random; an address, for the
+    password in it."""
     if not isinstance(value, str):
         return
     remember_url(value)
@@ -217,7 +243,9 @@ def _remember_named(name: str, value: object, public: tuple[str, ...] = ()) -> N
 
 def _telling(word: str) -> bool:
     """Whether a secret is long and odd enough that hiding it hides nothing else."""
-    kinds = sum(bool(re.search(kind, word)) for kind in (r"[a-z]", r"[A-Z]", r"\d", r"[^A-Za-z\d\s]"))
+    kinds = sum(
+        bool(re.search(kind, word)) for kind in (r"[a-z]", r"[A-Z]", r"\d", r"[^A-Za-z\d\s]")
+    )
     if len(set(word)) < 5:
         return False
     if _WORDS.fullmatch(word):
@@ -228,14 +256,20 @@ def _telling(word: str) -> bool:
 
 
 def _drawn(value: str) -> bool:
-    """Whether a value under an ordinary name looks like a key: one long word of several kinds of characters."""
-    if len(value) < 16 or re.search(r"\s", value) or (_ADDRESS.fullmatch(value) and not value.isalnum()):
+    """Whether a value under an ordinary name looks like a key: one long word of several kinds of
+    characters."""
+    if (
+        len(value) < 16
+        or re.search(r"\s", value)
+        or (_ADDRESS.fullmatch(value) and not value.isalnum())
+    ):
         return False
     return all(re.search(kind, value) for kind in (r"[a-z]", r"[A-Z]", r"\d"))
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """A secret as it may be met: as it is, escaped, quoted, in a URL, in base64 (alone, or among other bytes)."""
+    """A secret as it may be met: as it is, escaped, quoted, in a URL, in base64 (alone, or among
+    other bytes)."""
     yield secret
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
@@ -247,7 +281,9 @@ def _forms(secret: str) -> Iterator[str]:
     data = secret.encode("utf-8", "surrogatepass")
     for before in range(3):
         whole = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
-        end = len(whole) - (1 if (before + len(data)) % 3 else 0)  # the last character holds bits of what follows
+        end = len(whole) - (
+            1 if (before + len(data)) % 3 else 0
+        )  # the last character holds bits of what follows
         core = whole[-(-before * 8 // 6) : end]
         if len(core) >= _CUT:
             yield core
@@ -262,7 +298,11 @@ def _without_wrapped(text: str) -> str:
         return text
     gaps = [(gap.start(), gap.end()) for gap in _GAP.finditer(text)]
     edges = [0, *(edge for gap in gaps for edge in gap), len(text)]
-    kept = [place for start, end in zip(edges[::2], edges[1::2], strict=True) for place in range(start, end)]
+    kept = [
+        place
+        for start, end in zip(edges[::2], edges[1::2], strict=True)
+        for place in range(start, end)
+    ]
     hidden = [False] * len(text)
     for form in found:
         at = in_one_line.find(form)
@@ -271,7 +311,9 @@ def _without_wrapped(text: str) -> str:
             hidden[first : last + 1] = [True] * (last + 1 - first)
             at = in_one_line.find(form, at + len(form))
     runs = groupby(range(len(text)), key=hidden.__getitem__)
-    return "".join(MASK if secret else "".join(text[place] for place in places) for secret, places in runs)
+    return "".join(
+        MASK if secret else "".join(text[place] for place in places) for secret, places in runs
+    )
 
 
 def _without_end(text: str) -> str:

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 _SAID = re.compile(
-    r'User "(?P<user>[^"]+)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
+    r'User "(?P<user>[^"]+)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group '
+    r'"(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]+)")?'
 )
 _PATH_SAID = re.compile(r'User "(?P<user>[^"]+)" cannot (?P<verb>\S+) path "(?P<path>[^"]+)"')
@@ -74,8 +75,8 @@ def named(user: str) -> str:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A right that `user` lacks. `resource` may carry a subresource; it is a path such as /version for what is none.
-    `namespace` "": in the whole cluster."""
+    """A right that `user` lacks. `resource` may carry a subresource; it is a path such as /version
+    for what is none. `namespace` "": in the whole cluster."""
 
     user: str
     verb: str
@@ -84,7 +85,8 @@ class Refusal:
 
     @property
     def is_impersonation(self) -> bool:
-        """Whether what is refused is to act as somebody else; a newer API server says `impersonate-on:…`."""
+        """Whether what is refused is to act as somebody else; a newer API server says
+        `impersonate-on:…`."""
         return self.verb.startswith("impersonate")
 
     @property

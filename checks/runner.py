@@ -39,14 +39,18 @@ def run(
 ) -> tuple[Verdict, Findings]:
     """Verdict of `lab`, and the full diagnostic of each check that failed, by its id.
 
-    A failure whose diagnostic is transient is asked again, on facts made fresh by `refresh`,
-    until `seconds` have passed; all are asked again with it: what passed a moment ago may no longer hold.
+    A failure whose diagnostic is transient is asked again, on facts made fresh by `refresh`, until
+    `seconds` have passed; all are asked again with it: what passed a moment ago may no longer hold.
     """
     deadline = time.monotonic() + seconds
-    user = _user(cluster)  # asked first: the verdict names the learner even if the cluster falls silent half-way
+    user = _user(
+        cluster
+    )  # asked first: the verdict names the learner even if the cluster falls silent half-way
     while True:
         results, findings = _round(lab, cluster, on_check, settle)
-        waiting = next((diagnostic for diagnostic in findings.values() if diagnostic.transient), None)
+        waiting = next(
+            (diagnostic for diagnostic in findings.values() if diagnostic.transient), None
+        )
         if waiting is None or time.monotonic() + _PAUSE >= deadline:
             return _verdict(lab, cluster, user, results), findings
         on_wait(waiting)
@@ -61,11 +65,15 @@ def _round(
     findings: dict[str, Diagnostic] = {}
     lost = ""
     for check in lab.checks:
-        blocking = [before for before in check.after if results[before.id].status is not Status.PASSED]
+        blocking = [
+            before for before in check.after if results[before.id].status is not Status.PASSED
+        ]
         if blocking:
             results[check.id] = _waiting(check, blocking[0])
         elif lost:  # each question would wait for the same silence
-            results[check.id] = _result(check, Status.SKIPPED, finding=lost, cause="Le cluster n’est plus interrogé.")
+            results[check.id] = _result(
+                check, Status.SKIPPED, finding=lost, cause="Le cluster n’est plus interrogé."
+            )
         else:
             on_check(check)
             try:
@@ -78,7 +86,9 @@ def _round(
     return list(results.values()), findings
 
 
-def _ask(check: Check, cluster: Cluster, settle: Settle, lab: Lab) -> tuple[CheckResult, Diagnostic | None]:
+def _ask(
+    check: Check, cluster: Cluster, settle: Settle, lab: Lab
+) -> tuple[CheckResult, Diagnostic | None]:
     began = time.monotonic()
 
     def spent() -> int:
@@ -91,7 +101,9 @@ def _ask(check: Check, cluster: Cluster, settle: Settle, lab: Lab) -> tuple[Chec
     except Follows as first:
         return _waiting(check, first.other, spent()), None
     except (Unverifiable, Forbidden) as reason:
-        unverified = _result(check, Status.UNVERIFIED, finding=reason.message, fix=reason.remedy, duration_ms=spent())
+        unverified = _result(
+            check, Status.UNVERIFIED, finding=reason.message, fix=reason.remedy, duration_ms=spent()
+        )
         return settle(unverified), None
     except AccessError as trouble:
         return _trouble(check, trouble, spent()), None
@@ -122,13 +134,23 @@ def _ask(check: Check, cluster: Cluster, settle: Settle, lab: Lab) -> tuple[Chec
 
 def _waiting(check: Check, other: Check, duration_ms: int = 0) -> CheckResult:
     finding = f"Dépend de : « {other.title} »"
-    return _result(check, Status.SKIPPED, finding=finding, cause="Réglez d’abord ce point.", duration_ms=duration_ms)
+    return _result(
+        check,
+        Status.SKIPPED,
+        finding=finding,
+        cause="Réglez d’abord ce point.",
+        duration_ms=duration_ms,
+    )
 
 
 def _with_given(diagnostic: Diagnostic | None, lab: Lab) -> Diagnostic | None:
     """What a check found, with a word on what the starter files leave to be written."""
     given = lab.left_as_given(diagnostic.finding) if diagnostic is not None else ""
-    return replace(diagnostic, finding=f"{diagnostic.finding} {given}") if diagnostic and given else diagnostic
+    return (
+        replace(diagnostic, finding=f"{diagnostic.finding} {given}")
+        if diagnostic and given
+        else diagnostic
+    )
 
 
 def _trouble(check: Check, trouble: AccessError, duration_ms: int = 0) -> CheckResult:
@@ -178,7 +200,9 @@ def _user(cluster: Cluster) -> str:
 
 def _verdict(lab: Lab, cluster: Cluster, user: str, results: Sequence[CheckResult]) -> Verdict:
     port = cluster.local_port(lab.about.port) if lab.about.port else 0
-    results = [msgspec.structs.replace(one, title=lab.with_port(one.title, port)) for one in results]
+    results = [
+        msgspec.structs.replace(one, title=lab.with_port(one.title, port)) for one in results
+    ]
     return Verdict(
         lab=lab.name,
         namespace=cluster.namespace,

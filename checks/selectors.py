@@ -11,9 +11,9 @@ from typing import Any
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     """Whether a label selector takes these labels; an empty one takes all."""
-    return all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items()) and all(
-        _expression(one, labels) for one in selector.get("matchExpressions") or ()
-    )
+    return all(
+        labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items()
+    ) and all(_expression(one, labels) for one in selector.get("matchExpressions") or ())
 
 
 def _expression(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
@@ -40,13 +40,16 @@ def by_key(selector: Mapping[str, Any]) -> Mapping[str, Sequence[Mapping[str, An
 
 
 def values_taken(selector: Mapping[str, Any], key: str) -> frozenset[str] | None:
-    """The values that the selector takes for this label; None when it takes any but some, or asks nothing of it."""
+    """The values that the selector takes for this label; None when it takes any but some, or asks
+    nothing of it."""
     asked = by_key(selector).get(key, ())
     listed = [frozenset(one["values"]) for one in asked if one["operator"] == "In"]
     if not listed:
         return None
     return frozenset(
-        value for value in frozenset.intersection(*listed) if all(_expression(one, {key: value}) for one in asked)
+        value
+        for value in frozenset.intersection(*listed)
+        if all(_expression(one, {key: value}) for one in asked)
     )
 
 
@@ -55,7 +58,11 @@ def satisfiable(selector: Mapping[str, Any], known: Mapping[str, str]) -> bool:
     for key, asked in by_key(selector).items():
         mentioned = [value for one in asked for value in one.get("values") or ()]
         another = "".join(mentioned) + "-"  # a value that the selector does not mention
-        choices = [{key: known[key]}] if key in known else [{}, *({key: value} for value in (*mentioned, another))]
+        choices = (
+            [{key: known[key]}]
+            if key in known
+            else [{}, *({key: value} for value in (*mentioned, another))]
+        )
         if not any(all(_expression(one, labels) for one in asked) for labels in choices):
             return False
     return True
@@ -67,6 +74,8 @@ def written(selector: Mapping[str, Any]) -> str:
     for one in selector.get("matchExpressions") or ():
         key, operator, values = one["key"], one["operator"], ", ".join(one.get("values") or ())
         words.append(
-            {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}.get(operator, f"!{key}")
+            {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}.get(
+                operator, f"!{key}"
+            )
         )
     return ",".join(words)

@@ -59,7 +59,11 @@ class Stage:
 
     def translate(self, text: str) -> str:
         """The lab's text with its story's names replaced by the real ones."""
-        story, own, colleague = self.lab.about.story, self.learner.namespace, self._colleague_namespace
+        story, own, colleague = (
+            self.lab.about.story,
+            self.learner.namespace,
+            self._colleague_namespace,
+        )
         return rename(text, story, own, colleague, self.database, self.colleague_user)
 
     @property
@@ -91,7 +95,8 @@ class Stage:
         default = self.lab.about.port
         if self.local_port is None or default is None:
             return command
-        # The local port of LOCAL:REMOTE, or a word by itself; not the port of an object (`--port=5432`).
+        # The local port of LOCAL:REMOTE, or a word by itself; not the port of an object
+        # (`--port=5432`).
         return re.sub(rf"(?<![\d:=]){default}(?=:\w|\b(?!:))", str(self.local_port), command)
 
     def close(self) -> None:
@@ -109,7 +114,8 @@ def rename(
     database: str | None,
     colleague_user: str | None = None,
 ) -> str:
-    """`text` with the story's namespaces, users and release replaced; all at once, so that names may cross.
+    """`text` with the story's namespaces, users and release replaced; all at once, so that names
+    may cross.
 
     `colleague_user` None: the user whose namespace `colleague` is on the platform.
     """
@@ -130,10 +136,16 @@ def rename(
 
 
 def _release_names(old: str, new: str) -> Mapping[str, str]:
-    """What is called after a release of the catalogue. The older chart names and labels its objects otherwise."""
+    """What is called after a release of the catalogue. The older chart names and labels its objects
+    otherwise."""
     if not OLDER_RELEASE.fullmatch(new):
         return {old: new}
-    return {old: new, f"{old}-rw": new, f"{old}-1": f"{new}-0", "cnpg.io/cluster": "app.kubernetes.io/instance"}
+    return {
+        old: new,
+        f"{old}-rw": new,
+        f"{old}-1": f"{new}-0",
+        "cnpg.io/cluster": "app.kubernetes.io/instance",
+    }
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -149,7 +161,8 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def shell() -> str:
-    """The shell that runs a lab's commands. Raises CahierError where there is none (bare Windows)."""
+    """The shell that runs a lab's commands. Raises CahierError where there is none (bare
+    Windows)."""
     found = shutil.which("bash") or shutil.which("sh")
     if found is None:
         raise CahierError(
@@ -171,13 +184,16 @@ def _run(command: str, person: Person, folder: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise CahierError(f"« {command} » n’a pas fini en {_COMMAND_SECONDS:.0f} secondes.") from None
+        raise CahierError(
+            f"« {command} » n’a pas fini en {_COMMAND_SECONDS:.0f} secondes."
+        ) from None
     if done.returncode:
         raise CahierError(f"« {command} » a échoué : {(done.stderr or done.stdout).strip()[-800:]}")
 
 
 def _open(command: str, person: Person) -> subprocess.Popen[str]:
-    """Start a command that stays open; return once it says that it forwards, or has ended, or time is up.
+    """Start a command that stays open; return once it says that it forwards, or has ended, or time
+    is up.
 
     Another server than kubectl says nothing of the kind: it is given a moment once it listens.
     """

@@ -1,4 +1,5 @@
-"""What the workbook remembers on this machine: progress and hints already read, per cluster and namespace."""
+"""What the workbook remembers on this machine: progress and hints already read, per cluster and
+namespace."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ _ENFORCEMENT_HOLDS = 300.0  # seconds
 def folder() -> Path:
     """The user's state folder; CAHIER_ETAT moves it elsewhere."""
     moved = os.environ.get("CAHIER_ETAT")
-    return Path(moved) if moved else platformdirs.user_state_path("cahier-kubernetes", appauthor=False)
+    return (
+        Path(moved) if moved else platformdirs.user_state_path("cahier-kubernetes", appauthor=False)
+    )
 
 
 def move_elsewhere() -> str:
@@ -29,7 +32,8 @@ def move_elsewhere() -> str:
 
 
 class LastOptions(msgspec.Struct, frozen=True):
-    """Whom, where and on which database a lab was last verified; nothing and 0 where nothing was given or seen."""
+    """Whom, where and on which database a lab was last verified; nothing and 0 where nothing was
+    given or seen."""
 
     colleagues: tuple[str, ...] = ()
     colleague_users: tuple[str, ...] = ()
@@ -38,7 +42,8 @@ class LastOptions(msgspec.Struct, frozen=True):
 
 
 class LabProgress(msgspec.Struct):
-    """How far one lab is: last status and points, the best so far and when (epoch), hints read for each check."""
+    """How far one lab is: last status and points, the best so far and when (epoch), hints read for
+    each check."""
 
     status: str = ""
     points: float = 0
@@ -53,7 +58,8 @@ class LabProgress(msgspec.Struct):
 
 
 class Memory(msgspec.Struct):
-    """Progress of every place (`SERVER NAMESPACE`), by lab; clusters seen to enforce policies, and when (epoch)."""
+    """Progress of every place (`SERVER NAMESPACE`), by lab; clusters seen to enforce policies, and
+    when (epoch)."""
 
     places: dict[str, dict[str, LabProgress]] = {}
     enforcing: dict[str, float] = {}
@@ -103,7 +109,8 @@ def remember_folder(place: str, lab: str, copied: Path) -> None:
 
 
 def last_options(place: str, lab: str) -> LastOptions:
-    """What a lab was last verified with there; where it never was, the first colleague of another lab."""
+    """What a lab was last verified with there; where it never was, the first colleague of another
+    lab."""
     labs = load().places.get(place, {})
     own = labs[lab].options if lab in labs else LastOptions()
     others = [each.options for each in labs.values() if each.options.colleagues]
@@ -113,12 +120,14 @@ def last_options(place: str, lab: str) -> LastOptions:
 
 
 def enforcement_seen(cluster: str) -> bool:
-    """Whether `cluster` was seen to enforce NetworkPolicies a moment ago: the control experiment takes seconds."""
+    """Whether `cluster` was seen to enforce NetworkPolicies a moment ago: the control experiment
+    takes seconds."""
     return time.time() - load().enforcing.get(cluster, 0) < _ENFORCEMENT_HOLDS
 
 
 def remember_enforcement(cluster: str) -> None:
-    """Note that `cluster` enforces NetworkPolicies now. A cluster that does not is tried again each time."""
+    """Note that `cluster` enforces NetworkPolicies now. A cluster that does not is tried again each
+    time."""
     memory = load()
     memory.enforcing = {cluster: time.time()}
     save(memory)

@@ -1,4 +1,5 @@
-"""What nobody foresaw: one sentence, a file to send for help, exit code 3; never a traceback, never a secret.
+"""What nobody foresaw: one sentence, a file to send for help, exit code 3; never a traceback, never
+a secret.
 
 Standard library only, and late imports: it must still work where an import has failed.
 """
@@ -31,12 +32,17 @@ INTERRUPTED = 130
 _KEPT = 10  # help files
 _LONGEST = 200_000  # characters of a traceback
 _LIBRARIES = ("kubernetes", "urllib3", "typer", "rich", "msgspec", "pg8000")
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS} if hasattr(errno, "EDQUOT") else {errno.ENOSPC, errno.EROFS}
+_NO_ROOM = (
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+    if hasattr(errno, "EDQUOT")
+    else {errno.ENOSPC, errno.EROFS}
+)
 _log = logging.getLogger(__name__)
 
 
 class Guard:
-    """Stands between the command and its terminal: what is written, what breaks, what the process ends with."""
+    """Stands between the command and its terminal: what is written, what breaks, what the process
+    ends with."""
 
     def __init__(self) -> None:
         self._in_threads = 0
@@ -44,9 +50,13 @@ class Guard:
     def install(self) -> None:
         """Before anything else is imported: streams without secrets, threads without tracebacks."""
         for name in ("stdout", "stderr"):
-            stream = getattr(sys, name) or io.TextIOWrapper(io.FileIO(os.open(os.devnull, os.O_WRONLY), "w"))
+            stream = getattr(sys, name) or io.TextIOWrapper(
+                io.FileIO(os.open(os.devnull, os.O_WRONLY), "w")
+            )
             with contextlib.suppress(AttributeError, ValueError, OSError):
-                stream.reconfigure(encoding="utf-8", errors="replace")  # a Windows console may start in another one
+                stream.reconfigure(
+                    encoding="utf-8", errors="replace"
+                )  # a Windows console may start in another one
             setattr(sys, name, Stream(stream))
         remember_tree(dict(os.environ))
         threading.excepthook = self._broken_thread
@@ -54,14 +64,17 @@ class Guard:
         logging.raiseExceptions = False  # a log that cannot be written is no reason for a traceback
 
     def _broken_thread(self, problem: threading.ExceptHookArgs) -> None:
-        if problem.exc_value is None or isinstance(problem.exc_value, SystemExit | KeyboardInterrupt):
+        if problem.exc_value is None or isinstance(
+            problem.exc_value, SystemExit | KeyboardInterrupt
+        ):
             return
         self._in_threads += 1
         if self._in_threads == 1:  # one sentence; the others are likely to have the same cause
             tell(problem.exc_value)
 
     def end(self, code: int) -> int:
-        """The exit code, once everything is written: nothing is vouched for that a broken thread had a part in."""
+        """The exit code, once everything is written: nothing is vouched for that a broken thread
+        had a part in."""
         if self._in_threads and code in (0, EXIT_FAILED):
             code = EXIT_UNVERIFIED
         try:
@@ -79,7 +92,8 @@ class Guard:
 
 
 def guarded(command: Callable[[], int]) -> NoReturn:
-    """Run a command; whatever happens, the process ends with a code of the contract and at most one message."""
+    """Run a command; whatever happens, the process ends with a code of the contract and at most one
+    message."""
     guard = Guard()
     guard.install()
     try:
@@ -97,7 +111,8 @@ def guarded(command: Callable[[], int]) -> NoReturn:
 
 
 def nowhere(descriptor: int) -> None:
-    """Have a standard stream lead nowhere: its reader has left, or its disk is full; no complaint at exit."""
+    """Have a standard stream lead nowhere: its reader has left, or its disk is full; no complaint
+    at exit."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
@@ -126,9 +141,12 @@ def tell(error: BaseException) -> int:
             f"Il n’est plus possible d’écrire{where} : {error.strerror}.",
             "Libérez de la place, ou écrivez ailleurs, puis relancez la commande.",
         )
-    elif isinstance(error, ModuleNotFoundError) and not str(error.name).startswith(("checks", "labs")):
+    elif isinstance(error, ModuleNotFoundError) and not str(error.name).startswith(
+        ("checks", "labs")
+    ):
         _say(
-            f"Il manque à l’installation de cahier le module Python « {str(error.name).partition('.')[0]} ».",
+            "Il manque à l’installation de cahier le module Python « "
+            f"{str(error.name).partition('.')[0]} ».",
             "Refaites-la : make setup, dans la copie du dépôt.",
         )
     else:
@@ -141,12 +159,17 @@ def tell(error: BaseException) -> int:
 
 
 def _learn() -> None:
-    """Know the secrets of the configuration, even where the command broke before it had read them."""
+    """Know the secrets of the configuration, even where the command broke before it had read
+    them."""
     import yaml
 
     from checks.access.kubeconfig import paths
 
-    given = [word.partition("=")[2] or after for word, after in pairwise([*sys.argv, ""]) if "--kubeconfig" in word]
+    given = [
+        word.partition("=")[2] or after
+        for word, after in pairwise([*sys.argv, ""])
+        if "--kubeconfig" in word
+    ]
     for path in [*paths(), *map(Path, given)]:
         with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
             remember_tree(yaml.safe_load(path.read_bytes()))
@@ -156,22 +179,32 @@ def _to_send(error: BaseException) -> str:
     try:
         file = _write(error)
     except Exception as trouble:  # whatever keeps it from being written, the sentence is said
-        why = trouble.strerror if isinstance(trouble, OSError) and trouble.strerror else described(trouble)
-        return f"Relancez-la ; si cela persiste, avec --debug. Le fichier d’aide n’a pas pu être écrit : {why}."
+        why = (
+            trouble.strerror
+            if isinstance(trouble, OSError) and trouble.strerror
+            else described(trouble)
+        )
+        return (
+            "Relancez-la ; si cela persiste, avec --debug. Le fichier d’aide n’a pas pu être écrit "
+            f": {why}."
+        )
     return (
-        "Relancez-la ; si cela persiste, envoyez ce fichier, qui ne contient aucun secret, à la personne qui vous "
-        f"aide : {file}"
+        "Relancez-la ; si cela persiste, envoyez ce fichier, qui ne contient aucun secret, à la "
+        f"personne qui vous aide : {file}"
     )
 
 
 def _write(error: BaseException) -> Path:
-    """Write what is needed to mend the program, for its owner's eyes only; the last few files are kept."""
+    """Write what is needed to mend the program, for its owner's eyes only; the last few files are
+    kept."""
     from checks.state import folder
 
     place = folder() / "aide"
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     now = datetime.now().astimezone()
-    descriptor, name = tempfile.mkstemp(prefix=f"aide-{now:%Y%m%d-%H%M%S}-", suffix=".txt", dir=place)  # mode 0600
+    descriptor, name = tempfile.mkstemp(
+        prefix=f"aide-{now:%Y%m%d-%H%M%S}-", suffix=".txt", dir=place
+    )  # mode 0600
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write("\n".join(_told(error, now)))
     for old in sorted(place.glob("aide-*.txt"))[:-_KEPT]:
@@ -184,10 +217,13 @@ def _told(error: BaseException, now: datetime) -> Iterator[str]:
     yield "Un problème imprévu de « cahier ». Les secrets sont masqués.\n"
     yield f"Commande : {redact(shlex.join(['cahier', *sys.argv[1:]]), technical=True)}"
     yield f"Moment   : {now.isoformat(timespec='seconds')}"
-    yield f"Versions : cahier {__version__}, Python {platform.python_version()}, {', '.join(_libraries())}"
+    ours, python = f"cahier {__version__}", f"Python {platform.python_version()}"
+    yield f"Versions : {', '.join([ours, python, *_libraries()])}"
     yield f"Système  : {platform.platform()}\n"
     text = redact("".join(traceback.format_exception(error)), technical=True)
-    yield text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}\n[…]\n{text[-_LONGEST // 2 :]}"
+    yield (
+        text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}\n[…]\n{text[-_LONGEST // 2 :]}"
+    )
 
 
 def _libraries() -> Iterator[str]:

@@ -42,9 +42,10 @@ _SYMBOLS = {
 class Diagnostic:
     """What is wrong, why it matters, where to look, and the remedy. All texts are French.
 
-    `lines` are YAML, for a file of the learner's: a comment says where (`# proxy.yaml, conteneur « socat »`).
-    `commands` run as they are in a shell, with no question asked. `transient` marks a state
-    that may settle by itself (an image being pulled): the runner looks again until its deadline.
+    `lines` are YAML, for a file of the learner's: a comment says where (`# proxy.yaml, conteneur «
+    socat »`). `commands` run as they are in a shell, with no question asked. `transient` marks a
+    state that may settle by itself (an image being pulled): the runner looks again until its
+    deadline.
     """
 
     finding: str
@@ -56,12 +57,18 @@ class Diagnostic:
     transient: bool = False
 
     def __post_init__(self) -> None:
-        """What is quoted, of an object of the namespace or of another program, is made fit to be said."""
-        commands, look = (inert.commands([redact(one) for one in given]) for given in (self.commands, self.look))
+        """What is quoted, of an object of the namespace or of another program, is made fit to be
+        said."""
+        commands, look = (
+            inert.commands([redact(one) for one in given]) for given in (self.commands, self.look)
+        )
         fix = self.fix
         left = len(self.commands) - len(commands)
         if left:
-            fix = f"{fix} (Il y en a {left} de plus : exécutez celles-ci, puis relancez la vérification.)"
+            fix = (
+                f"{fix} (Il y en a {left} de plus : exécutez celles-ci, puis relancez la "
+                "vérification.)"
+            )
         for name, text in {"finding": self.finding, "cause": self.cause, "fix": fix}.items():
             object.__setattr__(self, name, inert.line(redact(text)))
         object.__setattr__(self, "commands", commands)
@@ -70,7 +77,8 @@ class Diagnostic:
 
 
 class Said(msgspec.Struct, frozen=True):
-    """What renderers are given: its texts are inert, and each on one line, whoever made it (also a file)."""
+    """What renderers are given: its texts are inert, and each on one line, whoever made it (also a
+    file)."""
 
     def __post_init__(self) -> None:
         """Make every text inert."""
@@ -119,7 +127,9 @@ class Verdict(Said, frozen=True, kw_only=True):
     @property
     def exit_code(self) -> int:
         """Exit code of the contract for this verdict."""
-        return {Status.PASSED: EXIT_PASSED, Status.FAILED: EXIT_FAILED}.get(self.status, EXIT_UNVERIFIED)
+        return {Status.PASSED: EXIT_PASSED, Status.FAILED: EXIT_FAILED}.get(
+            self.status, EXIT_UNVERIFIED
+        )
 
     @property
     def statuses(self) -> Mapping[str, Status]:
@@ -135,7 +145,8 @@ class Verdict(Said, frozen=True, kw_only=True):
 
 
 def overall(statuses: Sequence[Status]) -> Status:
-    """Status of a lab whose checks have these statuses: failed, else error, else unverified, else passed."""
+    """Status of a lab whose checks have these statuses: failed, else error, else unverified, else
+    passed."""
     for status in (Status.FAILED, Status.ERROR, Status.UNVERIFIED):
         if status in statuses:
             return status

@@ -1,4 +1,5 @@
-"""How a lab declares its checks: a function whose French docstring is the sentence the learner sees."""
+"""How a lab declares its checks: a function whose French docstring is the sentence the learner
+sees."""
 
 from __future__ import annotations
 
@@ -37,14 +38,17 @@ class Check:
 
 
 class Follows(Exception):
-    """Raised by a check whose sentence falls with another that has just failed: it waits for it, as with `after`."""
+    """Raised by a check whose sentence falls with another that has just failed: it waits for it, as
+    with `after`."""
 
     def __init__(self, other: Check) -> None:
         super().__init__(other.id)
         self.other = other
 
 
-def verification(*, points: float = 1, after: Check | tuple[Check, ...] = ()) -> Callable[[CheckFunction], Check]:
+def verification(
+    *, points: float = 1, after: Check | tuple[Check, ...] = ()
+) -> Callable[[CheckFunction], Check]:
     """Make a check of a function that returns None when nothing is wrong, else a lesson.
 
     Any exception is the checker's own trouble, never the learner's failure; `Unverifiable` says

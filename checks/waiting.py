@@ -1,4 +1,5 @@
-"""What is waited for at this moment: whoever waits says it, whoever has a screen shows it once it lasts."""
+"""What is waited for at this moment: whoever waits says it, whoever has a screen shows it once it
+lasts."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def lasting(seconds: float) -> str:
 
 @contextlib.contextmanager
 def meanwhile(seconds: float, look: Callable[[], object]) -> Iterator[None]:
-    """`look` is called every so many seconds, from another thread, until the context ends, or it returns True."""
+    """`look` is called every so many seconds, from another thread, until the context ends, or it
+    returns True."""
     over = threading.Event()
 
     def watch() -> None:

@@ -57,7 +57,11 @@ def _install() -> int:
     lacking = packages.missing() if private_engine.unsupported() is None else []
     if not lacking:
         return 0
-    print(f"→ installation des paquets Debian qui manquent : {' '.join(lacking)}", file=sys.stderr, flush=True)
+    print(
+        f"→ installation des paquets Debian qui manquent : {' '.join(lacking)}",
+        file=sys.stderr,
+        flush=True,
+    )
     for words in (["update"], ["install", "--yes", "--no-install-recommends", *lacking]):
         done = subprocess.run(
             ["apt-get", "--quiet", "--quiet", *words],
@@ -81,7 +85,13 @@ def _fingerprint() -> int:
 
 def main() -> int:
     """Runs one of the commands; problems are sentences, never tracebacks."""
-    commands = {"up": _up, "down": _down, "status": _status, "install": _install, "fingerprint": _fingerprint}
+    commands = {
+        "up": _up,
+        "down": _down,
+        "status": _status,
+        "install": _install,
+        "fingerprint": _fingerprint,
+    }
     parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
     parser.add_argument("command", choices=commands)
     chosen = parser.parse_args().command

@@ -55,7 +55,9 @@ def layer(entries: Mapping[str, Entry]) -> Layer:
 
 def packed(plain: bytes) -> Layer:
     """A layer from a tar."""
-    compressed = subprocess.run(["zstd", "-q", "-3", "-T0", "-c"], input=plain, stdout=subprocess.PIPE, check=True)
+    compressed = subprocess.run(
+        ["zstd", "-q", "-3", "-T0", "-c"], input=plain, stdout=subprocess.PIPE, check=True
+    )
     return Layer(_digest(plain), compressed.stdout)
 
 

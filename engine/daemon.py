@@ -111,7 +111,8 @@ def _connect(pid: int) -> None:
             ["ip", *words.split()],
             log="network",
             purpose="La création du lien réseau du moteur",
-            remedy=f"Vérifiez que {network.host}/30 ne sert pas déjà sur cette machine (`ip addr`), puis recommencez.",
+            remedy=f"Vérifiez que {network.host}/30 ne sert pas déjà sur cette machine (`ip "
+            "addr`), puis recommencez.",
         )
 
 
@@ -272,7 +273,8 @@ def _require_short_path() -> None:
     path = docker.socket_path()
     if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
         raise EngineProblem(
-            f"Le chemin {path} est trop long pour une socket Unix ({_SOCKET_PATH_BYTES} octets au plus).",
+            f"Le chemin {path} est trop long pour une socket Unix ({_SOCKET_PATH_BYTES} octets au "
+            "plus).",
             "Désignez un dossier au chemin plus court avec XDG_STATE_HOME, puis recommencez.",
         )
 
@@ -281,7 +283,8 @@ def require_working_kernel() -> None:
     """Asks the kernel for what dockerd will ask, where a refusal can be explained."""
     if not (_CGROUPS / "cgroup.controllers").exists() and not list(_CGROUPS.glob("*/cgroup.procs")):
         raise EngineProblem(
-            "Aucune hiérarchie de cgroups n'est montée dans /sys/fs/cgroup : les conteneurs en ont besoin.",
+            "Aucune hiérarchie de cgroups n'est montée dans /sys/fs/cgroup : les conteneurs en ont "
+            "besoin.",
             "Sur une machine ordinaire, c'est systemd qui les monte ; dans un conteneur, "
             "lancez-le avec `--privileged`.",
         )
@@ -291,7 +294,9 @@ def require_working_kernel() -> None:
         (trial / part).mkdir(parents=True, exist_ok=True)
     layers = f"lowerdir={trial}/lower,upperdir={trial}/upper,workdir={trial}/work"
     command = ["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork"]
-    mounted = processes.output([*command, "mount", "-t", "overlay", "-o", layers, "overlay", trial / "merged"])
+    mounted = processes.output(
+        [*command, "mount", "-t", "overlay", "-o", layers, "overlay", trial / "merged"]
+    )
     _remove(trial)
     if mounted is None:
         raise EngineProblem(

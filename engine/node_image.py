@@ -157,16 +157,20 @@ def _firewall(base: Path) -> dict[str, archives.Entry]:
     extensions = next(base.glob("usr/lib/*/xtables"))
     # libxt_statistic needs libm, which neither program does
     linked = [*programs, "/" + str((extensions / "libxt_statistic.so").relative_to(base))]
-    # without the names of protocols nft lists them as numbers: kube-proxy, which reads its table again once
-    # an hour, does not recognise its own elements then and deletes them all
-    found: dict[str, archives.Entry] = {name: base / name.lstrip("/") for name in (*programs, "/etc/protocols")}
+    # without the names of protocols nft lists them as numbers: kube-proxy, which reads its table
+    # again once an hour, does not recognise its own elements then and deletes them all
+    found: dict[str, archives.Entry] = {
+        name: base / name.lstrip("/") for name in (*programs, "/etc/protocols")
+    }
     for name in _libraries(base, linked):
         found[name] = _inside(base, name)
     for name in ("iptables", "ip6tables"):
         for suffix in ("", "-save", "-restore"):
             found[f"/usr/sbin/{name}{suffix}"] = Link("xtables-nft-multi")
     for file in sorted(extensions.iterdir()):
-        found["/" + str(file.relative_to(base))] = Link(str(file.readlink())) if file.is_symlink() else file
+        found["/" + str(file.relative_to(base))] = (
+            Link(str(file.readlink())) if file.is_symlink() else file
+        )
     return found
 
 

@@ -36,12 +36,18 @@ _NEVER_WANTED = (
     *("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*"),
     *("/usr/lib/udev/hwdb.d/*", "/usr/lib/gconv/*"),
 )
-_TREE_REMEDY = "Vérifiez que le miroir Debian de cette machine répond (`apt-get update`), puis recommencez."
+_TREE_REMEDY = (
+    "Vérifiez que le miroir Debian de cette machine répond (`apt-get update`), puis recommencez."
+)
 
 
 def missing() -> list[str]:
     """The Debian packages whose programs this machine lacks."""
-    found = {package for program, package in _NEEDED.items() if not shutil.which(program, path=_SYSTEM_PATH)}
+    found = {
+        package
+        for program, package in _NEEDED.items()
+        if not shutil.which(program, path=_SYSTEM_PATH)
+    }
     if not any(any(Path(folder).glob(f"*/{_LIBRARY}")) for folder in ("/lib", "/usr/lib")):
         found.add(_LIBRARY_PACKAGE)
     return sorted(found)
@@ -85,7 +91,10 @@ def engine_programs() -> Path:
         archives = new / "archives"
         archives.mkdir()
         processes.run(
-            [*["apt-get", "--quiet", "-o", "APT::Sandbox::User=root", "download"], *_ENGINE_PACKAGES],
+            [
+                *["apt-get", "--quiet", "-o", "APT::Sandbox::User=root", "download"],
+                *_ENGINE_PACKAGES,
+            ],
             log="packages",
             purpose="Le téléchargement de Docker",
             remedy="Rafraîchissez la liste des paquets (`apt-get update`), puis recommencez.",

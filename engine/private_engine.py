@@ -91,7 +91,8 @@ def running() -> Engine | None:
 
 
 def node_image_key(image: str) -> str:
-    """What an image of a node is made from, as the files are now; "" for one that is not made here."""
+    """What an image of a node is made from, as the files are now; "" for one that is not made
+    here."""
     return node_image.key() if image == paths.NODE_IMAGE else ""
 
 
@@ -134,13 +135,21 @@ def _bring_up(progress: Progress) -> Mapping[str, str]:
 
 
 def fetch_image(name: str) -> None:
-    """Gives dockerd an image of the registry, which there and here has the full name of one of Docker Hub."""
+    """Gives dockerd an image of the registry, which there and here has the full name of one of
+    Docker Hub."""
     address = f"{paths.network().engine}:{paths.REGISTRY_PORT}"
     path = name.removeprefix("docker.io/")
     host = f"unix://{docker.socket_path()}"
-    with tempfile.TemporaryDirectory(dir=paths.state()) as unpacked:  # this dockerd knows nothing of zstd
+    with tempfile.TemporaryDirectory(
+        dir=paths.state()
+    ) as unpacked:  # this dockerd knows nothing of zstd
         for words in (
-            ("--src-tls-verify=false", "--dest-decompress", f"docker://{address}/{path}", f"dir:{unpacked}"),
+            (
+                "--src-tls-verify=false",
+                "--dest-decompress",
+                f"docker://{address}/{path}",
+                f"dir:{unpacked}",
+            ),
             ("--dest-daemon-host", host, f"dir:{unpacked}", f"docker-daemon:{name}"),
         ):
             processes.run(
@@ -197,7 +206,12 @@ def _load_node_image() -> None:
     archive = node_image.archive()
     docker.do(
         *("import", "--change", 'ENTRYPOINT ["/usr/local/bin/entrypoint"]'),
-        *("--change", "ENV container=docker", "--change", f"LABEL cahier.key={archive.parent.name}"),
+        *(
+            "--change",
+            "ENV container=docker",
+            "--change",
+            f"LABEL cahier.key={archive.parent.name}",
+        ),
         *("-", paths.NODE_IMAGE),
         purpose="Le chargement de l'image du nœud",
         packed=archive,

@@ -81,11 +81,14 @@ def failure(purpose: str, record: Path, start: int = 0, remedy: str = "") -> Eng
         remedy = "Le disque est plein : libérez de la place (`df -h` la montre), puis recommencez."
     return EngineProblem(
         f"{purpose} n'a pas abouti. Dernières lignes du journal :\n{shown}",
-        f"{remedy or 'Recommencez ; si cela persiste, le journal complet dit pourquoi.'}\nJournal complet : {record}",
+        f"{remedy or 'Recommencez ; si cela persiste, le journal complet dit pourquoi.'}\nJournal "
+        f"complet : {record}",
     )
 
 
-def output(command: Command, *, environment: Mapping[str, str] | None = None, timeout: float = 30) -> str | None:
+def output(
+    command: Command, *, environment: Mapping[str, str] | None = None, timeout: float = 30
+) -> str | None:
     """What a short program prints, or None where it fails, hangs or does not exist."""
     try:
         done = subprocess.run(

@@ -21,7 +21,9 @@ from filelock import FileLock
 from checks.access.kubernetes_api import Api
 from checks.stage import Person
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: children would inherit it
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # started in the background: children would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROGRAMS = Path(sys.executable).parent  # `cahier` and the wheel's kubectl
@@ -31,7 +33,8 @@ _SLOW_FIXTURES = {"page", "browser", "site", "wheel_programs"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what opens a browser, builds the site or a wheel: `make fast` leaves it to `make test`."""
+    """Mark what opens a browser, builds the site or a wheel: `make fast` leaves it to `make
+    test`."""
     for item in items:
         if isinstance(item, pytest.Function) and not _SLOW_FIXTURES.isdisjoint(item.fixturenames):
             item.add_marker(pytest.mark.slow)
@@ -43,13 +46,17 @@ def admin_kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = os.environ.get("CAHIER_TEST_KUBECONFIG")
     if given:
         return Path(given)
-    done = subprocess.run(["cahier", "cluster", "creer"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["cahier", "cluster", "creer"], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         reason = done.stderr.strip()
         if os.environ.get("CI"):
             pytest.fail(f"the local cluster is needed in CI: {reason}")
         pytest.skip(f"NO LOCAL CLUSTER, cluster tests skipped: {reason}")
-    answer = subprocess.run(["cahier", "cluster", "kubeconfig", "admin"], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        ["cahier", "cluster", "kubeconfig", "admin"], capture_output=True, text=True, check=True
+    )
     return Path(answer.stdout.strip())
 
 
@@ -64,13 +71,18 @@ def image(admin_kubeconfig: Path) -> str:
     """The workbook's own image, in the local cluster."""
     with FileLock(Path(tempfile.gettempdir()) / "cahier-image.lock"):
         command = [sys.executable, "-m", "checks.cli.image"]
-        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, encoding="utf-8", check=False
+        )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
-def _people(admin: Api, admin_kubeconfig: Path, folders: pytest.TempPathFactory) -> Iterator[Callable[..., Person]]:
-    """Makes people with a namespace of their own, who go together: the node has no room for those of a whole run."""
+def _people(
+    admin: Api, admin_kubeconfig: Path, folders: pytest.TempPathFactory
+) -> Iterator[Callable[..., Person]]:
+    """Makes people with a namespace of their own, who go together: the node has no room for those
+    of a whole run."""
     from checks.local_sspcloud.people import create_person, remove_person
 
     made: list[str] = []
@@ -128,7 +140,9 @@ def own_ports() -> Iterator[None]:
 def site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """Folder of the site, built as `make site` builds it, once for all workers of the run."""
     alone = worker_id == "master"
-    folder = (tmp_path_factory.mktemp("site") if alone else tmp_path_factory.getbasetemp().parent) / "built"
+    folder = (
+        tmp_path_factory.mktemp("site") if alone else tmp_path_factory.getbasetemp().parent
+    ) / "built"
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
             done = subprocess.run(
@@ -144,14 +158,17 @@ def site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 @pytest.fixture(scope="session")
 def oracle_programs(request: pytest.FixtureRequest) -> Path:
-    """Folder of the programs of `tests.oracles`: half a minute where the cluster's own programs were compiled."""
+    """Folder of the programs of `tests.oracles`: half a minute where the cluster's own programs
+    were compiled."""
     from engine import build
     from tests import oracles
 
     if not build.is_built():
         request.getfixturevalue("admin_kubeconfig")  # the private engine compiles what they share
     if not (build.is_built() or {"CI", "CAHIER_EXHAUSTIF"} & {*os.environ}):
-        pytest.skip("NO COMPARISON WITH KUBERNETES’ OWN CODE: `make oracles` compiles it, in many minutes")
+        pytest.skip(
+            "NO COMPARISON WITH KUBERNETES’ OWN CODE: `make oracles` compiles it, in many minutes"
+        )
     with FileLock(Path(tempfile.gettempdir()) / "cahier-oracles.lock"):
         return oracles.made()
 

@@ -26,7 +26,8 @@ def played(lab: Lab, *failing: str) -> Verdict:
 
 def drawn(lab: Lab, shown: Verdict) -> list[str]:
     return [
-        f"{'' if step.is_station else '│ '}{step.symbol} {step.words}" + (f"   ← {step.note}" if step.note else "")
+        f"{'' if step.is_station else '│ '}{step.symbol} {step.words}"
+        + (f"   ← {step.note}" if step.note else "")
         for step in steps(lab.about.path, shown.statuses)
     ]
 

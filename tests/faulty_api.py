@@ -1,6 +1,8 @@
-"""A proxy before the real API server that spoils one answer: what networks, portals and tired servers do to people.
+"""A proxy before the real API server that spoils one answer: what networks, portals and tired
+servers do to people.
 
-It can also refuse all that needs one right, with the very answer that the API server gives to who lacks it.
+It can also refuse all that needs one right, with the very answer that the API server gives to who
+lacks it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ import yaml
 from tests.pretend_api import QuietServer, self_signed
 from tests.rights import Right, needed, refusal
 
-_PAGE = "<!doctype html><title>Portail</title><p>Identifiez-vous pour accéder au réseau.</p>".encode()
+_PAGE = (
+    "<!doctype html><title>Portail</title><p>Identifiez-vous pour accéder au réseau.</p>".encode()
+)
 _NOT_PASSED_ON = ("accept-encoding", "authorization")
 _ENDLESS = 1 << 16  # bytes of each part of an answer that never ends
 _HELD = 120.0  # seconds that a client who never leaves is kept waiting
@@ -51,13 +55,14 @@ KINDS = (
     "half",
     "drop-by-drop",
 )
-"""What may become of one answer. Of a tunnel, `cut-within` ends it after the first bytes that come back, and `half`
-carries nothing more after them; `silent` never answers."""
+"""What may become of one answer. Of a tunnel, `cut-within` ends it after the first bytes that come
+back, and `half` carries nothing more after them; `silent` never answers."""
 
 
 @dataclass
 class Faults:
-    """Which request is spoilt, and how. `asked` are the requests of a run in their order, `METHOD path`."""
+    """Which request is spoilt, and how. `asked` are the requests of a run in their order, `METHOD
+    path`."""
 
     index: int | None = None
     kind: str = ""
@@ -69,7 +74,8 @@ class Faults:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def plan(self, index: int | None, kind: str = "") -> None:
-        """Begin a run in which the request of this index is spoilt in this way; None: a run without a fault."""
+        """Begin a run in which the request of this index is spoilt in this way; None: a run without
+        a fault."""
         with self._lock:
             self.asked, self.index, self.kind, self.denied = [], index, kind, None
 
@@ -122,9 +128,11 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _relay  # noqa: N815 (the library looks for these names)
 
     def _passed_on(self) -> Iterator[tuple[str, str]]:
-        return ((key, value) for key, value in self.headers.items() if key.lower() not in _NOT_PASSED_ON)
+        return (
+            (key, value) for key, value in self.headers.items() if key.lower() not in _NOT_PASSED_ON
+        )
 
-    # -- ordinary requests ------------------------------------------------------------------------------------------
+    # -- ordinary requests -------------------------------------------------------------------------
 
     def _request(self, kind: str, body: bytes) -> None:
         if self._without_asking(kind):
@@ -137,11 +145,15 @@ class _Handler(BaseHTTPRequestHandler):
             content = answer.read()
         media = answer.headers.get("Content-Type", "application/json")
         if kind in ("half", "drop-by-drop"):
-            self._write(answer.status, content[: len(content) // 2], media, promised=len(content) + 600)
+            self._write(
+                answer.status, content[: len(content) // 2], media, promised=len(content) + 600
+            )
             self._until_the_client_leaves(b" " if kind == "drop-by-drop" else b"")
         elif kind in ("truncated", "cut-within"):
             half = content[: len(content) // 2]
-            self._write(answer.status, half, media, promised=len(content) if kind == "cut-within" else None)
+            self._write(
+                answer.status, half, media, promised=len(content) if kind == "cut-within" else None
+            )
             self._hang_up()
         else:
             self._write(answer.status, _spoilt(content, kind), media)
@@ -180,7 +192,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer in the server's place; whether this was done."""
         if kind.startswith("status-"):
             code = int(kind.removeprefix("status-"))
-            status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "essai", "code": code}
+            status = {
+                "kind": "Status",
+                "apiVersion": "v1",
+                "status": "Failure",
+                "message": "essai",
+                "code": code,
+            }
             self._write(code, json.dumps(status).encode(), "application/json")
         elif kind == "page":
             self._write(200, _PAGE, "text/html; charset=utf-8")
@@ -226,7 +244,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing more; or `drop`, now and then."""
         until = time.monotonic() + _HELD
         with contextlib.suppress(OSError):
-            while time.monotonic() < until and not select.select([self.connection], [], [], _DROPS)[0]:
+            while (
+                time.monotonic() < until and not select.select([self.connection], [], [], _DROPS)[0]
+            ):
                 self.wfile.write(drop)
         self._hang_up()
 
@@ -234,7 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         _shut(self.connection)
 
-    # -- tunnels ----------------------------------------------------------------------------------------------------
+    # -- tunnels -----------------------------------------------------------------------------------
 
     def _tunnel(self, kind: str) -> None:
         self.close_connection = True
@@ -244,7 +264,11 @@ class _Handler(BaseHTTPRequestHandler):
             head = f"{self.command} {self.path} HTTP/1.1\r\n"
             head += "".join(f"{key}: {value}\r\n" for key, value in self._passed_on())
             server.sendall(head.encode() + b"\r\n")
-            _exchange(self.connection, server, cut=kind in ("cut-within", "truncated", "half", "drop-by-drop"))
+            _exchange(
+                self.connection,
+                server,
+                cut=kind in ("cut-within", "truncated", "half", "drop-by-drop"),
+            )
         if kind in ("half", "drop-by-drop"):
             self._until_the_client_leaves()
         self._hang_up()
@@ -259,7 +283,8 @@ def _shut(connection: socket.socket) -> None:
 
 
 def _exchange(client: socket.socket, server: ssl.SSLSocket, *, cut: bool) -> None:
-    """Carry bytes both ways until one end leaves; `cut`: until the second time that the server has spoken."""
+    """Carry bytes both ways until one end leaves; `cut`: until the second time that the server has
+    spoken."""
     spoken = 0
     with selectors.DefaultSelector() as both:
         both.register(client, selectors.EVENT_READ, server)
@@ -292,7 +317,10 @@ def _spoilt(content: bytes, kind: str) -> bytes:
         answer["items"] = None
     part = kind.removeprefix("no-")
     if "type" in answer and kind != "items-null":  # an event of a watch
-        answer = {**answer, "object": {key: value for key, value in answer["object"].items() if key != part}}
+        answer = {
+            **answer,
+            "object": {key: value for key, value in answer["object"].items() if key != part},
+        }
     for each in (answer, *(answer.get("items") or ())):
         each.pop(part, None)
     return json.dumps(answer).encode()
@@ -302,13 +330,19 @@ def _upstream(person: str, kubeconfig: Path, folder: Path) -> Callable[[], ssl.S
     """Opens connections to the API server of a kubeconfig, as its person."""
     content = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
     cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
-    context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+    context = ssl.create_default_context(
+        cadata=base64.b64decode(cluster["certificate-authority-data"]).decode()
+    )
     pair = _closed(folder / f"{person}.pem")
-    pair.write_bytes(b"".join(base64.b64decode(user[f"client-{part}-data"]) for part in ("certificate", "key")))
+    pair.write_bytes(
+        b"".join(base64.b64decode(user[f"client-{part}-data"]) for part in ("certificate", "key"))
+    )
     context.load_cert_chain(pair)
     where = urlsplit(cluster["server"])
     host, port = where.hostname or "", where.port or 443
-    return lambda: context.wrap_socket(socket.create_connection((host, port), 20), server_hostname=host)
+    return lambda: context.wrap_socket(
+        socket.create_connection((host, port), 20), server_hostname=host
+    )
 
 
 def _closed(file: Path) -> Path:
@@ -319,7 +353,8 @@ def _closed(file: Path) -> Path:
 
 @contextlib.contextmanager
 def faulty(people: Mapping[str, Path], folder: Path) -> Iterator[tuple[Mapping[str, Path], Faults]]:
-    """Kubeconfigs of the same people, by name, that all lead through one proxy of ours, and what to have it spoil."""
+    """Kubeconfigs of the same people, by name, that all lead through one proxy of ours, and what to
+    have it spoil."""
     key, certificate = self_signed(("127.0.0.1",))
     served = _closed(folder / "proxy.pem")
     served.write_bytes(key + certificate)
@@ -328,10 +363,14 @@ def faulty(people: Mapping[str, Path], folder: Path) -> Iterator[tuple[Mapping[s
     faults = Faults()
     upstreams = {name: _upstream(name, path, folder) for name, path in people.items()}
     users = {name: f"oidc-{name}" for name in people}
-    handler = type("Handler", (_Handler,), {"faults": faults, "upstreams": upstreams, "users": users})
+    handler = type(
+        "Handler", (_Handler,), {"faults": faults, "upstreams": upstreams, "users": users}
+    )
     with QuietServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         reached = {
@@ -344,7 +383,8 @@ def faulty(people: Mapping[str, Path], folder: Path) -> Iterator[tuple[Mapping[s
 
 
 def _through(kubeconfig: Path, cluster: Mapping[str, str], name: str, folder: Path) -> Path:
-    """The kubeconfig of the same person at another address, where their name is all they have to show."""
+    """The kubeconfig of the same person at another address, where their name is all they have to
+    show."""
     content = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
     content["clusters"][0]["cluster"] = dict(cluster)
     content["users"][0]["user"] = {"token": name}

@@ -1,6 +1,8 @@
-"""The lesson that each mistake of the corpus gets, kept beside it as `constat.md`: under review, and true.
+"""The lesson that each mistake of the corpus gets, kept beside it as `constat.md`: under review,
+and true.
 
-A cluster's own words vary from one run to the next (addresses, hashes, restarts): an ellipsis stands for them.
+A cluster's own words vary from one run to the next (addresses, hashes, restarts): an ellipsis
+stands for them.
 """
 
 from __future__ import annotations
@@ -37,7 +39,14 @@ def written(stage: Stage, check: Mapping[str, Any]) -> str:
 
 def lesson(check: Mapping[str, Any]) -> str:
     """The Markdown of one failed check."""
-    lines = [f"# {check['title']}", "", f"**Constat.** {check['finding']}", "", f"**Pourquoi.** {check['cause']}", ""]
+    lines = [
+        f"# {check['title']}",
+        "",
+        f"**Constat.** {check['finding']}",
+        "",
+        f"**Pourquoi.** {check['cause']}",
+        "",
+    ]
     lines += [f"**Remède.** {check['fix']}", ""]
     if check["fix_lines"]:
         lines += ["```yaml", *check["fix_lines"], "```", ""]
@@ -64,9 +73,15 @@ def _in_the_story(stage: Stage, text: str) -> str:
     if stage.colleague:
         names[stage.colleague.namespace] = story.colleague
     for real, told in names.items():
-        text = text.replace(real, told).replace(real.replace("user-", "oidc-", 1), told.replace("user-", "oidc-", 1))
-        text = text.replace(f"kubeconfig {real.removeprefix('user-')})", f"kubeconfig {told.removeprefix('user-')})")
-        text = text.replace(f"cahier-{real.removeprefix('user-')}", f"cahier-{told.removeprefix('user-')}")
+        text = text.replace(real, told).replace(
+            real.replace("user-", "oidc-", 1), told.replace("user-", "oidc-", 1)
+        )
+        text = text.replace(
+            f"kubeconfig {real.removeprefix('user-')})", f"kubeconfig {told.removeprefix('user-')})"
+        )
+        text = text.replace(
+            f"cahier-{real.removeprefix('user-')}", f"cahier-{told.removeprefix('user-')}"
+        )
         text = text.replace(real.upper(), told.upper())  # a name typed in capitals
     if stage.local_port and stage.lab.about.port:
         text = re.sub(rf"\b{stage.local_port}\b", str(stage.lab.about.port), text)

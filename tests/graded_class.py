@@ -31,7 +31,9 @@ def learner(number: int, **changes: str) -> Learner:
     return Learner(**{**values, **changes}, line=number + 1)
 
 
-def verdict(lab: Lab, who: Learner, *, failed: Sequence[str] = (), unverified: Sequence[str] = ()) -> Verdict:
+def verdict(
+    lab: Lab, who: Learner, *, failed: Sequence[str] = (), unverified: Sequence[str] = ()
+) -> Verdict:
     """A verdict as the runner makes it: what depends on something that is not passed is skipped."""
     results: dict[str, CheckResult] = {}
     for check in lab.checks:
@@ -48,7 +50,9 @@ def verdict(lab: Lab, who: Learner, *, failed: Sequence[str] = (), unverified: S
             status=status,
             points=check.points if status is Status.PASSED else 0,
             points_max=check.points,
-            finding="" if status is Status.PASSED else f"{status} : {check.id} dans {who.namespace}.",
+            finding=""
+            if status is Status.PASSED
+            else f"{status} : {check.id} dans {who.namespace}.",
             cause="Une cause." if status is Status.FAILED else "",
             duration_ms=random.randrange(1000),
         )
@@ -83,7 +87,11 @@ CLASS = [learner(number) for number in range(12)]
 
 
 def run(
-    folder: Path, verify: Verify = mixed, learners: Sequence[Learner] = CLASS, *, resume: bool = False
+    folder: Path,
+    verify: Verify = mixed,
+    learners: Sequence[Learner] = CLASS,
+    *,
+    resume: bool = False,
 ) -> ClassGrades:
     grades = grade_class(learners, LABS, verify, folder, workers=4, resume=resume)
     write_all(folder, grades, {lab.name: lab.about.path for lab in LABS})
@@ -91,4 +99,8 @@ def run(
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

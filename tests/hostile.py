@@ -1,4 +1,5 @@
-"""What somebody may write where a command will read it, and what must not be found in anything that is written."""
+"""What somebody may write where a command will read it, and what must not be found in anything that
+is written."""
 
 from __future__ import annotations
 
@@ -20,10 +21,12 @@ HOSTILE: Mapping[str, str] = {
     "a carriage return": f"mon-api\r{FORGED}",
     "markup of Rich": "[red]rouge[/red] [link=http://mechant.example]ici[/link] [/] [bold",
     "a name of emoji": "hote:warning:5432",
-    "HTML": "<script>alert(1)</script><img src=x onerror=alert(1)>\"'><svg/onload=alert(1)>&lt;b&gt;",
+    "HTML": "<script>alert(1)</script><img src=x "
+    "onerror=alert(1)>\"'><svg/onload=alert(1)>&lt;b&gt;",
     "an end of XML": "]]></failure></testcase><testcase name='faux'/>",
     "a template": "{{ 7 * 7 }} {% raw %} ${HOME} {0}",
-    "Markdown": "[clic](javascript:alert(1)) ![](http://mechant.example/x.png) `` ``` # titre\n# titre",
+    "Markdown": "[clic](javascript:alert(1)) ![](http://mechant.example/x.png) `` ``` # titre\n# "
+    "titre",
     "a formula": '=cmd|"/C calc"!A0',
     "a formula after a tab": "\t=1+1",
     "a formula after a carriage return": "\r=1+1",
@@ -48,24 +51,31 @@ HONEST: Sequence[str] = (
     f"app.kubernetes.io/name={'y' * 63}",
 )
 
-_WRITTEN = re.compile("(?<=\\S)[\u200c\u200d](?=\\S)|(?<=\\S)\ufe0f")  # part of how some words and emoji are written
+_WRITTEN = re.compile(
+    "(?<=\\S)[\u200c\u200d](?=\\S)|(?<=\\S)\ufe0f"
+)  # part of how some words and emoji are written
 _DRAWN = re.compile(r"\x1b\[[\d;]*m")
 _BLANK = "\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u2800\u3164\uffa0\u034f"
 
 
 def active(text: str, *, drawn: bool = False) -> Sequence[str]:
-    """The characters of a text that act, hide or are none. `drawn`: colours are the drawing's own."""
+    """The characters of a text that act, hide or are none. `drawn`: colours are the drawing's
+    own."""
     text = _WRITTEN.sub("", _DRAWN.sub("", text) if drawn else text)
     return [
         hex(ord(one))
         for one in text
         if one in _BLANK
-        or (unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") and one not in "\n\r\t")
+        or (
+            unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+            and one not in "\n\r\t"
+        )
         or ord(one) & 0xFFFE == 0xFFFE
     ]
 
 
 def forged(text: str) -> Sequence[str]:
-    """Lines that look like words of ours, and are somebody else's; what stands further in is part of a paragraph."""
+    """Lines that look like words of ours, and are somebody else's; what stands further in is part
+    of a paragraph."""
     lines = re.split("[\r\n\x0b\x0c\x85\u2028\u2029]", _DRAWN.sub("", text))
     return [line for line in lines if re.match(rf" {{0,4}}{re.escape(FORGED)}", line)]

@@ -1,4 +1,5 @@
-"""`cahier` that waits for a silence as ever, only less long: python -m tests.impatient verifier tp2 --suivre."""
+"""`cahier` that waits for a silence as ever, only less long: python -m tests.impatient verifier tp2
+--suivre."""
 
 from __future__ import annotations
 

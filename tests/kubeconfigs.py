@@ -20,10 +20,11 @@ _V1, _BETA = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1
 
 @dataclass(frozen=True)
 class Row:
-    """What differs from a kubeconfig that works. `{server}`, `{ca}`, `{cert}`, `{key}`, `{here}` are filled in.
+    """What differs from a kubeconfig that works. `{server}`, `{ca}`, `{cert}`, `{key}`, `{here}`
+    are filled in.
 
-    `user` takes the place of the whole user; the other parts are added to. `files` are written beside: those that begin
-    with « #! » are programs.
+    `user` takes the place of the whole user; the other parts are added to. `files` are written
+    beside: those that begin with « #! » are programs.
     """
 
     name: str
@@ -40,7 +41,10 @@ class Row:
 
     def write(self, folder: Path, port: int, pem: bytes) -> Mapping[str, str]:
         """Write it all; the variables of who uses it."""
-        key, certificate = pem[: pem.index(b"-----BEGIN CERTIFICATE")], pem[pem.index(b"-----BEGIN CERTIFICATE") :]
+        key, certificate = (
+            pem[: pem.index(b"-----BEGIN CERTIFICATE")],
+            pem[pem.index(b"-----BEGIN CERTIFICATE") :],
+        )
         values = {
             "server": f"https://127.0.0.1:{port}",
             "port": str(port),
@@ -112,7 +116,10 @@ def _plugin(command: str = "./greffon", version: str = _BETA, **more: Any) -> Ma
 _GIVES = {"greffon": answer(_BETA, f'{{"token": "{TOKEN}"}}')}
 _GIVES_V1 = {"greffon": answer(_V1, f'{{"token": "{TOKEN}"}}')}
 _CERTIFICATE = {"client-certificate-data": "{cert}", "client-key-data": "{key}"}
-_SECOND = "apiVersion: v1\nkind: Config\ncurrent-context: ailleurs\nusers: [{name: u, user: {token: autre}}]\n"
+_SECOND = (
+    "apiVersion: v1\nkind: Config\ncurrent-context: ailleurs\nusers: [{name: u, user: {token: "
+    "autre}}]\n"
+)
 _CONTEXT_ALONE = "contexts: [{name: k, context: {cluster: c, user: u}}]\ncurrent-context: k\n"
 
 ROWS = [
@@ -123,8 +130,13 @@ ROWS = [
         "root certificates file with the insecure flag",
         cluster={"insecure-skip-tls-verify": True},
     ),
-    Row("insecure alone", cluster={"insecure-skip-tls-verify": True, "certificate-authority-data": _GONE}),
-    Row("insecure as text", "cannot unmarshal string", cluster={"insecure-skip-tls-verify": "true"}),
+    Row(
+        "insecure alone",
+        cluster={"insecure-skip-tls-verify": True, "certificate-authority-data": _GONE},
+    ),
+    Row(
+        "insecure as text", "cannot unmarshal string", cluster={"insecure-skip-tls-verify": "true"}
+    ),
     Row("insecure as number", "cannot unmarshal number", cluster={"insecure-skip-tls-verify": 1}),
     Row("insecure null", cluster={"insecure-skip-tls-verify": None}),
     Row(
@@ -143,15 +155,25 @@ ROWS = [
         "unable to read certificate-authority",
         cluster={"certificate-authority-data": _GONE, "certificate-authority": "absent.pem"},
     ),
-    Row("authority not base64", "illegal base64", cluster={"certificate-authority-data": "pas du base64 !"}),
-    Row("authority in base64 on several lines", text="{config}", cluster={"certificate-authority-data": "{ca}\n"}),
+    Row(
+        "authority not base64",
+        "illegal base64",
+        cluster={"certificate-authority-data": "pas du base64 !"},
+    ),
+    Row(
+        "authority in base64 on several lines",
+        text="{config}",
+        cluster={"certificate-authority-data": "{ca}\n"},
+    ),
     Row(
         "authority not PEM",
         "unable to load root certificates",
         cluster={"certificate-authority-data": base64.b64encode(b"rien").decode()},
     ),
     Row("authority number", "cannot unmarshal number", cluster={"certificate-authority-data": 12}),
-    Row("authority map", "cannot unmarshal object", cluster={"certificate-authority-data": {"a": 1}}),
+    Row(
+        "authority map", "cannot unmarshal object", cluster={"certificate-authority-data": {"a": 1}}
+    ),
     Row("no server", "localhost:8080", cluster={"server": _GONE}),
     Row(
         "server without scheme",
@@ -162,8 +184,14 @@ ROWS = [
     Row("server number", "cannot unmarshal number", cluster={"server": 6443}),
     Row("server without host", "must be a URL", cluster={"server": "https://"}),
     Row("tls-server-name", cluster={"tls-server-name": "cluster.exemple.invalid"}),
-    Row("tls-server-name of nobody", "certificate", cluster={"tls-server-name": "ailleurs.invalid"}),
-    Row("proxy of an unknown kind", "invalid 'proxy-url'", cluster={"proxy-url": "ftp://127.0.0.1:3128"}),
+    Row(
+        "tls-server-name of nobody", "certificate", cluster={"tls-server-name": "ailleurs.invalid"}
+    ),
+    Row(
+        "proxy of an unknown kind",
+        "invalid 'proxy-url'",
+        cluster={"proxy-url": "ftp://127.0.0.1:3128"},
+    ),
     Row("proxy without scheme", "invalid 'proxy-url'", cluster={"proxy-url": "127.0.0.1:3128"}),
     Row("proxy that is not there", "refused", cluster={"proxy-url": "http://127.0.0.1:9"}),
     Row("unknown keys", cluster={"couleur": "bleu"}, context={"x": [1]}, top={"y": {"z": None}}),
@@ -182,10 +210,17 @@ ROWS = [
     Row(
         "duplicate user",
         "duplicate name",
-        top={"users": [{"name": "u", "user": {"token": "autre"}}, {"name": "u", "user": {"token": TOKEN}}]},
+        top={
+            "users": [
+                {"name": "u", "user": {"token": "autre"}},
+                {"name": "u", "user": {"token": TOKEN}},
+            ]
+        },
     ),
     Row(
-        "duplicate cluster", "duplicate name", top={"clusters": [{"name": "c", "cluster": {"server": "{server}"}}] * 2}
+        "duplicate cluster",
+        "duplicate name",
+        top={"clusters": [{"name": "c", "cluster": {"server": "{server}"}}] * 2},
     ),
     Row(
         "duplicate context",
@@ -193,7 +228,11 @@ ROWS = [
         top={"contexts": [{"name": "k", "context": {"cluster": "c", "user": "u"}}] * 2},
     ),
     Row("two without a name", "duplicate name", top={"users": [{"user": {}}, {"user": {}}]}),
-    Row("name number", "cannot unmarshal number", top={"users": [{"name": 12, "user": {"token": TOKEN}}]}),
+    Row(
+        "name number",
+        "cannot unmarshal number",
+        top={"users": [{"name": 12, "user": {"token": TOKEN}}]},
+    ),
     Row("name bool", "cannot unmarshal bool", top={"current-context": True}),
     Row("context unknown", "context was not found", top={"current-context": "absent"}),
     Row("context empty", "localhost:8080", top={"current-context": ""}),
@@ -219,20 +258,31 @@ ROWS = [
     Row("token empty", "EOF", user={"token": ""}),
     Row("token file with a newline", user={"tokenFile": "jeton"}, files={"jeton": TOKEN + "\n"}),
     Row(
-        "token file with Windows lines and blanks", user={"tokenFile": "jeton"}, files={"jeton": f"  {TOKEN} \r\n\r\n"}
+        "token file with Windows lines and blanks",
+        user={"tokenFile": "jeton"},
+        files={"jeton": f"  {TOKEN} \r\n\r\n"},
     ),
     Row("token file in a folder", user={"tokenFile": "sous/jeton"}, files={"sous/jeton": TOKEN}),
     Row("token file absolute", user={"tokenFile": "{here}/jeton"}, files={"jeton": TOKEN}),
     Row("token file missing", "no such file", user={"tokenFile": "absent"}),
     Row("token file empty", "EOF", user={"tokenFile": "jeton"}, files={"jeton": ""}),
-    Row("token file of blanks", "invalid header field value", user={"tokenFile": "jeton"}, files={"jeton": " \n"}),
+    Row(
+        "token file of blanks",
+        "invalid header field value",
+        user={"tokenFile": "jeton"},
+        files={"jeton": " \n"},
+    ),
     Row(
         "token file of two lines",
         "invalid header field value",
         user={"tokenFile": "jeton"},
         files={"jeton": f"{TOKEN}\nx\n"},
     ),
-    Row("token file wins over token", user={"token": "autre", "tokenFile": "jeton"}, files={"jeton": TOKEN}),
+    Row(
+        "token file wins over token",
+        user={"token": "autre", "tokenFile": "jeton"},
+        files={"jeton": TOKEN},
+    ),
     Row("token where its file is missing", user={"token": TOKEN, "tokenFile": "absent"}),
     Row("token file as map", "cannot unmarshal object", user={"tokenFile": {"a": "b"}}),
     Row(
@@ -288,17 +338,29 @@ ROWS = [
     Row("certificate and token", user={**_CERTIFICATE, "token": TOKEN}),
     # -- programs
     Row("program", user=_plugin(), files=_GIVES),
-    Row("program of a folder", user=_plugin("sous/greffon"), files={"sous/greffon": _GIVES["greffon"]}),
+    Row(
+        "program of a folder",
+        user=_plugin("sous/greffon"),
+        files={"sous/greffon": _GIVES["greffon"]},
+    ),
     Row(
         "program of the PATH",
         user=_plugin("greffon"),
         files=_GIVES,
         environment={"PATH": "{here}:" + os.environ["PATH"]},
     ),
-    Row("program v1 without mode", "interactiveMode must be specified", user=_plugin(version=_V1), files=_GIVES_V1),
+    Row(
+        "program v1 without mode",
+        "interactiveMode must be specified",
+        user=_plugin(version=_V1),
+        files=_GIVES_V1,
+    ),
     Row("program v1", user=_plugin(version=_V1, interactiveMode="Never"), files=_GIVES_V1),
     Row(
-        "program with an unknown mode", "invalid interactiveMode", user=_plugin(interactiveMode="Parfois"), files=_GIVES
+        "program with an unknown mode",
+        "invalid interactiveMode",
+        user=_plugin(interactiveMode="Parfois"),
+        files=_GIVES,
     ),
     Row(
         "program that always asks",
@@ -318,10 +380,17 @@ ROWS = [
         user={"exec": {"command": "./greffon", "interactiveMode": "Never"}},
         files=_GIVES,
     ),
-    Row("program without command", "command must be specified", user={"exec": {"apiVersion": _BETA}}),
+    Row(
+        "program without command", "command must be specified", user={"exec": {"apiVersion": _BETA}}
+    ),
     Row("program missing", "executable greffon-absent not found", user=_plugin("greffon-absent")),
     Row("program missing from its folder", "no such file", user=_plugin("./absent")),
-    Row("program that may not be run", "permission denied", user=_plugin(), files={"greffon": "rien"}),
+    Row(
+        "program that may not be run",
+        "permission denied",
+        user=_plugin(),
+        files={"greffon": "rien"},
+    ),
     Row(
         "program that fails",
         "exit code 7",
@@ -329,15 +398,26 @@ ROWS = [
         files={"greffon": "#!/bin/sh\necho la session de $SECRET est finie >&2\nexit 7\n"},
     ),
     Row(
-        "program that says anything", "decoding stdout", user=_plugin(), files={"greffon": f"#!/bin/sh\necho {TOKEN}\n"}
+        "program that says anything",
+        "decoding stdout",
+        user=_plugin(),
+        files={"greffon": f"#!/bin/sh\necho {TOKEN}\n"},
     ),
     Row("program of another version", "plugin returned version", user=_plugin(), files=_GIVES_V1),
-    Row("program that gives nothing", "didn't return a token", user=_plugin(), files={"greffon": answer(_BETA, "{}")}),
+    Row(
+        "program that gives nothing",
+        "didn't return a token",
+        user=_plugin(),
+        files={"greffon": answer(_BETA, "{}")},
+    ),
     Row(
         "program without status",
         "didn't return a status",
         user=_plugin(),
-        files={"greffon": f'#!/bin/sh\necho \'{{"apiVersion": "{_BETA}", "kind": "ExecCredential"}}\'\n'},
+        files={
+            "greffon": f'#!/bin/sh\necho \'{{"apiVersion": "{_BETA}", "kind": '
+            f'"ExecCredential"}}\'\n'
+        },
     ),
     Row(
         "program that gives a certificate alone",
@@ -360,7 +440,8 @@ ROWS = [
         "program that reads what it is asked",
         user=_plugin(provideClusterInfo=True),
         files={
-            "greffon": "#!/bin/sh\nset -e\nfor word in '\"server\":' '{server}' '\"interactive\":' '{ca}'; do\n"
+            "greffon": "#!/bin/sh\nset -e\nfor word in '\"server\":' '{server}' '\"interactive\":' "
+            "'{ca}'; do\n"
             'case "$KUBERNETES_EXEC_INFO" in *"$word"*) ;; *) exit 9;; esac\ndone\n'
             + _GIVES["greffon"].removeprefix("#!/bin/sh\n")
         },
@@ -381,8 +462,14 @@ ROWS = [
         user={"auth-provider": {"name": "gcp", "config": {"access-token": TOKEN}}},
     ),
     Row("azure", "azure auth plugin has been removed", user={"auth-provider": {"name": "azure"}}),
-    Row("gcp and a token", "gcp auth plugin has been removed", user={"auth-provider": {"name": "gcp"}, "token": TOKEN}),
-    Row("unknown provider", "no Auth Provider found", user={"auth-provider": {"name": "openstack"}}),
+    Row(
+        "gcp and a token",
+        "gcp auth plugin has been removed",
+        user={"auth-provider": {"name": "gcp"}, "token": TOKEN},
+    ),
+    Row(
+        "unknown provider", "no Auth Provider found", user={"auth-provider": {"name": "openstack"}}
+    ),
     Row(
         "oidc without issuer",
         "Must provide idp-issuer-url",
@@ -391,7 +478,12 @@ ROWS = [
     Row(
         "oidc without anything",
         "No valid id-token",
-        user={"auth-provider": {"name": "oidc", "config": {"client-id": "a", "idp-issuer-url": "https://127.0.0.1:9"}}},
+        user={
+            "auth-provider": {
+                "name": "oidc",
+                "config": {"client-id": "a", "idp-issuer-url": "https://127.0.0.1:9"},
+            }
+        },
     ),
     Row("provider as text", "cannot unmarshal string", user={"auth-provider": "oidc"}),
     Row(
@@ -410,9 +502,15 @@ ROWS = [
             "as-user-extra": {"Une clé/x": ["1", "2"]},
         },
     ),
-    Row("groups without as", "without impersonating a user", user={"token": TOKEN, "as-groups": ["a"]}),
+    Row(
+        "groups without as",
+        "without impersonating a user",
+        user={"token": TOKEN, "as-groups": ["a"]},
+    ),
     Row("as list", "cannot unmarshal array", user={"token": TOKEN, "as": ["oidc-bob"]}),
-    Row("as with a newline", "invalid header field value", user={"token": TOKEN, "as": "oidc-bob\n"}),
+    Row(
+        "as with a newline", "invalid header field value", user={"token": TOKEN, "as": "oidc-bob\n"}
+    ),
     # -- files
     Row("UTF-16", encoding="utf-16"),
     Row("UTF-8 with a byte order mark", encoding="utf-8-sig"),
@@ -437,7 +535,12 @@ ROWS = [
     Row("nothing but separators", "localhost:8080", variable=":"),
     Row("a key twice", text="{config}current-context: k\n"),
     Row("an anchor", text="x: &k k\n{config}", top={"current-context": "k"}),
-    Row("a date as a name", "context was not found", top={}, text="{config}current-context: 2026-11-29\n"),
+    Row(
+        "a date as a name",
+        "context was not found",
+        top={},
+        text="{config}current-context: 2026-11-29\n",
+    ),
     Row("y is a bool", "cannot unmarshal bool", text="{config}current-context: y\n"),
     Row("1e3 is a number", "cannot unmarshal number", text="{config}current-context: 1e3\n"),
     Row("1:30 is a text", "context was not found", text="{config}current-context: 1:30\n"),

@@ -27,7 +27,8 @@ _ACTIVATED = "source .venv/bin/activate"
 
 @dataclass
 class Play:
-    """One reading of a page by new people: the folder they work in, and the terminals they have open."""
+    """One reading of a page by new people: the folder they work in, and the terminals they have
+    open."""
 
     folder: Path
     people: Mapping[str, Person]
@@ -37,13 +38,16 @@ class Play:
 
     def translate(self, text: str) -> str:
         """The page's text, with the people of the story replaced by those who play it."""
-        return _PEOPLE.sub(lambda found: self.people[found[1]].namespace.removeprefix("user-"), text)
+        return _PEOPLE.sub(
+            lambda found: self.people[found[1]].namespace.removeprefix("user-"), text
+        )
 
     def terminal(self, title: str, *, activated: bool = True) -> Terminal:
         """The terminal that a block's title names; opened at its first block.
 
-        The others are there for what is left running; in the first, a command that goes on may still end. Another
-        terminal knows our programs where the page has its environment `activated`.
+        The others are there for what is left running; in the first, a command that goes on may
+        still end. Another terminal knows our programs where the page has its environment
+        `activated`.
         """
         if title not in self._terminals:
             own = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
@@ -66,7 +70,8 @@ class Play:
 
 
 def play(page: Path, run: Play) -> None:
-    """Read the page to its end. Raises SybilFailure, which names page and line, at the first command that differs."""
+    """Read the page to its end. Raises SybilFailure, which names page and line, at the first
+    command that differs."""
     document = Document(run.translate(page.read_text(encoding="utf-8")), str(page))
     for parser in (_blocks(run), _completions(run)):
         for region in parser(document):
@@ -80,7 +85,12 @@ def _blocks(run: Play) -> Callable[[Document], Iterator[Region]]:
 
     def parse(document: Document) -> Iterator[Region]:
         for region in lexer(document):
-            yield Region(region.start, region.end, (region.lexemes["source"], region.lexemes["terminal"]), evaluate)
+            yield Region(
+                region.start,
+                region.end,
+                (region.lexemes["source"], region.lexemes["terminal"]),
+                evaluate,
+            )
 
     def evaluate(example: Example) -> str | None:
         source, title = example.parsed

@@ -1,4 +1,5 @@
-"""A pretend API server on this machine, and a proxy that leads to it: what a real cluster cannot be made to do."""
+"""A pretend API server on this machine, and a proxy that leads to it: what a real cluster cannot be
+made to do."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ class Answers:
     authorizations: list[str] = field(default_factory=list)
     """What each request said of who asks."""
     accepted: Container[str] | None = None
-    """The only ones that are known, where not every one is; a client certificate is "certificate"."""
+    """The only ones that are known, where not every one is; a client certificate is
+    "certificate"."""
     impersonations: list[Sequence[tuple[str, str]]] = field(default_factory=list)
     """For whom each request was made."""
 
@@ -57,8 +59,12 @@ class Answers:
         if kind == "selfsubjectaccessreviews":
             asked = body["spec"]["resourceAttributes"]
             resource = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
-            ours = asked["namespace"] == "user-alice" and f"{asked['verb']} {resource}" not in self.denied
-            reason = 'RBAC: allowed by RoleBinding "full_control_namespace/user-alice" of ClusterRole "admin"'
+            ours = (
+                asked["namespace"] == "user-alice"
+                and f"{asked['verb']} {resource}" not in self.denied
+            )
+            owner = '"full_control_namespace/user-alice"'
+            reason = f'RBAC: allowed by RoleBinding {owner} of ClusterRole "admin"'
             return {"status": {"allowed": ours, "reason": reason if ours else ""}}
         return listed(self.objects.get(kind, ()))
 
@@ -91,7 +97,12 @@ class Pretender:
         content = {
             "clusters": [{"name": "c", "cluster": cluster}],
             "users": [{"name": "u", "user": user or {"token": "opaque"}}],
-            "contexts": [{"name": "essai", "context": {"cluster": "c", "user": "u", "namespace": "user-alice"}}],
+            "contexts": [
+                {
+                    "name": "essai",
+                    "context": {"cluster": "c", "user": "u", "namespace": "user-alice"},
+                }
+            ],
             "current-context": "essai",
         }
         file.write_text(yaml.safe_dump(content))
@@ -114,7 +125,11 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(self.connection, ssl.SSLSocket) and self.connection.getpeercert():
             said = f"{said} certificate".strip()
         self.answers.authorizations.append(said)
-        named = [(name.lower(), value) for name, value in self.headers.items() if name.startswith("Impersonate-")]
+        named = [
+            (name.lower(), value)
+            for name, value in self.headers.items()
+            if name.startswith("Impersonate-")
+        ]
         self.answers.impersonations.append(sorted(named))
         known = self.answers.accepted is None or said in self.answers.accepted
         status = self.answers.status if known else 401
@@ -156,9 +171,13 @@ def pretend(
             (folder / "server.pem").write_bytes(key + certificate)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(folder / "server.pem")
-            context.verify_mode = ssl.CERT_OPTIONAL  # a client may show the server's own certificate
+            context.verify_mode = (
+                ssl.CERT_OPTIONAL
+            )  # a client may show the server's own certificate
             context.load_verify_locations(folder / "server.pem")
-            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+            server.socket = context.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         yield Pretender(answers, server.server_port, certificate)
@@ -209,7 +228,10 @@ class _Proxy(BaseHTTPRequestHandler):
             return
         self.send_response(200)
         self.end_headers()
-        with socket.create_connection(("127.0.0.1", self.target), 5) as server, selectors.DefaultSelector() as both:
+        with (
+            socket.create_connection(("127.0.0.1", self.target), 5) as server,
+            selectors.DefaultSelector() as both,
+        ):
             both.register(self.connection, selectors.EVENT_READ, server)
             both.register(server, selectors.EVENT_READ, self.connection)
             while True:
@@ -226,9 +248,14 @@ class _Proxy(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def proxy(target: int, *, refuses: bool = False) -> Iterator[tuple[int, list[tuple[str, str]]]]:
-    """A proxy that leads to `target` on this machine, whatever it is asked for; its port, and what it is asked."""
+    """A proxy that leads to `target` on this machine, whatever it is asked for; its port, and what
+    it is asked."""
     asked: list[tuple[str, str]] = []
-    attributes = {"target": target, "refuses": refuses, "asked": lambda self, *words: asked.append(words)}
+    attributes = {
+        "target": target,
+        "refuses": refuses,
+        "asked": lambda self, *words: asked.append(words),
+    }
     with QuietServer(("127.0.0.1", 0), type("Proxy", (_Proxy,), attributes)) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

@@ -23,7 +23,11 @@ USERS: Mapping[str, Sequence[str]] = {
     "oidc-zoe": ("system:authenticated",),
     "cahier-inconnu": (),
     **{
-        ACCOUNT.format(home): ("system:serviceaccounts", f"system:serviceaccounts:{home}", "system:authenticated")
+        ACCOUNT.format(home): (
+            "system:serviceaccounts",
+            f"system:serviceaccounts:{home}",
+            "system:authenticated",
+        )
         for home in (*HOMES, "")
     },
 }
@@ -81,7 +85,9 @@ class Draw:
         if chance() < 0.3:
             rule["resourceNames"] = self.some([*NAMES, "*", ""])
         if chance() < 0.7:
-            rule["nonResourceURLs"] = self.some([*PATHS, "*", "/healthz/*", "/api*", "/apis/**", "/metrics/"])
+            rule["nonResourceURLs"] = self.some(
+                [*PATHS, "*", "/healthz/*", "/api*", "/apis/**", "/metrics/"]
+            )
         if chance() < 0.05:
             rule.pop(pick(sorted(rule)))
         return rule
@@ -91,7 +97,11 @@ class Draw:
             about: Item = {"name": f"role-{index}"}
             if self.random.random() < 0.8:
                 about["labels"] = self.random.choice(LABELS)
-            item = {"kind": kind, "metadata": about, "rules": self.some([self.rule() for _ in range(5)], 5)}
+            item = {
+                "kind": kind,
+                "metadata": about,
+                "rules": self.some([self.rule() for _ in range(5)], 5),
+            }
             if kind == "ClusterRole" and self.random.random() < 0.3:
                 aggregation: Item = {"clusterRoleSelectors": self.some(SELECTORS)}
                 item["aggregationRule"] = self.random.choice([aggregation] * 8 + [{}, None])
@@ -105,7 +115,12 @@ class Draw:
                 "name": f"role-{self.random.randint(0, 3)}",
             }
             about = {"name": f"binding-{index}"}
-            yield {"kind": kind, "metadata": about, "roleRef": role, "subjects": self.some(SUBJECTS, 6)}
+            yield {
+                "kind": kind,
+                "metadata": about,
+                "roleRef": role,
+                "subjects": self.some(SUBJECTS, 6),
+            }
 
     def asked(self) -> Asked:
         user = self.random.choice([*USERS])
@@ -167,20 +182,32 @@ class World:
             "ClusterRoles": self.cluster_roles,
             "ClusterRoleBindings": self.cluster_bindings,
             "Requests": [
-                {"User": one.user, "Groups": one.groups, "Namespace": one.namespace, **asdict(one.request)}
+                {
+                    "User": one.user,
+                    "Groups": one.groups,
+                    "Namespace": one.namespace,
+                    **asdict(one.request),
+                }
                 for one in self.requests
             ],
         }
 
     def answers(self) -> Sequence[Sequence[Binding]]:
         """The bindings that allow each request."""
-        cluster_roles = {one["metadata"]["name"]: aggregated(one, self.cluster_roles) for one in self.cluster_roles}
+        cluster_roles = {
+            one["metadata"]["name"]: aggregated(one, self.cluster_roles)
+            for one in self.cluster_roles
+        }
         found = []
         for asked in self.requests:
-            home = asked.namespace or next(iter(self.roles))  # whose roles and bindings then say nothing
+            home = asked.namespace or next(
+                iter(self.roles)
+            )  # whose roles and bindings then say nothing
             roles = {one["metadata"]["name"]: rules_of(one) for one in self.roles[home]}
             bindings = [binding_of(one) for one in (*self.cluster_bindings, *self.bindings[home])]
-            held = granted(asked.user, asked.groups, bindings, roles, cluster_roles, asked.namespace)
+            held = granted(
+                asked.user, asked.groups, bindings, roles, cluster_roles, asked.namespace
+            )
             found.append([one.binding for one in held if covers(one.rule, asked.request)])
         return found
 
@@ -197,18 +224,33 @@ def drawn(seed: int) -> World:
 
 
 def real(world: World, mark: str, namespace: str) -> World:
-    """The same for a real API server: what is in one namespace, and valid, with nobody else's names."""
+    """The same for a real API server: what is in one namespace, and valid, with nobody else's
+    names."""
     text = json.dumps(asdict(world))
-    for word in ("oidc-", "cahier-inconnu", "equipe", "system:authenticated", "role-", "binding-", "a", "b"):
+    for word in (
+        "oidc-",
+        "cahier-inconnu",
+        "equipe",
+        "system:authenticated",
+        "role-",
+        "binding-",
+        "a",
+        "b",
+    ):
         ends = "" if word.endswith("-") else '"'
         text = text.replace(f'"{word}{ends}', f'"{mark}-{word}{ends}')
     found = json.loads(text.replace(HOMES[0], namespace).replace(HOMES[1], f"{mark}-ailleurs"))
     for role in (*found["roles"][namespace], *found["cluster_roles"]):
         role["rules"] = list(_valid(role))
-        if any(selects(one, {}) for one in (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()):
+        if any(
+            selects(one, {})
+            for one in (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
+        ):
             del role["aggregationRule"]  # it would take roles of others
     for one in (*found["bindings"][namespace], *found["cluster_bindings"]):
-        one["subjects"] = [subject for subject in one["subjects"] or () if subject["kind"] != "Robot"]
+        one["subjects"] = [
+            subject for subject in one["subjects"] or () if subject["kind"] != "Robot"
+        ]
     for one in found["requests"]:
         one["request"] = Request(**one["request"])
         if one["request"].path or one["namespace"] != namespace:
@@ -232,10 +274,13 @@ def _valid(role: Item) -> Iterator[Item]:
 
 
 def contradictions(worlds: Iterable[World], verdicts: Sequence[Sequence[Item]]) -> Iterator[str]:
-    """Each request of which we say otherwise than the authorizer, or see another binding behind its answer."""
+    """Each request of which we say otherwise than the authorizer, or see another binding behind its
+    answer."""
     for world, said in zip(worlds, verdicts, strict=True):
         for request, ours, theirs in zip(world.requests, world.answers(), said, strict=True):
-            if bool(ours) != theirs["allowed"] or (ours and not any(is_named(one, theirs["reason"]) for one in ours)):
+            if bool(ours) != theirs["allowed"] or (
+                ours and not any(is_named(one, theirs["reason"]) for one in ours)
+            ):
                 yield f"{request}: {ours}, {theirs}, in {world}"
 
 

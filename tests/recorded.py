@@ -1,6 +1,8 @@
-"""The cases of the corpus as they were on a real cluster: one file a lab, which `make snapshots` writes.
+"""The cases of the corpus as they were on a real cluster: one file a lab, which `make snapshots`
+writes.
 
-Of each case it holds a snapshot, and what the checks said of it: they are asked again where no cluster is at hand.
+Of each case it holds a snapshot, and what the checks said of it: they are asked again where no
+cluster is at hand.
 """
 
 from __future__ import annotations
@@ -37,8 +39,9 @@ _TRIES, _PAUSE = 12, 2.0  # seconds between two of them
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """A case that was played. `kept`: the checks that no snapshot answers; `otherwise`: those that it answers alike, in
-    words that are not quite those of the cluster. `verdict` has the words of the snapshot where it has an answer.
+    """A case that was played. `kept`: the checks that no snapshot answers; `otherwise`: those that
+    it answers alike, in words that are not quite those of the cluster. `verdict` has the words of
+    the snapshot where it has an answer.
     """
 
     verdict: Verdict
@@ -65,11 +68,16 @@ def path(lab: Lab) -> Path:
 def read(lab: Lab) -> Corpus:
     """The cases of a lab that were recorded, none without a file."""
     file = path(lab)
-    return msgspec.json.decode(lzma.decompress(file.read_bytes()), type=Corpus) if file.exists() else {}
+    return (
+        msgspec.json.decode(lzma.decompress(file.read_bytes()), type=Corpus)
+        if file.exists()
+        else {}
+    )
 
 
 def change(lab: Lab, make: Callable[[Corpus], None]) -> None:
-    """Change the file of a lab, which other workers change too; the same cases give the same bytes."""
+    """Change the file of a lab, which other workers change too; the same cases give the same
+    bytes."""
     with FileLock(Path(tempfile.gettempdir()) / f"cahier-{lab.name}.lock"):
         corpus = read(lab)
         make(corpus)
@@ -79,16 +87,19 @@ def change(lab: Lab, make: Callable[[Corpus], None]) -> None:
 
 def asked_again(lab: Lab, recorded: Recorded) -> Replayed:
     """What the checks of today say of the snapshot."""
-    part = Part(title="", commands=(), verdict=recorded.verdict, diagnostics={}, snapshot=recorded.snapshot)
+    part = Part(
+        title="", commands=(), verdict=recorded.verdict, diagnostics={}, snapshot=recorded.snapshot
+    )
     return replayed(lab, part)
 
 
 def keep(stage: Stage, case: str, verdict: Verdict) -> None:
-    """Record what is on the stage, just after its verdict; a recording that tells the same is left as it is.
+    """Record what is on the stage, just after its verdict; a recording that tells the same is left
+    as it is.
 
-    What comes and goes (a container that restarts) is recorded when it is again as it was judged, if it is in a while.
-    A configuration that lets nobody in leaves nothing to record. Raises AssertionError where the snapshot has another
-    answer than the cluster.
+    What comes and goes (a container that restarts) is recorded when it is again as it was judged,
+    if it is in a while. A configuration that lets nobody in leaves nothing to record. Raises
+    AssertionError where the snapshot has another answer than the cluster.
     """
     with contextlib.suppress(ConfigurationRefused):
         made = _made(stage, verdict)
@@ -96,7 +107,11 @@ def keep(stage: Stage, case: str, verdict: Verdict) -> None:
 
         def put(corpus: Corpus) -> None:
             before = corpus.get(case)
-            if before is None or before.kept != made.kept or any(differences(before, asked_again(stage.lab, made))):
+            if (
+                before is None
+                or before.kept != made.kept
+                or any(differences(before, asked_again(stage.lab, made)))
+            ):
                 corpus[case] = made
 
         change(stage.lab, put)
@@ -117,10 +132,13 @@ def _made(stage: Stage, verdict: Verdict) -> Recorded:
 
 
 def _cluster(stage: Stage) -> LiveCluster:
-    """The learner's cluster, with their colleague unless the mistake is to be at the colleague's, or nowhere."""
+    """The learner's cluster, with their colleague unless the mistake is to be at the colleague's,
+    or nowhere."""
     colleague = stage.colleague.namespace if stage.colleague else None
     machine, kubeconfig = LocalMachine(), str(stage.learner.kubeconfig)
-    found = LiveCluster(machine, kubeconfig_path=kubeconfig, colleague=colleague, port=stage.local_port)
+    found = LiveCluster(
+        machine, kubeconfig_path=kubeconfig, colleague=colleague, port=stage.local_port
+    )
     try:
         _ = found.colleagues
     except (Forbidden, UsageError):
@@ -138,9 +156,15 @@ def names(stage: Stage) -> Mapping[str, str]:
 
 
 def of(
-    lab: Lab, verdict: Verdict, snapshot: Snapshot, secrets: list[str], people: Mapping[str, str], port: int | None
+    lab: Lab,
+    verdict: Verdict,
+    snapshot: Snapshot,
+    secrets: list[str],
+    people: Mapping[str, str],
+    port: int | None,
 ) -> Recorded:
-    """The recording, in the names of the lab's story and with its port, without any of these secrets."""
+    """The recording, in the names of the lab's story and with its port, without any of these
+    secrets."""
     before = _in_the_story(msgspec.json.encode(verdict).decode(), people)
     if port and lab.about.port:
         before = re.sub(rf"\b{port}\b", str(lab.about.port), before)
@@ -152,17 +176,25 @@ def of(
     now = asked_again(lab, live)
     other = [one.id for one in now.verdict.checks if told(one) != told(said.check(one.id))]
     kept, otherwise = tuple(sorted(now.kept)), tuple(sorted(other))
-    return msgspec.structs.replace(live, verdict=without_time(now.verdict), kept=kept, otherwise=otherwise)
+    return msgspec.structs.replace(
+        live, verdict=without_time(now.verdict), kept=kept, otherwise=otherwise
+    )
 
 
 def _opposed(made: Recorded, verdict: Verdict) -> list[str]:
     """What the snapshot answers otherwise than the cluster."""
-    return [name for name, status in made.verdict.statuses.items() if status is not verdict.statuses[name]]
+    return [
+        name
+        for name, status in made.verdict.statuses.items()
+        if status is not verdict.statuses[name]
+    ]
 
 
 def _in_the_story(text: str, people: Mapping[str, str]) -> str:
     for real, told in people.items():
-        text = re.sub(rf"(?<![a-z0-9]){real}(?![a-z0-9])", told, text).replace(real.upper(), told.upper())
+        text = re.sub(rf"(?<![a-z0-9]){real}(?![a-z0-9])", told, text).replace(
+            real.upper(), told.upper()
+        )
     return text
 
 
@@ -173,7 +205,8 @@ def without_time(verdict: Verdict) -> Verdict:
 
 
 def told(result: CheckResult) -> str:
-    """A sentence and what is said of it, as Markdown; what varies from one run to the next is left out."""
+    """A sentence and what is said of it, as Markdown; what varies from one run to the next is left
+    out."""
     if result.status is not Status.FAILED:
         return f"# {result.title}\n\n{result.status} {result.finding}".rstrip() + "\n"
     return findings.lasting(findings.lesson(msgspec.to_builtins(result)))
@@ -195,6 +228,8 @@ def differences(before: Recorded, now: Replayed) -> Iterator[str]:
 
 def difference(what: str, before: str, after: str) -> Iterator[str]:
     """The lines that have changed, under the name of what says them; nothing where none has."""
-    changed = list(unified_diff(before.splitlines(), after.splitlines(), "avant", "après", lineterm="", n=0))
+    changed = list(
+        unified_diff(before.splitlines(), after.splitlines(), "avant", "après", lineterm="", n=0)
+    )
     if changed:
         yield "\n".join((what, *(line for line in changed if not line.startswith("@@"))))

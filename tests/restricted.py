@@ -39,7 +39,12 @@ class Restricted:
         self._bind("Role", _NAME)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._bind("ClusterRole", "admin")
         self._admin.remove(f"{_RBAC}/namespaces/{self._namespace}/roles/{_NAME}")
 
@@ -58,7 +63,10 @@ class Restricted:
         for one in sorted(self.given):
             if one != but:
                 verbs.setdefault((one.group, one.resource), []).append(one.verb)
-        rules = [{"apiGroups": [group], "resources": [name], "verbs": some} for (group, name), some in verbs.items()]
+        rules = [
+            {"apiGroups": [group], "resources": [name], "verbs": some}
+            for (group, name), some in verbs.items()
+        ]
         item = {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "Role",
@@ -71,22 +79,37 @@ class Restricted:
         """The reference of a binding cannot be changed: it is made anew."""
         item: dict[str, Any] = self._admin.request("GET", self._binding)
         metadata = {"name": OWNER_BINDING, "labels": item["metadata"].get("labels") or {}}
-        reference: Mapping[str, str] = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
+        reference: Mapping[str, str] = {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": kind,
+            "name": name,
+        }
         self._admin.remove(self._binding)
         self._admin.request(
-            "POST", self._binding.rpartition("/")[0], {**item, "metadata": metadata, "roleRef": reference}
+            "POST",
+            self._binding.rpartition("/")[0],
+            {**item, "metadata": metadata, "roleRef": reference},
         )
         self._wait(Right("list", "pods"), allowed=True)
 
     def _wait(self, right: Right, *, allowed: bool) -> None:
         resource, _, part = right.resource.partition("/")
-        attributes = {"verb": right.verb, "resource": resource, "group": right.group, "namespace": self._namespace}
+        attributes = {
+            "verb": right.verb,
+            "resource": resource,
+            "group": right.group,
+            "namespace": self._namespace,
+        }
         if part:
             attributes["subresource"] = part
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
-            "spec": {"user": self._user, "groups": ["system:authenticated"], "resourceAttributes": attributes},
+            "spec": {
+                "user": self._user,
+                "groups": ["system:authenticated"],
+                "resourceAttributes": attributes,
+            },
         }
         until = time.monotonic() + _SECONDS
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"

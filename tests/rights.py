@@ -18,7 +18,8 @@ _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete
 
 @dataclass(frozen=True, order=True)
 class Right:
-    """A verb on a resource, with its subresource; `group` "" is the core one. `path`: a URL that is no resource."""
+    """A verb on a resource, with its subresource; `group` "" is the core one. `path`: a URL that is
+    no resource."""
 
     verb: str
     resource: str
@@ -50,8 +51,14 @@ def needed(request: str) -> Sequence[Right]:
 
 
 def refusal(right: Right, user: str, url: str) -> Mapping[str, Any]:
-    """The Status that refuses a request, word for word (Kubernetes 1.37): a test holds it against a real one."""
-    status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+    """The Status that refuses a request, word for word (Kubernetes 1.37): a test holds it against a
+    real one."""
+    status: dict[str, Any] = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+    }
     path = urlsplit(url).path
     if right.path:
         message = f'forbidden: User "{user}" cannot {right.verb} path "{path}"'
@@ -69,5 +76,9 @@ def refusal(right: Right, user: str, url: str) -> Mapping[str, Any]:
         f'{which} is forbidden: User "{user}" cannot {right.verb} resource "{right.resource}" '
         f'in API group "{right.group}" {where}'
     )
-    details = {key: value for key, value in (("name", name), ("group", right.group), ("kind", kind)) if value}
+    details = {
+        key: value
+        for key, value in (("name", name), ("group", right.group), ("kind", kind))
+        if value
+    }
     return {**status, "message": message, "reason": "Forbidden", "details": details, "code": 403}

@@ -1,4 +1,5 @@
-"""Shows, in the terminal that it is run in, what the corpus has to print; `python -m tests.screen LAB…`.
+"""Shows, in the terminal that it is run in, what the corpus has to print; `python -m tests.screen
+LAB…`.
 
 The lessons are those that are kept (`constat.md`): no cluster is needed.
 """
@@ -16,7 +17,8 @@ from checks.render.terminal import show
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict, overall
 
 _LESSON = re.compile(
-    r"\*\*Constat\.\*\* (?P<finding>.*?)\n\n\*\*Pourquoi\.\*\* (?P<cause>.*?)\n\n\*\*Remède\.\*\* (?P<fix>.*?)\n"
+    r"\*\*Constat\.\*\* (?P<finding>.*?)\n\n\*\*Pourquoi\.\*\* (?P<cause>.*?)\n\n\*\*Remède\.\*\* "
+    r"(?P<fix>.*?)\n"
     r"(?:\n```yaml\n(?P<lines>.*?)\n```\n)?"
     r"(?:\n```console\n(?P<commands>.*?)\n```)?",
     re.DOTALL,
@@ -26,20 +28,28 @@ _LESSON = re.compile(
 def lessons(lab: Lab) -> Iterator[tuple[str, Diagnostic]]:
     """Of each mistake of the corpus, the check that it fails and the lesson that it gets."""
     for name, case in lab.cases("erreurs").items():
-        found = _LESSON.search((lab.folder / "erreurs" / name / "constat.md").read_text(encoding="utf-8"))
+        found = _LESSON.search(
+            (lab.folder / "erreurs" / name / "constat.md").read_text(encoding="utf-8")
+        )
         assert found is not None, name
         commands = tuple(line.removeprefix("$ ") for line in (found["commands"] or "").splitlines())
         lines = (found["lines"] or "").splitlines()
-        yield case.fails, Diagnostic(found["finding"], found["cause"], found["fix"], commands, lines=lines)
+        yield (
+            case.fails,
+            Diagnostic(found["finding"], found["cause"], found["fix"], commands, lines=lines),
+        )
 
 
 def verdict(lab: Lab, failed: str, lesson: Diagnostic) -> Verdict:
-    """What the learner who makes one mistake is told; what depends on the failed check is left out."""
+    """What the learner who makes one mistake is told; what depends on the failed check is left
+    out."""
     results = []
     statuses: dict[str, Status] = {}
     for check in lab.checks:
         blocked = any(statuses[before.id] is not Status.PASSED for before in check.after)
-        status = Status.FAILED if check.id == failed else Status.SKIPPED if blocked else Status.PASSED
+        status = (
+            Status.FAILED if check.id == failed else Status.SKIPPED if blocked else Status.PASSED
+        )
         statuses[check.id] = status
         lost = status is not Status.PASSED
         results.append(

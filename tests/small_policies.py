@@ -1,7 +1,9 @@
-"""Every small set of NetworkPolicies over three namespaces of two pods, and what they mean by the checks' reasoning.
+"""Every small set of NetworkPolicies over three namespaces of two pods, and what they mean by the
+checks' reasoning.
 
-A set is one policy of one rule with at most two peers and two ports, though not two of each, spelled in every way; one
-policy of two rules with at most one of each; or two policies, in any namespaces, of at most one such rule.
+A set is one policy of one rule with at most two peers and two ports, though not two of each,
+spelled in every way; one policy of two rules with at most one of each; or two policies, in any
+namespaces, of at most one such rule.
 """
 
 from __future__ import annotations
@@ -20,7 +22,11 @@ Part = dict[str, Any]
 
 NAMESPACES: Mapping[str, Mapping[str, str]] = {
     name: {NAMESPACE_NAME: name, **labels}
-    for name, labels in {"x": {"team": "blue", "stage": "prod"}, "y": {"stage": "dev"}, "z": {}}.items()
+    for name, labels in {
+        "x": {"team": "blue", "stage": "prod"},
+        "y": {"stage": "dev"},
+        "z": {},
+    }.items()
 }
 _LABELS: Mapping[str, Mapping[str, str]] = {"a": {"app": "a"}, "b": {"app": "b", "tier": "back"}}
 _HTTP = {"a": 80, "b": 8080}  # the port of that name
@@ -57,7 +63,11 @@ CONNECTIONS: Sequence[Connection] = [
     for port in sorted(_HTTP.values())
 ]
 
-_TIER = {"key": "tier", "operator": "NotIn", "values": ["back"]}  # also where there is no such label
+_TIER = {
+    "key": "tier",
+    "operator": "NotIn",
+    "values": ["back"],
+}  # also where there is no such label
 _STAGE = {"key": "stage", "operator": "NotIn", "values": ["prod"]}
 SUBJECTS: Sequence[Part] = (
     {},
@@ -68,14 +78,24 @@ PEERS: Sequence[Part] = (
     {"podSelector": {"matchLabels": {"app": "a"}}},
     {"namespaceSelector": {}},
     {"namespaceSelector": {"matchExpressions": [_STAGE]}},
-    {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: "y"}}, "podSelector": {"matchExpressions": [_TIER]}},
+    {
+        "namespaceSelector": {"matchLabels": {NAMESPACE_NAME: "y"}},
+        "podSelector": {"matchExpressions": [_TIER]},
+    },
     {"ipBlock": {"cidr": "10.0.0.0/16", "except": ["10.0.1.0/24", "10.0.2.1/32"]}},
     {"podSelector": {}},
     # What several rules do without:
     {"namespaceSelector": {"matchLabels": {"team": "blue"}}},
     {"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "b"}}},
-    {"namespaceSelector": {"matchExpressions": [{"key": NAMESPACE_NAME, "operator": "In", "values": ["x", "z"]}]}},
-    {"namespaceSelector": {"matchExpressions": [{"key": "stage", "operator": "DoesNotExist"}]}, "podSelector": {}},
+    {
+        "namespaceSelector": {
+            "matchExpressions": [{"key": NAMESPACE_NAME, "operator": "In", "values": ["x", "z"]}]
+        }
+    },
+    {
+        "namespaceSelector": {"matchExpressions": [{"key": "stage", "operator": "DoesNotExist"}]},
+        "podSelector": {},
+    },
     {"ipBlock": {"cidr": "10.0.2.2/32"}},
     {"ipBlock": {"cidr": "::/0"}},
 )
@@ -119,12 +139,17 @@ def _shapes(direction: Direction, rules: Sequence[Part] | None) -> Iterator[Part
     yield {key: rules, "policyTypes": [direction]}
     yield {key: rules}
     yield {key: rules, "policyTypes": ["Ingress", "Egress"]}
-    yield {key: rules, "policyTypes": ["Egress" if direction == "Ingress" else "Ingress"]}  # these rules do nothing
+    yield {
+        key: rules,
+        "policyTypes": ["Egress" if direction == "Ingress" else "Ingress"],
+    }  # these rules do nothing
 
 
 def _policies(specs: Callable[[Direction, str], Iterable[Part]]) -> Iterator[Policy]:
     """One for each spec, subject and namespace."""
-    for (direction, side), subject, namespace in itertools.product(SIDES.items(), SUBJECTS, NAMESPACES):
+    for (direction, side), subject, namespace in itertools.product(
+        SIDES.items(), SUBJECTS, NAMESPACES
+    ):
         for spec in specs(direction, side):
             yield {"metadata": {"namespace": namespace}, "spec": {"podSelector": subject, **spec}}
 
@@ -158,14 +183,26 @@ class Catalogue:
         self.sets: Sequence[tuple[int, ...]] = [*((index,) for index in range(len(alone))), *pairs]
 
     def questions(self, sets: Sequence[Sequence[int]]) -> Iterator[Any]:
-        """The lines that a program of `tests.oracles` reads: a world with the policies of these sets, then each set."""
-        used = {index: place for place, index in enumerate(sorted({index for one in sets for index in one}))}
+        """The lines that a program of `tests.oracles` reads: a world with the policies of these
+        sets, then each set."""
+        used = {
+            index: place
+            for place, index in enumerate(sorted({index for one in sets for index in one}))
+        }
         yield {
             "Pods": [pod.raw for pod in PODS],
-            "Namespaces": [{"metadata": {"name": name, "labels": labels}} for name, labels in NAMESPACES.items()],
+            "Namespaces": [
+                {"metadata": {"name": name, "labels": labels}}
+                for name, labels in NAMESPACES.items()
+            ],
             "Policies": [self.policies[index] for index in used],
             "Connections": [
-                {"From": PODS[one.client].ip, "To": PODS[one.server].ip, "Port": one.port, "Protocol": one.protocol}
+                {
+                    "From": PODS[one.client].ip,
+                    "To": PODS[one.server].ip,
+                    "Port": one.port,
+                    "Protocol": one.protocol,
+                }
                 for one in CONNECTIONS
             ],
         }
@@ -173,32 +210,46 @@ class Catalogue:
 
 
 class Meaning(NamedTuple):
-    """Bits of `CONNECTIONS`: those that are denied, and those of which the reasoning says that it does not know."""
+    """Bits of `CONNECTIONS`: those that are denied, and those of which the reasoning says that it
+    does not know."""
 
     denied: int
     unknown: int
 
     def contradicts(self, verdicts: str) -> int:
-        """Bits of the connections of which a program says otherwise: it writes 1 for allowed, the first one first."""
+        """Bits of the connections of which a program says otherwise: it writes 1 for allowed, the
+        first one first."""
         allowed = int(verdicts[::-1], 2)
         return ~(self.denied ^ allowed) & ~self.unknown & _EVERY
 
 
 def meanings(
-    catalogue: Catalogue, sets: Iterable[Sequence[int]], peers: Sequence[Peer], reads: Callable[[Policy], Policy] = dict
+    catalogue: Catalogue,
+    sets: Iterable[Sequence[int]],
+    peers: Sequence[Peer],
+    reads: Callable[[Policy], Policy] = dict,
 ) -> Iterator[Meaning]:
     """What `decide` makes of each set, for every connection.
 
-    `peers`: what is known of each of `PODS`. `reads`: how a policy is read, for the tests of the comparison itself.
+    `peers`: what is known of each of `PODS`. `reads`: how a policy is read, for the tests of the
+    comparison itself.
     """
-    alone: dict[int, Meaning] = {}  # of a policy whose namespace has no other: each is in hundreds of sets
+    alone: dict[
+        int, Meaning
+    ] = {}  # of a policy whose namespace has no other: each is in hundreds of sets
     for one in sets:
         denied = unknown = 0
         for namespace in NAMESPACES:
-            own = [index for index in one if catalogue.policies[index]["metadata"]["namespace"] == namespace]
+            own = [
+                index
+                for index in one
+                if catalogue.policies[index]["metadata"]["namespace"] == namespace
+            ]
             there = alone.get(own[0]) if len(own) == 1 else None
             if own and there is None:
-                there = _meaning_there(namespace, [reads(catalogue.policies[index]) for index in own], peers)
+                there = _meaning_there(
+                    namespace, [reads(catalogue.policies[index]) for index in own], peers
+                )
                 if len(own) == 1:
                     alone[own[0]] = there
             if there:
@@ -209,7 +260,9 @@ def meanings(
 def _meaning_there(namespace: str, policies: Sequence[Policy], peers: Sequence[Peer]) -> Meaning:
     denied = unknown = 0
     for bit, pod, other, one, direction in _ENDS[namespace]:
-        decision = decide(policies, pod, peers[other], one.port, protocol=one.protocol, direction=direction)
+        decision = decide(
+            policies, pod, peers[other], one.port, protocol=one.protocol, direction=direction
+        )
         if decision.allowed is None:
             unknown |= bit
         elif not decision.allowed:
@@ -218,7 +271,8 @@ def _meaning_there(namespace: str, policies: Sequence[Policy], peers: Sequence[P
 
 
 def _ends(namespace: str) -> Iterator[tuple[int, Pod, int, Connection, Direction]]:
-    """For each end that a pod of this namespace is of a connection: its bit, the pod, the other pod's index, itself."""
+    """For each end that a pod of this namespace is of a connection: its bit, the pod, the other
+    pod's index, itself."""
     for index, one in enumerate(CONNECTIONS):
         ends: Sequence[tuple[int, int, Direction]] = (
             (one.client, one.server, "Egress"),
@@ -231,5 +285,7 @@ def _ends(namespace: str) -> Iterator[tuple[int, Pod, int, Connection, Direction
 
 _EVERY = (1 << len(CONNECTIONS)) - 1
 _ENDS = {namespace: list(_ends(namespace)) for namespace in NAMESPACES}
-KNOWN: Sequence[Peer] = [Peer(pod.namespace, pod.labels, NAMESPACES[pod.namespace], pod.ip) for pod in PODS]
+KNOWN: Sequence[Peer] = [
+    Peer(pod.namespace, pod.labels, NAMESPACES[pod.namespace], pod.ip) for pod in PODS
+]
 HALF_KNOWN: Sequence[Peer] = [replace(peer, namespace_labels=None, ip="") for peer in KNOWN]

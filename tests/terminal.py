@@ -1,4 +1,5 @@
-"""A terminal in which a page's commands are typed, as a person would: one at a time, some left running."""
+"""A terminal in which a page's commands are typed, as a person would: one at a time, some left
+running."""
 
 from __future__ import annotations
 
@@ -30,8 +31,11 @@ class Answer:
 class Terminal:
     """One shell on a pseudo-terminal."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], *, quiet_seconds: float) -> None:
-        """`quiet_seconds`: how long a command that has shown what was expected may go on before it is left running."""
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], *, quiet_seconds: float
+    ) -> None:
+        """`quiet_seconds`: how long a command that has shown what was expected may go on before it
+        is left running."""
         plain = {"TERM": "dumb", "NO_COLOR": "1", "PAGER": "cat", "PS1": "\x02$?\x02", "PS2": ""}
         self._shell: pexpect.spawn[str] = pexpect.spawn(
             "bash",
@@ -47,10 +51,11 @@ class Terminal:
         self._quiet_seconds = quiet_seconds
 
     def type(self, command: Command) -> Answer:
-        """Type `command`; what it printed once it ended, or once it shows what is expected and goes on.
+        """Type `command`; what it printed once it ended, or once it shows what is expected and goes
+        on.
 
-        A command left running before is interrupted first (Ctrl-C). A command that neither ends nor shows what is
-        expected within three minutes is interrupted, its exit code None.
+        A command left running before is interrupted first (Ctrl-C). A command that neither ends nor
+        shows what is expected within three minutes is interrupted, its exit code None.
         """
         if self._busy:
             self.interrupt()
@@ -65,7 +70,10 @@ class Terminal:
                     break
                 continue
             prompt = self._shell.match
-            return Answer(_plain(self._shell.before or ""), int(prompt[1]) if isinstance(prompt, re.Match) else None)
+            return Answer(
+                _plain(self._shell.before or ""),
+                int(prompt[1]) if isinstance(prompt, re.Match) else None,
+            )
         self._busy = True
         return Answer(_plain(self._shell.before or ""), None)
 
@@ -87,7 +95,8 @@ class Terminal:
 
 
 def matches(expected: str, shown: str) -> bool:
-    """Whether `shown` is what the page expects: « ... » stands for anything, runs of blanks count as one."""
+    """Whether `shown` is what the page expects: « ... » stands for anything, runs of blanks count
+    as one."""
     parts = (re.escape(" ".join(part.split())) for part in expected.split("..."))
     return re.fullmatch(" ?.* ?".join(parts), " ".join(shown.split())) is not None
 

@@ -1,4 +1,5 @@
-"""What an API server never says is not taken for its answer: no list is empty, and nobody is nobody, by accident."""
+"""What an API server never says is not taken for its answer: no list is empty, and nobody is
+nobody, by accident."""
 
 from __future__ import annotations
 
@@ -11,7 +12,12 @@ from checks.access import answers
 from checks.errors import AccessError, ClusterLost
 
 SERVER = "https://cluster.exemple.invalid"
-METADATA = {"name": "a", "namespace": "user-alice", "uid": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+METADATA = {
+    "name": "a",
+    "namespace": "user-alice",
+    "uid": "1",
+    "creationTimestamp": "2026-01-01T00:00:00Z",
+}
 POD = {"metadata": METADATA, "spec": {"containers": [{"name": "a", "image": "b"}]}, "status": {}}
 
 
@@ -65,13 +71,26 @@ def test_a_list_of_pods_without_what_they_all_have_is_refused(spoilt: dict[str, 
 def test_lists_are_taken_as_kubernetes_tells_them() -> None:
     assert answers.listed({"metadata": {}, "items": [POD]}, "Pod", SERVER) == [POD]
     assert answers.listed({"metadata": {}, "items": []}, "Pod", SERVER) == []
-    assert answers.listed({"kind": "PartialObjectMetadataList", "metadata": {}, "items": None}, "Secret", SERVER) == []
+    assert (
+        answers.listed(
+            {"kind": "PartialObjectMetadataList", "metadata": {}, "items": None}, "Secret", SERVER
+        )
+        == []
+    )
     assert answers.listed({"metadata": {}, "items": [{"metadata": METADATA, "any": 1}]}, "", SERVER)
 
 
 def test_a_review_must_say_whether_it_allows() -> None:
-    assert answers.shaped({"status": {"allowed": False}}, answers.AccessReview, SERVER).status.reason == ""
-    spoilt: list[dict[str, Any]] = [{}, {"status": None}, {"status": {}}, {"status": {"allowed": "oui"}}]
+    assert (
+        answers.shaped({"status": {"allowed": False}}, answers.AccessReview, SERVER).status.reason
+        == ""
+    )
+    spoilt: list[dict[str, Any]] = [
+        {},
+        {"status": None},
+        {"status": {}},
+        {"status": {"allowed": "oui"}},
+    ]
     for said in spoilt:
         with pytest.raises(AccessError):
             answers.shaped(said, answers.AccessReview, SERVER)
@@ -117,4 +136,8 @@ def test_the_lines_of_an_answer_come_whole() -> None:
         def read1(self, size: int, decode_content: bool) -> bytes:
             return coming.pop(0)
 
-    assert [*answers.lines(cast(urllib3.BaseHTTPResponse, Parts()), SERVER, 60)] == [b"un", b"deux", b"coup"]
+    assert [*answers.lines(cast(urllib3.BaseHTTPResponse, Parts()), SERVER, 60)] == [
+        b"un",
+        b"deux",
+        b"coup",
+    ]

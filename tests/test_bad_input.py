@@ -1,5 +1,5 @@
-"""Bad input, on the real command line: each refusal is one French message with its remedy, the exit code of the
-contract, no traceback, and nothing left behind."""
+"""Bad input, on the real command line: each refusal is one French message with its remedy, the exit
+code of the contract, no traceback, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ class Answer:
         return answer
 
     def check(self, identifier: str) -> dict[str, Any]:
-        found: dict[str, Any] = next(item for item in self.verdict["checks"] if item["id"] == identifier)
+        found: dict[str, Any] = next(
+            item for item in self.verdict["checks"] if item["id"] == identifier
+        )
         return found
 
 
@@ -69,7 +71,9 @@ class Terminal:
 
     def environment(self, kubeconfig: Path | str | None) -> Mapping[str, str]:
         kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "CAHIER_", "COLUMNS"))
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("KUBE", "CAHIER_", "COLUMNS"))
         }
         moved = {
             "HOME": str(self.folder("home")),
@@ -113,7 +117,12 @@ class Terminal:
         return Answer(process.returncode, out, err)
 
     def assert_clean(self) -> None:
-        left = [path for name in ("work", "tmp", "home") for path in self.folder(name).rglob("*") if path.is_file()]
+        left = [
+            path
+            for name in ("work", "tmp", "home")
+            for path in self.folder(name).rglob("*")
+            if path.is_file()
+        ]
         assert left == []
         assert {path.name for path in self.folder("state").iterdir()} <= {"progression.json"}
 
@@ -129,12 +138,19 @@ def person(new_resident: Callable[..., Person]) -> Person:
 
 
 @pytest.fixture
-def changed(person: Person, tmp_path: Path) -> Callable[[Callable[[Config, Config, Config], object]], Path]:
-    """Makes a kubeconfig out of the person's own: given what changes its cluster, user and context."""
+def changed(
+    person: Person, tmp_path: Path
+) -> Callable[[Callable[[Config, Config, Config], object]], Path]:
+    """Makes a kubeconfig out of the person's own: given what changes its cluster, user and
+    context."""
 
     def make(change: Callable[[Config, Config, Config], object]) -> Path:
         config: Config = yaml.safe_load(person.kubeconfig.read_text())
-        change(config["clusters"][0]["cluster"], config["users"][0]["user"], config["contexts"][0]["context"])
+        change(
+            config["clusters"][0]["cluster"],
+            config["users"][0]["user"],
+            config["contexts"][0]["context"],
+        )
         path = tmp_path / "changed.kubeconfig"
         path.write_text(yaml.safe_dump(config))
         return path
@@ -146,7 +162,7 @@ def french(text: str) -> bool:
     return not re.search(r"\b(Error|Usage:|Invalid|Missing|No such|Aborted|Try)\b", text)
 
 
-# -- wrong use ----------------------------------------------------------------------------------------------------
+# -- wrong use -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -159,9 +175,15 @@ def french(text: str) -> bool:
         ("verifie tp1", "La commande « verifie » n’existe pas"),
         ("verifier tp1 --aidez", "L’option --aidez n’existe pas"),
         ("verifier tp1 tp2", "« tp2 » est de trop"),
-        ("verifier tp1 --port abc", "La valeur donnée à --port ne convient pas : il faut un nombre entier"),
+        (
+            "verifier tp1 --port abc",
+            "La valeur donnée à --port ne convient pas : il faut un nombre entier",
+        ),
         ("verifier tp1 --port 0", "La valeur donnée à --port ne convient pas : il faut au moins 1"),
-        ("verifier tp1 --port 65536", "La valeur donnée à --port ne convient pas : il faut au plus 65535"),
+        (
+            "verifier tp1 --port 65536",
+            "La valeur donnée à --port ne convient pas : il faut au plus 65535",
+        ),
         ("verifier tp1 --port", "L’option --port est mal employée"),
         ("verifier tp1 --delai bientôt", "« bientôt » n’est pas une durée"),
         ("verifier tp1 --delai -5s", "« -5s » n’est pas une durée"),
@@ -169,7 +191,9 @@ def french(text: str) -> bool:
         ("verifier tp1 --suivre --json", "--suivre et --json ne vont pas ensemble"),
     ],
 )
-def test_wrong_use_is_said_in_french_and_exits_2(terminal: Terminal, command: str, words: str) -> None:
+def test_wrong_use_is_said_in_french_and_exits_2(
+    terminal: Terminal, command: str, words: str
+) -> None:
     answer = terminal.run_here(*command.split())
     assert answer.code == 2, answer
     assert words in answer.err
@@ -188,12 +212,14 @@ def test_a_missing_colleague_exits_2(terminal: Terminal, person: Person) -> None
 
 @pytest.mark.cluster
 def test_oneself_as_colleague_exits_2(terminal: Terminal, person: Person) -> None:
-    answer = terminal.run("verifier", "tp5", "--collegue", person.namespace, kubeconfig=person.kubeconfig)
+    answer = terminal.run(
+        "verifier", "tp5", "--collegue", person.namespace, kubeconfig=person.kubeconfig
+    )
     assert (answer.code, answer.out) == (2, "")
     assert f"--collegue {person.namespace} désigne votre propre namespace" in answer.err
 
 
-# -- configurations that cannot be used ---------------------------------------------------------------------------
+# -- configurations that cannot be used ------------------------------------------------------------
 
 
 def test_no_kubeconfig_exits_3_and_says_how_to_get_one(terminal: Terminal) -> None:
@@ -213,13 +239,21 @@ def test_no_kubeconfig_exits_3_and_says_how_to_get_one(terminal: Terminal) -> No
         (b"\xe9t\xe9: \x00\x01", "n’est pas un fichier texte YAML"),
         (b"- une\n- liste\n", "n’est pas un kubeconfig"),
         (b"<html>page de connexion</html>", "n’est pas un kubeconfig"),
-        (b"contexts: [a, b]\ncurrent-context: a\n", "« contexts[0] » doit être un groupe de clés, et non un texte"),
+        (
+            b"contexts: [a, b]\ncurrent-context: a\n",
+            "« contexts[0] » doit être un groupe de clés, et non un texte",
+        ),
         (b"current-context: absent\n", "Le contexte courant « absent » n’est pas décrit"),
         (b"contexts: [{name: a, context: {}}]\n", "kubectl config use-context NOM"),
-        (b"contexts: [{name: a, context: {cluster: c}}]\ncurrent-context: a\n", "n’a pas d’adresse"),
+        (
+            b"contexts: [{name: a, context: {cluster: c}}]\ncurrent-context: a\n",
+            "n’a pas d’adresse",
+        ),
     ],
 )
-def test_a_broken_kubeconfig_exits_3(terminal: Terminal, tmp_path: Path, content: bytes, words: str) -> None:
+def test_a_broken_kubeconfig_exits_3(
+    terminal: Terminal, tmp_path: Path, content: bytes, words: str
+) -> None:
     file = tmp_path / "kubeconfig"
     file.write_bytes(content)
     answer = terminal.run_here("verifier", "tp1", kubeconfig=file)
@@ -234,7 +268,7 @@ def test_a_kubeconfig_that_is_a_folder_exits_3(terminal: Terminal, tmp_path: Pat
     assert (answer.code, answer.out) == (3, "")
 
 
-# -- a cluster that does not answer, or not to us -----------------------------------------------------------------
+# -- a cluster that does not answer, or not to us --------------------------------------------------
 
 
 def _token(expires: datetime, issued: datetime) -> str:
@@ -247,7 +281,9 @@ def _token(expires: datetime, issued: datetime) -> str:
 
 def _expired(cluster: Config, user: Config, context: Config) -> None:
     user.clear()
-    user["token"] = _token(datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) - timedelta(hours=9))
+    user["token"] = _token(
+        datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) - timedelta(hours=9)
+    )
 
 
 def _refused(cluster: Config, user: Config, context: Config) -> None:
@@ -277,7 +313,10 @@ def _unknown_name(cluster: Config, user: Config, context: Config) -> None:
 
 def _program_missing(cluster: Config, user: Config, context: Config) -> None:
     user.clear()
-    user["exec"] = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "kubelogin-absent"}
+    user["exec"] = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": "kubelogin-absent",
+    }
 
 
 def _without_tls(cluster: Config, user: Config, context: Config) -> None:
@@ -292,7 +331,11 @@ def _without_tls(cluster: Config, user: Config, context: Config) -> None:
         (_refused, "ne reconnaît plus votre identité", "copiez de nouveau le script"),
         (_anonymous, "ne donne aucune identité", "copiez de nouveau le script"),
         (_other_authority, "n’est pas signé par l’autorité", "copiez de nouveau le script"),
-        (_unreadable_authority, "un certificat ou une clé de votre configuration est illisible", "copiez de nouveau"),
+        (
+            _unreadable_authority,
+            "un certificat ou une clé de votre configuration est illisible",
+            "copiez de nouveau",
+        ),
         (_nobody_there, "refuse la connexion", "cahier cluster creer"),
         (_unknown_name, "est inconnu de votre réseau", "Vérifiez votre connexion"),
         (_program_missing, "« kubelogin-absent »", "Installez-le"),
@@ -317,7 +360,8 @@ def test_a_cluster_that_does_not_know_us_is_never_a_failure(
 
 
 class Doorman:
-    """A TCP relay in front of the API server that, after `requests` packets of a client, swallows everything."""
+    """A TCP relay in front of the API server that, after `requests` packets of a client, swallows
+    everything."""
 
     def __init__(self, server: str, packets: int) -> None:
         address = urlsplit(server)
@@ -357,7 +401,9 @@ class Doorman:
 
     def _relay(self, client: socket.socket) -> None:
         with (
-            contextlib.suppress(ConnectionError),  # a program that ends hangs up on what it was being told
+            contextlib.suppress(
+                ConnectionError
+            ),  # a program that ends hangs up on what it was being told
             client,
             socket.create_connection(self._target, 5) as server,
             selectors.DefaultSelector() as both,
@@ -390,7 +436,9 @@ def doorman(person: Person) -> Iterator[Callable[[int], Doorman]]:
 def _through(door: Doorman) -> Callable[[Config, Config, Config], None]:
     def change(cluster: Config, user: Config, context: Config) -> None:
         cluster["server"] = door.url
-        cluster["tls-server-name"] = "kubernetes"  # a name that every API server's certificate carries
+        cluster["tls-server-name"] = (
+            "kubernetes"  # a name that every API server's certificate carries
+        )
 
     return change
 
@@ -405,7 +453,10 @@ def test_the_relay_itself_changes_nothing(
 
 @pytest.mark.cluster
 def test_a_cluster_that_falls_silent_half_way_is_said_once(
-    terminal: Terminal, changed: Callable[..., Path], doorman: Callable[[int], Doorman], person: Person
+    terminal: Terminal,
+    changed: Callable[..., Path],
+    doorman: Callable[[int], Doorman],
+    person: Person,
 ) -> None:
     door = doorman(8)
     began = time.monotonic()
@@ -466,13 +517,15 @@ def test_following_survives_a_lost_connection(
         stage.close()
 
 
-# -- a place that is not ours -------------------------------------------------------------------------------------
+# -- a place that is not ours ----------------------------------------------------------------------
 
 
 @pytest.mark.cluster
 @pytest.mark.parametrize("namespace", ["user-nexistepas", "kube-system"])
 def test_a_namespace_that_is_not_ours(terminal: Terminal, person: Person, namespace: str) -> None:
-    answer = terminal.run("verifier", "tp1", "--json", "-n", namespace, kubeconfig=person.kubeconfig)
+    answer = terminal.run(
+        "verifier", "tp1", "--json", "-n", namespace, kubeconfig=person.kubeconfig
+    )
     assert answer.code == 1, answer
     told = answer.check("le_namespace_est_le_votre")
     assert told["status"] == "failed"
@@ -486,7 +539,9 @@ def test_a_namespace_that_is_not_ours(terminal: Terminal, person: Person, namesp
 @pytest.mark.parametrize("namespace", ["../../secrets", "MAJUSCULE", "a b", "é", "-"])
 def test_a_namespace_that_cannot_be_one(terminal: Terminal, person: Person, namespace: str) -> None:
     for option in ("--namespace", "--collegue"):
-        answer = terminal.run("verifier", "tp2", f"{option}={namespace}", kubeconfig=person.kubeconfig)
+        answer = terminal.run(
+            "verifier", "tp2", f"{option}={namespace}", kubeconfig=person.kubeconfig
+        )
         assert (answer.code, answer.out) == (2, ""), answer
         assert f"« {namespace} » ne peut pas être le nom d’un namespace ({option})" in answer.err
 
@@ -503,12 +558,22 @@ def test_missing_rights_are_explained(terminal: Terminal, person: Person, tmp_pa
 
 
 @pytest.mark.cluster
-def test_the_administrator_is_not_the_person(terminal: Terminal, admin_kubeconfig: Path, person: Person) -> None:
-    answer = terminal.run("verifier", "tp1", "--json", "-n", person.namespace, kubeconfig=admin_kubeconfig)
+def test_the_administrator_is_not_the_person(
+    terminal: Terminal, admin_kubeconfig: Path, person: Person
+) -> None:
+    answer = terminal.run(
+        "verifier", "tp1", "--json", "-n", person.namespace, kubeconfig=admin_kubeconfig
+    )
     assert answer.code == 1
-    assert "travaille dans le namespace « default »" in answer.check("le_contexte_designe_un_namespace")["finding"]
+    assert (
+        "travaille dans le namespace « default »"
+        in answer.check("le_contexte_designe_un_namespace")["finding"]
+    )
     context = admin_kubeconfig.read_text()
-    for namespace, words in [(person.namespace, "administre tout le cluster"), ("user-nexistepas", "n’existe pas")]:
+    for namespace, words in [
+        (person.namespace, "administre tout le cluster"),
+        ("user-nexistepas", "n’existe pas"),
+    ]:
         config = yaml.safe_load(context)
         config["contexts"][0]["context"]["namespace"] = namespace
         file = terminal.root / "admin.kubeconfig"
@@ -519,14 +584,27 @@ def test_the_administrator_is_not_the_person(terminal: Terminal, admin_kubeconfi
 
 
 @pytest.mark.cluster
-def test_a_project_namespace_is_recognised_by_its_binding(terminal: Terminal, admin: Api, person: Person) -> None:
-    """The binding names a group here; a person cannot list its own groups, the API server answers for them."""
+def test_a_project_namespace_is_recognised_by_its_binding(
+    terminal: Terminal, admin: Api, person: Person
+) -> None:
+    """The binding names a group here; a person cannot list its own groups, the API server answers
+    for them."""
     name = person.namespace.replace("user-", "projet-")
     rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{name}/rolebindings"
     binding = {
         "metadata": {"name": "full_control_namespace", "labels": {"createdby": "onyxia"}},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:authenticated"}],
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "admin",
+        },
+        "subjects": [
+            {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "Group",
+                "name": "system:authenticated",
+            }
+        ],
     }
     admin.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     try:
@@ -541,7 +619,7 @@ def test_a_project_namespace_is_recognised_by_its_binding(terminal: Terminal, ad
         admin.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
-# -- the machine --------------------------------------------------------------------------------------------------
+# -- the machine -----------------------------------------------------------------------------------
 
 
 @pytest.mark.cluster
@@ -560,10 +638,14 @@ def test_kubectl_missing(terminal: Terminal, person: Person) -> None:
 
 @pytest.mark.cluster
 @pytest.mark.skipif(os.name == "nt", reason="the fake kubectl is a shell script")
-@pytest.mark.parametrize(("minor", "code"), [("20+", 1), ("27", 1), ("28", 0), ("32", 0), ("99", 0)])
+@pytest.mark.parametrize(
+    ("minor", "code"), [("20+", 1), ("27", 1), ("28", 0), ("32", 0), ("99", 0)]
+)
 def test_kubectl_of_another_age(terminal: Terminal, person: Person, minor: str, code: int) -> None:
     fake = terminal.folder("bin") / "kubectl"
-    fake.write_text(f'#!/bin/sh\necho \'{{"clientVersion": {{"major": "1", "minor": "{minor}"}}}}\'\n')
+    fake.write_text(
+        f'#!/bin/sh\necho \'{{"clientVersion": {{"major": "1", "minor": "{minor}"}}}}\'\n'
+    )
     fake.chmod(0o755)
     aged = Terminal(terminal.root, path=f"{fake.parent}{os.pathsep}{terminal.path}")
     answer = aged.run("verifier", "tp1", "--json", kubeconfig=person.kubeconfig)
@@ -576,11 +658,19 @@ def test_kubectl_of_another_age(terminal: Terminal, person: Person, minor: str, 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ("echo 'error: eyJhbGciOiJub25lIn0.eyJleHAiOjF9.c2Vj is not for you' >&2; exit 1", "(masqué) is not for you"),
-        ('echo \'{"status": {"userInfo": {"username": "oidc-zoe"}}}\'', "kubectl comme « oidc-zoe »"),
+        (
+            "echo 'error: eyJhbGciOiJub25lIn0.eyJleHAiOjF9.c2Vj is not for you' >&2; exit 1",
+            "(masqué) is not for you",
+        ),
+        (
+            'echo \'{"status": {"userInfo": {"username": "oidc-zoe"}}}\'',
+            "kubectl comme « oidc-zoe »",
+        ),
     ],
 )
-def test_a_kubectl_that_does_not_get_in_as_we_do(terminal: Terminal, person: Person, answer: str, words: str) -> None:
+def test_a_kubectl_that_does_not_get_in_as_we_do(
+    terminal: Terminal, person: Person, answer: str, words: str
+) -> None:
     fake = terminal.folder("bin") / "kubectl"
     version = '{"clientVersion": {"major": "1", "minor": "37"}}'
     fake.write_text(f"#!/bin/sh\ncase \"$*\" in *whoami*) {answer};; *) echo '{version}';; esac\n")
@@ -599,7 +689,9 @@ def test_several_kubeconfig_files_are_merged_as_kubectl_does(
 ) -> None:
     config = yaml.safe_load(person.kubeconfig.read_text())
     first, second = tmp_path / "contexts", tmp_path / "rest"
-    first.write_text(yaml.safe_dump({part: config[part] for part in ("contexts", "current-context")}))
+    first.write_text(
+        yaml.safe_dump({part: config[part] for part in ("contexts", "current-context")})
+    )
     second.write_text(yaml.safe_dump({**config, "current-context": "ailleurs"}))
     files = os.pathsep.join(map(str, (first, tmp_path / "absent", second)))
     answer = terminal.run("verifier", "tp1", "--json", kubeconfig=files)
@@ -608,16 +700,22 @@ def test_several_kubeconfig_files_are_merged_as_kubectl_does(
 
 @pytest.mark.cluster
 @pytest.mark.parametrize(
-    ("age", "left", "code"), [(480, 5, 1), (4, 1, 0), (60, 11, 0), (4.5, 0.5, 1)], ids=["end", "short", "long", "last"]
+    ("age", "left", "code"),
+    [(480, 5, 1), (4, 1, 0), (60, 11, 0), (4.5, 0.5, 1)],
+    ids=["end", "short", "long", "last"],
 )
 def test_credentials_about_to_expire(
     terminal: Terminal, changed: Callable[..., Path], age: float, left: float, code: int
 ) -> None:
-    """The certificate is what the API server believes; the token next to it is what announces its end."""
+    """The certificate is what the API server believes; the token next to it is what announces its
+    end."""
     now = datetime.now(UTC)
     token = _token(now + timedelta(minutes=left, seconds=20), now - timedelta(minutes=age))
     answer = terminal.run(
-        "verifier", "tp1", "--json", kubeconfig=changed(lambda cluster, user, context: user.update(token=token))
+        "verifier",
+        "tp1",
+        "--json",
+        kubeconfig=changed(lambda cluster, user, context: user.update(token=token)),
     )
     assert answer.code == code, answer
     told = answer.check("vos_identifiants_ne_vont_pas_expirer")
@@ -644,31 +742,42 @@ def test_a_port_already_taken_is_named(
     broken = tmp_path / "manifeste.yaml"
     broken.write_text("kind: Pod\n  metadata: [\n")
     refused = subprocess.run(
-        ["kubectl", "apply", "-f", str(broken)], env=dict(learner.environment), capture_output=True, check=False
+        ["kubectl", "apply", "-f", str(broken)],
+        env=dict(learner.environment),
+        capture_output=True,
+        check=False,
     )
     assert refused.returncode
-    answer = terminal.run("verifier", "tp2", "--json", "--delai", "0s", kubeconfig=learner.kubeconfig)
+    answer = terminal.run(
+        "verifier", "tp2", "--json", "--delai", "0s", kubeconfig=learner.kubeconfig
+    )
     assert answer.code == 1, answer  # what was never applied is missing, and said so
     stage.apply(lab.files("solution"))
     stage.run(lab.about.solution.commands[:1])
     with ThreadingHTTPServer(("127.0.0.1", free_port), _Stranger) as stranger:
         thread = threading.Thread(target=stranger.serve_forever, daemon=True)
         thread.start()
-        answer = terminal.run("verifier", "tp2", "--json", "--port", str(free_port), kubeconfig=learner.kubeconfig)
+        answer = terminal.run(
+            "verifier", "tp2", "--json", "--port", str(free_port), kubeconfig=learner.kubeconfig
+        )
         stranger.shutdown()
         thread.join()
     assert answer.code == 1, answer
-    findings = [check["finding"] for check in answer.verdict["checks"] if check["status"] == "failed"]
+    findings = [
+        check["finding"] for check in answer.verdict["checks"] if check["status"] == "failed"
+    ]
     assert len(findings) == 1
     assert str(free_port) in findings[0]
     assert "python" in findings[0]
 
 
-# -- output that goes elsewhere -----------------------------------------------------------------------------------
+# -- output that goes elsewhere --------------------------------------------------------------------
 
 
 @pytest.mark.cluster
-def test_piped_output_is_plain_and_80_columns_wide(terminal: Terminal, changed: Callable[..., Path]) -> None:
+def test_piped_output_is_plain_and_80_columns_wide(
+    terminal: Terminal, changed: Callable[..., Path]
+) -> None:
     def into_default(cluster: Config, user: Config, context: Config) -> None:
         context["namespace"] = "default"
 
@@ -695,7 +804,12 @@ def test_a_reader_that_leaves_early_is_no_trouble(terminal: Terminal) -> None:
 def test_head(terminal: Terminal) -> None:
     pipe: Sequence[str] = ["bash", "-o", "pipefail", "-c", f"'{CAHIER}' lister | head -n 1"]
     done = subprocess.run(
-        pipe, env=terminal.environment(None), capture_output=True, text=True, timeout=FAR_TOO_LONG, check=False
+        pipe,
+        env=terminal.environment(None),
+        capture_output=True,
+        text=True,
+        timeout=FAR_TOO_LONG,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1

@@ -126,7 +126,10 @@ def test_a_session_that_is_told_notices_for_ever_is_cut() -> None:
 
 
 def test_a_session_with_what_is_no_server_is_none() -> None:
-    with spoken_to(after(b"", b"\0\1\2\3" * 100)) as end, pytest.raises(OSError, match="n’est pas PostgreSQL"):
+    with (
+        spoken_to(after(b"", b"\0\1\2\3" * 100)) as end,
+        pytest.raises(OSError, match="n’est pas PostgreSQL"),
+    ):
         refusal(end, "u", "p", "d")
 
 

@@ -62,9 +62,16 @@ def test_service_and_policy_select_the_pod() -> None:
 
 def test_the_superuser_has_the_same_password_as_on_the_platform() -> None:
     made = manifests()
-    user, superuser = made[f"Secret/{NAME}"]["stringData"], made[f"Secret/{NAME}-superuser"]["stringData"]
+    user, superuser = (
+        made[f"Secret/{NAME}"]["stringData"],
+        made[f"Secret/{NAME}-superuser"]["stringData"],
+    )
     assert (user["username"], superuser["username"]) == ("user-alice", "postgres")
-    assert user["password"] == superuser["password"] != manifests()[f"Secret/{NAME}"]["stringData"]["password"]
+    assert (
+        user["password"]
+        == superuser["password"]
+        != manifests()[f"Secret/{NAME}"]["stringData"]["password"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,9 +79,19 @@ def test_the_superuser_has_the_same_password_as_on_the_platform() -> None:
     [
         ({}, True),
         ({"matchLabels": {"cnpg.io/cluster": NAME}}, True),
-        ({"matchLabels": {"cnpg.io/cluster": "postgresql-cnpg"}}, False),  # the real chart's mistake
+        (
+            {"matchLabels": {"cnpg.io/cluster": "postgresql-cnpg"}},
+            False,
+        ),  # the real chart's mistake
         ({"matchExpressions": [{"key": "cnpg.io/podRole", "operator": "Exists"}]}, True),
-        ({"matchExpressions": [{"key": "cnpg.io/podRole", "operator": "NotIn", "values": ["instance"]}]}, False),
+        (
+            {
+                "matchExpressions": [
+                    {"key": "cnpg.io/podRole", "operator": "NotIn", "values": ["instance"]}
+                ]
+            },
+            False,
+        ),
         ({"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}, True),
         ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["mon-api"]}]}, False),
     ],
@@ -90,7 +107,7 @@ def test_impossible_names_are_refused(name: str) -> None:
         catalogue.launch_postgresql(None, "user-alice", name)  # type: ignore[arg-type]
 
 
-# -- on the cluster -----------------------------------------------------------------------------------------------
+# -- on the cluster --------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +130,18 @@ def password(api: Api, release: catalogue.Release) -> str:
     return base64.b64decode(secret["data"]["password"]).decode()
 
 
-def query(api: Api, release: catalogue.Release, user: str, word: str, sql: str, database: str = "defaultdb") -> Any:
+def query(
+    api: Api,
+    release: catalogue.Release,
+    user: str,
+    word: str,
+    sql: str,
+    database: str = "defaultdb",
+) -> Any:
     with api.forward(release.namespace, release.pod, 5432) as tunnel:
-        connection = pg8000.native.Connection(user, password=word, database=database, sock=tunnel, ssl_context=False)
+        connection = pg8000.native.Connection(
+            user, password=word, database=database, sock=tunnel, ssl_context=False
+        )
         try:
             return connection.run(sql)
         finally:
@@ -142,7 +168,9 @@ def test_its_user_owns_its_database_and_nothing_more(api: Api, release: catalogu
 
 
 @pytest.mark.cluster
-def test_a_wrong_password_is_refused_through_a_forward(api: Api, release: catalogue.Release) -> None:
+def test_a_wrong_password_is_refused_through_a_forward(
+    api: Api, release: catalogue.Release
+) -> None:
     with pytest.raises(pg8000.native.DatabaseError, match="28P01"):
         query(api, release, release.namespace, "faux", "select 1")
 
@@ -184,8 +212,15 @@ def test_stopping_removes_all_of_it_and_nothing_else(new_person: Callable[..., P
 
 
 def everything(api: Api, namespace: str) -> set[str]:
-    paths = [collection(kind, namespace) for kind in ("Pod", "Service", "Secret", "ConfigMap", "NetworkPolicy")]
-    return {f"{path}/{item['metadata']['name']}" for path in paths for item in api.request("GET", path)["items"]}
+    paths = [
+        collection(kind, namespace)
+        for kind in ("Pod", "Service", "Secret", "ConfigMap", "NetworkPolicy")
+    ]
+    return {
+        f"{path}/{item['metadata']['name']}"
+        for path in paths
+        for item in api.request("GET", path)["items"]
+    }
 
 
 @pytest.mark.cluster

@@ -23,7 +23,9 @@ def called(namespace: str) -> Mapping[str, Any]:
 
 
 @pytest.mark.cluster
-def test_a_database_is_opened_and_closed_and_what_changed_is_said(new_person: Callable[..., Person]) -> None:
+def test_a_database_is_opened_and_closed_and_what_changed_is_said(
+    new_person: Callable[..., Person],
+) -> None:
     person = new_person("porte")
     api, namespace = Api(str(person.kubeconfig)), person.namespace
     path = collection("NetworkPolicy", namespace)
@@ -44,7 +46,12 @@ def test_a_database_is_opened_and_closed_and_what_changed_is_said(new_person: Ca
     assert policies() == closed
 
     wide = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [EVERYBODY, OWN]}]}
-    item = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "large"}, "spec": wide}
+    item = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "large"},
+        "spec": wide,
+    }
     api.request("POST", path, item)
     assert "« large » y laisse encore entrer d’autres namespaces" in cahier("fermer", NAME)
     assert policies()["large"] == wide, "one’s own policies are touched only when it is asked"
@@ -52,7 +59,10 @@ def test_a_database_is_opened_and_closed_and_what_changed_is_said(new_person: Ca
     assert policies()["large"]["ingress"] == [{"from": [OWN]}]
     assert policies()[NAME]["ingress"] == [{"from": [OWN, called("user-bob")]}]
 
-    programs = {**called("kube-system"), "podSelector": {"matchLabels": {"app.kubernetes.io/name": "cloudnative-pg"}}}
+    programs = {
+        **called("kube-system"),
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "cloudnative-pg"}},
+    }
     metrics = {"from": [], "ports": [{"port": 8000, "protocol": "TCP"}]}
     mixed = [{"from": [called("user-eve"), programs]}, metrics]
     change = {"spec": {"ingress": mixed}}
@@ -61,8 +71,12 @@ def test_a_database_is_opened_and_closed_and_what_changed_is_said(new_person: Ca
     cahier("fermer", NAME, "--seulement", "user-bob")
     assert policies()["large"]["ingress"] == [{"from": [programs]}, {"ports": metrics["ports"]}]
     own = [{"from": [OWN, called("user-bob")]}]
-    assert policies()[NAME]["ingress"] == [*policies()["large"]["ingress"], *own], "an operator is not shut out"
+    assert policies()[NAME]["ingress"] == [*policies()["large"]["ingress"], *own], (
+        "an operator is not shut out"
+    )
 
-    subprocess.run(["kubectl", "delete", "pod", f"{NAME}-1", "--now"], env=dict(person.environment), check=True)
+    subprocess.run(
+        ["kubectl", "delete", "pod", f"{NAME}-1", "--now"], env=dict(person.environment), check=True
+    )
     assert f"Pod {NAME}-1 manquait" in cahier("lancer", "postgresql", "--nom", NAME)
     assert "Aucun service" in run(person, "cahier", "catalogue", "fermer", "inconnue", code=2)

@@ -1,5 +1,5 @@
-"""A class of thirty, drawn at random, graded on the cluster by a teacher: every mark is the expected one, and a
-grading that is killed twenty times ends with the same bytes."""
+"""A class of thirty, drawn at random, graded on the cluster by a teacher: every mark is the
+expected one, and a grading that is killed twenty times ends with the same bytes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 SEED = int(os.environ.get("CAHIER_GRAINE", "30"))
 ABSENT, EMPTY, CAREFUL, OTHERS = 3, 3, 6, 18
 KILLS = 20
-LABS = [find_lab(name) for name in ("tp1", "tp2", "tp5")]  # little is needed, and receipts of each kind
+LABS = [
+    find_lab(name) for name in ("tp1", "tp2", "tp5")
+]  # little is needed, and receipts of each kind
 
 # What a teacher decides without the learner's machine, and without a tunnel of their own.
 SEEN_FROM_AFAR = {
@@ -51,7 +53,8 @@ SEEN_FROM_AFAR = {
     "le_proxy_tourne",
     "le_proxy_vise_la_base_du_collegue",
 }
-# Their findings count restarts, or tell what the kubelet tries just then: they differ from one minute to the next.
+# Their findings count restarts, or tell what the kubelet tries just then: they differ from one
+# minute to the next.
 UNSETTLED = {
     "image_inconnue",
     "arret_au_demarrage",
@@ -63,13 +66,13 @@ WAITS_OR_FORWARDS = re.compile(r"kubectl (rollout status|wait|.*port-forward) ?.
 """Commands that change nothing in the namespace."""
 
 
-# -- who did what -------------------------------------------------------------------------------------------------
+# -- who did what ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a learner did of a lab. `fails`: the check that it fails, "" for a right answer, which they then verify
-    when there is to be a `receipt`."""
+    """What a learner did of a lab. `fails`: the check that it fails, "" for a right answer, which
+    they then verify when there is to be a `receipt`."""
 
     files: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
@@ -95,7 +98,10 @@ def right_answers(lab: Lab) -> Sequence[Work]:
     """The solution and the other right answers that need nothing but their files."""
     own = [Work(lab.files("solution"), lab.about.solution.commands)]
     return own + [
-        Work(lab.case_files("variantes", name), lab.about.solution.commands if case.commands is None else case.commands)
+        Work(
+            lab.case_files("variantes", name),
+            lab.about.solution.commands if case.commands is None else case.commands,
+        )
         for name, case in lab.cases("variantes").items()
         if _only_files(case)
     ]
@@ -134,14 +140,17 @@ def drawn(chance: random.Random, prefix: str, owner: str) -> Sequence[Pupil]:
             work = {
                 lab.name: chance.choice(
                     chance.choices(
-                        [right_answers(lab), mistakes(lab, seen=True), mistakes(lab, seen=False)], [3, 5, 2]
+                        [right_answers(lab), mistakes(lab, seen=True), mistakes(lab, seen=False)],
+                        [3, 5, 2],
                     )[0]
                 )
                 for lab in others
             }
             work[tp1.name] = Work(receipt=chance.random() < 0.7)
         alone = kind == "other" and chance.random() < 0.1
-        pupils.append(Pupil(f"{prefix}{number:02}", "" if alone else people.namespace_of(owner), work))
+        pupils.append(
+            Pupil(f"{prefix}{number:02}", "" if alone else people.namespace_of(owner), work)
+        )
     return pupils
 
 
@@ -150,7 +159,8 @@ def _verified(work: Work) -> Work:
 
 
 def expected(pupil: Pupil, lab: Lab) -> tuple[str, Fraction, Fraction, str, bool]:
-    """What is to be graded: state, points, points that stay open, mark for Moodle, and whether a receipt counts.
+    """What is to be graded: state, points, points that stay open, mark for Moodle, and whether a
+    receipt counts.
 
     All of it comes from the points that the lab declares, and from what each check depends on.
     """
@@ -178,7 +188,7 @@ def expected(pupil: Pupil, lab: Lab) -> tuple[str, Fraction, Fraction, str, bool
     return "graded", right, still_open, decimal(right / total * 20, sign="."), work.receipt
 
 
-# -- on the cluster -----------------------------------------------------------------------------------------------
+# -- on the cluster --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -200,12 +210,17 @@ def classroom(admin: Api, admin_kubeconfig: Path, chance: random.Random) -> Iter
     names = [owner, *(pupil.name for pupil in pupils if pupil.work)]
     with ThreadPoolExecutor(8) as pool:
         try:
-            kubeconfigs = pool.map(lambda name: people.create_person(admin, admin_kubeconfig, name), names)
+            kubeconfigs = pool.map(
+                lambda name: people.create_person(admin, admin_kubeconfig, name), names
+            )
             persons = {
-                name: Person(people.namespace_of(name), path) for name, path in zip(names, kubeconfigs, strict=True)
+                name: Person(people.namespace_of(name), path)
+                for name, path in zip(names, kubeconfigs, strict=True)
             }
             here = Classroom(pupils, persons.pop(owner), persons)
-            opened = pool.submit(Stage(LABS[-1], here.owner).run, LABS[-1].about.setup.colleague_commands)
+            opened = pool.submit(
+                Stage(LABS[-1], here.owner).run, LABS[-1].about.setup.colleague_commands
+            )
             _apply(here, admin_kubeconfig)
             _wait_until_settled(here, admin)
             opened.result()
@@ -227,21 +242,36 @@ def _apply(here: Classroom, admin_kubeconfig: Path) -> None:
                     item["metadata"]["namespace"] = pupil.namespace
                     items.append(item)
     command = ["kubectl", "--kubeconfig", str(admin_kubeconfig), "create", "-f", "-"]
-    subprocess.run(command, input=yaml.safe_dump_all(items), text=True, check=True, capture_output=True)
+    subprocess.run(
+        command, input=yaml.safe_dump_all(items), text=True, check=True, capture_output=True
+    )
 
 
 def _wait_until_settled(here: Classroom, admin: Api) -> None:
     """Until each pod that is to be ready is, and each Deployment has been seen to."""
-    fails = {pupil.namespace: {work.fails for work in pupil.work.values()} for pupil in here.pupils if pupil.work}
+    fails = {
+        pupil.namespace: {work.fails for work in pupil.work.values()}
+        for pupil in here.pupils
+        if pupil.work
+    }
     deadline = time.monotonic() + 180
     while True:
-        deployments = [one for one in admin.everywhere("Deployment") if one["metadata"]["namespace"] in fails]
+        deployments = [
+            one for one in admin.everywhere("Deployment") if one["metadata"]["namespace"] in fails
+        ]
         waiting = [one["metadata"]["name"] for one in deployments if not _seen_to(one)]
         for pod in admin.everywhere("Pod"):
             labels, namespace = pod["metadata"].get("labels") or {}, pod["metadata"]["namespace"]
             never = {"l_api_est_prete"} if labels.get("app") == "mon-api" else {"le_proxy_tourne"}
-            conditions = {one["type"]: one["status"] for one in (pod.get("status") or {}).get("conditions") or ()}
-            if namespace in fails and not never & fails[namespace] and conditions.get("Ready") != "True":
+            conditions = {
+                one["type"]: one["status"]
+                for one in (pod.get("status") or {}).get("conditions") or ()
+            }
+            if (
+                namespace in fails
+                and not never & fails[namespace]
+                and conditions.get("Ready") != "True"
+            ):
                 waiting.append(pod["metadata"]["name"])
         if not waiting:
             return
@@ -258,7 +288,8 @@ def _seen_to(deployment: Mapping[str, Any]) -> bool:
 
 
 def _verify(here: Classroom, pupil: Pupil) -> str:
-    """Verify as the learner does, tunnels open, and leave the receipts; why one could not be left."""
+    """Verify as the learner does, tunnels open, and leave the receipts; why one could not be
+    left."""
     for lab in LABS:
         work = pupil.work.get(lab.name)
         if work is None or not work.receipt:
@@ -268,9 +299,15 @@ def _verify(here: Classroom, pupil: Pupil) -> str:
         stage = Stage(lab, person, here.owner, local_port=port)
         try:
             stage.run(work.commands)
-            cluster = WatchedCluster(kubeconfig_path=str(person.kubeconfig), colleague=here.owner.namespace, port=port)
-            verdict, _ = run(lab, cluster, refresh=cluster.refresh, seconds=20, on_check=cluster.begin)
-            trouble = leave_receipt(cluster, lab, verdict) if verdict.exit_code == 0 else str(verdict)
+            cluster = WatchedCluster(
+                kubeconfig_path=str(person.kubeconfig), colleague=here.owner.namespace, port=port
+            )
+            verdict, _ = run(
+                lab, cluster, refresh=cluster.refresh, seconds=20, on_check=cluster.begin
+            )
+            trouble = (
+                leave_receipt(cluster, lab, verdict) if verdict.exit_code == 0 else str(verdict)
+            )
         finally:
             stage.close()
         if trouble:
@@ -284,11 +321,13 @@ def _roster(here: Classroom, path: Path) -> Path:
         writer.writerow(["identifiant", "nom", "prenom", "email", "namespace", "collegue"])
         for pupil in here.pupils:
             email = f"{pupil.name}@exemple.fr"
-            writer.writerow([pupil.name, "Nom", pupil.name, email, pupil.namespace, pupil.colleague])
+            writer.writerow(
+                [pupil.name, "Nom", pupil.name, email, pupil.namespace, pupil.colleague]
+            )
     return path
 
 
-# -- the law ------------------------------------------------------------------------------------------------------
+# -- the law ---------------------------------------------------------------------------------------
 
 
 def test_a_class_of_thirty_is_graded_as_expected_even_when_killed(
@@ -319,9 +358,13 @@ def test_a_class_of_thirty_is_graded_as_expected_even_when_killed(
 
 def _check_marks(here: Classroom, folder: Path) -> None:
     grades = json.loads((folder / "notes.json").read_text(encoding="utf-8"))
-    moodle = list(csv.reader((folder / "notes-moodle.csv").read_text(encoding="utf-8").splitlines()))[1:]
+    moodle = list(
+        csv.reader((folder / "notes-moodle.csv").read_text(encoding="utf-8").splitlines())
+    )[1:]
     told, wanted = {}, {}
-    for pupil, learner, (identifier, _email, *marks) in zip(here.pupils, grades["learners"], moodle, strict=True):
+    for pupil, learner, (identifier, _email, *marks) in zip(
+        here.pupils, grades["learners"], moodle, strict=True
+    ):
         assert pupil.name == learner["identifier"] == identifier
         for lab, grade, mark in zip(LABS, learner["labs"], marks[:-1], strict=True):
             key = f"{pupil.name} {lab.short_name}"
@@ -341,17 +384,25 @@ def _check_finding(pupil: Pupil, lab: Lab, grade: Mapping[str, Any]) -> None:
     if work and work.finding and work.fails in SEEN_FROM_AFAR and failed:
         assert failed[0]["id"] == work.fails
         for words in work.finding:
-            assert rename(words, lab.about.story, pupil.namespace, pupil.colleague, None) in failed[0]["finding"]
+            assert (
+                rename(words, lab.about.story, pupil.namespace, pupil.colleague, None)
+                in failed[0]["finding"]
+            )
 
 
-def _grade_and_kill(command: Sequence[str], folder: Path, count: int, chance: random.Random) -> None:
-    """Grade, killed at moments that are numbers of files written, each time resumed; then to the end."""
+def _grade_and_kill(
+    command: Sequence[str], folder: Path, count: int, chance: random.Random
+) -> None:
+    """Grade, killed at moments that are numbers of files written, each time resumed; then to the
+    end."""
     kept: dict[Path, int] = {}
     at_work = 0
     for turn, wanted in enumerate(sorted(chance.sample(range(1, count), KILLS))):
         resume = ["--reprendre"] if turn else []
         process = subprocess.Popen(
-            [*command, *resume, "--paralleles", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*command, *resume, "--paralleles", "2"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         while process.poll() is None and sum(path.is_file() for path in folder.rglob("*")) < wanted:
             time.sleep(0.005)

@@ -20,7 +20,12 @@ def cluster(tmp_path: Path) -> LiveCluster:
         "kind": "Config",
         "clusters": [{**named, "cluster": {"server": "https://127.0.0.1:1"}}],
         "users": [{**named, "user": {"token": "none"}}],
-        "contexts": [{**named, "context": {"cluster": "nowhere", "user": "nowhere", "namespace": "user-alice"}}],
+        "contexts": [
+            {
+                **named,
+                "context": {"cluster": "nowhere", "user": "nowhere", "namespace": "user-alice"},
+            }
+        ],
         "current-context": "nowhere",
     }
     path = tmp_path / "kubeconfig"

@@ -33,7 +33,9 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def cahier(*arguments: str, who: Person | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def cahier(
+    *arguments: str, who: Person | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """`cahier` typed by a person; by nobody, who has no cluster, in this very process."""
     if who is None:
         here = {**os.environ, "COLUMNS": "80"}
@@ -107,7 +109,9 @@ def test_the_page_is_read_in_a_terminal(lab: Lab) -> None:
     done = cahier("enonce", lab.short_name, "--namespace", "user-zoe", "--collegue", "user-paul")
     assert done.returncode == 0, done.stderr
     assert f"cahier verifier {lab.short_name}" in done.stdout
-    assert not re.search(r"^(#|```|!!!|;?--8<--)|\*\*|]\(|exec=|<!--", _prose(done.stdout), re.MULTILINE)
+    assert not re.search(
+        r"^(#|```|!!!|;?--8<--)|\*\*|]\(|exec=|<!--", _prose(done.stdout), re.MULTILINE
+    )
     assert "user-alice" not in done.stdout
 
 
@@ -122,7 +126,9 @@ def test_begin_names_no_raw_markdown(tmp_path: Path) -> None:
 
 
 def test_solution_carries_the_learners_own_names() -> None:
-    done = cahier("solution", "tp5", "--namespace", "user-zoe", "--collegue", "user-paul", "--base", "ma-base")
+    done = cahier(
+        "solution", "tp5", "--namespace", "user-zoe", "--collegue", "user-paul", "--base", "ma-base"
+    )
     assert done.returncode == 0, done.stderr
     assert "ma-base-rw.user-paul.svc.cluster.local" in done.stdout
     assert "user-alice" not in done.stdout
@@ -131,38 +137,53 @@ def test_solution_carries_the_learners_own_names() -> None:
 @pytest.mark.cluster
 def test_hints_grow_and_follow_the_state(new_person: Callable[..., Person]) -> None:
     learner, colleague = new_person(), new_person("c")
-    said = [cahier("indice", "tp5", "--collegue", colleague.namespace, who=learner).stdout for _ in range(4)]
+    said = [
+        cahier("indice", "tp5", "--collegue", colleague.namespace, who=learner).stdout
+        for _ in range(4)
+    ]
     assert "Indice 1/3" in said[0]
     assert "Indice 2/3" in said[1]
     assert "Indice 3/3" in said[2]
     assert "--aide" in said[3]
     subprocess.run(
-        ["kubectl", "run", "pg-proxy", "--image=alpine/socat:inconnu"], env=dict(learner.environment), check=True
+        ["kubectl", "run", "pg-proxy", "--image=alpine/socat:inconnu"],
+        env=dict(learner.environment),
+        check=True,
     )
-    assert f"cahier verifier tp5 --collegue {colleague.namespace} --aide" in said[3].replace("\n", " ")
+    assert f"cahier verifier tp5 --collegue {colleague.namespace} --aide" in said[3].replace(
+        "\n", " "
+    )
     now = cahier("indice", "tp5", "--collegue", colleague.namespace, who=learner).stdout
     assert "Indice 1/" in now
     assert now.splitlines()[0] != said[0].splitlines()[0]
 
 
 @pytest.mark.cluster
-def test_the_colleague_and_the_port_need_not_be_typed_again(new_person: Callable[..., Person], free_port: int) -> None:
+def test_the_colleague_and_the_port_need_not_be_typed_again(
+    new_person: Callable[..., Person], free_port: int
+) -> None:
     learner, colleague, other = new_person(), new_person("c"), new_person("d")
     given = ("--collegue", colleague.namespace, "--port", str(free_port))
     first = cahier("verifier", "tp5", *given, who=learner)
     assert first.stderr == ""
     again = cahier("verifier", "tp5", who=learner)
     assert f"Comme la dernière fois : {' '.join(given)}" in again.stderr
-    assert f"un tunnel écoute sur localhost:{free_port}." in again.stdout, "the sentence says the port that is judged"
+    assert f"un tunnel écoute sur localhost:{free_port}." in again.stdout, (
+        "the sentence says the port that is judged"
+    )
     assert f"votre poste, localhost:{free_port}" in again.stdout
-    assert colleague.namespace in cahier("verifier", "tp7", who=learner).stderr, "another lab of the same pair"
+    assert colleague.namespace in cahier("verifier", "tp7", who=learner).stderr, (
+        "another lab of the same pair"
+    )
     changed = cahier("verifier", "tp5", "--collegue", other.namespace, who=learner)
     assert other.namespace in changed.stdout
     assert other.namespace in cahier("verifier", "tp5", who=learner).stderr
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize(("given", "meant"), [("{name}", "user-{name}"), ("user-{name}x", "user-{name}")])
+@pytest.mark.parametrize(
+    ("given", "meant"), [("{name}", "user-{name}"), ("user-{name}x", "user-{name}")]
+)
 def test_a_colleague_who_is_nobody_is_told_with_a_guess(
     new_person: Callable[..., Person], own_state: Path, given: str, meant: str
 ) -> None:
@@ -184,7 +205,9 @@ def test_help_begins_with_the_files(new_person: Callable[..., Person], tmp_path:
     assert cahier("commencer", "tp2", who=learner, cwd=tmp_path).returncode == 0
     folder = tmp_path / "tp2_port_forward"
     elsewhere = cahier("verifier", "tp2", who=learner, cwd=tmp_path.parent).stdout
-    assert "mon-api.yaml, ligne 23 : il reste à écrire" in " ".join(elsewhere.split()), "where they were copied"
+    assert "mon-api.yaml, ligne 23 : il reste à écrire" in " ".join(elsewhere.split()), (
+        "where they were copied"
+    )
     manifest = folder / "mon-api.yaml"
     manifest.write_text(find_lab("tp2").files("solution")["mon-api.yaml"], encoding="utf-8")
     environment = dict(learner.environment)
@@ -192,7 +215,9 @@ def test_help_begins_with_the_files(new_person: Callable[..., Person], tmp_path:
     forgotten = cahier("verifier", "tp2", "--delai", "0s", who=learner, cwd=folder).stdout
     assert f"kubectl apply -n {learner.namespace} -f code.yaml" in forgotten
     assert "-f mon-api.yaml" not in forgotten.partition("À faire d’abord")[2]
-    manifest.write_text(manifest.read_text(encoding="utf-8").replace("/sante", "/autre"), encoding="utf-8")
+    manifest.write_text(
+        manifest.read_text(encoding="utf-8").replace("/sante", "/autre"), encoding="utf-8"
+    )
     edited = cahier("verifier", "tp2", "--delai", "0s", who=learner, cwd=folder).stdout
     assert "mon-api.yaml a changé depuis que vous l’avez appliqué" in edited
 
@@ -214,10 +239,14 @@ def test_the_solution_applied_is_what_the_learner_s_files_say(
     assert "proxy.yaml.avant" in done.stdout, "they are told where their own text is"
     assert f"ma-base-rw.{colleague.namespace}.svc" in own.read_text(encoding="utf-8")
     assert own.with_name("proxy.yaml.avant").read_text(encoding="utf-8") == started
-    unchanged = subprocess.run(["kubectl", "diff", "-f", str(own)], env=dict(learner.environment), check=False)
+    unchanged = subprocess.run(
+        ["kubectl", "diff", "-f", str(own)], env=dict(learner.environment), check=False
+    )
     assert unchanged.returncode == 0, "applied again, it would change something"
     own.write_text("# mon second essai\n", encoding="utf-8")
-    assert cahier("solution", "tp5", *given, "--appliquer", who=learner, cwd=elsewhere).returncode == 0
+    assert (
+        cahier("solution", "tp5", *given, "--appliquer", who=learner, cwd=elsewhere).returncode == 0
+    )
     assert own.with_name("proxy.yaml.avant-2").read_text(encoding="utf-8") == "# mon second essai\n"
     assert own.with_name("proxy.yaml.avant").read_text(encoding="utf-8") == started
     assert list(elsewhere.iterdir()) == []
@@ -229,17 +258,26 @@ def test_what_starters_leave_to_be_written_is_told_so(new_person: Callable[..., 
     stage = Stage(find_lab("tp5"), learner, colleague)
     stage.apply(stage.lab.files("depart"))
     stage.run(["kubectl wait --for=condition=Ready pod/pg-proxy --timeout=90s"])
-    said = " ".join(cahier("verifier", "tp5", "--collegue", colleague.namespace, who=learner).stdout.split())
+    said = " ".join(
+        cahier("verifier", "tp5", "--collegue", colleague.namespace, who=learner).stdout.split()
+    )
     assert "« SERVICE.NAMESPACE » est resté comme dans le fichier de départ" in said
     base = (
-        f"KUBECONFIG=$(cahier cluster kubeconfig {colleague.namespace.removeprefix('user-')}) cahier catalogue lancer"
+        f"KUBECONFIG=$(cahier cluster kubeconfig {colleague.namespace.removeprefix('user-')}) "
+        "cahier catalogue lancer"
     )
-    helped = cahier("verifier", "tp5", "--collegue", colleague.namespace, "--aide", who=learner).stdout
-    assert base in helped, "nobody has launched the colleague's base: alone, one does it in their place"
+    helped = cahier(
+        "verifier", "tp5", "--collegue", colleague.namespace, "--aide", who=learner
+    ).stdout
+    assert base in helped, (
+        "nobody has launched the colleague's base: alone, one does it in their place"
+    )
 
 
 @pytest.mark.cluster
-def test_clean_removes_what_the_lab_made_and_nothing_else(new_person: Callable[..., Person]) -> None:
+def test_clean_removes_what_the_lab_made_and_nothing_else(
+    new_person: Callable[..., Person],
+) -> None:
     learner = new_person()
     stage = Stage(find_lab("tp5"), learner, new_person("c"))
     stage.apply(stage.lab.files("solution"))
@@ -247,7 +285,9 @@ def test_clean_removes_what_the_lab_made_and_nothing_else(new_person: Callable[.
     subprocess.run(["kubectl", "create", "configmap", "la-mienne"], env=environment, check=True)
     for name in ("tunnel-user-chloe", "a-moi"):
         subprocess.run(
-            ["kubectl", "create", "rolebinding", name, "--clusterrole=view", "--user=u"], env=environment, check=True
+            ["kubectl", "create", "rolebinding", name, "--clusterrole=view", "--user=u"],
+            env=environment,
+            check=True,
         )
     assert "rolebinding/tunnel-user-chloe supprimé" in cahier("nettoyer", "tp8", who=learner).stdout
     done = cahier("nettoyer", "tp5", who=learner)
@@ -267,7 +307,9 @@ def test_clean_removes_what_the_lab_made_and_nothing_else(new_person: Callable[.
 
 
 @pytest.mark.cluster
-def test_a_late_learner_is_brought_to_the_start_of_a_lab(new_person: Callable[..., Person], tmp_path: Path) -> None:
+def test_a_late_learner_is_brought_to_the_start_of_a_lab(
+    new_person: Callable[..., Person], tmp_path: Path
+) -> None:
     learner = new_person()
     done = cahier("rattraper", "tp5", who=learner, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -287,7 +329,9 @@ def test_a_late_learner_is_brought_to_the_start_of_a_lab(new_person: Callable[..
 
 
 @pytest.mark.cluster
-def test_a_file_that_is_not_yaml_is_told_with_its_line(new_person: Callable[..., Person], tmp_path: Path) -> None:
+def test_a_file_that_is_not_yaml_is_told_with_its_line(
+    new_person: Callable[..., Person], tmp_path: Path
+) -> None:
     learner, colleague = new_person(), new_person("c")
     assert cahier("commencer", "tp5", cwd=tmp_path).returncode == 0
     manifest = tmp_path / "tp5_proxy_socat" / "proxy.yaml"
@@ -308,7 +352,11 @@ def test_follow_checks_again_at_a_change_and_ends_when_all_is_right(
     stage = Stage(lab, learner, local_port=free_port)
     command = ["cahier", "verifier", "tp2", "--suivre", "--delai", "30s", "--port", str(free_port)]
     following = subprocess.Popen(
-        command, env=dict(learner.environment), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        env=dict(learner.environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     try:
         time.sleep(3)

@@ -1,4 +1,5 @@
-"""« Connexion à Kubernetes » on the local cluster: its script, and what is said once the token has ended."""
+"""« Connexion à Kubernetes » on the local cluster: its script, and what is said once the token has
+ended."""
 
 from __future__ import annotations
 
@@ -50,11 +51,19 @@ class Home:
     @property
     def environment(self) -> Mapping[str, str]:
         kept = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
-        return {**kept, "HOME": str(self.folder), "CAHIER_ETAT": str(state.folder())}  # the cluster stays where it is
+        return {
+            **kept,
+            "HOME": str(self.folder),
+            "CAHIER_ETAT": str(state.folder()),
+        }  # the cluster stays where it is
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
 
     def run(self, *command: str, text: str = "") -> subprocess.CompletedProcess[str]:
@@ -86,7 +95,9 @@ class Home:
     def until_refused(self) -> subprocess.CompletedProcess[str]:
         deadline = time.monotonic() + FAR_TOO_LONG
         while (done := self.run("kubectl", "get", "pods")).returncode == 0:
-            assert time.monotonic() < deadline, "the API server still accepts a token that has ended"
+            assert time.monotonic() < deadline, (
+                "the API server still accepts a token that has ended"
+            )
             time.sleep(0.5)
         return done
 
@@ -131,26 +142,38 @@ def check(verdict: Mapping[str, Any], identifier: str) -> Mapping[str, Any]:
 
 def reviewed(admin: Api, token: str) -> Mapping[str, Any]:
     """What the API server says of a token."""
-    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+    review = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenReview",
+        "spec": {"token": token},
+    }
     answer = admin.request("POST", "/apis/authentication.k8s.io/v1/tokenreviews", review)
     status: Mapping[str, Any] = answer["status"]
     return status
 
 
-def test_the_script_makes_its_person_and_everything_of_lab_1_passes(home: Home, name: str, server: str) -> None:
+def test_the_script_makes_its_person_and_everything_of_lab_1_passes(
+    home: Home, name: str, server: str
+) -> None:
     given = home.run(CAHIER, "cluster", "connexion", name)
     assert given.returncode == 0, given.stderr
     assert [line.split()[:3] for line in given.stdout.splitlines()] == [
-        ["kubectl", "config", word] for word in ("set-cluster", "set-credentials", "set-context", "use-context")
+        ["kubectl", "config", word]
+        for word in ("set-cluster", "set-credentials", "set-context", "use-context")
     ]
     played = home.run("sh", text=given.stdout)
     assert played.returncode == 0, played.stderr
     host = urlsplit(server).netloc
     written = yaml.safe_load(home.configuration.read_text())
     assert written["current-context"] == host
-    assert written["clusters"] == [{"name": host, "cluster": {"server": server, "insecure-skip-tls-verify": True}}]
+    assert written["clusters"] == [
+        {"name": host, "cluster": {"server": server, "insecure-skip-tls-verify": True}}
+    ]
     assert written["contexts"] == [
-        {"name": host, "context": {"cluster": host, "user": f"oidc-{name}", "namespace": f"user-{name}"}}
+        {
+            "name": host,
+            "context": {"cluster": host, "user": f"oidc-{name}", "namespace": f"user-{name}"},
+        }
     ]
     whoami = home.run("kubectl", "auth", "whoami", "-o", "json")
     assert json.loads(whoami.stdout)["status"]["userInfo"]["username"] == f"oidc-{name}"
@@ -158,7 +181,9 @@ def test_the_script_makes_its_person_and_everything_of_lab_1_passes(home: Home, 
     assert (code, verdict["status"], verdict["user"]) == (0, "passed", f"oidc-{name}")
     diagnosed = home.run(CAHIER, "diagnostiquer", "--json")
     lines = {line["id"]: line for line in json.loads(diagnosed.stdout)["lines"]}
-    assert {lines[line]["status"] for line in ("lifetime", "tls", "identity", "namespace", "rights")} == {"passed"}
+    assert {
+        lines[line]["status"] for line in ("lifetime", "tls", "identity", "namespace", "rights")
+    } == {"passed"}
     assert "ne pas vérifier le certificat" in lines["tls"]["found"]
     assert "warning" not in (diagnosed.stderr + whoami.stderr).lower()
 
@@ -213,7 +238,10 @@ def test_a_token_that_has_ended_is_never_a_failure(home: Home, name: str) -> Non
     ):
         done = home.run(CAHIER, *command.split())
         assert done.returncode == 3, (command, done)
-        assert f"Copiez de nouveau le script et exécutez-le : {again}" in done.stderr, (command, done)
+        assert f"Copiez de nouveau le script et exécutez-le : {again}" in done.stderr, (
+            command,
+            done,
+        )
         assert "échou" not in done.stdout + done.stderr, (command, done)
 
     renewed = home.run("sh", text=f"PATH={os.environ['PATH']}; {again}")
@@ -221,22 +249,34 @@ def test_a_token_that_has_ended_is_never_a_failure(home: Home, name: str) -> Non
     assert home.verdict()[0] == 0
 
 
-def test_a_token_that_has_ended_and_is_still_accepted_is_no_failure(home: Home, person: Person, name: str) -> None:
-    """As with a clock that is ahead: the certificate is what the API server believes, the token has ended."""
+def test_a_token_that_has_ended_and_is_still_accepted_is_no_failure(
+    home: Home, person: Person, name: str
+) -> None:
+    """As with a clock that is ahead: the certificate is what the API server believes, the token has
+    ended."""
     home.become(person)
     written = yaml.safe_load(home.configuration.read_text())
-    written["users"][0]["user"]["token"] = tokens.sign(name, timedelta(hours=1), issued=ago(timedelta(hours=2)))
+    written["users"][0]["user"]["token"] = tokens.sign(
+        name, timedelta(hours=1), issued=ago(timedelta(hours=2))
+    )
     home.configuration.write_text(yaml.safe_dump(written))
     code, verdict = home.verdict()
     assert (code, verdict["status"]) == (3, "unverified"), verdict
     assert "failed" not in {item["status"] for item in verdict["checks"]}
     told = check(verdict, "vos_identifiants_ne_vont_pas_expirer")
     assert (told["status"], "a expiré" in told["finding"]) == ("unverified", True)
-    assert f"Copiez de nouveau le script et exécutez-le : cahier cluster connexion {name} | sh" in told["fix"]
+    assert (
+        f"Copiez de nouveau le script et exécutez-le : cahier cluster connexion {name} | sh"
+        in told["fix"]
+    )
 
 
-def test_who_follows_is_answered_once_the_script_is_played_again(home: Home, name: str, server: str) -> None:
-    home.connect(name, tokens.sign(name, timedelta(hours=1), issued=ago(timedelta(hours=2))), server)
+def test_who_follows_is_answered_once_the_script_is_played_again(
+    home: Home, name: str, server: str
+) -> None:
+    home.connect(
+        name, tokens.sign(name, timedelta(hours=1), issued=ago(timedelta(hours=2))), server
+    )
     following = home.start(CAHIER, "verifier", "tp1", "--suivre", "--sans-recu")
     try:
         said = iter(following.stdout or ())
@@ -249,7 +289,9 @@ def test_who_follows_is_answered_once_the_script_is_played_again(home: Home, nam
         following.communicate()
 
 
-def test_a_token_about_to_end_is_told_with_the_command_that_renews_it(home: Home, name: str, server: str) -> None:
+def test_a_token_about_to_end_is_told_with_the_command_that_renews_it(
+    home: Home, name: str, server: str
+) -> None:
     token = tokens.sign(name, timedelta(hours=1), issued=ago(timedelta(minutes=57)))
     home.connect(name, token, server)
     code, verdict = home.verdict()
@@ -257,7 +299,9 @@ def test_a_token_about_to_end_is_told_with_the_command_that_renews_it(home: Home
     told = check(verdict, "vos_identifiants_ne_vont_pas_expirer")
     assert told["status"] == "failed"
     assert "2 minutes" in told["finding"]
-    assert home.run("sh", text=f"PATH={os.environ['PATH']}; {told['fix_commands'][0]}").returncode == 0
+    assert (
+        home.run("sh", text=f"PATH={os.environ['PATH']}; {told['fix_commands'][0]}").returncode == 0
+    )
     assert home.verdict()[0] == 0
 
 
@@ -297,14 +341,16 @@ def test_a_token_that_the_cluster_does_not_accept(
         (["alice", "--duree", f"{10**30}h"], "Un jeton ne peut pas durer"),
     ],
 )
-def test_wrong_use_prints_no_script(home: Home, admin: Api, arguments: list[str], words: str) -> None:
+def test_wrong_use_prints_no_script(
+    home: Home, admin: Api, arguments: list[str], words: str
+) -> None:
     done = home.run(CAHIER, "cluster", "connexion", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
     assert "→ " in done.stderr
 
 
-# -- a token that kubectl renews, as the platform's newer script has it -------------------------------------------
+# -- a token that kubectl renews, as the platform's newer script has it ----------------------------
 
 
 class _Endpoint(BaseHTTPRequestHandler):
@@ -325,7 +371,11 @@ class _Endpoint(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if "refresh_token=encore" in asked:
-            given = {"id_token": self.renewed, "access_token": self.renewed, "refresh_token": "encore"}
+            given = {
+                "id_token": self.renewed,
+                "access_token": self.renewed,
+                "refresh_token": "encore",
+            }
             self._answer(200, {**given, "token_type": "bearer"})
         else:
             self._answer(400, {"error": "invalid_grant", "error_description": "Session not active"})
@@ -346,16 +396,26 @@ def endpoint(name: str, admin: Api) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("age", "refresh", "code"),
-    [(timedelta(minutes=2), "fini", 0), (timedelta(hours=2), "encore", 0), (timedelta(hours=2), "fini", 3)],
+    [
+        (timedelta(minutes=2), "fini", 0),
+        (timedelta(hours=2), "encore", 0),
+        (timedelta(hours=2), "fini", 3),
+    ],
     ids=["still-good", "renewed", "session-ended"],
 )
 def test_a_token_that_kubectl_renews(
     home: Home, person: Person, name: str, endpoint: str, age: timedelta, refresh: str, code: int
 ) -> None:
-    """The end of a five-minute token is always near: only when it is past does anybody have to act."""
+    """The end of a five-minute token is always near: only when it is past does anybody have to
+    act."""
     home.become(person)
     token = tokens.sign(name, timedelta(minutes=5), issued=ago(age))
-    provider = {"idp-issuer-url": endpoint, "client-id": "onyxia", "refresh-token": refresh, "id-token": token}
+    provider = {
+        "idp-issuer-url": endpoint,
+        "client-id": "onyxia",
+        "refresh-token": refresh,
+        "id-token": token,
+    }
     options = [f"--auth-provider-arg={key}={value}" for key, value in provider.items()]
     home.run("kubectl", "config", "set-credentials", "moi", "--auth-provider=oidc", *options)
     home.run("kubectl", "config", "set-context", "--current", "--user=moi")

@@ -20,8 +20,11 @@ _STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def in_a_terminal(columns: int, *command: str) -> str:
-    """What a command prints in a terminal, as it is copied: a line that the terminal folds is one line."""
-    environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR")}
+    """What a command prints in a terminal, as it is copied: a line that the terminal folds is one
+    line."""
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR")
+    }
     ended: Any = pexpect.run(
         " ".join(command),
         env={**environment, "TERM": "xterm-256color"},
@@ -37,7 +40,9 @@ def in_a_terminal(columns: int, *command: str) -> str:
 
 def piped(*command: str) -> str:
     """What a command prints where there is no terminal."""
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True).stdout
+    return subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", check=True
+    ).stdout
 
 
 @pytest.fixture(params=[80, 40, 0], ids=["80 columns", "40 columns", "piped"])
@@ -93,7 +98,15 @@ def test_the_drawing_fits_the_terminal(columns: int) -> None:
 @pytest.mark.parametrize("lab", all_labs(), ids=lambda lab: lab.short_name)
 def test_the_solution_is_printed_as_it_is_written(lab: Lab) -> None:
     story = lab.about.story
-    command = ["cahier", "solution", lab.short_name, "--namespace", story.namespace, "--collegue", story.colleague]
+    command = [
+        "cahier",
+        "solution",
+        lab.short_name,
+        "--namespace",
+        story.namespace,
+        "--collegue",
+        story.colleague,
+    ]
     for solution in (typed(command[1:], None).said, in_a_terminal(40, *command)):
         for name, text in lab.files("solution").items():
             assert text in solution, name

@@ -35,7 +35,8 @@ def _ids(pairs: list[tuple[Lab, str]]) -> list[str]:
 
 @dataclass
 class Classroom:
-    """Makes stages: a fresh learner each, the colleague shared where the lab's own setup is enough."""
+    """Makes stages: a fresh learner each, the colleague shared where the lab's own setup is
+    enough."""
 
     new_person: Callable[..., Person]
     new_resident: Callable[..., Person]
@@ -46,7 +47,9 @@ class Classroom:
         if lab.about.colleague != "none":
             fresh = case is not None and bool(case.colleague_commands)
             colleague = self._colleague(lab, fresh)
-        stage = Stage(lab, self.new_person(), colleague, local_port=port if lab.about.port else None)
+        stage = Stage(
+            lab, self.new_person(), colleague, local_port=port if lab.about.port else None
+        )
         if colleague and case is not None and case.colleague_commands:
             stage.run(case.colleague_commands, colleague)
         stage.run(lab.about.setup.commands)
@@ -70,7 +73,9 @@ def colleagues() -> dict[str, Person]:
 
 @pytest.fixture
 def classroom(
-    new_person: Callable[..., Person], new_resident: Callable[..., Person], colleagues: dict[str, Person]
+    new_person: Callable[..., Person],
+    new_resident: Callable[..., Person],
+    colleagues: dict[str, Person],
 ) -> Classroom:
     return Classroom(new_person, new_resident, colleagues)
 
@@ -96,7 +101,9 @@ def verify(stage: Stage, delay: str = "30s") -> dict[str, Any]:
         command += ["--collegue", stage.colleague.namespace]
     if stage.local_port:
         command += ["--port", str(stage.local_port)]
-    done = subprocess.run(command, env=dict(stage.learner.environment), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=dict(stage.learner.environment), capture_output=True, text=True, check=False
+    )
     assert "Traceback" not in done.stderr, done.stderr
     assert done.stdout, done.stderr
     verdict: dict[str, Any] = json.loads(done.stdout)
@@ -106,11 +113,15 @@ def verify(stage: Stage, delay: str = "30s") -> dict[str, Any]:
 
 
 def failed(verdict: Mapping[str, Any]) -> dict[str, str]:
-    return {check["id"]: check["finding"] for check in verdict["checks"] if check["status"] == "failed"}
+    return {
+        check["id"]: check["finding"] for check in verdict["checks"] if check["status"] == "failed"
+    }
 
 
 def statuses(verdict: Mapping[str, Any]) -> str:
-    return "\n".join(f"{check['status']:10} {check['id']}: {check['finding']}" for check in verdict["checks"])
+    return "\n".join(
+        f"{check['status']:10} {check['id']}: {check['finding']}" for check in verdict["checks"]
+    )
 
 
 def set_case(stage: Stage, family: str, name: str) -> Case:
@@ -134,7 +145,9 @@ def test_starter_fails_what_it_announces(
 
 
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)
-def test_solution_passes(lab: Lab, classroom: Classroom, close_after: Callable[[Stage], Stage], free_port: int) -> None:
+def test_solution_passes(
+    lab: Lab, classroom: Classroom, close_after: Callable[[Stage], Stage], free_port: int
+) -> None:
     stage = close_after(classroom.stage(lab, free_port))
     stage.apply(lab.files("solution"))
     stage.run(lab.about.solution.commands)
@@ -157,7 +170,12 @@ def test_other_right_answer_passes(
 
 @pytest.mark.parametrize(("lab", "name"), MISTAKES, ids=_ids(MISTAKES))
 def test_mistake_is_caught_and_its_remedy_repairs(
-    lab: Lab, name: str, classroom: Classroom, close_after: Callable[[Stage], Stage], free_port: int, tmp_path: Path
+    lab: Lab,
+    name: str,
+    classroom: Classroom,
+    close_after: Callable[[Stage], Stage],
+    free_port: int,
+    tmp_path: Path,
 ) -> None:
     stage = close_after(classroom.stage(lab, free_port, lab.cases("erreurs")[name]))
     stage.folder = begun(stage, name, tmp_path)
@@ -171,11 +189,15 @@ def test_mistake_is_caught_and_its_remedy_repairs(
     agrees(lab, msgspec.convert(verdict, Verdict))
     lesson = next(check for check in verdict["checks"] if check["id"] == first)
     for command in lesson["fix_commands"]:
-        assert command not in finding + lesson["cause"], "without --aide the solution is not given away"
+        assert command not in finding + lesson["cause"], (
+            "without --aide the solution is not given away"
+        )
     text, kept = findings.written(stage, lesson), findings.path(stage.lab, name)
     if "CAHIER_CONSTATS" in os.environ:
         kept.write_text(text, encoding="utf-8")
-    assert text == kept.read_text(encoding="utf-8"), "another lesson than the one reviewed: make findings"
+    assert text == kept.read_text(encoding="utf-8"), (
+        "another lesson than the one reviewed: make findings"
+    )
     if "CAHIER_INSTANTANES" in os.environ:
         recorded.keep(stage, f"erreurs/{name}", msgspec.convert(verdict, Verdict))
         return
@@ -197,7 +219,9 @@ def test_mistake_is_caught_and_its_remedy_repairs(
                 take_out(stage.folder, typed)
                 stage.run(["kubectl apply -f ."])
                 verdict = verify(stage)
-                assert verdict["status"] == "passed", "the learner's files undo the remedies:\n" + statuses(verdict)
+                assert verdict["status"] == "passed", (
+                    "the learner's files undo the remedies:\n" + statuses(verdict)
+                )
             return
     pytest.fail("the printed remedies do not repair:\n" + statuses(verdict))
 
@@ -220,7 +244,8 @@ _PLACE = re.compile(r"# (?P<file>\S+), (?P<kind>\w+) (?P<name>\S+)(?:, sous « (
 
 
 def write_lines(folder: Path, lines: Sequence[str]) -> None:
-    """Write these lines of a remedy in the object of the file that they name, as the learner does."""
+    """Write these lines of a remedy in the object of the file that they name, as the learner
+    does."""
     place = _PLACE.fullmatch(lines[0]) if lines else None
     if place is None or not (folder / place["file"]).exists():
         return
@@ -230,20 +255,31 @@ def write_lines(folder: Path, lines: Sequence[str]) -> None:
         if (one["kind"], one["metadata"]["name"]) != (place["kind"], place["name"]):
             continue
         if isinstance(written, list):
-            one[place["key"]] = [*(item for item in one[place["key"]] if item not in written), *written]
+            one[place["key"]] = [
+                *(item for item in one[place["key"]] if item not in written),
+                *written,
+            ]
         else:
             _merge(one[place["key"]] if place["key"] else one, written)
-    file.write_text(yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    file.write_text(
+        yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
 
 
 def take_out(folder: Path, typed: Sequence[str]) -> None:
     """Take out of the files what a remedy has deleted, as the learner does who is told so."""
-    gone = {tuple(one.split()[2:4]) for one in typed if one.startswith("kubectl delete networkpolicy ")}
+    gone = {
+        tuple(one.split()[2:4]) for one in typed if one.startswith("kubectl delete networkpolicy ")
+    }
     for file in folder.glob("*.yaml"):
         documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
-        kept = [one for one in documents if (one["kind"].lower(), one["metadata"]["name"]) not in gone]
+        kept = [
+            one for one in documents if (one["kind"].lower(), one["metadata"]["name"]) not in gone
+        ]
         if kept != documents:
-            file.write_text(yaml.safe_dump_all(kept, sort_keys=False, allow_unicode=True), encoding="utf-8")
+            file.write_text(
+                yaml.safe_dump_all(kept, sort_keys=False, allow_unicode=True), encoding="utf-8"
+            )
 
 
 def _merge(into: dict[str, Any], given: Mapping[str, Any]) -> None:
@@ -256,7 +292,9 @@ def _merge(into: dict[str, Any], given: Mapping[str, Any]) -> None:
 
 def changed_by_the_files(stage: Stage, typed: Sequence[str]) -> bool:
     """Whether applying the files of the folder again would change anything after these remedies."""
-    solved = max((at for at, one in enumerate(typed) if one.startswith("cahier solution ")), default=-1)
+    solved = max(
+        (at for at, one in enumerate(typed) if one.startswith("cahier solution ")), default=-1
+    )
     changing = [one for one in typed[solved + 1 :] if not one.startswith(_HARMLESS)]
     if not changing or not any(stage.folder.glob("*.yaml")):
         return False

@@ -1,4 +1,5 @@
-"""The demonstration where no cluster can be had: recordings of a real one, in step with the labs, without secrets."""
+"""The demonstration where no cluster can be had: recordings of a real one, in step with the labs,
+without secrets."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ def told(verdict: Verdict) -> list[tuple[str, ...]]:
     return [(one.id, one.status, one.finding, one.cause) for one in verdict.checks]
 
 
-# -- the recordings -------------------------------------------------------------------------------------------------
+# -- the recordings --------------------------------------------------------------------------------
 
 
 @each_lab
@@ -53,7 +54,9 @@ def test_a_recording_is_in_step_with_its_lab(lab: Lab) -> None:
         assert told(now.verdict) == told(part.verdict), f"make recordings LABS={lab.short_name}"
         assert now.verdict.status is expected
         assert now.verdict.user == part.verdict.user
-        assert "-demo" not in part.verdict.user, "recorded with stand-ins: end what alice and bob have there"
+        assert "-demo" not in part.verdict.user, (
+            "recorded with stand-ins: end what alice and bob have there"
+        )
     failed = [one.id for one in recording.parts[0].verdict.checks if one.status is Status.FAILED]
     assert sorted(failed) == sorted(lab.about.start.fails)
 
@@ -66,7 +69,15 @@ def test_most_of_what_is_shown_is_found_again_by_the_checks() -> None:
 @each_lab
 def test_a_recording_tells_nothing_that_is_private(lab: Lab) -> None:
     text = gzip.decompress(lab.recording.read_bytes()).decode()
-    for private in (r"-----BEGIN", r"\beyJ[\w-]{16,}", r"(?i)bearer ", r"/root\b", r"/home/\w", r"/Users/\w", r"/tmp/"):
+    for private in (
+        r"-----BEGIN",
+        r"\beyJ[\w-]{16,}",
+        r"(?i)bearer ",
+        r"/root\b",
+        r"/home/\w",
+        r"/Users/\w",
+        r"/tmp/",
+    ):
         assert not re.search(private, text), private
     for address in set(re.findall(r"(?<!:)\b\d{1,3}(?:\.\d{1,3}){3}\b", text)):
         assert ipaddress.ip_address(address).is_private, address
@@ -85,7 +96,7 @@ def test_a_recording_is_small(lab: Lab) -> None:
     assert lab.recording.stat().st_size < 40_000
 
 
-# -- where no cluster can be had ------------------------------------------------------------------------------------
+# -- where no cluster can be had -------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +105,16 @@ def wheel_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("roue")
     environment = folder / "venv"
     done = [
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)],
+        [
+            sys.executable,
+            "-m",
+            "hatchling",
+            "build",
+            "--target",
+            "wheel",
+            "--directory",
+            str(folder),
+        ],
         [sys.executable, "-m", "venv", "--without-pip", str(environment)],
     ]
     for command in done:
@@ -102,7 +122,17 @@ def wheel_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = next(environment.glob("lib/python*/site-packages"))
     (site / "dependances.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     (wheel,) = folder.glob("*.whl")
-    install = ["uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--python", str(environment), str(wheel)]
+    install = [
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--offline",
+        "--no-deps",
+        "--python",
+        str(environment),
+        str(wheel),
+    ]
     subprocess.run(install, check=True, capture_output=True)
     return environment / "bin"
 
@@ -120,11 +150,18 @@ def cahier(request: pytest.FixtureRequest) -> Path:
 def nowhere(tmp_path: Path) -> Mapping[str, str]:
     """The environment of somebody who has never used the workbook, and has no program."""
     kept = {name: value for name, value in os.environ.items() if name.startswith(("LANG", "LC_"))}
-    own = {"HOME": str(tmp_path), "PATH": str(tmp_path), "CAHIER_ETAT": str(tmp_path / "etat"), "COLUMNS": "80"}
+    own = {
+        "HOME": str(tmp_path),
+        "PATH": str(tmp_path),
+        "CAHIER_ETAT": str(tmp_path / "etat"),
+        "COLUMNS": "80",
+    }
     return {**kept, **own}
 
 
-def alone(*command: str, environment: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+def alone(
+    *command: str, environment: Mapping[str, str], cwd: Path
+) -> subprocess.CompletedProcess[str]:
     """Run a command as nobody, with no network."""
     apart = [shutil.which("unshare") or "unshare", "--user", "--net"]
     try:
@@ -132,19 +169,30 @@ def alone(*command: str, environment: Mapping[str, str], cwd: Path) -> subproces
     except (OSError, subprocess.CalledProcessError) as refused:
         pytest.skip(f"nobody can be played on this machine: {refused}")
     return subprocess.run(
-        [*apart, *command], env=environment, cwd=cwd, capture_output=True, text=True, check=False, timeout=120
+        [*apart, *command],
+        env=environment,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
 
 
-def test_without_any_cluster_the_recordings_are_shown(cahier: Path, nowhere: Mapping[str, str], tmp_path: Path) -> None:
+def test_without_any_cluster_the_recordings_are_shown(
+    cahier: Path, nowhere: Mapping[str, str], tmp_path: Path
+) -> None:
     done = alone(str(cahier), "demo", environment=nowhere, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     lines = done.stdout.splitlines()
     assert re.fullmatch(
-        r"Démonstration enregistrée sur un vrai cluster \(Kubernetes 1\.\d+, \d\d/\d\d/\d{4}.*\)\.", lines[0]
+        r"Démonstration enregistrée sur un vrai cluster \(Kubernetes 1\.\d+, \d\d/\d\d/\d{4}.*\)\.",
+        lines[0],
     )
-    assert lines[1].startswith("Rien n’est joué maintenant. Aucun moteur de conteneurs n’est installé")
+    assert lines[1].startswith(
+        "Rien n’est joué maintenant. Aucun moteur de conteneurs n’est installé"
+    )
     assert "Installez Docker" in done.stdout
     prose = [line for line in lines if " $ " not in line and " kubectl " not in line]
     assert max(map(len, prose)) <= 80, "a command alone may be longer"
@@ -155,19 +203,28 @@ def test_without_any_cluster_the_recordings_are_shown(cahier: Path, nowhere: Map
     assert f"{len(LABS)} TP sur {len(LABS)}" in done.stdout
 
 
-def test_a_cluster_that_fails_is_told_not_replaced(nowhere: Mapping[str, str], tmp_path: Path) -> None:
+def test_a_cluster_that_fails_is_told_not_replaced(
+    nowhere: Mapping[str, str], tmp_path: Path
+) -> None:
     docker = tmp_path / "docker"
-    docker.write_text('#!/bin/sh\n[ "$1" != info ] || echo 27.3.1\n', encoding="utf-8")  # answers, and kind is missing
+    docker.write_text(
+        '#!/bin/sh\n[ "$1" != info ] || echo 27.3.1\n', encoding="utf-8"
+    )  # answers, and kind is missing
     docker.chmod(0o755)
     done = subprocess.run(
-        [PROGRAMS / "cahier", "demo"], env=nowhere, cwd=tmp_path, capture_output=True, text=True, check=False
+        [PROGRAMS / "cahier", "demo"],
+        env=nowhere,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 3
     assert "« kind »" in done.stderr
     assert "enregistré" not in done.stdout
 
 
-# -- what is wrong with a recording is told -------------------------------------------------------------------------
+# -- what is wrong with a recording is told --------------------------------------------------------
 
 
 @pytest.fixture
@@ -212,20 +269,28 @@ def test_a_recording_that_tells_another_story_is_noticed(own_labs: Path) -> None
     assert f"{len(LABS) - 1} TP sur {len(LABS)}" in said
 
 
-# -- recording, on the cluster --------------------------------------------------------------------------------------
+# -- recording, on the cluster ---------------------------------------------------------------------
 
 
 def add_secret(admin: Api, namespace: str, word: str, *, copied: bool) -> None:
     """A password in a Secret of the namespace, and in a ConfigMap too when it is `copied`."""
     core = f"/api/v1/namespaces/{namespace}"
-    admin.request("POST", f"{core}/secrets", {"metadata": {"name": "le-mien"}, "stringData": {"password": word}})
+    admin.request(
+        "POST",
+        f"{core}/secrets",
+        {"metadata": {"name": "le-mien"}, "stringData": {"password": word}},
+    )
     if copied:
-        admin.request("POST", f"{core}/configmaps", {"metadata": {"name": "copie"}, "data": {"mot": word}})
+        admin.request(
+            "POST", f"{core}/configmaps", {"metadata": {"name": "copie"}, "data": {"mot": word}}
+        )
 
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("own_ports")
-def test_a_lab_is_recorded_without_its_passwords(cast: Mapping[str, Person], own_labs: Path, admin: Api) -> None:
+def test_a_lab_is_recorded_without_its_passwords(
+    cast: Mapping[str, Person], own_labs: Path, admin: Api
+) -> None:
     lab = find_lab("tp3")
     lab.recording.unlink()
     word = uuid.uuid4().hex
@@ -237,7 +302,9 @@ def test_a_lab_is_recorded_without_its_passwords(cast: Mapping[str, Person], own
     text = gzip.decompress(lab.recording.read_bytes()).decode()
     assert "le-mien" in text
     assert word not in text
-    assert [replayed(lab, part).verdict.status for part in recording.parts] == list(EXPECTED.values())
+    assert [replayed(lab, part).verdict.status for part in recording.parts] == list(
+        EXPECTED.values()
+    )
     admin.remove(f"/api/v1/namespaces/{cast['alice'].namespace}/secrets/le-mien")
     for person in cast.values():
         assert not live.has_work(admin, person.namespace), "they are left as new"
@@ -245,13 +312,19 @@ def test_a_lab_is_recorded_without_its_passwords(cast: Mapping[str, Person], own
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("own_ports")
-@pytest.mark.skipif("CAHIER_EXHAUSTIF" not in os.environ, reason="minutes: CAHIER_EXHAUSTIF=1 plays every lab")
+@pytest.mark.skipif(
+    "CAHIER_EXHAUSTIF" not in os.environ, reason="minutes: CAHIER_EXHAUSTIF=1 plays every lab"
+)
 @each_lab
-def test_the_demonstration_leaves_its_people_as_new(lab: Lab, cast: Mapping[str, Person], admin: Api) -> None:
+def test_the_demonstration_leaves_its_people_as_new(
+    lab: Lab, cast: Mapping[str, Person], admin: Api
+) -> None:
     assert live.play_lab(lab, cast, Screen())
     for person in cast.values():
         assert not live.has_work(admin, person.namespace)
-        assert not any(person.namespace in place for place in state.load().places), "nor any progress"
+        assert not any(person.namespace in place for place in state.load().places), (
+            "nor any progress"
+        )
 
 
 @pytest.mark.cluster

@@ -82,7 +82,11 @@ class Terminal:
 
     def diagnose(self, *options: str, kubeconfig: Path | None = None, **variables: str) -> Said:
         """Run `cahier diagnostiquer --json` in this very process: much faster, many times over."""
-        given = {**self.environment, **({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {}), **variables}
+        given = {
+            **self.environment,
+            **({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {}),
+            **variables,
+        }
         with mock.patch.dict(os.environ, given, clear=True):
             done = CliRunner().invoke(app, ["diagnostiquer", "--json", *options])
         assert isinstance(done.exception, SystemExit | None), done.exception
@@ -139,15 +143,20 @@ def test_every_line_of_a_good_access_is_in_order(terminal: Terminal, own: Path) 
     assert said.err == "", "nothing is shown of what is done at once"
 
 
-# -- kubectl's configuration --------------------------------------------------------------------------------------
+# -- kubectl's configuration -----------------------------------------------------------------------
 
 
 def test_no_configuration(terminal: Terminal) -> None:
     said = terminal.diagnose()
     assert said.code == 1
-    assert "home/.kube/config n’existe pas" in said.lines["kubeconfig"]["found"].replace("~", "home")
+    assert "home/.kube/config n’existe pas" in said.lines["kubeconfig"]["found"].replace(
+        "~", "home"
+    )
     assert "Connexion à Kubernetes" in said.lines["kubeconfig"]["remedy"]
-    assert said.statuses("kubeconfig", "context", "tcp", "identity", "skew") == ["failed", *["skipped"] * 4]
+    assert said.statuses("kubeconfig", "context", "tcp", "identity", "skew") == [
+        "failed",
+        *["skipped"] * 4,
+    ]
     assert "« Fichier »" in said.lines["identity"]["found"]
 
 
@@ -155,14 +164,28 @@ def test_no_configuration(terminal: Terminal) -> None:
     ("content", "line", "words"),
     [
         ("users: [token: secret-a-ne-pas-montrer", "kubeconfig", "n’est pas du YAML, ligne 1"),
-        ("contexts: [{name: a, context: texte}]\ncurrent-context: a\n", "kubeconfig", "n’est pas un kubeconfig"),
-        ("contexts: [{name: [a], context: {}}]\ncurrent-context: a\n", "kubeconfig", "n’est pas un kubeconfig"),
+        (
+            "contexts: [{name: a, context: texte}]\ncurrent-context: a\n",
+            "kubeconfig",
+            "n’est pas un kubeconfig",
+        ),
+        (
+            "contexts: [{name: [a], context: {}}]\ncurrent-context: a\n",
+            "kubeconfig",
+            "n’est pas un kubeconfig",
+        ),
         ("current-context: absent\n", "context", "« absent » n’est pas décrit"),
         ("contexts: [{name: a, context: {}}]\n", "context", "ne désigne aucun contexte courant"),
-        ("contexts: [{name: a, context: {cluster: c}}]\ncurrent-context: a\n", "context", "n’a pas d’adresse"),
+        (
+            "contexts: [{name: a, context: {cluster: c}}]\ncurrent-context: a\n",
+            "context",
+            "n’a pas d’adresse",
+        ),
     ],
 )
-def test_a_broken_configuration(terminal: Terminal, tmp_path: Path, content: str, line: str, words: str) -> None:
+def test_a_broken_configuration(
+    terminal: Terminal, tmp_path: Path, content: str, line: str, words: str
+) -> None:
     file = tmp_path / "kubeconfig"
     file.write_text(content)
     file.chmod(0o600)
@@ -180,9 +203,16 @@ def test_a_configuration_that_kubectl_refuses(terminal: Terminal, own: Path) -> 
     written["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = True
     own.write_text(yaml.safe_dump(written))
     said = terminal.diagnose(kubeconfig=own)
-    assert said.statuses("kubeconfig", "context", "tcp", "identity") == ["passed", "failed", "skipped", "skipped"]
+    assert said.statuses("kubeconfig", "context", "tcp", "identity") == [
+        "passed",
+        "failed",
+        "skipped",
+        "skipped",
+    ]
     assert "insecure-skip-tls-verify" in said.lines["context"]["found"]
-    assert said.lines["context"]["commands"] == ["kubectl config unset clusters.c.insecure-skip-tls-verify"]
+    assert said.lines["context"]["commands"] == [
+        "kubectl config unset clusters.c.insecure-skip-tls-verify"
+    ]
 
 
 @POSIX
@@ -206,10 +236,17 @@ def test_a_program_that_gives_no_credentials(
         (tmp_path / "portail").write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / "portail").chmod(0o755)
     said = terminal.diagnose(kubeconfig=file)
-    assert said.statuses("tcp", "tls", "identity", "rights") == ["passed", "passed", "failed", "skipped"], said.out
+    assert said.statuses("tcp", "tls", "identity", "rights") == [
+        "passed",
+        "passed",
+        "failed",
+        "skipped",
+    ], said.out
     assert "portail" in said.lines["identity"]["found"]
     assert words in said.lines["identity"]["found"]
-    assert not [one for one in psutil.process_iter() if "sleep 60" in " ".join(_words(one))], "it is ended with us"
+    assert not [one for one in psutil.process_iter() if "sleep 60" in " ".join(_words(one))], (
+        "it is ended with us"
+    )
 
 
 def _words(process: psutil.Process) -> list[str]:
@@ -235,7 +272,10 @@ def _token(left: timedelta) -> str:
         return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
     now = datetime.now(UTC)
-    claims = {"iat": int((now - timedelta(hours=8)).timestamp()), "exp": int((now + left).timestamp())}
+    claims = {
+        "iat": int((now - timedelta(hours=8)).timestamp()),
+        "exp": int((now + left).timestamp()),
+    }
     return f"{part({'alg': 'none'})}.{part(claims)}.{part('signature')}"
 
 
@@ -250,37 +290,54 @@ def _token(left: timedelta) -> str:
 def test_how_long_a_token_lasts(
     terminal: Terminal, api: Pretender, tmp_path: Path, left: timedelta, status: str, words: str
 ) -> None:
-    line = terminal.diagnose(kubeconfig=api.kubeconfig(tmp_path / "k", token=_token(left))).lines["lifetime"]
+    line = terminal.diagnose(kubeconfig=api.kubeconfig(tmp_path / "k", token=_token(left))).lines[
+        "lifetime"
+    ]
     assert (line["status"], words in line["found"]) == (status, True), line
     assert ("copiez de nouveau" in line["remedy"]) is (status == "failed")
 
 
-def test_a_token_that_has_ended_is_one_problem(terminal: Terminal, api: Pretender, tmp_path: Path) -> None:
+def test_a_token_that_has_ended_is_one_problem(
+    terminal: Terminal, api: Pretender, tmp_path: Path
+) -> None:
     api.answers.status = 401
-    said = terminal.diagnose(kubeconfig=api.kubeconfig(tmp_path / "k", token=_token(timedelta(hours=-1))))
+    said = terminal.diagnose(
+        kubeconfig=api.kubeconfig(tmp_path / "k", token=_token(timedelta(hours=-1)))
+    )
     about_access = [name for name in said.lines if name not in ("engine", "kind", "disk")]
     assert [name for name in about_access if said.lines[name]["status"] == "failed"] == ["lifetime"]
     assert said.lines["identity"]["found"] == "Dépend de « Durée de validité »."
 
 
-# -- the way to the cluster ---------------------------------------------------------------------------------------
+# -- the way to the cluster ------------------------------------------------------------------------
 
 
 def test_a_name_that_nobody_knows(terminal: Terminal, api: Pretender, tmp_path: Path) -> None:
-    said = terminal.diagnose(kubeconfig=api.kubeconfig(tmp_path / "k", server=f"https://{NAME}:6443"))
+    said = terminal.diagnose(
+        kubeconfig=api.kubeconfig(tmp_path / "k", server=f"https://{NAME}:6443")
+    )
     assert said.code == 1
     assert said.statuses("dns", "tcp", "tls", "clock", "identity") == ["failed", *["skipped"] * 4]
     assert "VPN" in said.lines["dns"]["remedy"]
 
 
 def test_nobody_listens(terminal: Terminal, api: Pretender, tmp_path: Path, free_port: int) -> None:
-    said = terminal.diagnose(kubeconfig=api.kubeconfig(tmp_path / "k", server=f"https://127.0.0.1:{free_port}"))
-    assert said.statuses("dns", "tcp", "tls", "identity") == ["passed", "failed", "skipped", "skipped"]
+    said = terminal.diagnose(
+        kubeconfig=api.kubeconfig(tmp_path / "k", server=f"https://127.0.0.1:{free_port}")
+    )
+    assert said.statuses("dns", "tcp", "tls", "identity") == [
+        "passed",
+        "failed",
+        "skipped",
+        "skipped",
+    ]
     assert "Connexion refusée" in said.lines["tcp"]["found"]
     assert said.lines["tcp"]["commands"] == ["cahier cluster creer"]
 
 
-def test_a_server_that_says_nothing_does_not_hold_us_back(terminal: Terminal, api: Pretender, tmp_path: Path) -> None:
+def test_a_server_that_says_nothing_does_not_hold_us_back(
+    terminal: Terminal, api: Pretender, tmp_path: Path
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         file = api.kubeconfig(tmp_path / "k", server=f"https://127.0.0.1:{silent.getsockname()[1]}")
         began = time.monotonic()
@@ -298,13 +355,20 @@ def test_a_server_without_encryption(terminal: Terminal, tmp_path: Path) -> None
     assert "ne parle pas TLS" in said.lines["tls"]["found"]
 
 
-def test_a_certificate_of_another_authority(terminal: Terminal, api: Pretender, tmp_path: Path) -> None:
+def test_a_certificate_of_another_authority(
+    terminal: Terminal, api: Pretender, tmp_path: Path
+) -> None:
     folder = tmp_path / "autre"
     folder.mkdir()
     with pretend(folder, Answers()) as other:
         file = other.kubeconfig(tmp_path / "k", server=f"https://127.0.0.1:{api.port}")
     said = terminal.diagnose(kubeconfig=file)
-    assert said.statuses("tcp", "tls", "clock", "identity") == ["passed", "failed", "passed", "skipped"]
+    assert said.statuses("tcp", "tls", "clock", "identity") == [
+        "passed",
+        "failed",
+        "passed",
+        "skipped",
+    ]
     assert "n’est pas signé par l’autorité" in said.lines["tls"]["found"]
     assert "Pare-feu de l’université" in said.lines["tls"]["found"]
 
@@ -317,7 +381,9 @@ def test_a_certificate_of_another_authority(terminal: Terminal, api: Pretender, 
         ({"names": (NAME,)}, "n’est pas au nom de « 127.0.0.1 »"),
     ],
 )
-def test_a_certificate_that_does_not_hold(terminal: Terminal, tmp_path: Path, how: dict[str, Any], words: str) -> None:
+def test_a_certificate_that_does_not_hold(
+    terminal: Terminal, tmp_path: Path, how: dict[str, Any], words: str
+) -> None:
     with pretend(tmp_path, Answers(), **how) as server:
         said = terminal.diagnose(kubeconfig=server.kubeconfig(tmp_path / "k"))
     assert said.lines["tls"]["status"] == "failed"
@@ -327,9 +393,15 @@ def test_a_certificate_that_does_not_hold(terminal: Terminal, tmp_path: Path, ho
 
 @pytest.mark.parametrize(
     ("ahead", "status", "words"),
-    [(600, "failed", "retarde de 10 min"), (-7500, "failed", "avance de 2 h"), (3, "passed", "d’accord")],
+    [
+        (600, "failed", "retarde de 10 min"),
+        (-7500, "failed", "avance de 2 h"),
+        (3, "passed", "d’accord"),
+    ],
 )
-def test_the_clock(terminal: Terminal, api: Pretender, own: Path, ahead: int, status: str, words: str) -> None:
+def test_the_clock(
+    terminal: Terminal, api: Pretender, own: Path, ahead: int, status: str, words: str
+) -> None:
     api.answers.ahead = timedelta(seconds=ahead)
     line = terminal.diagnose(kubeconfig=own).lines["clock"]
     assert (line["status"], words in line["found"]) == (status, True), line
@@ -339,10 +411,17 @@ def test_an_identity_that_is_refused(terminal: Terminal, api: Pretender, own: Pa
     api.answers.status = 401
     said = terminal.diagnose(kubeconfig=own)
     assert said.code == 1
-    assert said.statuses("tls", "clock", "identity", "rights") == ["passed", "passed", "failed", "skipped"]
+    assert said.statuses("tls", "clock", "identity", "rights") == [
+        "passed",
+        "passed",
+        "failed",
+        "skipped",
+    ]
     assert "Unauthorized" in said.lines["identity"]["found"]
     assert "copiez de nouveau le script" in said.lines["identity"]["remedy"]
-    assert "diagnostiquer" not in said.lines["identity"]["remedy"], "it does not send back to itself"
+    assert "diagnostiquer" not in said.lines["identity"]["remedy"], (
+        "it does not send back to itself"
+    )
 
 
 def test_what_cannot_reach_the_cluster_points_to_the_diagnosis(
@@ -353,7 +432,7 @@ def test_what_cannot_reach_the_cluster_points_to_the_diagnosis(
     assert "cahier diagnostiquer" in " ".join((said.out + said.err).split())
 
 
-# -- proxies ------------------------------------------------------------------------------------------------------
+# -- proxies ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -364,17 +443,24 @@ def far(api: Pretender, tmp_path: Path) -> Path:
 
 def test_through_a_proxy_with_its_password(terminal: Terminal, api: Pretender, far: Path) -> None:
     with proxy(api.port) as (port, asked):
-        said = terminal.diagnose(kubeconfig=far, HTTPS_PROXY=f"http://alice:mot-de-passe@127.0.0.1:{port}")
-    assert said.statuses("proxy", "dns", "tcp", "tls", "clock", "identity", "rights") == ["passed"] * 7, said.out
+        said = terminal.diagnose(
+            kubeconfig=far, HTTPS_PROXY=f"http://alice:mot-de-passe@127.0.0.1:{port}"
+        )
     assert (
-        f"https://{NAME}:6443 est joint par http://127.0.0.1:{port} (NO_PROXY est vide)" in said.lines["proxy"]["found"]
+        said.statuses("proxy", "dns", "tcp", "tls", "clock", "identity", "rights") == ["passed"] * 7
+    ), said.out
+    assert (
+        f"https://{NAME}:6443 est joint par http://127.0.0.1:{port} (NO_PROXY est vide)"
+        in said.lines["proxy"]["found"]
     )
     assert "mot-de-passe" not in said.out + said.err
     word = "Basic " + base64.b64encode(b"alice:mot-de-passe").decode()
     assert set(asked) == {(f"{NAME}:6443", word)}
 
 
-def test_a_proxy_without_scheme_is_an_http_proxy(terminal: Terminal, api: Pretender, far: Path) -> None:
+def test_a_proxy_without_scheme_is_an_http_proxy(
+    terminal: Terminal, api: Pretender, far: Path
+) -> None:
     with proxy(api.port) as (port, _asked):
         said = terminal.diagnose(kubeconfig=far, HTTPS_PROXY=f"127.0.0.1:{port}")
     assert said.statuses("tls", "identity") == ["passed", "passed"], said.out
@@ -383,7 +469,9 @@ def test_a_proxy_without_scheme_is_an_http_proxy(terminal: Terminal, api: Preten
 def test_excluded_from_the_proxy(terminal: Terminal, api: Pretender, far: Path) -> None:
     with proxy(api.port) as (port, asked):
         through = f"http://127.0.0.1:{port}"
-        said = terminal.diagnose(kubeconfig=far, HTTPS_PROXY=through, NO_PROXY="localhost,.exemple.invalid")
+        said = terminal.diagnose(
+            kubeconfig=far, HTTPS_PROXY=through, NO_PROXY="localhost,.exemple.invalid"
+        )
     assert asked == []
     assert "NO_PROXY contient « .exemple.invalid »" in said.lines["proxy"]["found"]
     assert said.statuses("dns", "tcp") == ["failed", "skipped"]
@@ -392,14 +480,18 @@ def test_excluded_from_the_proxy(terminal: Terminal, api: Pretender, far: Path) 
 
 def test_a_proxy_that_does_not_let_through(terminal: Terminal, api: Pretender, far: Path) -> None:
     with proxy(api.port, refuses=True) as (port, _asked):
-        said = terminal.diagnose(kubeconfig=far, HTTPS_PROXY=f"http://127.0.0.1:{port}", NO_PROXY="ailleurs.fr")
+        said = terminal.diagnose(
+            kubeconfig=far, HTTPS_PROXY=f"http://127.0.0.1:{port}", NO_PROXY="ailleurs.fr"
+        )
     assert said.statuses("proxy", "dns", "tcp", "tls") == ["passed", "passed", "failed", "skipped"]
     assert "« ailleurs.fr », ne l’exclut pas" in said.lines["proxy"]["found"]
     assert "refuse d’ouvrir un passage" in said.lines["tcp"]["found"]
     assert "403" in said.lines["tcp"]["found"]
     (command,) = said.lines["tcp"]["commands"]
     shell = ["sh", "-c", f'{command}; printf %s "$NO_PROXY"']
-    done = subprocess.run(shell, env={"NO_PROXY": "ailleurs.fr"}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        shell, env={"NO_PROXY": "ailleurs.fr"}, capture_output=True, text=True, check=True
+    )
     assert done.stdout == f"ailleurs.fr,{NAME}"
 
 
@@ -409,15 +501,22 @@ def test_a_dead_proxy(terminal: Terminal, far: Path, free_port: int) -> None:
     assert "aucun proxy n’écoute" in said.lines["tcp"]["found"]
 
 
-def test_this_machine_is_never_reached_through_a_proxy(terminal: Terminal, own: Path, free_port: int) -> None:
+def test_this_machine_is_never_reached_through_a_proxy(
+    terminal: Terminal, own: Path, free_port: int
+) -> None:
     said = terminal.diagnose(kubeconfig=own, HTTPS_PROXY=f"http://127.0.0.1:{free_port}")
     assert said.statuses("proxy", "tcp", "tls", "identity") == ["passed"] * 4, said.out
     assert "pas pour ce poste" in said.lines["proxy"]["found"]
 
 
-# -- inside the cluster -------------------------------------------------------------------------------------------
+# -- inside the cluster ----------------------------------------------------------------------------
 
-_EDIT_LACKS = ("create roles", "create rolebindings", "create localsubjectaccessreviews", "list rolebindings")
+_EDIT_LACKS = (
+    "create roles",
+    "create rolebindings",
+    "create localsubjectaccessreviews",
+    "list rolebindings",
+)
 
 
 def test_edit_is_not_enough(terminal: Terminal, api: Pretender, own: Path) -> None:
@@ -437,7 +536,9 @@ def test_a_service_account_is_told_so(terminal: Terminal, api: Pretender, own: P
     assert "service VSCode" in said.lines["identity"]["found"]
 
 
-def test_inside_a_pod(terminal: Terminal, api: Pretender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inside_a_pod(
+    terminal: Terminal, api: Pretender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     account = tmp_path / "serviceaccount"
     account.mkdir()
     (account / "token").write_text(_token(timedelta(minutes=5)))
@@ -445,8 +546,12 @@ def test_inside_a_pod(terminal: Terminal, api: Pretender, tmp_path: Path, monkey
     (account / "ca.crt").write_bytes(api.authority)
     monkeypatch.setattr(kubeconfig, "SERVICE_ACCOUNT", account)
     api.answers.user = "system:serviceaccount:user-alice:vscode-python-1"
-    said = terminal.diagnose(KUBERNETES_SERVICE_HOST="127.0.0.1", KUBERNETES_SERVICE_PORT=str(api.port))
-    assert said.statuses("kubeconfig", "context", "tls", "identity", "rights") == ["passed"] * 5, said.out
+    said = terminal.diagnose(
+        KUBERNETES_SERVICE_HOST="127.0.0.1", KUBERNETES_SERVICE_PORT=str(api.port)
+    )
+    assert said.statuses("kubeconfig", "context", "tls", "identity", "rights") == ["passed"] * 5, (
+        said.out
+    )
     assert "celle de ce pod" in said.lines["kubeconfig"]["found"]
     assert said.lines["lifetime"]["status"] == "passed", "the cluster renews it"
 
@@ -454,7 +559,12 @@ def test_inside_a_pod(terminal: Terminal, api: Pretender, tmp_path: Path, monkey
 def test_a_namespace_that_is_not_ours(terminal: Terminal, own: Path) -> None:
     said = terminal.diagnose("--namespace", "user-bob", kubeconfig=own)
     assert said.code == 1
-    assert said.statuses("identity", "namespace", "rights", "quota") == ["passed", "failed", "skipped", "skipped"]
+    assert said.statuses("identity", "namespace", "rights", "quota") == [
+        "passed",
+        "failed",
+        "skipped",
+        "skipped",
+    ]
     assert "aucun droit dans le namespace « user-bob »" in said.lines["namespace"]["found"]
 
 
@@ -463,11 +573,31 @@ def test_a_namespace_that_is_not_ours(terminal: Terminal, own: Path) -> None:
     [
         ({"pods": "3"}, {"pods": "10"}, "passed", "encore 7 pods"),
         ({"pods": "10"}, {"pods": "10"}, "failed", "pods : 10 sur 10"),
-        ({"requests.memory": "1Gi"}, {"requests.memory": "1024Mi"}, "failed", "requests.memory : 1Gi sur 1024Mi"),
+        (
+            {"requests.memory": "1Gi"},
+            {"requests.memory": "1024Mi"},
+            "failed",
+            "requests.memory : 1Gi sur 1024Mi",
+        ),
         ({"services": "5"}, {"services": "5"}, "failed", "services : 5 sur 5"),
-        ({"services.nodeports": "0"}, {"services.nodeports": "0"}, "passed", "aucune limite au nombre de pods"),
-        ({"requests.nvidia.com/gpu": "1"}, {"requests.nvidia.com/gpu": "1"}, "passed", "aucune limite"),
-        ({"requests.cpu": "500m"}, {"requests.cpu": "1"}, "passed", "doit y déclarer ses ressources"),
+        (
+            {"services.nodeports": "0"},
+            {"services.nodeports": "0"},
+            "passed",
+            "aucune limite au nombre de pods",
+        ),
+        (
+            {"requests.nvidia.com/gpu": "1"},
+            {"requests.nvidia.com/gpu": "1"},
+            "passed",
+            "aucune limite",
+        ),
+        (
+            {"requests.cpu": "500m"},
+            {"requests.cpu": "1"},
+            "passed",
+            "doit y déclarer ses ressources",
+        ),
     ],
 )
 def test_quotas(
@@ -479,18 +609,22 @@ def test_quotas(
     status: str,
     words: str,
 ) -> None:
-    api.answers.objects = {"resourcequotas": [{"metadata": {"name": "q"}, "status": {"used": used, "hard": hard}}]}
+    api.answers.objects = {
+        "resourcequotas": [{"metadata": {"name": "q"}, "status": {"used": used, "hard": hard}}]
+    }
     line = terminal.diagnose(kubeconfig=own).lines["quota"]
     assert (line["status"], words in line["found"]) == (status, True), line
 
 
-def test_a_quota_of_storage_asks_nothing_of_pods(terminal: Terminal, api: Pretender, own: Path) -> None:
+def test_a_quota_of_storage_asks_nothing_of_pods(
+    terminal: Terminal, api: Pretender, own: Path
+) -> None:
     status = {"used": {"pods": "3"}, "hard": {"pods": "10", "requests.storage": "50Gi"}}
     api.answers.objects = {"resourcequotas": [{"metadata": {"name": "q"}, "status": status}]}
     assert terminal.diagnose(kubeconfig=own).lines["quota"]["found"] == "q : encore 7 pods."
 
 
-# -- this machine -------------------------------------------------------------------------------------------------
+# -- this machine ----------------------------------------------------------------------------------
 
 
 @POSIX
@@ -502,7 +636,9 @@ def test_a_quota_of_storage_asks_nothing_of_pods(terminal: Terminal, api: Preten
         ('echo \'{"clientVersion": {"major": "1", "minor": "32"}}\'', "passed", "kubectl 1.32"),
     ],
 )
-def test_another_kubectl(terminal: Terminal, own: Path, script: str, status: str, words: str) -> None:
+def test_another_kubectl(
+    terminal: Terminal, own: Path, script: str, status: str, words: str
+) -> None:
     terminal.program("kubectl", script)
     said = terminal.diagnose(kubeconfig=own)
     line = said.lines["kubectl"]
@@ -564,7 +700,10 @@ def test_an_engine_matters_only_to_the_local_sspcloud() -> None:
     assert "refuse votre compte" in wrong.found
     assert "usermod" in wrong.remedy or sys.platform != "linux"
     assert machine.engines([refused], needed=False).status is State.SKIPPED
-    assert machine.engines([Engine("docker", "docker", {}), refused], needed=True).status is State.PASSED
+    assert (
+        machine.engines([Engine("docker", "docker", {}), refused], needed=True).status
+        is State.PASSED
+    )
     assert machine.engines([], needed=False).status is State.SKIPPED
     assert machine.kind([Trouble("arrêté", "démarrez")], needed=True).status is State.SKIPPED
 
@@ -579,10 +718,12 @@ def test_kind_missing_or_too_old(tmp_path: Path) -> None:
     assert "trop ancien" in machine.kind([bare], needed=True).found
 
 
-# -- the command itself -------------------------------------------------------------------------------------------
+# -- the command itself ----------------------------------------------------------------------------
 
 
-def test_what_breaks_is_told_and_what_is_slow_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_breaks_is_told_and_what_is_slow_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "absent"))
     monkeypatch.setattr(examination, "_PATIENCE", 1.0)
 
@@ -607,7 +748,12 @@ def test_what_breaks_is_told_and_what_is_slow_is_given_up(monkeypatch: pytest.Mo
 def _with(*states: State) -> Diagnosis:
     whole = diagnosis([]).lines
     lines = [
-        Line(id=line.id, title=line.title, status=states[index] if index < len(states) else State.PASSED, found="")
+        Line(
+            id=line.id,
+            title=line.title,
+            status=states[index] if index < len(states) else State.PASSED,
+            found="",
+        )
         for index, line in enumerate(whole)
     ]
     return diagnosis(lines)
@@ -628,7 +774,9 @@ def test_a_trouble_is_not_decided() -> None:
     assert (line.status, line.found, line.remedy) == (State.UNVERIFIED, "constat", "remède")
 
 
-def test_piped_output_is_plain_and_80_columns_wide(terminal: Terminal, api: Pretender, own: Path) -> None:
+def test_piped_output_is_plain_and_80_columns_wide(
+    terminal: Terminal, api: Pretender, own: Path
+) -> None:
     api.answers.denied = _EDIT_LACKS
     own.chmod(0o644)
     said = terminal.run("diagnostiquer", kubeconfig=own)
@@ -651,7 +799,7 @@ def test_a_namespace_that_cannot_be_one_is_wrong_use(terminal: Terminal, own: Pa
     assert said.out == ""
 
 
-# -- on a real cluster --------------------------------------------------------------------------------------------
+# -- on a real cluster -----------------------------------------------------------------------------
 
 
 @pytest.mark.cluster
@@ -659,7 +807,10 @@ def test_a_healthy_learner(terminal: Terminal, new_person: Callable[..., Person]
     person = new_person("d")
     said = terminal.run("diagnostiquer", "--json", "--reseau", kubeconfig=person.kubeconfig)
     assert said.code in (0, 3), said.out
-    assert said.statuses("skew", "tls", "clock", "identity", "namespace", "rights", "quota") == ["passed"] * 7
+    assert (
+        said.statuses("skew", "tls", "clock", "identity", "namespace", "rights", "quota")
+        == ["passed"] * 7
+    )
     assert person.namespace.replace("user-", "oidc-") in said.lines["identity"]["found"]
     assert said.lines["policies"]["status"] == "passed", said.lines["policies"]
     left = subprocess.run(
@@ -673,7 +824,9 @@ def test_a_healthy_learner(terminal: Terminal, new_person: Callable[..., Person]
 
 
 @pytest.mark.cluster
-def test_a_service_that_may_only_view(terminal: Terminal, new_person: Callable[..., Person], tmp_path: Path) -> None:
+def test_a_service_that_may_only_view(
+    terminal: Terminal, new_person: Callable[..., Person], tmp_path: Path
+) -> None:
     person = new_person("d")
     lab, copy = find_lab("tp1"), Person(person.namespace, tmp_path / "view.kubeconfig")
     shutil.copyfile(person.kubeconfig, copy.kubeconfig)

@@ -49,20 +49,33 @@ def plain(name: str, *verbs: str, namespaced: bool = True) -> dict[str, Any]:
     return {"name": name, "kind": name.title(), "namespaced": namespaced, "verbs": verbs}
 
 
-PODS, NODES = resource("pods", "Namespaced", "list", below=["log"]), resource("nodes", "Cluster", "list")
+PODS, NODES = (
+    resource("pods", "Namespaced", "list", below=["log"]),
+    resource("nodes", "Cluster", "list"),
+)
 ALL_AT_ONCE = {"kind": "APIGroupDiscoveryList"}
 NEW = {
     "/api": {**ALL_AT_ONCE, "items": [group("", v1=[PODS, NODES])]},
     "/apis": {
         **ALL_AT_ONCE,
-        "items": [group("a.fr", v2=[resource("pods", "Namespaced")], v1=[PODS, resource("old", "Namespaced")])],
+        "items": [
+            group(
+                "a.fr",
+                v2=[resource("pods", "Namespaced")],
+                v1=[PODS, resource("old", "Namespaced")],
+            )
+        ],
     },
 }
 OLD = {
     "/api": {"kind": "APIVersions", "versions": ["v1"]},
     "/apis": {"groups": [{"versions": [{"groupVersion": "a.fr/v2"}, {"groupVersion": "a.fr/v1"}]}]},
     "/api/v1": {
-        "resources": [plain("pods", "list"), plain("pods/log", "get"), plain("nodes", "list", namespaced=False)]
+        "resources": [
+            plain("pods", "list"),
+            plain("pods/log", "get"),
+            plain("nodes", "list", namespaced=False),
+        ]
     },
     "/apis/a.fr/v2": {"resources": [plain("pods")]},
     "/apis/a.fr/v1": {"resources": [plain("pods", "list"), plain("old")]},
@@ -70,7 +83,9 @@ OLD = {
 
 
 @pytest.mark.parametrize("said", [NEW, OLD], ids=["at-once", "one-by-one"])
-def test_every_resource_is_known_once_in_the_version_that_is_preferred(said: Mapping[str, Mapping[str, Any]]) -> None:
+def test_every_resource_is_known_once_in_the_version_that_is_preferred(
+    said: Mapping[str, Mapping[str, Any]],
+) -> None:
     found = served(cast(Api, Server(said)))
     assert [one.path("n") for one in found] == [
         "/api/v1/namespaces/n/pods",

@@ -1,8 +1,10 @@
-"""Recorded words of engines, registries, kind and nodes, replayed by stand-in programs: what the learner is told.
+"""Recorded words of engines, registries, kind and nodes, replayed by stand-in programs: what the
+learner is told.
 
-Each file of `engine_messages/` has headers (where the words come from, which program says them with which exit
-code, what the learner must read) and the words themselves. Those of kind were printed by kind v0.33.0 itself, around
-what the engine said; those of containerd are of a pod that waits for its image.
+Each file of `engine_messages/` has headers (where the words come from, which program says them with
+which exit code, what the learner must read) and the words themselves. Those of kind were printed by
+kind v0.33.0 itself, around what the engine said; those of containerd are of a pod that waits for
+its image.
 """
 
 from __future__ import annotations
@@ -71,7 +73,14 @@ def _read(path: Path) -> Recorded:
     program = parsed["program"]
     used = parsed["engine"] or (program if program in ("docker", "podman", "nerdctl") else "docker")
     return Recorded(
-        path.stem, program, parsed["exit"] or "", parsed["shows"], parsed["remedy"], words, journal, engine=used
+        path.stem,
+        program,
+        parsed["exit"] or "",
+        parsed["shows"],
+        parsed["remedy"],
+        words,
+        journal,
+        engine=used,
     )
 
 
@@ -92,7 +101,12 @@ class Machine:
 
     def replay(self, recorded: Recorded) -> None:
         """Install the programs that say these words."""
-        for variable, name in (("SAID", "said"), ("KIND_SAID", "kind"), ("JOURNAL", "journal"), ("BEGUN", "begun")):
+        for variable, name in (
+            ("SAID", "said"),
+            ("KIND_SAID", "kind"),
+            ("JOURNAL", "journal"),
+            ("BEGUN", "begun"),
+        ):
             self.monkeypatch.setenv(variable, str(self.folder / f"{name}.txt"))
         self.monkeypatch.setenv("CODE", recorded.code)
         (self.folder / "journal.txt").write_text(recorded.journal, encoding="utf-8")
@@ -113,13 +127,22 @@ class Machine:
 
 
 @pytest.fixture
-def own_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Machine:
+def own_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Machine:
     (tmp_path / "bin").mkdir()
     for name in ("cat", "rm", "touch", "printf"):
-        (tmp_path / "bin" / name).symlink_to(f"/bin/{name}" if Path(f"/bin/{name}").exists() else f"/usr/bin/{name}")
+        (tmp_path / "bin" / name).symlink_to(
+            f"/bin/{name}" if Path(f"/bin/{name}").exists() else f"/usr/bin/{name}"
+        )
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("CAHIER_ETAT", str(tmp_path / "state"))
-    for variable in ("KIND_EXPERIMENTAL_PROVIDER", "DOCKER_HOST", "CONTAINER_HOST", "CAHIER_IMAGE_NOEUD"):
+    for variable in (
+        "KIND_EXPERIMENTAL_PROVIDER",
+        "DOCKER_HOST",
+        "CONTAINER_HOST",
+        "CAHIER_IMAGE_NOEUD",
+    ):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(engine, "_private_module", lambda: None)
     monkeypatch.setattr(messages, "_LINUX", True)
@@ -136,7 +159,11 @@ def test_an_engine_that_does_not_answer(own_machine: Machine, recorded: Recorded
     assert recorded.shows in message
     assert recorded.remedy in remedy
     line = machine.engines(engine.installed(), needed=True)
-    assert (line.status, line.found in message, line.remedy in remedy) == (State.FAILED, True, True), line
+    assert (line.status, line.found in message, line.remedy in remedy) == (
+        State.FAILED,
+        True,
+        True,
+    ), line
 
 
 @POSIX
@@ -159,8 +186,12 @@ def test_a_cluster_that_cannot_be_made(own_machine: Machine, recorded: Recorded)
 
 @pytest.mark.parametrize("recorded", OF_PODS, ids=lambda one: one.name)
 def test_a_pod_without_its_image(recorded: Recorded) -> None:
-    waiting = Container("app", "some/image:1", waiting_reason="ImagePullBackOff", waiting_message=recorded.words)
-    pod = Pod("p", "user-alice", "u", {}, "Pending", False, False, "", (waiting,), datetime.now(UTC))
+    waiting = Container(
+        "app", "some/image:1", waiting_reason="ImagePullBackOff", waiting_message=recorded.words
+    )
+    pod = Pod(
+        "p", "user-alice", "u", {}, "Pending", False, False, "", (waiting,), datetime.now(UTC)
+    )
     diagnostic = not_ready(cast(Cluster, None), pod, "Appliquez votre manifeste.")
     assert diagnostic is not None
     assert recorded.shows in diagnostic.cause
@@ -174,7 +205,10 @@ def test_each_row_has_words_that_lead_to_it() -> None:
     for one in RECORDED:
         unpulled = one.program == "containerd" or "failed to pull image" in one.words
         refusal = registries.unpulled_image(one.words) if unpulled else None
-        rows = [messages._found(messages.ENGINE, one.words), messages._found(messages.KIND, one.words)]
+        rows = [
+            messages._found(messages.ENGINE, one.words),
+            messages._found(messages.KIND, one.words),
+        ]
         rows.append(messages._found(messages.NODE, one.journal))
         reached |= {found.sign for found in (refusal, *rows) if found is not None}
     assert told - reached == set()

@@ -1,8 +1,9 @@
-"""What keeps us from seeing is never the learner's fault: answers that are spoilt, late or refused, and runs cut short.
+"""What keeps us from seeing is never the learner's fault: answers that are spoilt, late or refused,
+and runs cut short.
 
-What was right may become « non vérifiable » or « erreur », never false; nothing ends in a traceback, nothing stays.
-More of each, or all of it: CAHIER_PANNES=200 or 0. CAHIER_GRAINE draws others; CAHIER_DEMANDE='DELETE .*/pods/pg-proxy'
-spoils these requests only.
+What was right may become « non vérifiable » or « erreur », never false; nothing ends in a
+traceback, nothing stays. More of each, or all of it: CAHIER_PANNES=200 or 0. CAHIER_GRAINE draws
+others; CAHIER_DEMANDE='DELETE .*/pods/pg-proxy' spoils these requests only.
 """
 
 from __future__ import annotations
@@ -48,7 +49,11 @@ BASE = "base-d-essai"
 USUAL = 8
 DRAWN = int(os.environ.get("CAHIER_PANNES", USUAL))
 ONLY = re.compile(os.environ.get("CAHIER_DEMANDE", ""))
-SLOW = ("tp4", "tp7", "tp8")  # a verification that places probes takes seconds: fewer of their faults are drawn
+SLOW = (
+    "tp4",
+    "tp7",
+    "tp8",
+)  # a verification that places probes takes seconds: fewer of their faults are drawn
 TRIES = 3  # at most, while the cluster itself makes false what was right
 SETTLES = 60.0  # seconds for what was replaced to be ready again, on a busy machine
 
@@ -57,7 +62,8 @@ Statuses = Mapping[str, str]
 
 @dataclass
 class Scene:
-    """Somebody whose work is right, a command that they type, and the proxy before their cluster."""
+    """Somebody whose work is right, a command that they type, and the proxy before their
+    cluster."""
 
     name: str
     command: Sequence[str]
@@ -99,14 +105,19 @@ class Scene:
         until = time.monotonic() + SETTLES
         while True:
             right = self.play(None)
-            wanted = {*self.statuses(right).values()} == {"passed"} if self.name in LABS else "Indice" not in right.said
+            wanted = (
+                {*self.statuses(right).values()} == {"passed"}
+                if self.name in LABS
+                else "Indice" not in right.said
+            )
             if wanted:
                 return right
             assert time.monotonic() < until, right.said
             time.sleep(0.5)
 
     def holds(self, before: Statuses) -> bool:
-        """Whether what was right still is: a pod is not ready where its node is too busy to ask it."""
+        """Whether what was right still is: a pod is not ready where its node is too busy to ask
+        it."""
         now = self.play(None)
         if self.statuses(now) == before and "Indice" not in now.said:
             return True
@@ -147,7 +158,9 @@ def _words(name: str, stage: Stage, folder: Path) -> list[str]:
     if name == "noter":
         roster = folder / "classe.csv"
         line = f"un;Nom;Prénom;un@exemple.fr;{stage.learner.namespace};"
-        roster.write_text(f"identifiant;nom;prenom;email;namespace;collegue\n{line}\n", encoding="utf-8")
+        roster.write_text(
+            f"identifiant;nom;prenom;email;namespace;collegue\n{line}\n", encoding="utf-8"
+        )
         return ["noter", str(roster), "--labs", "tp1,tp2", "--sortie", str(folder / "notes")]
     others = {
         "instantane": ["instantane", "-o", str(folder / "vu.json")],
@@ -160,13 +173,18 @@ def _words(name: str, stage: Stage, folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def scene(
-    request: pytest.FixtureRequest, admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    admin: Api,
+    admin_kubeconfig: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Scene]:
     name, folder = request.param, tmp_path_factory.mktemp("scene")
     lab = find_lab(name if name in LABS else "tp2")
     with people(admin, admin_kubeconfig, tmp_path_factory) as new_person:
         colleague = new_person("c") if lab.about.colleague != "none" else None
-        stage = Stage(lab, new_person("e"), colleague, local_port=unused_port() if lab.about.port else None)
+        stage = Stage(
+            lab, new_person("e"), colleague, local_port=unused_port() if lab.about.port else None
+        )
         try:
             _ready(stage)
             if name == "noter":  # what only the learner's machine shows is in a receipt
@@ -180,8 +198,14 @@ def scene(
             with faulty(known, access) as (kubeconfigs, faults):
                 environment = {"CAHIER_ETAT": str(folder / "etat")}
                 yield Scene(
-                    name, _words(name, stage, folder), kubeconfigs[who], faults, folder, cast, environment
-                )  # fmt: skip
+                    name,
+                    _words(name, stage, folder),
+                    kubeconfigs[who],
+                    faults,
+                    folder,
+                    cast,
+                    environment,
+                )
         finally:
             stage.close()
 
@@ -194,7 +218,9 @@ def _some(scene: Scene, what: str, every: Sequence[object], wanted: int) -> Sequ
     return random.Random(seed).sample(range(len(every)), min(max(wanted, 1), len(every)))
 
 
-ALL = pytest.mark.parametrize("scene", [*LABS, *OTHERS], indirect=True, ids=[*LABS, *OTHERS[:-1], "cahier"])
+ALL = pytest.mark.parametrize(
+    "scene", [*LABS, *OTHERS], indirect=True, ids=[*LABS, *OTHERS[:-1], "cahier"]
+)
 
 
 @pytest.fixture
@@ -204,7 +230,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, value)
 
 
-# -- spoilt and late answers ---------------------------------------------------------------------------------------
+# -- spoilt and late answers -----------------------------------------------------------------------
 
 
 @ALL
@@ -214,14 +240,23 @@ def test_a_fault_of_the_network_is_never_the_learner_s(scene: Scene, admin: Api)
     began = time.monotonic()
     asked = scene.usual
     usual = time.monotonic() - began
-    every = [(index, kind) for index, request in enumerate(asked) if ONLY.search(request) for kind in KINDS]
+    every = [
+        (index, kind)
+        for index, request in enumerate(asked)
+        if ONLY.search(request)
+        for kind in KINDS
+    ]
     drawn = _some(scene, "pannes", every, DRAWN // 4 if scene.name in SLOW else DRAWN)
     wrong = []
     for index, kind in (every[number] for number in drawn):
         for _ in range(TRIES):
             began = time.monotonic()
             ended = scene.play(index, kind)
-            met = scene.faults.asked[index] if index < len(scene.faults.asked) else f"(never asked) {asked[index]}"
+            met = (
+                scene.faults.asked[index]
+                if index < len(scene.faults.asked)
+                else f"(never asked) {asked[index]}"
+            )
             why = _amiss(scene, ended, before) or _too_long(time.monotonic() - began - usual)
             if not why or scene.holds(before):
                 break
@@ -238,16 +273,23 @@ def _too_long(more: float) -> str:
 
 
 def _amiss(scene: Scene, ended: Run, before: Statuses, own: Sequence[str] = ()) -> str:
-    """What is wrong with how a command ended, "" for nothing. `own`: sentences that the fault itself makes false."""
+    """What is wrong with how a command ended, "" for nothing. `own`: sentences that the fault
+    itself makes false."""
     everything = ended.said + ended.complained
-    if "Traceback" in everything or "a un problème" in everything or "problème imprévu" in everything:
+    if (
+        "Traceback" in everything
+        or "a un problème" in everything
+        or "problème imprévu" in everything
+    ):
         return f"{everything[-300:]}"
     if not ended.said and ended.code != 3:
         return f"exit {ended.code}: {ended.complained[-300:]}"
     if "pas retenu" in "".join(one["finding"] for one in scene.judged(ended).values()):
         return "a receipt is doubted"
     now = scene.statuses(ended)
-    turned = [name for name, status in now.items() if status == "failed" and before.get(name) == "passed"]
+    turned = [
+        name for name, status in now.items() if status == "failed" and before.get(name) == "passed"
+    ]
     turned = [name for name in turned if name not in own]
     if turned:
         return f"{turned[0]} becomes false: {_finding(scene, ended, turned[0])}"
@@ -272,7 +314,9 @@ def _left(scene: Scene, admin: Api, pid: int | None = None) -> Sequence[str]:
             owner = (metadata.get("annotations") or {}).get(OWNER, "")
             own = metadata["namespace"] in [one.namespace for one in scene.cast]
             probe = PROBE_LABEL in (metadata.get("labels") or {})
-            if "deletionTimestamp" not in metadata and ((own and (probe or owner)) or (pid and f".{pid}." in owner)):
+            if "deletionTimestamp" not in metadata and (
+                (own and (probe or owner)) or (pid and f".{pid}." in owner)
+            ):
                 found.append(f"{metadata['namespace']}/{metadata['name']}")
     if pid is not None:
         found += [str(one) for one in (scene.folder / "tmp").iterdir()]
@@ -301,7 +345,7 @@ def test_a_watch_that_is_spoilt_is_a_cluster_that_cannot_be_asked(scene: Scene) 
             next(api.watch(path, "0"))
 
 
-# -- rights that are lacking ---------------------------------------------------------------------------------------
+# -- rights that are lacking -----------------------------------------------------------------------
 
 
 @ALL
@@ -310,7 +354,9 @@ def test_a_right_that_is_lacking_is_told_and_no_mistake(scene: Scene, admin: Api
     used = sorted({right for request in scene.usual for right in needed(request)})
     ways = [(right, False) for right in used]
     restricted = None
-    if scene.name != "noter":  # the teacher's rights are everybody's: only the proxy may refuse them
+    if (
+        scene.name != "noter"
+    ):  # the teacher's rights are everybody's: only the proxy may refuse them
         restricted = Restricted(admin, scene.person.namespace)
         ways += [(right, True) for right in used if right in restricted.given]
     drawn = _some(scene, "droits", ways, DRAWN // 8 if scene.name in SLOW else DRAWN // 4)
@@ -326,7 +372,9 @@ def test_a_right_that_is_lacking_is_told_and_no_mistake(scene: Scene, admin: Api
                 ended = scene.type()
                 if restricted is not None and really:
                     restricted.restore(right)
-                why = _amiss(scene, ended, before, OF_RIGHTS) or _unnamed(scene, ended, before, right)
+                why = _amiss(scene, ended, before, OF_RIGHTS) or _unnamed(
+                    scene, ended, before, right
+                )
                 if not why or scene.holds(before):
                     break
             if why:
@@ -340,15 +388,22 @@ OF_RIGHTS = ("vos_droits_suffisent",)
 
 
 def _unnamed(scene: Scene, ended: Run, before: Statuses, right: Right) -> str:
-    """Why a right that keeps a sentence from being verified is not said to be lacking, "" when it is."""
+    """Why a right that keeps a sentence from being verified is not said to be lacking, "" when it
+    is."""
     now = scene.judged(ended)
     changed = [name for name, status in before.items() if status != now.get(name, {}).get("status")]
     if (ended.code in (0, 1) or now) and not changed:
         return ""
-    told = [one["finding"] for one in now.values() if one["status"] != "passed"] if now else [ended.said]
+    told = (
+        [one["finding"] for one in now.values() if one["status"] != "passed"]
+        if now
+        else [ended.said]
+    )
     said = " | ".join([*told, ended.complained]).replace("\n", " ")
     words = [refusals.Refusal("", right.verb, right.path or right.resource, "").what, str(right)]
-    words += [one.words for one in NEEDED if (one.verb, one.resource) == (right.verb, right.resource)]
+    words += [
+        one.words for one in NEEDED if (one.verb, one.resource) == (right.verb, right.resource)
+    ]
     if any(word in said for word in words):
         return ""
     return f"« {words[0]} » is not said: {said[:500]}"
@@ -367,12 +422,14 @@ def test_rights_are_refused_as_the_api_server_does(admin: Api, cast: Mapping[str
     for path in paths:
         with pytest.raises(Refused) as real:
             api.request("GET", path)
-        pretended = refusal(needed(f"GET {path}")[0], f"oidc-{person.namespace.removeprefix('user-')}", path)
+        pretended = refusal(
+            needed(f"GET {path}")[0], f"oidc-{person.namespace.removeprefix('user-')}", path
+        )
         said = api_errors.refused(api.credentials, None, 403, json.dumps(pretended).encode())
         assert said.message == real.value.message
 
 
-# -- runs that are cut short ---------------------------------------------------------------------------------------
+# -- runs that are cut short -----------------------------------------------------------------------
 
 CUT = ("KILL", "INT INT", "TERM", "HUP", "INT")
 CUT_SCENES = ["tp4", "tp7"] if DRAWN == USUAL else [*LABS, "instantane", "noter", "lancer"]
@@ -410,7 +467,12 @@ def _begin(scene: Scene) -> subprocess.Popen[bytes]:
     (scene.folder / "tmp").mkdir(exist_ok=True)
     return subprocess.Popen(
         ["cahier", *scene.command],
-        env={**os.environ, **scene.environment, "KUBECONFIG": str(scene.kubeconfig), "TMPDIR": f"{scene.folder}/tmp"},
+        env={
+            **os.environ,
+            **scene.environment,
+            "KUBECONFIG": str(scene.kubeconfig),
+            "TMPDIR": f"{scene.folder}/tmp",
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=scene.folder,

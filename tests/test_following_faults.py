@@ -1,5 +1,6 @@
-"""`verifier --suivre` goes on through all that spoils an answer: what was right never becomes false, no change is
-missed, and a signal ends it at once, with nothing left. CAHIER_PANNES and CAHIER_GRAINE as in test_faults.py."""
+"""`verifier --suivre` goes on through all that spoils an answer: what was right never becomes
+false, no change is missed, and a signal ends it at once, with nothing left. CAHIER_PANNES and
+CAHIER_GRAINE as in test_faults.py."""
 
 from __future__ import annotations
 
@@ -30,7 +31,15 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(10800)]
 
 ROOT = Path(__file__).parent.parent
 DRAWN = int(os.environ.get("CAHIER_PANNES", "2"))
-KINDS_WATCHED = ("Pod", "Service", "ConfigMap", "NetworkPolicy", "Role", "RoleBinding", "Deployment")
+KINDS_WATCHED = (
+    "Pod",
+    "Service",
+    "ConfigMap",
+    "NetworkPolicy",
+    "Role",
+    "RoleBinding",
+    "Deployment",
+)
 CALM = 0.6  # seconds without a request after which a look is over
 WAYS = ("start", "look", "cut")
 """When it asks: as it begins, once something has changed, once its watches were cut."""
@@ -59,7 +68,8 @@ _SENTENCE = re.compile(r"^  ([✔✘·?!]) (.*?) +\d+/\d+$", re.MULTILINE)
 
 @dataclass
 class Following:
-    """Somebody whose API is right and who has yet to open its tunnel: « verifier tp2 --suivre » waits for them."""
+    """Somebody whose API is right and who has yet to open its tunnel: « verifier tp2 --suivre »
+    waits for them."""
 
     person: Person
     kubeconfig: Path
@@ -81,7 +91,10 @@ class Following:
             "COLUMNS": "160",
         }
         words = ["verifier", "tp2", "--suivre", "--delai", "0s", "--port", str(self.port)]
-        with (self.folder / "dit").open("wb") as said, (self.folder / "plaintes").open("wb") as complaints:
+        with (
+            (self.folder / "dit").open("wb") as said,
+            (self.folder / "plaintes").open("wb") as complaints,
+        ):
             self._process = subprocess.Popen(
                 [*program, *words],
                 env=environment,
@@ -111,7 +124,8 @@ class Following:
         return [{title: mark for mark, title in _SENTENCE.findall(part)} for part in whole]
 
     def calm(self, wanted: int, seconds: float) -> bool:
-        """Wait until so many verdicts were shown and nothing more is asked; False when that does not come."""
+        """Wait until so many verdicts were shown and nothing more is asked; False when that does
+        not come."""
         until = time.monotonic() + seconds
         asked, since = -1, time.monotonic()
         while self.goes_on and time.monotonic() < until:
@@ -152,7 +166,11 @@ class Following:
         else:
             self.faults.cut()
             until = time.monotonic() + SEEN
-            while self.goes_on and len(self.faults.asked) < len(KINDS_WATCHED) and time.monotonic() < until:
+            while (
+                self.goes_on
+                and len(self.faults.asked) < len(KINDS_WATCHED)
+                and time.monotonic() < until
+            ):
                 time.sleep(0.05)
         self.calm(known + 1, SEEN)
         return len(self.faults.asked)
@@ -168,7 +186,9 @@ class Following:
         # Not the first: among ConfigMaps, that is our own receipt.
         name = self.admin.objects(kind, path)[-1]["metadata"]["name"]
         word = {"metadata": {"annotations": {"essai": str(next(self._stirs))}}}
-        self.admin.request("PATCH", f"{path}/{name}", word, content_type="application/merge-patch+json")
+        self.admin.request(
+            "PATCH", f"{path}/{name}", word, content_type="application/merge-patch+json"
+        )
 
     def end(self, name: str) -> str:
         """What is wrong with how a signal ends it."""
@@ -186,7 +206,9 @@ class Following:
 
 
 @pytest.fixture(scope="module")
-def following(admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Following]:
+def following(
+    admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Following]:
     folder = tmp_path_factory.mktemp("suivre")
     with people(admin, admin_kubeconfig, tmp_path_factory) as new_person:
         person = new_person("e")
@@ -203,14 +225,22 @@ def following(admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempP
 def _kind(request: str) -> str:
     """Of the objects that a request is about; one that nothing spoils where it is about none."""
     paths = {collection(kind, "[^/]+"): kind for kind in KINDS_WATCHED}
-    return next((kind for path, kind in paths.items() if re.fullmatch(f"GET {path}([?].*)?", request)), "Service")
+    return next(
+        (kind for path, kind in paths.items() if re.fullmatch(f"GET {path}([?].*)?", request)),
+        "Service",
+    )
 
 
 def test_a_fault_met_while_following_hides_no_change(following: Following) -> None:
     one = following
     right = one.settled()
     asked = {way: one.provoke(way) for way in WAYS}
-    every = [(way, index, kind) for way, number in asked.items() for index in range(number) for kind in KINDS]
+    every = [
+        (way, index, kind)
+        for way, number in asked.items()
+        for index in range(number)
+        for kind in KINDS
+    ]
     draws = random.Random(f"suivre {os.environ.get('CAHIER_GRAINE', '')}")
     wrong = []
     drawn = draws.sample(every, min(DRAWN, len(every))) if DRAWN else every
@@ -218,14 +248,20 @@ def test_a_fault_met_while_following_hides_no_change(following: Following) -> No
         known = len(one.verdicts()) if way != "start" and one.goes_on else 0
         one.provoke(way, index, kind)
         met = one.faults.asked[index] if index < len(one.faults.asked) else "(never asked)"
-        why = _amiss(one, known, right) or _unseen(one, _kind(met), right) or _amiss(one, known, right)
+        why = (
+            _amiss(one, known, right)
+            or _unseen(one, _kind(met), right)
+            or _amiss(one, known, right)
+        )
         if why:
             wrong.append(f"{kind} at {index} of a {way} ({met}): {why}")
     print(f"suivre: {len(drawn)} faults of {len(every)}, {len(wrong)} wrong ends")
     assert not wrong, f"{len(wrong)} wrong ends of {len(drawn)}:\n" + "\n".join(wrong)
 
 
-def test_a_watch_says_where_to_go_on_and_that_it_is_too_late(admin: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watch_says_where_to_go_on_and_that_it_is_too_late(
+    admin: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(kubernetes_api, "_WATCH", 4)
     path = collection("ConfigMap", "kube-system")
     *_, last = admin.watch(path, admin.latest(path))
@@ -243,7 +279,10 @@ def test_what_may_be_read_but_not_watched_is_told(following: Following) -> None:
     until = time.monotonic() + SEEN
     while not one.complained and time.monotonic() < until:
         time.sleep(0.1)
-    assert re.search("Des changements ne seront pas remarqués : .* ne peut pas suivre des Services", one.complained)
+    assert re.search(
+        "Des changements ne seront pas remarqués : .* ne peut pas suivre des Services",
+        one.complained,
+    )
     assert one.goes_on
 
 
@@ -251,7 +290,12 @@ def _amiss(one: Following, known: int, right: Mapping[str, str]) -> str:
     """What is wrong with what was said since so many verdicts, "" for nothing."""
     if "Traceback" in one.complained or "imprévu" in one.complained:
         return one.complained[-400:]
-    turned = [title for verdict in one.verdicts()[known:] for title, mark in verdict.items() if mark == "✘"]
+    turned = [
+        title
+        for verdict in one.verdicts()[known:]
+        for title, mark in verdict.items()
+        if mark == "✘"
+    ]
     turned = [title for title in turned if right[title] == "✔"]
     if turned:
         return f"{turned[0]} becomes false"
@@ -261,7 +305,8 @@ def _amiss(one: Following, known: int, right: Mapping[str, str]) -> str:
 
 
 def _unseen(one: Following, kind: str, right: Mapping[str, str]) -> str:
-    """Why a change that comes right after a fault is not seen, "" when it is, and what is right with it."""
+    """Why a change that comes right after a fault is not seen, "" when it is, and what is right
+    with it."""
     shown = judged = len(one.verdicts())
     one.stir(kind)
     until = time.monotonic() + SEEN
@@ -271,13 +316,19 @@ def _unseen(one: Following, kind: str, right: Mapping[str, str]) -> str:
             return ""
         if len(new) + shown > judged:
             judged = len(new) + shown
-            if len(new) > 1 or "!" not in new[-1].values():  # the first one is looked at again without being asked
+            if (
+                len(new) > 1 or "!" not in new[-1].values()
+            ):  # the first one is looked at again without being asked
                 one.stir(kind)
         time.sleep(0.05)
     said = ["".join(verdict.values()) for verdict in one.verdicts()[shown:]]
     if not one.goes_on:
         return ""
-    return f"it does not find again what is right: {said}" if said else f"a change of {kind} is not seen"
+    return (
+        f"it does not find again what is right: {said}"
+        if said
+        else f"a change of {kind} is not seen"
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

@@ -16,7 +16,21 @@ from bs4 import BeautifulSoup
 
 WORDS = Path(__file__).parent / "french_words.txt"
 _NAMES = re.compile(r"[\d_:/.=-]")  # names of objects, addresses, options: not words
-_NOT_GRAMMAR = {"nbsp", "typo", "esp", "apos", "maj", "tab", "unit", "num", "nf", "eif", "tu", "virg", "notype"}
+_NOT_GRAMMAR = {
+    "nbsp",
+    "typo",
+    "esp",
+    "apos",
+    "maj",
+    "tab",
+    "unit",
+    "num",
+    "nf",
+    "eif",
+    "tu",
+    "virg",
+    "notype",
+}
 _BLOCKS = ["p", "li", "td", "th", "dd", "dt", "summary", "h1", "h2", "h3"]
 _RIGHT = (  # what Grammalecte takes for a mistake, and why it is none
     "gn_la_2m",  # « la variable PORT », « la clé membres »: a name beside its noun
@@ -57,7 +71,9 @@ def sentences(site: Path) -> list[Sentence]:
 
 
 @pytest.fixture(scope="module")
-def remarks(sentences: list[Sentence], tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Sentence, Remark]]:
+def remarks(
+    sentences: list[Sentence], tmp_path_factory: pytest.TempPathFactory
+) -> list[tuple[Sentence, Remark]]:
     """What Grammalecte says of each."""
     program = shutil.which("grammalecte-cli")
     if program is None:
@@ -67,7 +83,9 @@ def remarks(sentences: list[Sentence], tmp_path_factory: pytest.TempPathFactory)
         pytest.skip(f"FRENCH IS NOT CHECKED: {reason}")
     text = tmp_path_factory.mktemp("french") / "site.txt"
     text.write_text("\n".join(sentence.text for sentence in sentences) + "\n", encoding="utf-8")
-    answer = subprocess.run([program, "-f", str(text), "-j"], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        [program, "-f", str(text), "-j"], capture_output=True, text=True, check=True
+    )
     return [(sentences[one["iParagraph"] - 1], one) for one in json.loads(answer.stdout)["data"]]
 
 
@@ -76,7 +94,8 @@ def test_grammar(remarks: list[tuple[Sentence, Remark]]) -> None:
         f"{sentence.page}: « {sentence.text} » {error['sMessage']}"
         for sentence, remark in remarks
         for error in remark["lGrammarErrors"]
-        if error["sType"] not in _NOT_GRAMMAR and not any(rule in error["sRuleId"] for rule in _RIGHT)
+        if error["sType"] not in _NOT_GRAMMAR
+        and not any(rule in error["sRuleId"] for rule in _RIGHT)
     ]
     assert wrong == []
 

@@ -1,4 +1,5 @@
-"""Grading without a cluster: concurrency, troubles, interruptions; the same grades whatever happened on the way."""
+"""Grading without a cluster: concurrency, troubles, interruptions; the same grades whatever
+happened on the way."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ from tests.pretend_api import Answers, listed, pretend
 
 SCHEMA = Path(__file__).parents[1] / "docs" / "notes.schema.json"
 
-# -- grades -------------------------------------------------------------------------------------------------------
+# -- grades ----------------------------------------------------------------------------------------
 
 
 def test_what_each_state_is_worth(tmp_path: Path) -> None:
@@ -49,7 +50,14 @@ def test_what_each_state_is_worth(tmp_path: Path) -> None:
         ("review", "0", "10"),
     ]
     assert by_number[4].reason == "Le vérificateur a un problème : ZeroDivisionError: oups"
-    assert [each.state for each in grades.learners[:6]] == ["graded", "graded", "review", "absent", "review", "review"]
+    assert [each.state for each in grades.learners[:6]] == [
+        "graded",
+        "graded",
+        "review",
+        "absent",
+        "review",
+        "review",
+    ]
 
 
 def test_weights_are_exact() -> None:
@@ -101,7 +109,7 @@ def test_at_most_so_many_at_a_time(tmp_path: Path) -> None:
     assert most == 3
 
 
-# -- interruptions ------------------------------------------------------------------------------------------------
+# -- interruptions ---------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +137,9 @@ class Interrupted:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_interrupted_then_resumed_the_result_is_the_same(tmp_path: Path, whole: dict[str, bytes], seed: int) -> None:
+def test_interrupted_then_resumed_the_result_is_the_same(
+    tmp_path: Path, whole: dict[str, bytes], seed: int
+) -> None:
     chance = random.Random(seed)
     resume, asked = False, []
     for _ in range(chance.randint(1, 3)):
@@ -143,7 +153,9 @@ def test_interrupted_then_resumed_the_result_is_the_same(tmp_path: Path, whole: 
     run(tmp_path, last, resume=True)
     assert files(tmp_path) == whole
     again = [each for each in set(asked) if (asked + last.asked).count(each) > 1]
-    assert all(int(name[1:]) % 6 == 4 for name, _lab in again)  # only what the checker had trouble with
+    assert all(
+        int(name[1:]) % 6 == 4 for name, _lab in again
+    )  # only what the checker had trouble with
 
 
 def test_a_torn_or_foreign_file_is_graded_again(tmp_path: Path, whole: dict[str, bytes]) -> None:
@@ -151,7 +163,9 @@ def test_a_torn_or_foreign_file_is_graded_again(tmp_path: Path, whole: dict[str,
     kept = tmp_path / ".travail"
     (kept / "e0" / "tp2_port_forward.json").write_bytes(b'{"key": "')
     (kept / "e1" / "tp2_port_forward.json").write_bytes(b"")
-    (kept / "e6" / "tp2_port_forward.json").write_bytes((kept / "e7" / "tp2_port_forward.json").read_bytes())
+    (kept / "e6" / "tp2_port_forward.json").write_bytes(
+        (kept / "e7" / "tp2_port_forward.json").read_bytes()
+    )
     (kept / "e2" / ".x1.cahier-en-cours").write_bytes(b"torn")
     (tmp_path / "rapport.html").write_bytes(b"half")
     last = Interrupted(10_000)
@@ -202,7 +216,8 @@ run(Path(sys.argv[1]), slowly, resume=sys.argv[2] == "resume")
 
 
 def test_killed_at_random_moments_then_resumed(tmp_path: Path, whole: dict[str, bytes]) -> None:
-    """A kill, which nothing can catch, while grading or writing: the moment is a number of files."""
+    """A kill, which nothing can catch, while grading or writing: the moment is a number of
+    files."""
     chance = random.Random(11)
     seen = []
     for turn, wanted in enumerate(sorted(chance.sample(range(1, len(CLASS) * len(LABS) + 12), 8))):
@@ -211,7 +226,10 @@ def test_killed_at_random_moments_then_resumed(tmp_path: Path, whole: dict[str, 
             cwd=Path(__file__).parents[1],
             stderr=subprocess.DEVNULL,
         )
-        while process.poll() is None and (missing := wanted - sum(map(Path.is_file, tmp_path.rglob("*")))) > 0:
+        while (
+            process.poll() is None
+            and (missing := wanted - sum(map(Path.is_file, tmp_path.rglob("*")))) > 0
+        ):
             time.sleep(0.02 if missing > 5 else 0.002)
         process.kill()
         seen.append((process.wait(), sum(path.is_file() for path in tmp_path.rglob("*"))))
@@ -220,7 +238,7 @@ def test_killed_at_random_moments_then_resumed(tmp_path: Path, whole: dict[str, 
     assert files(tmp_path) == whole
 
 
-# -- the commands -------------------------------------------------------------------------------------------------
+# -- the commands ----------------------------------------------------------------------------------
 
 
 def test_the_rights_are_a_manifest() -> None:
@@ -243,36 +261,53 @@ def test_unknown_labs_and_a_bad_roster_are_told_before_anything_is_asked(tmp_pat
         assert words in answer.exception.message
 
 
-def test_two_at_once_in_one_folder_are_refused_and_a_killed_one_is_forgotten(tmp_path: Path) -> None:
-    roster, snapshots, folder = tmp_path / "classe.csv", tmp_path / "instantanes", tmp_path / "notes"
-    roster.write_text("identifiant,nom,prenom,email,namespace,collegue\nun,Un,Une,un@exemple.fr,user-un,\n")
+def test_two_at_once_in_one_folder_are_refused_and_a_killed_one_is_forgotten(
+    tmp_path: Path,
+) -> None:
+    roster, snapshots, folder = (
+        tmp_path / "classe.csv",
+        tmp_path / "instantanes",
+        tmp_path / "notes",
+    )
+    roster.write_text(
+        "identifiant,nom,prenom,email,namespace,collegue\nun,Un,Une,un@exemple.fr,user-un,\n"
+    )
     snapshots.mkdir()
     command = ["cahier", "noter", str(roster), "--depuis", str(snapshots), "--sortie", str(folder)]
     hold = "import sys; from pathlib import Path; from checks.cli.grading import alone_in\n"
     hold += "with alone_in(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     first = subprocess.Popen(
-        [sys.executable, "-c", hold, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", hold, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert first.stdout
     assert first.stdin
     with first.stdin, first.stdout:
         assert first.stdout.readline() == "held\n"
         before = files(folder)
-        second = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+        second = subprocess.run(
+            command, capture_output=True, text=True, encoding="utf-8", check=False
+        )
         assert second.returncode == 2, second
         assert f"Une autre commande « cahier noter » écrit déjà dans {folder}." in second.stderr
         assert "--sortie" in second.stderr
         assert files(folder) == before
         first.kill()
         first.wait()
-    third = subprocess.run([*command, "--reprendre"], capture_output=True, text=True, encoding="utf-8", check=False)
+    third = subprocess.run(
+        [*command, "--reprendre"], capture_output=True, text=True, encoding="utf-8", check=False
+    )
     assert third.returncode == 3, third
     assert (folder / "notes.json").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     roster = tmp_path / "classe.csv"
-    roster.write_text("identifiant,nom,prenom,email,namespace,collegue\nun,Un,Une,un@exemple.fr,user-un,\n")
+    roster.write_text(
+        "identifiant,nom,prenom,email,namespace,collegue\nun,Un,Une,un@exemple.fr,user-un,\n"
+    )
     arguments = ["noter", str(roster), "--depuis", str(tmp_path), "--sortie", str(roster / "notes")]
     answer = CliRunner().invoke(app, arguments)
     assert isinstance(answer.exception, CahierError), answer
@@ -282,7 +317,15 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 def test_an_interruption_says_how_to_continue(tmp_path: Path) -> None:
     said = io.StringIO()
     with pytest.raises(KeyboardInterrupt):
-        with_progress(Console(file=said, width=200), CLASS, LABS, Interrupted(5), tmp_path, resume=False, workers=2)
+        with_progress(
+            Console(file=said, width=200),
+            CLASS,
+            LABS,
+            Interrupted(5),
+            tmp_path,
+            resume=False,
+            workers=2,
+        )
     assert "Déjà noté et gardé" in said.getvalue()
     assert "--reprendre" in said.getvalue()
 
@@ -291,7 +334,10 @@ class _Late(Answers):
     """A cluster where each learner's pod has come after the class was listed."""
 
     def to(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        namespaced, pod_spec = "/namespaces/" in path, {"containers": [{"name": "api", "image": "python"}]}
+        namespaced, pod_spec = (
+            "/namespaces/" in path,
+            {"containers": [{"name": "api", "image": "python"}]},
+        )
         if path.endswith("/pods"):
             pod = {
                 "metadata": {
@@ -307,7 +353,10 @@ class _Late(Answers):
             return listed([pod] if namespaced else [])
         if path.endswith("/deployments") and not namespaced:
             template = {"metadata": {"labels": {"app": "mon-api"}}, "spec": pod_spec}
-            made = {"metadata": {"name": "mon-api", "namespace": "user-e0"}, "spec": {"template": template}}
+            made = {
+                "metadata": {"name": "mon-api", "namespace": "user-e0"},
+                "spec": {"template": template},
+            }
             return listed([made])
         return super().to(path, body)
 
@@ -316,8 +365,14 @@ def test_what_was_only_starting_when_the_class_was_listed_is_looked_at_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(view, "_SETTLES", 0.0)  # as for a learner whose turn comes late
-    there = _Late(objects={"namespaces": [{"metadata": {"name": f"user-e{n}", "uid": str(n)}} for n in range(2)]})
+    there = _Late(
+        objects={
+            "namespaces": [{"metadata": {"name": f"user-e{n}", "uid": str(n)}} for n in range(2)]
+        }
+    )
     with pretend(tmp_path, there) as server:
-        verify = view.LiveVerifier(Api(str(server.kubeconfig(tmp_path / "kubeconfig"))), [learner(0)])
+        verify = view.LiveVerifier(
+            Api(str(server.kubeconfig(tmp_path / "kubeconfig"))), [learner(0)]
+        )
         found = verify(learner(0), find_lab("tp2")).verdict
     assert [check.status for check in found.checks[:2]] == [Status.PASSED, Status.PASSED]

@@ -20,7 +20,8 @@ from checks.stage import Person, Stage
 
 @pytest.fixture(scope="module")
 def graded(new_resident: Callable[..., Person], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A roster of three: one who has deployed the API, one with a mistake, one whose namespace does not exist."""
+    """A roster of three: one who has deployed the API, one with a mistake, one whose namespace does
+    not exist."""
     right, wrong, lab = new_resident("n"), new_resident("n"), find_lab("tp2")
     stage = Stage(lab, right)
     stage.apply(lab.files("solution"))
@@ -40,19 +41,28 @@ def graded(new_resident: Callable[..., Person], tmp_path_factory: pytest.TempPat
 
 def _command(roster: Path, folder: Path, kubeconfig: Path, labs: str = "tp1,tp2") -> list[str]:
     options = {"--labs": labs, "--sortie": str(folder), "--kubeconfig": str(kubeconfig)}
-    return ["cahier", "noter", str(roster), *(word for option in options.items() for word in option)]
+    return [
+        "cahier",
+        "noter",
+        str(roster),
+        *(word for option in options.items() for word in option),
+    ]
 
 
 def _grade(
     roster: Path, folder: Path, kubeconfig: Path, *options: str, labs: str = "tp1,tp2"
 ) -> subprocess.CompletedProcess[str]:
     command = [*_command(roster, folder, kubeconfig, labs), *options]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False
+    )
 
 
 def _checks(folder: Path, index: int, lab: int) -> dict[str, str]:
     grades = json.loads((folder / "notes.json").read_text(encoding="utf-8"))
-    return {check["id"]: check["status"] for check in grades["learners"][index]["labs"][lab]["checks"]}
+    return {
+        check["id"]: check["status"] for check in grades["learners"][index]["labs"][lab]["checks"]
+    }
 
 
 @pytest.mark.cluster
@@ -74,11 +84,17 @@ def test_a_class_of_three(graded: Path, admin_kubeconfig: Path, tmp_path: Path) 
         "votre_api_repond_a_travers_le_tunnel": "skipped",
     }
     assert (wrong["labs"][1]["state"], wrong["labs"][1]["points"]) == ("graded", "0")
-    assert wrong["labs"][1]["checks"][0]["finding"].startswith("Aucun pod ne porte l’étiquette app=mon-api")
+    assert wrong["labs"][1]["checks"][0]["finding"].startswith(
+        "Aucun pod ne porte l’étiquette app=mon-api"
+    )
     assert absent["state"] == "absent"
     assert "failed" not in {*_checks(tmp_path, 0, 0).values(), *_checks(tmp_path, 1, 0).values()}
     marks = (tmp_path / "notes-moodle.csv").read_text(encoding="utf-8").splitlines()
-    assert marks[1:] == ["juste,zoe@exemple.fr,,,", "faux,noel@exemple.fr,,0.00,", "absente,lea@exemple.fr,,,"]
+    assert marks[1:] == [
+        "juste,zoe@exemple.fr,,,",
+        "faux,noel@exemple.fr,,0.00,",
+        "absente,lea@exemple.fr,,,",
+    ]
     before = _files(tmp_path)
     assert _grade(graded, tmp_path, admin_kubeconfig, "--reprendre").returncode == 3
     assert _files(tmp_path) == before
@@ -108,12 +124,19 @@ def test_ctrl_c_then_resume(graded: Path, admin_kubeconfig: Path, tmp_path: Path
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.mark.cluster
-def test_the_smallest_rights_are_enough(graded: Path, admin: Api, admin_kubeconfig: Path, tmp_path: Path) -> None:
-    """Without the right to open a tunnel, what needs one is left to the teacher; nothing is in error."""
+def test_the_smallest_rights_are_enough(
+    graded: Path, admin: Api, admin_kubeconfig: Path, tmp_path: Path
+) -> None:
+    """Without the right to open a tunnel, what needs one is left to the teacher; nothing is in
+    error."""
     teacher = people.create_teacher(admin, admin_kubeconfig)
     done = _grade(graded, tmp_path, teacher)
     assert done.returncode == 3, done
@@ -121,7 +144,10 @@ def test_the_smallest_rights_are_enough(graded: Path, admin: Api, admin_kubeconf
     assert _checks(tmp_path, 0, 1)["l_api_repond_dans_son_pod"] == "unverified"
     assert _checks(tmp_path, 1, 1)["l_api_est_deployee"] == "failed"
     assert "error" not in {
-        status for index in (0, 1) for lab in (0, 1) for status in _checks(tmp_path, index, lab).values()
+        status
+        for index in (0, 1)
+        for lab in (0, 1)
+        for status in _checks(tmp_path, index, lab).values()
     }
 
 
@@ -150,7 +176,8 @@ def test_a_right_answer_is_never_wrong_from_afar(
     admin_kubeconfig: Path,
     tmp_path: Path,
 ) -> None:
-    """What cannot be seen is left open; nothing of the learner's is touched; the checker has no trouble."""
+    """What cannot be seen is left open; nothing of the learner's is touched; the checker has no
+    trouble."""
     learner, colleague = new_person("n"), new_person("n")
     stage = Stage(lab, learner, colleague)
     try:
@@ -165,7 +192,9 @@ def test_a_right_answer_is_never_wrong_from_afar(
             f"un,Un,Une,un@exemple.fr,{learner.namespace},{colleague.namespace}\n",
             encoding="utf-8",
         )
-        kubeconfig = admin_kubeconfig if who == "admin" else people.create_teacher(admin, admin_kubeconfig)
+        kubeconfig = (
+            admin_kubeconfig if who == "admin" else people.create_teacher(admin, admin_kubeconfig)
+        )
         done = _grade(roster, tmp_path / "notes", kubeconfig, labs=lab.name)
         assert done.returncode in (0, 3), done
         grades = json.loads((tmp_path / "notes" / "notes.json").read_text(encoding="utf-8"))
@@ -179,4 +208,7 @@ def test_a_right_answer_is_never_wrong_from_afar(
 
 
 def _pods(admin: Api, namespace: str) -> set[str]:
-    return {item["metadata"]["uid"] for item in admin.request("GET", f"/api/v1/namespaces/{namespace}/pods")["items"]}
+    return {
+        item["metadata"]["uid"]
+        for item in admin.request("GET", f"/api/v1/namespaces/{namespace}/pods")["items"]
+    }

@@ -1,4 +1,5 @@
-"""The exports, to the byte: French names, formulas, absences, decimal signs; a worksheet filled in place; the pages."""
+"""The exports, to the byte: French names, formulas, absences, decimal signs; a worksheet filled in
+place; the pages."""
 
 from __future__ import annotations
 
@@ -15,7 +16,14 @@ from checks.errors import UsageError
 from checks.grading.exports import feedback, junit, moodle, report, spreadsheet, worksheet
 from checks.grading.exports.cells import defuse
 from checks.grading.exports.marks import decimal, short
-from checks.grading.results import ClassGrades, LabGrade, from_verdict, lab_info, of_learner, without_verdict
+from checks.grading.results import (
+    ClassGrades,
+    LabGrade,
+    from_verdict,
+    lab_info,
+    of_learner,
+    without_verdict,
+)
 from checks.grading.roster import Learner
 from checks.lab import find_lab
 from checks.verdict import Status
@@ -35,14 +43,22 @@ def grades() -> ClassGrades:
     labs: list[tuple[Learner, LabGrade]] = [
         (ZOE, from_verdict(LAB, verdict(LAB, ZOE))),
         (EVIL, from_verdict(LAB, verdict(LAB, EVIL, failed=["l_api_repond_dans_son_pod"]))),
-        (IDA, from_verdict(LAB, verdict(LAB, IDA, unverified=["un_tunnel_ecoute_sur_votre_poste"]))),
-        (LEO, without_verdict(LAB, "Le namespace user-leo n’existe pas sur ce cluster.", absent=True)),
+        (
+            IDA,
+            from_verdict(LAB, verdict(LAB, IDA, unverified=["un_tunnel_ecoute_sur_votre_poste"])),
+        ),
+        (
+            LEO,
+            without_verdict(LAB, "Le namespace user-leo n’existe pas sur ce cluster.", absent=True),
+        ),
         (UNA, from_verdict(LAB, verdict(LAB, UNA, failed=["l_api_est_deployee"]))),
     ]
-    return ClassGrades(labs=(lab_info(LAB),), learners=tuple(of_learner(who, [grade]) for who, grade in labs))
+    return ClassGrades(
+        labs=(lab_info(LAB),), learners=tuple(of_learner(who, [grade]) for who, grade in labs)
+    )
 
 
-# -- marks and cells ----------------------------------------------------------------------------------------------
+# -- marks and cells -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -63,7 +79,21 @@ def test_rounding_happens_once_and_halves_go_up(number: Fraction, two: str, read
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+33", "-2", "@SUM(A1)", "\t=1", "\r=1", " =1", "\u00a0=1", "\n=1", "\x00=1", "\x1b[2J", "＝1"]
+    "text",
+    [
+        "=1+1",
+        "+33",
+        "-2",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        " =1",
+        "\u00a0=1",
+        "\n=1",
+        "\x00=1",
+        "\x1b[2J",
+        "＝1",
+    ],
 )
 def test_formulas_are_defused(text: str) -> None:
     assert defuse(text) == f"'{text}"
@@ -74,7 +104,7 @@ def test_ordinary_cells_stay_as_they_are(text: str) -> None:
     assert defuse(text) == text
 
 
-# -- files --------------------------------------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------------------
 
 
 def test_moodle_to_the_byte() -> None:
@@ -92,14 +122,15 @@ def test_spreadsheet_to_the_byte() -> None:
     data = spreadsheet.render(grades())
     assert data.startswith(b"\xef\xbb\xbf")
     assert data.decode("utf-8-sig") == (
-        "Identifiant;Nom;Prénom;Adresse de courriel;Namespace;État;TP2 /20;Total /20;"
-        "Points acquis;Points à vérifier;Points possibles;À revoir\r\n"
+        "Identifiant;Nom;Prénom;Adresse de courriel;Namespace;État;TP2 /20;Total /20;Points "
+        "acquis;Points à vérifier;Points possibles;À revoir\r\n"
         "zoe;Éluard-Hémon;Zoé;zoe@exemple.fr;user-zoe;noté;20,00;20,00;10,00;0,00;10,00;\r\n"
-        "max;'=cmd|'/C calc'!A0;Max <b>&;max@exemple.fr;user-max;noté;8,00;8,00;4,00;0,00;10,00;\r\n"
-        "ida;L’Hôte;Ida;ida@exemple.fr;user-ida;à revoir;;;5,00;5,00;10,00;"
-        "TP2 : unverified : un_tunnel_ecoute_sur_votre_poste dans user-ida.\r\n"
-        "leo;Nuit;Léo;leo@exemple.fr;user-leo;absent;;;0,00;10,00;10,00;"
-        "Le namespace user-leo n’existe pas sur ce cluster.\r\n"
+        "max;'=cmd|'/C calc'!A0;Max "
+        "<b>&;max@exemple.fr;user-max;noté;8,00;8,00;4,00;0,00;10,00;\r\n"
+        "ida;L’Hôte;Ida;ida@exemple.fr;user-ida;à revoir;;;5,00;5,00;10,00;TP2 : unverified : "
+        "un_tunnel_ecoute_sur_votre_poste dans user-ida.\r\n"
+        "leo;Nuit;Léo;leo@exemple.fr;user-leo;absent;;;0,00;10,00;10,00;Le namespace user-leo "
+        "n’existe pas sur ce cluster.\r\n"
         "una;Zéro;Una;una@exemple.fr;user-una;noté;0,00;0,00;0,00;0,00;10,00;\r\n"
     )
 
@@ -109,7 +140,10 @@ def test_junit_is_read_by_others(tmp_path: Path) -> None:
     file.write_bytes(junit.render(grades()))
     suites = {suite.name: suite for suite in JUnitXml.fromfile(str(file))}
     assert list(suites) == ["zoe", "max", "ida", "leo", "una"]
-    counted = {name: (each.tests, each.failures, each.errors, each.skipped) for name, each in suites.items()}
+    counted = {
+        name: (each.tests, each.failures, each.errors, each.skipped)
+        for name, each in suites.items()
+    }
     assert counted == {
         "zoe": (6, 0, 0, 0),
         "max": (6, 1, 0, 2),
@@ -128,7 +162,9 @@ def test_junit_survives_control_characters_and_errors() -> None:
     found = grades()
     learner = found.learners[1]
     checks = learner.labs[0].checks
-    broken = msgspec.structs.replace(checks[2], finding="\x1b[31m\x00<&>", status=Status.ERROR, decided=False)
+    broken = msgspec.structs.replace(
+        checks[2], finding="\x1b[31m\x00<&>", status=Status.ERROR, decided=False
+    )
     lab = msgspec.structs.replace(learner.labs[0], checks=(*checks[:2], broken, *checks[3:]))
     one = ClassGrades(labs=found.labs, learners=(msgspec.structs.replace(learner, labs=(lab,)),))
     document = JUnitXml.fromstring(junit.render(one).decode())
@@ -137,13 +173,15 @@ def test_junit_survives_control_characters_and_errors() -> None:
     assert result.message == "␀<&>"
 
 
-# -- the teacher's worksheet --------------------------------------------------------------------------------------
+# -- the teacher's worksheet -----------------------------------------------------------------------
 
 SHEET = (
     '\ufeffIdentifiant,"Nom complet","Adresse de courriel",Statut,Note,"Note maximale",'
-    '"La note peut être modifiée","Dernière modification (travail remis)","Dernière modification (note)",'
+    '"La note peut être modifiée","Dernière modification (travail remis)","Dernière modification '
+    '(note)",'
     '"Feedback par commentaires"\r\n'
-    'Participant 101,"Zoé Éluard-Hémon",Zoe@exemple.fr,"Remis, en retard",,"20,00",Oui,"lundi 3, 10:00",-,'
+    'Participant 101,"Zoé Éluard-Hémon",Zoe@exemple.fr,"Remis, en retard",,"20,00",Oui,"lundi 3, '
+    '10:00",-,'
     '"dit ""bien""\r\n'
     'sur deux lignes"\r\n'
     'Participant 102,"Max",max@exemple.fr,Rien,"3,50","20,00",Oui,-,"mardi 4",\r\n'
@@ -157,9 +195,15 @@ def test_a_worksheet_is_filled_in_place_and_nothing_else_changes(tmp_path: Path)
     file = tmp_path / "feuille.csv"
     file.write_bytes(SHEET.encode())
     filled = worksheet.fill(file, grades())
-    wanted = SHEET.replace('"Remis, en retard",,', '"Remis, en retard","20,00",').replace('Rien,"3,50"', 'Rien,"8,00"')
+    wanted = SHEET.replace('"Remis, en retard",,', '"Remis, en retard","20,00",').replace(
+        'Rien,"3,50"', 'Rien,"8,00"'
+    )
     assert file.read_bytes() == wanted.encode()
-    assert (filled.marks, filled.unknown, filled.left) == (2, ["qui@exemple.fr"], ["ida", "leo", "una"])
+    assert (filled.marks, filled.unknown, filled.left) == (
+        2,
+        ["qui@exemple.fr"],
+        ["ida", "leo", "una"],
+    )
     worksheet.fill(file, grades())
     assert file.read_bytes() == wanted.encode()
 
@@ -167,7 +211,9 @@ def test_a_worksheet_is_filled_in_place_and_nothing_else_changes(tmp_path: Path)
 def test_a_worksheet_keeps_its_scale_sign_and_separator() -> None:
     text = "ID number;Grade;Maximum Grade\nzoe;;10.00\nMAX;;5.00\nuna;4.00;10.00\n"
     filled, _ = worksheet.filled_text(text, grades(), "x.csv")
-    assert filled == "ID number;Grade;Maximum Grade\nzoe;10.00;10.00\nMAX;2.00;5.00\nuna;0.00;10.00\n"
+    assert (
+        filled == "ID number;Grade;Maximum Grade\nzoe;10.00;10.00\nMAX;2.00;5.00\nuna;0.00;10.00\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,7 +223,10 @@ def test_a_worksheet_keeps_its_scale_sign_and_separator() -> None:
         ("Identifiant,Nom complet\n", "pas de colonne « Note »"),
         ("Identifiant,Note\nParticipant 1,\n", "devoir anonyme"),
         ("Adresse de courriel,Note\nzoe@exemple.fr\n", "n’est pas celui de l’en-tête"),
-        ("Adresse de courriel,Note,Note maximale\nzoe@exemple.fr,,Excellent\n", "n’est pas un nombre"),
+        (
+            "Adresse de courriel,Note,Note maximale\nzoe@exemple.fr,,Excellent\n",
+            "n’est pas un nombre",
+        ),
         ('Adresse de courriel,Note\n"zoe@exemple.fr"x,\n', "guillemets"),
     ],
 )
@@ -189,7 +238,7 @@ def test_what_is_no_worksheet_is_left_as_it_was(tmp_path: Path, text: str, words
     assert file.read_text() == text
 
 
-# -- pages --------------------------------------------------------------------------------------------------------
+# -- pages -----------------------------------------------------------------------------------------
 
 _VOID = {"meta", "input", "br", "link"}
 
@@ -212,7 +261,9 @@ class _Page(HTMLParser):
         values = dict(attrs)
         if values.get("id"):
             self.ids.append(str(values["id"]))
-        self.addresses += [str(values[name]) for name in ("href", "src", "action", "srcset") if name in values]
+        self.addresses += [
+            str(values[name]) for name in ("href", "src", "action", "srcset") if name in values
+        ]
         if re.fullmatch("h[1-6]", tag):
             self.headings.append(int(tag[1]))
         if tag not in _VOID:
@@ -231,7 +282,9 @@ def _check_page(text: str) -> _Page:
     assert '<html lang="fr">' in text
     assert page.headings[0] == 1
     assert page.headings.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(page.headings, page.headings[1:], strict=False))
+    assert all(
+        after <= before + 1 for before, after in zip(page.headings, page.headings[1:], strict=False)
+    )
     assert "default-src 'none'" in text
     return page
 
@@ -261,7 +314,9 @@ def test_mistakes_are_counted_over_people() -> None:
         return from_verdict(LAB, verdict(LAB, who, failed=["l_api_est_prete"]))
 
     people = [of_learner(who, [failing(who)]) for who in (ZOE, EVIL)]
-    people.append(of_learner(UNA, [from_verdict(LAB, verdict(LAB, UNA, failed=["l_api_est_deployee"]))]))
+    people.append(
+        of_learner(UNA, [from_verdict(LAB, verdict(LAB, UNA, failed=["l_api_est_deployee"]))])
+    )
     text = report.render(ClassGrades(labs=(lab_info(LAB),), learners=tuple(people)), PATHS).decode()
     first, second = text.index("TP2 · Votre API est démarrée"), text.index("TP2 · Un pod qui porte")
     assert first < second
@@ -285,13 +340,18 @@ def test_a_learner_is_shown_nobody_else() -> None:
 
 def _luminance(colour: str) -> float:
     parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
-    red, green, blue = (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
+    red, green, blue = (
+        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts
+    )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def test_text_can_be_read_in_light_and_in_dark() -> None:
     text = report.render(grades(), PATHS).decode()
-    themes = [dict(re.findall(r"--(\w+): (#\w{6})", block)) for block in re.findall(r":root \{(.*?)\}", text, re.S)]
+    themes = [
+        dict(re.findall(r"--(\w+): (#\w{6})", block))
+        for block in re.findall(r":root \{(.*?)\}", text, re.S)
+    ]
     assert len(themes) == 2
     pairs = [("ink", each) for each in ("paper", "full", "partial", "none", "review", "absent")]
     pairs += [("soft", "paper"), ("link", "paper")]

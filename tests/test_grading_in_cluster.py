@@ -1,4 +1,5 @@
-"""A class graded by the cluster itself: the same folder as a local run, whatever happens to the pods."""
+"""A class graded by the cluster itself: the same folder as a local run, whatever happens to the
+pods."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ from tests.waiting import until
 _KINDS = "jobs,cronjobs,pods,configmaps,roles,rolebindings,serviceaccounts"
 
 
-# -- without a cluster --------------------------------------------------------------------------------------------
+# -- without a cluster -----------------------------------------------------------------------------
 
 
 class Shelf:
@@ -46,7 +47,9 @@ class Shelf:
         self.item: dict[str, Any] = {"metadata": {"annotations": {}}}
         self.credentials = type("_", (), {"namespace": "user-prof"})
 
-    def request(self, method: str, path: str, body: Any = None, **_options: object) -> dict[str, Any]:
+    def request(
+        self, method: str, path: str, body: Any = None, **_options: object
+    ) -> dict[str, Any]:
         assert path.endswith("/configmaps/notation-1")
         if method == "PATCH":
             self.item["metadata"]["annotations"] |= body["metadata"]["annotations"]
@@ -71,17 +74,26 @@ def test_a_pod_takes_up_what_the_one_before_it_has_graded(tmp_path: Path) -> Non
         return verify(learner, lab)
 
     with pytest.raises(KeyboardInterrupt):
-        grade_part(order, 1, Results(shelf, "notation-1", "one"), verify_then_end, tmp_path / "first")
+        grade_part(
+            order, 1, Results(shelf, "notation-1", "one"), verify_then_end, tmp_path / "first"
+        )
     assert len(graded) == 3
     grade_part(order, 1, Results(shelf, "notation-1", "one"), verify, tmp_path / "second")
-    assert sorted(graded) == [(f"e{number}", lab.name) for number in (1, 3) for lab in labs]  # none twice
+    assert sorted(graded) == [
+        (f"e{number}", lab.name) for number in (1, 3) for lab in labs
+    ]  # none twice
     assert len(list(Store(tmp_path / "second").files())) == 4
     grade_part(order, 1, Results(shelf, "notation-1", "another run"), verify, tmp_path / "third")
     assert len(graded) == 8
 
 
 @pytest.mark.parametrize(
-    ("name", "group"), [("M1 Économie (2026).csv", "m1-economie-2026"), ("クラス.csv", "classe"), ("-" * 90, "classe")]
+    ("name", "group"),
+    [
+        ("M1 Économie (2026).csv", "m1-economie-2026"),
+        ("クラス.csv", "classe"),
+        ("-" * 90, "classe"),
+    ],
 )
 def test_objects_are_named_after_the_roster(name: str, group: str) -> None:
     assert group_of(Path(name)) == group
@@ -96,23 +108,30 @@ def test_objects_are_named_after_the_roster(name: str, group: str) -> None:
             ["--dans-le-cluster", "--planifier", "0 20 * * *", "--reprendre"],
             "--planifier et --reprendre ne vont pas ensemble",
         ),
-        (["--dans-le-cluster", "--depuis", "."], "--dans-le-cluster et --depuis ne vont pas ensemble"),
+        (
+            ["--dans-le-cluster", "--depuis", "."],
+            "--dans-le-cluster et --depuis ne vont pas ensemble",
+        ),
     ],
 )
 def test_options_that_do_not_go_together(options: list[str], said: str, tmp_path: Path) -> None:
     roster = tmp_path / "classe.csv"
-    roster.write_text("identifiant,nom,prenom,email,namespace,collegue\na,A,A,a@exemple.fr,user-a,\n", encoding="utf-8")
+    roster.write_text(
+        "identifiant,nom,prenom,email,namespace,collegue\na,A,A,a@exemple.fr,user-a,\n",
+        encoding="utf-8",
+    )
     result = CliRunner().invoke(app, ["noter", str(roster), *options])
     assert isinstance(result.exception, UsageError)
     assert said in result.exception.message
 
 
-# -- on the cluster -----------------------------------------------------------------------------------------------
+# -- on the cluster --------------------------------------------------------------------------------
 
 
 @dataclass
 class School:
-    """A teacher's namespace, a roster, and what grading it on this machine gives, with the rights of the pods."""
+    """A teacher's namespace, a roster, and what grading it on this machine gives, with the rights
+    of the pods."""
 
     teacher: Person
     admin_kubeconfig: Path
@@ -124,7 +143,9 @@ class School:
         pods = ["--dans-le-cluster", "--parties", "3", "--image", image or self.image]
         return ["cahier", "noter", str(self.roster), "--labs", "tp1,tp2", *where, *pods, *options]
 
-    def grade(self, folder: Path, *options: str, image: str = "") -> subprocess.CompletedProcess[str]:
+    def grade(
+        self, folder: Path, *options: str, image: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         return _run(self.command(folder, *options, image=image))
 
     def shell(self, line: str, *, admin: bool = False) -> str:
@@ -145,7 +166,8 @@ class School:
     def interrupted(
         self, folder: Path, image: str = "", before: Callable[[str], None] = lambda job: None
     ) -> Iterator[str]:
-        """The Job of a grading whose command was left with Ctrl-C, after `before` was told its name."""
+        """The Job of a grading whose command was left with Ctrl-C, after `before` was told its
+        name."""
         process = subprocess.Popen(
             self.command(folder, image=image),
             stdout=subprocess.PIPE,
@@ -164,20 +186,35 @@ class School:
         yield found[1]
 
 
-def _run(command: list[str], variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def _run(
+    command: list[str], variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **(variables or {})}
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=200, check=False
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=200,
+        check=False,
     )
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")
 def one_school(
-    new_resident: Callable[..., Person], admin_kubeconfig: Path, image: str, tmp_path_factory: pytest.TempPathFactory
+    new_resident: Callable[..., Person],
+    admin_kubeconfig: Path,
+    image: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> School:
     teacher, right, wrong, *others = (new_resident("n") for _ in range(6))
     lab = find_lab("tp2")
@@ -185,10 +222,19 @@ def one_school(
     stage.apply(lab.files("solution"))
     stage.run(lab.about.solution.commands[:1])
     Stage(lab, wrong).apply(lab.case_files("erreurs", "mauvaise_etiquette"))
-    namespaces = [right.namespace, wrong.namespace, *(one.namespace for one in others), "user-n-existe-pas"]
+    namespaces = [
+        right.namespace,
+        wrong.namespace,
+        *(one.namespace for one in others),
+        "user-n-existe-pas",
+    ]
     roster = tmp_path_factory.mktemp("ecole") / "Année 1.csv"
-    lines = [f"e{number};Nom;É;e{number}@exemple.fr;{name};" for number, name in enumerate(namespaces)]
-    roster.write_text("\n".join(["identifiant;nom;prenom;email;namespace;collegue", *lines]), encoding="utf-8")
+    lines = [
+        f"e{number};Nom;É;e{number}@exemple.fr;{name};" for number, name in enumerate(namespaces)
+    ]
+    roster.write_text(
+        "\n".join(["identifiant;nom;prenom;email;namespace;collegue", *lines]), encoding="utf-8"
+    )
     return School(teacher, admin_kubeconfig, roster, image)
 
 
@@ -203,7 +249,8 @@ def school(one_school: School) -> Iterator[School]:
 def local(
     one_school: School, admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mapping[str, bytes]]:
-    """What this machine writes with the rights of the pods, which they are given as the command says."""
+    """What this machine writes with the rights of the pods, which they are given as the command
+    says."""
     folder = tmp_path_factory.mktemp("local")
     refused = one_school.grade(folder / "refused")
     assert refused.returncode == 3
@@ -212,7 +259,15 @@ def local(
     for line in commands:
         one_school.shell(line, admin=True)
     teacher = people.create_teacher(admin, admin_kubeconfig)
-    command = ["cahier", "noter", str(one_school.roster), "--labs", "tp1,tp2", "--kubeconfig", str(teacher)]
+    command = [
+        "cahier",
+        "noter",
+        str(one_school.roster),
+        "--labs",
+        "tp1,tp2",
+        "--kubeconfig",
+        str(teacher),
+    ]
     assert _run([*command, "--sortie", str(folder / "notes")]).returncode == 3
     yield _files(folder / "notes")
     binding = re.search(r"clusterrolebinding (\S+)", commands[-1])
@@ -245,12 +300,15 @@ def test_nothing_is_lost_with_a_pod_or_with_the_command(
     def part(job: str) -> set[str]:
         selector = f"job-name={job},batch.kubernetes.io/job-completion-index=0"
         return {
-            pod["metadata"]["name"] for pod in admin.request("GET", pods, query={"labelSelector": selector})["items"]
+            pod["metadata"]["name"]
+            for pod in admin.request("GET", pods, query={"labelSelector": selector})["items"]
         }
 
     def done_all_the_same(job: str) -> bool:
         """What is told to end while it starts may be quicker."""
-        status = admin.request("GET", f"/apis/batch/v1/namespaces/{school.teacher.namespace}/jobs/{job}")["status"]
+        status = admin.request(
+            "GET", f"/apis/batch/v1/namespaces/{school.teacher.namespace}/jobs/{job}"
+        )["status"]
         return str(status.get("completedIndexes", "")).startswith("0")
 
     killed = []
@@ -274,15 +332,21 @@ def test_nothing_is_lost_with_a_pod_or_with_the_command(
 def test_parts_that_fail_are_told_and_graded_by_the_next_run(
     school: School, local: Mapping[str, bytes], tmp_path: Path
 ) -> None:
-    """An image without the workbook; the Job's time is cut short, as it would be tried again for long."""
+    """An image without the workbook; the Job's time is cut short, as it would be tried again for
+    long."""
     namespace = school.teacher.namespace
     with school.interrupted(tmp_path / "notes", image="python:3.11-slim-bookworm") as job:
         school.shell(
-            f"kubectl wait pod -n {namespace} -l job-name={job} --for=jsonpath={{.status.phase}}=Failed --timeout=90s\n"
-            f'kubectl patch job {job} -n {namespace} -p \'{{"spec": {{"activeDeadlineSeconds": 1}}}}\''
+            f"kubectl wait pod -n {namespace} -l job-name={job} "
+            f"--for=jsonpath={{.status.phase}}=Failed --timeout=90s\n"
+            f'kubectl patch job {job} -n {namespace} -p \'{{"spec": {{"activeDeadlineSeconds": '
+            f"1}}}}'"
         )
         done = school.grade(tmp_path / "notes", "--reprendre")
-        assert "La partie 1 de la notation n’a pas abouti : le pod s’est arrêté (code 1)" in done.stderr
+        assert (
+            "La partie 1 de la notation n’a pas abouti : le pod s’est arrêté (code 1)"
+            in done.stderr
+        )
         assert "No module named 'checks'" in done.stderr
         assert done.stderr.count("Le cluster note : ") == 1, done
         assert "Pour noter le reste" not in done.stderr, done
@@ -298,7 +362,9 @@ def test_a_schedule_keeps_its_last_grades_for_the_teacher(
     assert planned.returncode == 0, planned
     assert "Notation planifiée : « 0 4 1 1 * »" in planned.stdout
     assert not (tmp_path / "notes").exists()
-    _fetch, try_it, stop = (line.strip() for line in planned.stdout.splitlines() if line.startswith("    "))
+    _fetch, try_it, stop = (
+        line.strip() for line in planned.stdout.splitlines() if line.startswith("    ")
+    )
     assert school.grade(tmp_path / "notes", "--planifier", "0 5 * * *").returncode == 2
     early = school.grade(tmp_path / "notes", "--recuperer")
     assert (early.returncode, "n’a pas encore eu lieu" in early.stderr) == (3, True), early
@@ -325,7 +391,9 @@ def test_what_is_no_time_for_cron_is_said(
 
 
 @pytest.mark.cluster
-def test_an_image_that_is_not_there_is_said(school: School, local: Mapping[str, bytes], tmp_path: Path) -> None:
+def test_an_image_that_is_not_there_is_said(
+    school: School, local: Mapping[str, bytes], tmp_path: Path
+) -> None:
     done = school.grade(tmp_path / "notes", image="cahier-kubernetes:n-existe-pas")
     assert done.returncode == 3
     assert "L’image cahier-kubernetes:n-existe-pas n’a pas pu être téléchargée" in done.stderr

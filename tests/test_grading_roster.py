@@ -37,14 +37,19 @@ def test_a_good_roster(tmp_path: Path, encoding: str, end: str) -> None:
 
 
 def test_semicolons_any_order_accents_and_more_columns() -> None:
-    text = "Groupe;Collègue;NAMESPACE;Email;Prénom;Nom;Identifiant\nA;;user-a;a@b.fr;Ana;Bé;x1\n\n;;;;;;\n"
+    columns = "Groupe;Collègue;NAMESPACE;Email;Prénom;Nom;Identifiant"
+    text = f"{columns}\nA;;user-a;a@b.fr;Ana;Bé;x1\n\n;;;;;;\n"
     learners, problems = parse_roster(text)
     assert problems == []
-    assert [(each.identifier, each.first_name, each.namespace) for each in learners] == [("x1", "Ana", "user-a")]
+    assert [(each.identifier, each.first_name, each.namespace) for each in learners] == [
+        ("x1", "Ana", "user-a")
+    ]
 
 
 def test_decomposed_accents_are_composed() -> None:
-    learners, _ = parse_roster("identifiant,nom,prenom,email,namespace,collegue\nx1,E\u0301luard,A,a@b.fr,user-a,\n")
+    learners, _ = parse_roster(
+        "identifiant,nom,prenom,email,namespace,collegue\nx1,E\u0301luard,A,a@b.fr,user-a,\n"
+    )
     assert learners[0].last_name == "Éluard"
 
 
@@ -79,7 +84,11 @@ def test_every_problem_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         (9, "« +sept@exemple.fr » n’est pas une adresse"),
         (9, "« é » (collegue) ne peut pas être"),
     ]:
-        assert any(each.startswith(f"ligne {line} : ") and words in each for each in said), (line, words, said)
+        assert any(each.startswith(f"ligne {line} : ") and words in each for each in said), (
+            line,
+            words,
+            said,
+        )
     lines = [int(each.split()[1]) for each in said[1:]]
     assert lines == sorted(lines)
     assert "rien n’a été noté" in caught.value.remedy
@@ -90,10 +99,14 @@ def test_every_problem_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     [
         ("", "la liste est vide"),
         ("\ufeff\r\n;;;\r\n", "la liste est vide"),
-        ("p1;Un;U;un@exemple.fr;user-un;\n", "écrivez au-dessus identifiant;nom;prenom;email;namespace;collegue"),
+        (
+            "p1;Un;U;un@exemple.fr;user-un;\n",
+            "écrivez au-dessus identifiant;nom;prenom;email;namespace;collegue",
+        ),
         (
             "identifiant,nom\na,b\n",
-            "il manque les colonnes prenom, email, namespace, collegue. Colonnes lues : identifiant",
+            "il manque les colonnes prenom, email, namespace, collegue. Colonnes lues : "
+            "identifiant",
         ),
         ("identifiant;nom;prenom;email;namespace\n", "il manque la colonne collegue"),
         (",".join((*COLUMNS, "nom")) + "\n", "la colonne nom figure deux fois"),
@@ -108,7 +121,9 @@ def test_a_roster_that_is_none(text: str, words: str) -> None:
 
 
 def test_a_missing_column_does_not_hide_what_else_is_wrong() -> None:
-    learners, problems = parse_roster("identifiant,nom,prenom,email,namespace\na,b,c,d,user-a\na,b,c,d@e.fr,E\n")
+    learners, problems = parse_roster(
+        "identifiant,nom,prenom,email,namespace\na,b,c,d,user-a\na,b,c,d@e.fr,E\n"
+    )
     assert learners == []
     assert [problem.line for problem in problems] == [1, 2, 3, 3]
 
@@ -137,7 +152,10 @@ def test_what_is_no_text_is_told_for_what_it_is(tmp_path: Path, data: bytes, wor
 def test_an_encoding_that_is_certain_is_read(tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "classe.csv"
     file.write_bytes(GOOD.encode(encoding))
-    assert [learner.name for learner in read_roster(file)] == ["Zoé Éluard-Hémon", "Noël L’Hôte, de"]
+    assert [learner.name for learner in read_roster(file)] == [
+        "Zoé Éluard-Hémon",
+        "Noël L’Hôte, de",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -145,12 +163,15 @@ def test_an_encoding_that_is_certain_is_read(tmp_path: Path, encoding: str) -> N
     [
         GOOD.replace("’", "'").encode("cp850"),
         GOOD.encode("mac-roman"),
-        f"{','.join(COLUMNS)}\np,Zoé,Zoé,z@e.fr,user-z,\n".encode() + "q,Noël,N,n@e.fr,user-n,\n".encode("cp1252"),
+        f"{','.join(COLUMNS)}\np,Zoé,Zoé,z@e.fr,user-z,\n".encode()
+        + "q,Noël,N,n@e.fr,user-n,\n".encode("cp1252"),
         GOOD.replace("Éluard", "ÉLUARé").encode("cp1252"),
     ],
     ids=["dos", "mac", "two encodings", "an accent out of place"],
 )
-def test_an_encoding_that_is_not_certain_is_told_with_all_the_rest(tmp_path: Path, data: bytes) -> None:
+def test_an_encoding_that_is_not_certain_is_told_with_all_the_rest(
+    tmp_path: Path, data: bytes
+) -> None:
     file = tmp_path / "classe.csv"
     file.write_bytes(data + b"2,19E+07,A,A,a@b.fr,user-a,\n" + b"3,B,B,personne,user-b,\n")
     with pytest.raises(UsageError) as caught:
@@ -164,7 +185,9 @@ def test_an_encoding_that_is_not_certain_is_told_with_all_the_rest(tmp_path: Pat
 def test_the_encoding_is_named_where_the_rest_is_wrong(tmp_path: Path) -> None:
     file = tmp_path / "classe.csv"
     file.write_bytes(f"{HEADER}\n2,19E+07;Zoé;Zoé;z@e.fr;user-z;\n".encode("cp1252"))
-    with pytest.raises(UsageError, match=r"1 problème dans .*, lue en Windows-1252 :\n  ligne 2 : .*2,19E\+07"):
+    with pytest.raises(
+        UsageError, match=r"1 problème dans .*, lue en Windows-1252 :\n  ligne 2 : .*2,19E\+07"
+    ):
         read_roster(file)
 
 
@@ -176,7 +199,8 @@ CERTAIN = {
     "sep, quoted": f'"sep=;"\n{HEADER}\n{ONE}\n{TWO}\n',
     "CR": f"{HEADER}\r{ONE}\r{TWO}",
     "trailing": f"{HEADER};\n{ONE};;\n{TWO}\n",
-    "titles": f"Master 1;;;;;\nListe du 3 mars\n\n{HEADER}\n{ONE}\n{TWO}\nTotal;2\nEffectif : 2;;;;;\n",
+    "titles": f"Master 1;;;;;\nListe du 3 mars\n\n{HEADER}\n{ONE}\n{TWO}\nTotal;2\nEffectif : "
+    "2;;;;;\n",
     "glued": f"\ufeff{HEADER}\n{ONE}\n\n\ufeff{HEADER}\n{TWO}\n",
     "glued, another order": f"{HEADER}\n{ONE}\nnom;prenom;identifiant;collegue;namespace;email\n"
     "Benali;Ali;p2;user-zoe;user-ali;ali@exemple.fr\n",
@@ -190,7 +214,10 @@ CERTAIN = {
 def test_what_is_certain_is_read(text: str) -> None:
     learners, problems = parse_roster(text)
     assert problems == []
-    assert [(each.identifier, each.last_name, each.email, each.namespace, each.colleague) for each in learners] == [
+    assert [
+        (each.identifier, each.last_name, each.email, each.namespace, each.colleague)
+        for each in learners
+    ] == [
         ("p1", "Le Goff", "zoe@exemple.fr", "user-zoe", ""),
         ("p2", "Benali", "ali@exemple.fr", "user-ali", "user-zoe"),
     ]
@@ -221,19 +248,27 @@ def test_the_participants_of_moodle_lack_their_namespaces(header: str) -> None:
     assert "(c’est « identifiant »)" in told.message
     (learner,), problems = parse_roster(f"{header},namespace\n{person},user-zoe\n")
     assert problems == []
-    assert (learner.identifier, learner.first_name, learner.last_name) == ("21900001", "Zoé", "Le Goff")
+    assert (learner.identifier, learner.first_name, learner.last_name) == (
+        "21900001",
+        "Zoé",
+        "Le Goff",
+    )
     assert (learner.email, learner.namespace, learner.colleague) == ("z@e.fr", "user-zoe", "")
 
 
 def test_a_column_of_pairs_under_another_name_is_not_passed_over() -> None:
     _, problems = parse_roster(
-        "First name,Last name,ID number,Email address,namespace,Binôme\nZ,L,1,z@e.fr,user-z,user-a\n"
+        "First name,Last name,ID number,Email "
+        "address,namespace,Binôme\nZ,L,1,z@e.fr,user-z,user-a\n"
     )
     assert ["la colonne collegue" in problem.message for problem in problems] == [True]
 
 
 def test_the_number_comes_before_the_name_of_the_account() -> None:
-    header = "Nom d’utilisateur,Numéro d’identification,Nom,Prénom,Adresse de courriel,namespace,collegue"
+    header = (
+        "Nom d’utilisateur,Numéro d’identification,Nom,Prénom,Adresse de "
+        "courriel,namespace,collegue"
+    )
     (learner,), _ = parse_roster(f"{header}\nzoe,219,L,Z,z@e.fr,user-z,\n")
     assert learner.identifier == "219"
 
@@ -243,7 +278,9 @@ def test_a_namespace_may_be_shared_but_nobody_is_listed_twice() -> None:
     learners, problems = parse_roster("\n".join([HEADER, ONE, three]))
     assert (problems, [each.namespace for each in learners]) == ([], ["user-zoe", "user-zoe"])
     _, problems = parse_roster("\n".join([HEADER, ONE, three.replace("p3", "P1")]))
-    assert [str(each) for each in problems] == ["ligne 3 : l’identifiant « P1 » est déjà à la ligne 2."]
+    assert [str(each) for each in problems] == [
+        "ligne 3 : l’identifiant « P1 » est déjà à la ligne 2."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -251,7 +288,10 @@ def test_a_namespace_may_be_shared_but_nobody_is_listed_twice() -> None:
     [
         ("2,19E+07;A;B;a@b.fr;user-a;", "« 2,19E+07 » est un nombre qu’un tableur a transformé"),
         ("2.19e+07;A;B;a@b.fr;user-a;", "« 2.19e+07 » est un nombre qu’un tableur a transformé"),
-        ("21900001.0;A;B;a@b.fr;user-a;", "« 21900001.0 » est un nombre qu’un tableur a transformé"),
+        (
+            "21900001.0;A;B;a@b.fr;user-a;",
+            "« 21900001.0 » est un nombre qu’un tableur a transformé",
+        ),
         ('"=""00123""";A;B;a@b.fr;user a;', "« user a » (namespace) ne peut pas être"),
         ('p1;"A;B;a@b.fr;user-a;', "les guillemets ne vont pas par deux"),
         ('p1;"A"x;B;a@b.fr;user-a;', "les guillemets ne vont pas par deux"),
@@ -259,7 +299,8 @@ def test_a_namespace_may_be_shared_but_nobody_is_listed_twice() -> None:
         ("p1;A;B;a@b.fr;user-a;;;user-b", "8 cellules au lieu de 6"),
         (
             "p1,A,B,a@b.fr,user-a,",
-            "1 cellule au lieu de 6 : il y a un séparateur de trop ou de moins (cette liste est séparée par « ; »)",
+            "1 cellule au lieu de 6 : il y a un séparateur de trop ou de moins (cette liste est "
+            "séparée par « ; »)",
         ),
         ("Groupe B;;;;;", "« Groupe B » ne décrit personne : supprimez cette ligne"),
         ("p1;;;;;", "nom est vide"),
@@ -267,20 +308,25 @@ def test_a_namespace_may_be_shared_but_nobody_is_listed_twice() -> None:
     ],
 )
 def test_what_is_not_certain_is_told_with_its_line_and_hides_nothing(row: str, words: str) -> None:
-    learners, problems = parse_roster(f"sep=;\n{HEADER}\n{TWO}\n{row}\nfin;Fin;F;pas une adresse;user-fin;\n")
+    learners, problems = parse_roster(
+        f"sep=;\n{HEADER}\n{TWO}\n{row}\nfin;Fin;F;pas une adresse;user-fin;\n"
+    )
     assert learners == []
     assert any(problem.line == 4 and words in problem.message for problem in problems), problems
-    assert any(problem.line == 5 and "pas une adresse" in problem.message for problem in problems), problems
+    assert any(
+        problem.line == 5 and "pas une adresse" in problem.message for problem in problems
+    ), problems
 
 
 def test_somebody_above_the_header_is_not_forgotten() -> None:
     _, problems = parse_roster(f"{ONE}\n{HEADER}\n{TWO}\n")
     assert [str(each) for each in problems] == [
-        "ligne 1 : quelqu’un figure au-dessus de l’en-tête, qui est à la ligne 2 : mettez-le dessous."
+        "ligne 1 : quelqu’un figure au-dessus de l’en-tête, qui est à la ligne 2 : mettez-le "
+        "dessous."
     ]
 
 
-# -- the same people, however they are written --------------------------------------------------------------------
+# -- the same people, however they are written -----------------------------------------------------
 
 NAMES = (
     st.text(st.sampled_from("abcdeéèêçïœ'’-;,\t \" "), min_size=1, max_size=12)
@@ -290,7 +336,14 @@ NAMES = (
 CAPITALS = str.maketrans("ÉÈÊÇÏŒ", "EEECIO")
 TITLES = {
     "fr": COLUMNS,
-    "Moodle": ("Numéro d’identification", "Nom de famille", "Prénom", "Adresse de courriel", "Namespace", "Collègue"),
+    "Moodle": (
+        "Numéro d’identification",
+        "Nom de famille",
+        "Prénom",
+        "Adresse de courriel",
+        "Namespace",
+        "Collègue",
+    ),
     "en": ("ID number", "Last name", "First name", "Email address", "namespace", "collegue"),
 }
 
@@ -303,7 +356,13 @@ def a_class(draw: st.DrawFn) -> list[tuple[str, ...]]:
         names = [" ".join(draw(NAMES).translate(CAPITALS).split()) for _ in range(2)]
         namespace = draw(st.sampled_from(("projet-enquete", f"user-p{number}")))
         rows.append(
-            (f"p{number:03}", *names, f"p{number}@exemple.fr", namespace, draw(st.sampled_from(("", "user-bob"))))
+            (
+                f"p{number:03}",
+                *names,
+                f"p{number}@exemple.fr",
+                namespace,
+                draw(st.sampled_from(("", "user-bob"))),
+            )
         )
     return rows
 
@@ -327,7 +386,9 @@ def written(draw: st.DrawFn, people: list[tuple[str, ...]]) -> bytes:
     header = row(TITLES[draw(st.sampled_from(sorted(TITLES)))])
     lines = [header, *map(row, people)]
     if draw(st.booleans()):
-        lines.insert(draw(st.integers(1, len(lines))), "\ufeff" + header if draw(st.booleans()) else header)
+        lines.insert(
+            draw(st.integers(1, len(lines))), "\ufeff" + header if draw(st.booleans()) else header
+        )
     if draw(st.booleans()):
         lines = ["Liste du groupe A", "", *lines]
     if draw(st.booleans()):
@@ -335,11 +396,15 @@ def written(draw: st.DrawFn, people: list[tuple[str, ...]]) -> bytes:
     if draw(st.booleans()):
         lines.insert(0, f"sep={separator}")
     text = end.join(lines) + draw(st.sampled_from(["", end]))
-    encoding = draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]))
+    encoding = draw(
+        st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+    )
     if encoding != "cp1252":
         return text.encode(encoding)
     data = text.replace("\ufeff", "").encode(encoding)
-    assume(data.isascii() or not _is_utf8(data))  # « çœœ » is a Chinese character in UTF-8: nothing tells which it is
+    assume(
+        data.isascii() or not _is_utf8(data)
+    )  # « çœœ » is a Chinese character in UTF-8: nothing tells which it is
     return data
 
 
@@ -357,7 +422,8 @@ def test_the_same_people_are_read_whatever_the_dialect(data: st.DataObject) -> N
     learners, problems = parse_roster(found.text)
     assert problems == []
     read = [
-        (one.identifier, one.last_name, one.first_name, one.email, one.namespace, one.colleague) for one in learners
+        (one.identifier, one.last_name, one.first_name, one.email, one.namespace, one.colleague)
+        for one in learners
     ]
     assert read == people
 

@@ -1,4 +1,5 @@
-"""Whatever a learner wrote is shown as what it is, in every format; and what is honest, as it was written."""
+"""Whatever a learner wrote is shown as what it is, in every format; and what is honest, as it was
+written."""
 
 from __future__ import annotations
 
@@ -55,19 +56,28 @@ LAB = find_lab("tp2")
 PATHS = {LAB.name: LAB.about.path}
 LONGEST = 300_000  # characters: a page says each text many times
 
-# -- what is said with a text in every place that it may have ------------------------------------------------------
+# -- what is said with a text in every place that it may have --------------------------------------
 
 
 def result(text: str) -> CheckResult:
     return CheckResult(
-        id="a", title=text, status=Status.FAILED, points=0, points_max=1, finding=text, cause=text, fix=text,
+        id="a",
+        title=text,
+        status=Status.FAILED,
+        points=0,
+        points_max=1,
+        finding=text,
+        cause=text,
+        fix=text,
         fix_commands=(f"kubectl get {one_word(text)}",),
-    )  # fmt: skip
+    )
 
 
 @cache
 def lesson(text: str) -> Diagnostic:
-    return Diagnostic(text, text, text, [f"kubectl get {one_word(text)}"], [f"kubectl get {one_word(text)}"])
+    return Diagnostic(
+        text, text, text, [f"kubectl get {one_word(text)}"], [f"kubectl get {one_word(text)}"]
+    )
 
 
 @cache
@@ -78,9 +88,14 @@ def verdict(text: str) -> Verdict:
         for check, status in zip(LAB.checks, [*Status, Status.FAILED], strict=False)
     )
     return Verdict(
-        lab=LAB.name, namespace=text[:60], user=f"oidc-{text[:60]}", status=Status.FAILED, points=0, points_max=9,
+        lab=LAB.name,
+        namespace=text[:60],
+        user=f"oidc-{text[:60]}",
+        status=Status.FAILED,
+        points=0,
+        points_max=9,
         checks=checks,
-    )  # fmt: skip
+    )
 
 
 @cache
@@ -89,16 +104,29 @@ def graded(text: str) -> ClassGrades:
     lab = from_verdict(LAB, verdict(text), datetime(2026, 11, 29, tzinfo=UTC))
     them = [
         LearnerGrades(
-            identifier=f"p{number}", last_name=text, first_name=text, email=text, namespace=text, colleague=text,
-            state=grade.state, points="0", points_open=grade.points_open, points_max="9", labs=(grade,),
+            identifier=f"p{number}",
+            last_name=text,
+            first_name=text,
+            email=text,
+            namespace=text,
+            colleague=text,
+            state=grade.state,
+            points="0",
+            points_open=grade.points_open,
+            points_max="9",
+            labs=(grade,),
         )
-        for number, grade in enumerate([lab, without_verdict(LAB, text), without_verdict(LAB, text, absent=True)])
-    ]  # fmt: skip
+        for number, grade in enumerate(
+            [lab, without_verdict(LAB, text), without_verdict(LAB, text, absent=True)]
+        )
+    ]
     info = msgspec.structs.replace(lab_info(LAB), title=text)
     return ClassGrades(labs=(info,), learners=tuple(them))
 
 
-def on_screen(show: Callable[[Console], object], *, width: int = 80, soft_wrap: bool = False) -> str:
+def on_screen(
+    show: Callable[[Console], object], *, width: int = 80, soft_wrap: bool = False
+) -> str:
     """What a console of ours shows on a terminal in colours."""
     kept = io.StringIO()
     console = output(soft_wrap=soft_wrap)
@@ -123,7 +151,9 @@ def logged(text: str) -> str:
 
 
 def recorded(text: str, folder: Path) -> str:
-    seen = snapshot.Snapshot(taken=datetime(2026, 11, 29, tzinfo=UTC), namespace="user-a", user=text)
+    seen = snapshot.Snapshot(
+        taken=datetime(2026, 11, 29, tzinfo=UTC), namespace="user-a", user=text
+    )
     seen.objects["ConfigMap"] = [{"metadata": {"name": "a"}, "data": {"a": text}}]
     seen.logs.append(snapshot.Log("pod", 3, text))
     snapshot.write(seen, folder / "vu.json")
@@ -132,21 +162,30 @@ def recorded(text: str, folder: Path) -> str:
 
 
 def told(text: str) -> doctor.Diagnosis:
-    line = doctor.Line(id="kubectl", title=text, status=doctor.State.FAILED, found=text, cause=text, remedy=text)
+    line = doctor.Line(
+        id="kubectl", title=text, status=doctor.State.FAILED, found=text, cause=text, remedy=text
+    )
     return doctor.diagnosis([line])
 
 
 RENDERERS: Mapping[str, Callable[[str], str]] = {
     "a verdict": lambda text: on_screen(
-        lambda to: terminal.show(to, LAB, verdict(text), {LAB.checks[1].id: lesson(text)}, with_help=True)
+        lambda to: terminal.show(
+            to, LAB, verdict(text), {LAB.checks[1].id: lesson(text)}, with_help=True
+        )
     ),
     "a verdict in 40 columns": lambda text: on_screen(
-        lambda to: terminal.show(to, LAB, verdict(text), {LAB.checks[1].id: lesson(text)}, with_help=True), width=40
+        lambda to: terminal.show(
+            to, LAB, verdict(text), {LAB.checks[1].id: lesson(text)}, with_help=True
+        ),
+        width=40,
     ),
     "a verdict in JSON": lambda text: verdict_json(verdict(text)),
     "a diagnosis": lambda text: on_screen(lambda to: diagnosis.show(to, told(text))),
     "a diagnosis in JSON": lambda text: doctor.to_json(told(text)),
-    "a problem": lambda text: on_screen(lambda to: problem.show(CahierError(inert.line(text), inert.line(text)), to)),
+    "a problem": lambda text: on_screen(
+        lambda to: problem.show(CahierError(inert.line(text), inert.line(text)), to)
+    ),
     "a line of ours": lambda text: on_screen(
         lambda to: to.print(marked("[bold]{}[/] fin", inert.line(text))), soft_wrap=True
     ),
@@ -164,7 +203,9 @@ RENDERERS: Mapping[str, Callable[[str], str]] = {
     "notes-tableur.csv": lambda text: spreadsheet.render(graded(text)).decode("utf-8-sig"),
     "junit.xml": lambda text: junit.render(graded(text)).decode(),
     "rapport.html": lambda text: report.render(graded(text), PATHS).decode(),
-    "retour.html": lambda text: feedback.render(graded(text), graded(text).learners[0], PATHS).decode(),
+    "retour.html": lambda text: feedback.render(
+        graded(text), graded(text).learners[0], PATHS
+    ).decode(),
     "a log": logged,
 }
 
@@ -174,11 +215,15 @@ def rendered(renderer: str, text: str) -> str:
     return RENDERERS[renderer](text)
 
 
-ACTIVE = [HOSTILE[name] for name in ("HTML", "an end of XML", "a template", "Markdown", "a link of the terminal")]
+ACTIVE = [
+    HOSTILE[name]
+    for name in ("HTML", "an end of XML", "a template", "Markdown", "a link of the terminal")
+]
 ON_A_SCREEN = [name for name in RENDERERS if name.startswith(("a ", "what"))]
 
 
-# Each test below goes through all the texts: a test for each of these thousand pairs cost more than what it did.
+# Each test below goes through all the texts: a test for each of these thousand pairs cost more than
+# what it did.
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)
@@ -209,7 +254,7 @@ def test_the_list_of_renderers_is_whole() -> None:
     assert exported == {"feedback", "junit", "moodle", "report", "spreadsheet", "worksheet"} | parts
 
 
-# -- the types that renderers are given ----------------------------------------------------------------------------
+# -- the types that renderers are given ------------------------------------------------------------
 
 
 def kinds(one: type[Said]) -> Iterator[type[Said]]:
@@ -222,7 +267,10 @@ def kinds(one: type[Said]) -> Iterator[type[Said]]:
 def test_no_text_of_what_is_said_acts_whatever_it_is_made_from(kind: type[Said]) -> None:
     fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
     for title, text in HOSTILE.items():
-        given = {name: (text, text) if name.endswith(("commands", "fix_lines")) else text for name in fields}
+        given = {
+            name: (text, text) if name.endswith(("commands", "fix_lines")) else text
+            for name in fields
+        }
         made = kind(**given)
         again = msgspec.structs.replace(made)
         for name in fields:
@@ -235,7 +283,9 @@ def test_no_text_of_what_is_said_acts_whatever_it_is_made_from(kind: type[Said])
 
 
 def test_every_type_of_a_verdict_and_of_grades_is_said() -> None:
-    assert {CheckResult, Verdict, CheckGrade, LabGrade, LabInfo, LearnerGrades, ClassGrades} <= {*kinds(Said)}
+    assert {CheckResult, Verdict, CheckGrade, LabGrade, LabInfo, LearnerGrades, ClassGrades} <= {
+        *kinds(Said)
+    }
     assert {doctor.Line, doctor.Diagnosis} <= {*kinds(Said)}
 
 
@@ -265,7 +315,7 @@ def test_a_command_is_never_cut_and_what_is_left_out_is_told() -> None:
     assert Diagnostic("f", "c", "Supprimez.", ("kubectl get pods",)).fix == "Supprimez."
 
 
-# -- each format ---------------------------------------------------------------------------------------------------
+# -- each format -----------------------------------------------------------------------------------
 
 
 class Tags(HTMLParser):
@@ -287,7 +337,9 @@ def test_pages_are_made_of_our_tags_alone(document: str) -> None:
         assert Tags(rendered(document, text)).found == plain, name
 
 
-@pytest.mark.parametrize(("table", "delimiter"), [("notes-moodle.csv", ","), ("notes-tableur.csv", ";")])
+@pytest.mark.parametrize(
+    ("table", "delimiter"), [("notes-moodle.csv", ","), ("notes-tableur.csv", ";")]
+)
 def test_tables_keep_their_cells_and_none_is_a_formula(table: str, delimiter: str) -> None:
     for name, text in HOSTILE.items():
         rows = list(csv.reader(io.StringIO(rendered(table, text), newline=""), delimiter=delimiter))
@@ -300,7 +352,9 @@ def test_tables_keep_their_cells_and_none_is_a_formula(table: str, delimiter: st
 def test_junit_keeps_its_cases() -> None:
     plain = [one.tag for one in ElementTree.fromstring(rendered("junit.xml", "mot")).iter()]
     for name, text in HOSTILE.items():
-        assert [one.tag for one in ElementTree.fromstring(rendered("junit.xml", text)).iter()] == plain, name
+        assert [
+            one.tag for one in ElementTree.fromstring(rendered("junit.xml", text)).iter()
+        ] == plain, name
 
 
 def test_facts_are_recorded_as_they_are_in_a_file_that_shows_them(tmp_path: Path) -> None:
@@ -337,9 +391,14 @@ def test_no_script_runs_and_nothing_is_asked_of_anybody(page: Page, tmp_path: Pa
     page.on("pageerror", lambda error: events.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     everybody = graded("mot")
-    them = [msgspec.structs.replace(graded(text).learners[0], identifier=f"p{n}") for n, text in enumerate(ACTIVE)]
+    them = [
+        msgspec.structs.replace(graded(text).learners[0], identifier=f"p{n}")
+        for n, text in enumerate(ACTIVE)
+    ]
     whole = report.render(msgspec.structs.replace(everybody, learners=tuple(them)), PATHS)
-    for number, content in enumerate([whole, *(feedback.render(everybody, one, PATHS) for one in them)]):
+    for number, content in enumerate(
+        [whole, *(feedback.render(everybody, one, PATHS) for one in them)]
+    ):
         file = tmp_path / f"{number}.html"
         file.write_bytes(content)
         page.goto(file.as_uri())
@@ -353,16 +412,20 @@ def test_the_page_itself_refuses_a_script_that_is_not_ours(page: Page, tmp_path:
     for name in ("rapport.html", "retour.html"):
         file = tmp_path / name
         file.write_text(
-            rendered(name, "mot").replace("</main>", "<script>document.title = 'pris'</script></main>"),
+            rendered(name, "mot").replace(
+                "</main>", "<script>document.title = 'pris'</script></main>"
+            ),
             encoding="utf-8",
         )
         page.goto(file.as_uri())
         assert page.title() != "pris"
 
 
-# -- words and commands --------------------------------------------------------------------------------------------
+# -- words and commands ----------------------------------------------------------------------------
 
-texts = st.text(st.characters(codec="utf-8"), max_size=60) | st.sampled_from([*HOSTILE.values(), *HONEST])
+texts = st.text(st.characters(codec="utf-8"), max_size=60) | st.sampled_from(
+    [*HOSTILE.values(), *HONEST]
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -373,7 +436,9 @@ def test_what_was_made_inert_stays_as_it_is(text: str) -> None:
         assert active(made) == []
         assert make(made) == made
     assert "\n" not in inert.line(text)
-    assert inert.shortened("y" * 5000, 100) == inert.shortened(inert.shortened("y" * 5000, 100), 100)
+    assert inert.shortened("y" * 5000, 100) == inert.shortened(
+        inert.shortened("y" * 5000, 100), 100
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -387,7 +452,9 @@ def test_a_word_is_one_for_the_shell_and_nothing_else(text: str) -> None:
     word = one_word(text)
     assert active(word) == []
     assert "\n" not in word
-    said = subprocess.run(["bash", "-c", f"printf '%s|' {word}"], capture_output=True, check=True).stdout
+    said = subprocess.run(
+        ["bash", "-c", f"printf '%s|' {word}"], capture_output=True, check=True
+    ).stdout
     assert said.decode() == f"{text}|"
 
 
@@ -403,7 +470,9 @@ def test_a_word_is_one_for_the_shell_and_nothing_else(text: str) -> None:
         ("a,b", "rolebinding/a,b"),
     ],
 )
-def test_an_object_is_named_so_that_kubectl_takes_it_for_nothing_else(name: str, command: str) -> None:
+def test_an_object_is_named_so_that_kubectl_takes_it_for_nothing_else(
+    name: str, command: str
+) -> None:
     assert thing("rolebinding", name) == command
     assert shlex.split(thing("rolebinding", name))[-1].endswith(name)
 
@@ -413,7 +482,7 @@ def test_a_name_is_one_for_sql_and_for_a_template() -> None:
     assert in_template("{{.data.x}}") == '{{"{{"}}.data.x}}'
 
 
-# -- what would be forgotten ---------------------------------------------------------------------------------------
+# -- what would be forgotten -----------------------------------------------------------------------
 
 
 def sources(*words: str) -> Iterator[tuple[Path, ast.Module]]:
@@ -429,13 +498,24 @@ def test_one_place_makes_consoles() -> None:
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path, tree in sources("Console", "rich.print", "rich.get_console")
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Console", "rich.print", "rich.get_console")
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("Console", "rich.print", "rich.get_console")
     ]
     assert found == []
 
 
 PROGRAM = ("kubectl ", "psql ", "chmod ", "kill ")
-NAMES = ("cluster.namespace", "pod.name", "pod.namespace", "namespace", "PORT", "PROXY", "TEAM", "ROLE", "API")
+NAMES = (
+    "cluster.namespace",
+    "pod.name",
+    "pod.namespace",
+    "namespace",
+    "PORT",
+    "PROXY",
+    "TEAM",
+    "ROLE",
+    "API",
+)
 REVIEWED: Mapping[str, Sequence[str]] = {
     "accounts": ("place", "secret"),
     "catalogue": ("release.name", "release.namespace"),
@@ -457,7 +537,16 @@ REVIEWED: Mapping[str, Sequence[str]] = {
     "tp6": ("name", "user"),
     "tp7": ('" ".join(names)', "chosen", "marked", "name", "other", "place"),
     "tp8": (
-        *("_removing(path)", "_removing(path[:2])", "at", "forget", "item.name", "item.resource", "only", "place.name"),
+        *(
+            "_removing(path)",
+            "_removing(path[:2])",
+            "at",
+            "forget",
+            "item.name",
+            "item.resource",
+            "only",
+            "place.name",
+        ),
         *("target", "verb"),  # in what removes a password
         *("administrator", "kinds", "name", "one.kind", "place", "pod"),
     ),
@@ -465,12 +554,13 @@ REVIEWED: Mapping[str, Sequence[str]] = {
     "user_rules": ("API_VERSIONS[0]", "API_VERSIONS[1]"),
     "withdrawal": ("patch", "place"),
 }
-"""What was looked at, and holds plain characters alone: a name that the API server itself keeps to RFC 1123, a number,
-a word of ours, or what `one_word` has made already."""
+"""What was looked at, and holds plain characters alone: a name that the API server itself keeps to
+RFC 1123, a number, a word of ours, or what `one_word` has made already."""
 
 
 def test_what_follows_the_name_of_a_program_is_one_word_or_was_looked_at() -> None:
-    """What fails here is to be given to `one_word`, or `thing`; else, looked at, and added above."""
+    """What fails here is to be given to `one_word`, or `thing`; else, looked at, and added
+    above."""
     found = set()
     for path, tree in sources(*PROGRAM):
         module = path.parent.name[:3] if path.parent.parent.name == "labs" else path.stem
@@ -480,7 +570,9 @@ def test_what_follows_the_name_of_a_program_is_one_word_or_was_looked_at() -> No
             parts = node.values if str(node.values[0].value).startswith(PROGRAM) else []
             for part in parts:
                 value = part.value if isinstance(part, ast.FormattedValue) else None
-                if value is None or (isinstance(value, ast.Call) and ast.unparse(value.func) in ("one_word", "thing")):
+                if value is None or (
+                    isinstance(value, ast.Call) and ast.unparse(value.func) in ("one_word", "thing")
+                ):
                     continue
                 written = ast.unparse(value).replace("'", '"')
                 if written not in (*NAMES, *REVIEWED.get(module, ())):
@@ -497,6 +589,12 @@ def test_a_lesson_puts_in_a_command_what_was_looked_at() -> None:
         reviewed = {"namespace", "pod", *REVIEWED.get(path.parent.name[:3], ())}
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and str(node.value).startswith(PROGRAM):
-                named = {name for _, name, _, _ in string.Formatter().parse(str(node.value)) if name is not None}
-                found |= {f"{path.relative_to(ROOT)}:{node.lineno}: {name}" for name in named - reviewed}
+                named = {
+                    name
+                    for _, name, _, _ in string.Formatter().parse(str(node.value))
+                    if name is not None
+                }
+                found |= {
+                    f"{path.relative_to(ROOT)}:{node.lineno}: {name}" for name in named - reviewed
+                }
     assert found == set()

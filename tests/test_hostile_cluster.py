@@ -1,5 +1,6 @@
-"""A namespace whose owner wrote the worst in every place that the API server lets them, on a real cluster: each command
-ends as it should, quickly, in little memory, and nothing of it acts on whoever reads."""
+"""A namespace whose owner wrote the worst in every place that the API server lets them, on a real
+cluster: each command ends as it should, quickly, in little memory, and nothing of it acts on
+whoever reads."""
 
 from __future__ import annotations
 
@@ -65,20 +66,33 @@ BANNERS = {
 
 def kubectl(person: Person, *words: str, text: str = "") -> str:
     done = subprocess.run(
-        ["kubectl", *words], env=dict(person.environment), input=text, capture_output=True, text=True, check=False
+        ["kubectl", *words],
+        env=dict(person.environment),
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def typed(person: Person, *words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+def typed(
+    person: Person, *words: str, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["cahier", *words], env=dict(person.environment), cwd=folder, capture_output=True, text=True, check=False
+        ["cahier", *words],
+        env=dict(person.environment),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
 def write_the_worst(person: Person, colleague: Person) -> None:
-    """What the person may write with their own rights, in each kind of object that commands read."""
+    """What the person may write with their own rights, in each kind of object that commands
+    read."""
     api = Api(str(person.kubeconfig))
     own = person.namespace
 
@@ -87,14 +101,25 @@ def write_the_worst(person: Person, colleague: Person) -> None:
 
     for number, name in enumerate(ODD):
         meta = {"name": name, "annotations": {"note": SPOKEN}}
-        make("Role", metadata=meta, rules=[{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}])
+        make(
+            "Role",
+            metadata=meta,
+            rules=[{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}],
+        )
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
-        subject = {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": f"{name} {number}"}
+        subject = {
+            "kind": "User",
+            "apiGroup": "rbac.authorization.k8s.io",
+            "name": f"{name} {number}",
+        }
         make("RoleBinding", metadata=meta, roleRef=reference, subjects=[subject])
         gone = f"absent {name}"
         make("Role", metadata={"name": gone}, rules=[])
         make(
-            "RoleBinding", metadata={"name": f"{name} perdue"}, roleRef={**reference, "name": gone}, subjects=[subject]
+            "RoleBinding",
+            metadata={"name": f"{name} perdue"},
+            roleRef={**reference, "name": gone},
+            subjects=[subject],
         )
         api.remove(f"{collection('Role', own)}/{quote(gone, safe='')}")
     rules = [
@@ -103,18 +128,41 @@ def write_the_worst(person: Person, colleague: Person) -> None:
     ]
     make("Role", metadata={"name": "tout"}, rules=rules)
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "tout"}
-    subjects = [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": name} for name in ODD]
-    make("RoleBinding", metadata={"name": "$(touch pris) tout"}, roleRef=reference, subjects=subjects)
+    subjects = [
+        {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": name} for name in ODD
+    ]
+    make(
+        "RoleBinding", metadata={"name": "$(touch pris) tout"}, roleRef=reference, subjects=subjects
+    )
     for number, text in enumerate(HOSTILE.values()):
         text = text[: 2**19].encode("utf-8", "replace").decode()
-        make("ConfigMap", metadata={"name": f"pire-{number}", "annotations": {"a": text[:1000]}}, data={"a": text})
+        make(
+            "ConfigMap",
+            metadata={"name": f"pire-{number}", "annotations": {"a": text[:1000]}},
+            data={"a": text},
+        )
         about = {"kind": "Pod", "name": "pg-proxy", "namespace": own}
         for reason in ("Unhealthy", "FailedMount", "Failed"):
             meta = {"name": f"pire-{number}-{reason.lower()}"}
             message = f"Readiness {text[:900]} not found"
-            make("Event", metadata=meta, involvedObject=about, reason=reason, message=message, type="Warning")
-    make("ConfigMap", metadata={"name": "equipe"}, data={"membres": f"{colleague.namespace} {SPOKEN[:3000]}"})
-    make("Service", metadata={"name": "vers-ailleurs"}, spec={"type": "ExternalName", "externalName": "x.invalid"})
+            make(
+                "Event",
+                metadata=meta,
+                involvedObject=about,
+                reason=reason,
+                message=message,
+                type="Warning",
+            )
+    make(
+        "ConfigMap",
+        metadata={"name": "equipe"},
+        data={"membres": f"{colleague.namespace} {SPOKEN[:3000]}"},
+    )
+    make(
+        "Service",
+        metadata={"name": "vers-ailleurs"},
+        spec={"type": "ExternalName", "externalName": "x.invalid"},
+    )
 
 
 @pytest.fixture
@@ -126,7 +174,9 @@ def apply(person: Person, *objects: Mapping[str, Any]) -> None:
     kubectl(person, "apply", "-f", "-", text=yaml.safe_dump_all(objects))
 
 
-def pod(name: str, command: list[str], image: str = "alpine/socat:1.7.4.4", **labels: str) -> Mapping[str, Any]:
+def pod(
+    name: str, command: list[str], image: str = "alpine/socat:1.7.4.4", **labels: str
+) -> Mapping[str, Any]:
     box = {
         "name": "boite",
         "image": image,
@@ -164,7 +214,11 @@ def test_every_lab_is_verified_graded_and_exported_in_a_hostile_namespace(
     speaking = dict(pod("mon-api", ["python", "/code/code.py"], image, app="mon-api"))
     speaking["spec"]["volumes"] = [{"name": "code", "configMap": {"name": "code"}}]
     speaking["spec"]["containers"][0]["volumeMounts"] = [{"name": "code", "mountPath": "/code"}]
-    relay = pod("pg-proxy", ["sh", "-c", f"printf %s {shlex.quote(SPOKEN[:6000])} >&2; exit 3"], app="pg-proxy")
+    relay = pod(
+        "pg-proxy",
+        ["sh", "-c", f"printf %s {shlex.quote(SPOKEN[:6000])} >&2; exit 3"],
+        app="pg-proxy",
+    )
     apply(me, speaking, relay)
     typed(me, "catalogue", "lancer", "postgresql", "--nom", "postgresql-cnpg-951239")
     for name in LABS:
@@ -185,8 +239,13 @@ def test_every_lab_is_verified_graded_and_exported_in_a_hostile_namespace(
     teacher = Person("", people_folder() / "prof.kubeconfig")
     roster = tmp_path / "classe.csv"
     line = f"un;=1+1;Zoé <b>;un@exemple.fr;{me.namespace};{other.namespace}"
-    roster.write_text(f"identifiant;nom;prenom;email;namespace;collegue\n{line}\n", encoding="utf-8")
-    for words in (["noter", str(roster), "--sortie", str(tmp_path / "notes")], ["instantane", "-o", "vu.json"]):
+    roster.write_text(
+        f"identifiant;nom;prenom;email;namespace;collegue\n{line}\n", encoding="utf-8"
+    )
+    for words in (
+        ["noter", str(roster), "--sortie", str(tmp_path / "notes")],
+        ["instantane", "-o", "vu.json"],
+    ):
         done = typed(teacher if words[0] == "noter" else me, *words, folder=tmp_path)
         assert done.returncode in (0, 3), (words, done.stdout, done.stderr)
         fit(words[0], done.stdout + done.stderr)
@@ -201,8 +260,11 @@ def test_every_lab_is_verified_graded_and_exported_in_a_hostile_namespace(
     assert not (tmp_path / "pris").exists()
 
 
-def test_a_remedy_names_the_binding_that_it_means_whatever_its_name(cast: Mapping[str, Person], tmp_path: Path) -> None:
-    """Each remedy is run as it is printed: what is meant goes away, nothing else does, and nothing else is run."""
+def test_a_remedy_names_the_binding_that_it_means_whatever_its_name(
+    cast: Mapping[str, Person], tmp_path: Path
+) -> None:
+    """Each remedy is run as it is printed: what is meant goes away, nothing else does, and nothing
+    else is run."""
     me = cast["me"]
     kubectl(me, "create", "rolebinding", "bonne", "--clusterrole=view", f"--user={me.namespace}")
     api = Api(str(me.kubeconfig))
@@ -214,16 +276,30 @@ def test_a_remedy_names_the_binding_that_it_means_whatever_its_name(cast: Mappin
     typed(me, "catalogue", "lancer", "postgresql", "--nom", "postgresql-cnpg-951239")
     for _ in range(3):
         verdict = json.loads(typed(me, "verifier", "tp3", "--json", "--delai", "0s").stdout)
-        rights = [check for check in verdict["checks"] if check["id"].startswith("personne_d_autre")]
-        commands = [command for check in rights if check["status"] == "failed" for command in check["fix_commands"]]
+        rights = [
+            check for check in verdict["checks"] if check["id"].startswith("personne_d_autre")
+        ]
+        commands = [
+            command
+            for check in rights
+            if check["status"] == "failed"
+            for command in check["fix_commands"]
+        ]
         if not commands:
             break
         for command in dict.fromkeys(commands):
             done = subprocess.run(
-                ["bash", "-c", command], env=dict(me.environment), cwd=tmp_path, capture_output=True, text=True
+                ["bash", "-c", command],
+                env=dict(me.environment),
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
             )
             assert done.returncode == 0, (command, done.stderr)
-    names = {item["metadata"]["name"] for item in api.objects("RoleBinding", collection("RoleBinding", me.namespace))}
+    names = {
+        item["metadata"]["name"]
+        for item in api.objects("RoleBinding", collection("RoleBinding", me.namespace))
+    }
     assert not names & {*ODD}, shown(verdict)
     assert {"bonne", "full_control_namespace"} <= names
     assert [*tmp_path.iterdir()] == []
@@ -239,7 +315,9 @@ def test_a_relay_that_is_mute_or_never_ends_is_told_in_time(
     stage = Stage(find_lab("tp5"), me, other, local_port=free_port)
     try:
         stage.run([f"kubectl port-forward pod/pg-proxy {free_port}:5432 &"])
-        verdict = verify(me, "tp5", "--collegue", other.namespace, "--port", str(free_port), "--delai", "0s")
+        verdict = verify(
+            me, "tp5", "--collegue", other.namespace, "--port", str(free_port), "--delai", "0s"
+        )
     finally:
         stage.close()
     assert said(verdict, "error") == {}
@@ -247,7 +325,8 @@ def test_a_relay_that_is_mute_or_never_ends_is_told_in_time(
     assert "un_client_atteint_le_serveur_du_collegue" not in said(verdict, "passed")
 
 
-# Whoever asks this pod for its connections gets what stands in the place of {}. (This busybox runs its own `cat`.)
+# Whoever asks this pod for its connections gets what stands in the place of {}. (This busybox runs
+# its own `cat`.)
 INSTEAD = """cat > /tmp/sh <<'FIN'
 #!/bin/busybox sh
 case "$2" in *proc/net/tcp*) ;; *) exec /bin/busybox sh "$@" ;; esac
@@ -255,8 +334,11 @@ case "$2" in *proc/net/tcp*) ;; *) exec /bin/busybox sh "$@" ;; esac
 FIN
 chmod +x /tmp/sh; cp /tmp/sh /bin/nouveau; mv /bin/nouveau /bin/sh
 """
-# A relay to a base of one's own, whose every program shows a connection to the colleague's base in its place.
-LIAR = """/bin/busybox cat /proc/net/tcp /proc/net/tcp6 | /bin/busybox sed 's/ OWN:1538 / THEIRS:1538 /'"""
+# A relay to a base of one's own, whose every program shows a connection to the colleague's base in
+# its place.
+LIAR = (
+    "/bin/busybox cat /proc/net/tcp /proc/net/tcp6 | /bin/busybox sed 's/ OWN:1538 / THEIRS:1538 /'"
+)
 RELAY = "socat TCP-LISTEN:5432,fork,reuseaddr TCP:TARGET:5432"
 
 
@@ -268,7 +350,9 @@ def address(person: Person, service: str) -> str:
     return kubectl(person, "get", "service", service, "-o", "jsonpath={.spec.clusterIP}")
 
 
-def test_a_relay_that_lies_about_its_connections_is_not_believed(cast: Mapping[str, Person], free_port: int) -> None:
+def test_a_relay_that_lies_about_its_connections_is_not_believed(
+    cast: Mapping[str, Person], free_port: int
+) -> None:
     me, other = cast["me"], cast["other"]
     base = "postgresql-cnpg-951239"
     for one in (me, other):
@@ -283,11 +367,16 @@ def test_a_relay_that_lies_about_its_connections_is_not_believed(cast: Mapping[s
     assert "le_proxy_vise_la_base_du_collegue" in said(verdict, "failed"), shown(verdict)
 
 
-# What a pod’s « cat » shows: some connections more at each look, three from the second look on, or no table at all.
-ROW = "%4d: 0100007F:1F40 0100007F:%04X 01 00000000:00000000 00:00000000 00000000 0 0 1 1 0 100 0 0 10 0\\n"
+# What a pod’s « cat » shows: some connections more at each look, three from the second look on, or
+# no table at all.
+ROW = (
+    "%4d: 0100007F:1F40 0100007F:%04X 01 00000000:00000000 00:00000000 00000000 0 0 1 1 0 100 0 0 "
+    "10 0\\n"
+)
 LOOKS = "n=$(($(/bin/busybox cat /tmp/n 2>/dev/null || echo 0) + 1)); echo $n > /tmp/n\n"
 SHOWN = {
-    "growing": f"{LOOKS}for i in $(/bin/busybox seq 1 $((n * 3))); do printf '{ROW}' $i $((i + 9000)); done",
+    "growing": f"{LOOKS}for i in $(/bin/busybox seq 1 $((n * 3))); do printf '{ROW}' $i $((i + "
+    "9000)); done",
     "fixed": f"{LOOKS}test $n = 1 || for i in 1 2 3; do printf '{ROW}' $i $((i + 9000)); done",
     "nonsense": "echo '  0: ZZ:1F40 0100007F 01'; echo 'é 1 2 01 x'",
     "endless": "/bin/busybox yes '   0: 0100007F:1F40 0100007F:1F40 01 00000000:00000000'",
@@ -326,7 +415,7 @@ def test_a_pod_that_shows_connections_that_are_not_there_is_not_taken_for_the_on
     assert said(verdict, "error") == {}, shown(verdict)
 
 
-# -- many ----------------------------------------------------------------------------------------------------------
+# -- many ------------------------------------------------------------------------------------------
 
 CROWD = int(os.environ.get("CAHIER_FOULE", "300"))
 MEMORY = 350  # MiB
@@ -340,10 +429,22 @@ def test_a_crowd_of_objects_is_read_whole_by_pages_in_little_memory(
 
     def make(number: int) -> None:
         meta = {"name": f"foule-{number}", "annotations": {"note": "x" * 200}}
-        api.request("POST", collection("ConfigMap", me.namespace), {"metadata": meta, "data": {"a": "b" * 2000}})
+        api.request(
+            "POST",
+            collection("ConfigMap", me.namespace),
+            {"metadata": meta, "data": {"a": "b" * 2000}},
+        )
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
-        subject = {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": f"personne-{number}"}
-        body = {"metadata": {"name": f"foule-{number}"}, "roleRef": reference, "subjects": [subject]}
+        subject = {
+            "kind": "User",
+            "apiGroup": "rbac.authorization.k8s.io",
+            "name": f"personne-{number}",
+        }
+        body = {
+            "metadata": {"name": f"foule-{number}"},
+            "roleRef": reference,
+            "subjects": [subject],
+        }
         api.request("POST", collection("RoleBinding", me.namespace), body)
 
     with ThreadPoolExecutor(8) as pool:
@@ -382,7 +483,9 @@ def test_large_objects_are_asked_a_few_at_a_time_and_not_all_of_them_are_held(
         api.request("POST", collection("ConfigMap", me.namespace), body)
     path = collection("ConfigMap", me.namespace)
     monkeypatch.setattr(answers, "_MOST", 2_500_000)
-    assert {f"lourd-{number}" for number in range(6)} <= {one["metadata"]["name"] for one in api.objects("", path)}
+    assert {f"lourd-{number}" for number in range(6)} <= {
+        one["metadata"]["name"] for one in api.objects("", path)
+    }
     monkeypatch.setattr(answers, "HELD", 4_000_000)
     with pytest.raises(Unverifiable, match="plus que le vérificateur n’en lit"):
         api.objects("", path)

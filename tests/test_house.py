@@ -1,4 +1,5 @@
-"""The map that contributors read is the one that is enforced, and each room holds what is its own."""
+"""The map that contributors read is the one that is enforced, and each room holds what is its
+own."""
 
 from __future__ import annotations
 
@@ -15,11 +16,17 @@ CHECKOUT = Path(__file__).parent.parent
 
 def test_the_rooms_of_the_map_are_those_of_the_law() -> None:
     """From the screen down to the errors, in the same order."""
-    law = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    law = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
+        "importlinter"
+    ]["contracts"]
     layers = [sorted(re.findall(r"\w+", layer)) for layer in law[0]["layers"]]
-    rows = re.findall(r"^\| (`.*?) \|", (CHECKOUT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (`.*?) \|", (CHECKOUT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     rooms = [re.findall(r"`(\w+)(?:/|\.py)`", row) for row in rows]
-    assert [name for layer in layers for name in layer] == [name for row in rooms for name in _sorted(row, layers)]
+    assert [name for layer in layers for name in layer] == [
+        name for row in rooms for name in _sorted(row, layers)
+    ]
 
 
 def _sorted(row: list[str], layers: list[list[str]]) -> list[str]:
@@ -50,12 +57,18 @@ def test_nothing_knows_a_lab_by_its_name() -> None:
 def test_no_test_file_is_another_s_helper() -> None:
     """What two of them use is in a module of its own."""
     tests = sorted((CHECKOUT / "tests").rglob("*.py"))
-    taken = {(file.name, name) for file in tests for name in _imported(file, _name(file)) if ".test_" in name}
+    taken = {
+        (file.name, name)
+        for file in tests
+        for name in _imported(file, _name(file))
+        if ".test_" in name
+    }
     assert taken == set()
 
 
 def _users(name: str, importers: Mapping[str, Set[str]], met: Set[str] = frozenset()) -> set[str]:
-    """Labs, and modules of other rooms, that need a module of the shared diagnosis, even through another one of it."""
+    """Labs, and modules of other rooms, that need a module of the shared diagnosis, even through
+    another one of it."""
     users = set()
     for importer in importers[name] - met:
         if importer.startswith("checks.diagnosis."):

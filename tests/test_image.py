@@ -16,15 +16,28 @@ from checks.stage import Person
 @pytest.mark.cluster
 def test_an_image_that_is_there_is_not_made_again(image: str) -> None:
     command = [sys.executable, "-m", "checks.cli.image"]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False
+    )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, image, "")
 
 
 @pytest.mark.cluster
-def test_it_holds_the_command_its_labs_and_kubectl(image: str, new_person: Callable[..., Person]) -> None:
+def test_it_holds_the_command_its_labs_and_kubectl(
+    image: str, new_person: Callable[..., Person]
+) -> None:
     person = new_person("i")
     words = "cahier --version && cahier lister && kubectl version --client && id -u"
-    command = ["kubectl", "run", "essai", "--rm", "--stdin", "--quiet", "--restart=Never", f"--image={image}"]
+    command = [
+        "kubectl",
+        "run",
+        "essai",
+        "--rm",
+        "--stdin",
+        "--quiet",
+        "--restart=Never",
+        f"--image={image}",
+    ]
     done = subprocess.run(
         [*command, "--command", "--", "sh", "-c", words],
         env={**os.environ, "KUBECONFIG": str(person.kubeconfig)},

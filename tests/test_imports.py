@@ -1,4 +1,5 @@
-"""What a command loads before it answers: modules are counted, not milliseconds, which a busy machine stretches."""
+"""What a command loads before it answers: modules are counted, not milliseconds, which a busy
+machine stretches."""
 
 from __future__ import annotations
 
@@ -26,11 +27,23 @@ except SystemExit as end:
 """
 
 
-def loaded(words: Sequence[str], home: Path, kubeconfig: Path | None = None) -> tuple[int, set[str]]:
+def loaded(
+    words: Sequence[str], home: Path, kubeconfig: Path | None = None
+) -> tuple[int, set[str]]:
     """The exit code of a command, and all the modules that it has loaded."""
-    environment = {**os.environ, "HOME": str(home), "XDG_STATE_HOME": str(home), "KUBECONFIG": str(kubeconfig or "")}
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "XDG_STATE_HOME": str(home),
+        "KUBECONFIG": str(kubeconfig or ""),
+    }
     done = subprocess.run(
-        [sys.executable, "-c", _RUN, *words], env=environment, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", _RUN, *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     code, modules = json.loads(done.stderr.splitlines()[-1])
     return code, set(modules)
@@ -59,7 +72,9 @@ def test_a_command_that_asks_nothing_loads_little(
 
 
 @pytest.mark.parametrize("lab", ["tp1", "tp2", "tp3", "tp6"])
-def test_a_verification_that_enters_no_pod_loads_no_client_library(lab: str, tmp_path: Path) -> None:
+def test_a_verification_that_enters_no_pod_loads_no_client_library(
+    lab: str, tmp_path: Path
+) -> None:
     with pretend(tmp_path, Answers()) as server:
         words = ["verifier", lab, *(["--collegue", "user-bob"] if lab == "tp6" else [])]
         code, modules = loaded(words, tmp_path, server.kubeconfig(tmp_path / "config"))

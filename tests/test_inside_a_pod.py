@@ -1,6 +1,8 @@
-"""The workbook inside a pod, as in a VSCode service of the SSPCloud: no kubeconfig, a ServiceAccount, a role each.
+"""The workbook inside a pod, as in a VSCode service of the SSPCloud: no kubeconfig, a
+ServiceAccount, a role each.
 
-The pods hold the project's own image: its wheel, and kubectl. Their file system is read only, but for /tmp.
+The pods hold the project's own image: its wheel, and kubectl. Their file system is read only, but
+for /tmp.
 """
 
 from __future__ import annotations
@@ -55,7 +57,15 @@ class Service:
         """Run a shell command there."""
         done = subprocess.run(
             [
-                *("kubectl", "--kubeconfig", str(self.kubeconfig), "exec", "-i", "-n", self.namespace),
+                *(
+                    "kubectl",
+                    "--kubeconfig",
+                    str(self.kubeconfig),
+                    "exec",
+                    "-i",
+                    "-n",
+                    self.namespace,
+                ),
                 *(f"{self.name}-0", "--", "bash", "-c", f"cd /tmp; {command}"),
             ],
             input=given,
@@ -79,7 +89,8 @@ class Service:
 
 @pytest.fixture
 def service(admin: Api, admin_kubeconfig: Path, image: str) -> Callable[[str, str, str], Service]:
-    """Launches what the platform's form launches for a VSCode service: namespace, role and number are given."""
+    """Launches what the platform's form launches for a VSCode service: namespace, role and number
+    are given."""
 
     def launch(namespace: str, role: str, number: str) -> Service:
         launched = Service(admin_kubeconfig, namespace, f"vscode-python-{number}")
@@ -109,8 +120,14 @@ def _objects(service: Service, role: str, image: str) -> Iterator[tuple[str, Map
         "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
         {
             "metadata": metadata,
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": service.name, "namespace": service.namespace}],
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": role,
+            },
+            "subjects": [
+                {"kind": "ServiceAccount", "name": service.name, "namespace": service.namespace}
+            ],
         },
     )
     ports = [{"name": "main", "port": _PORT, "targetPort": _PORT}]
@@ -122,7 +139,12 @@ def _objects(service: Service, role: str, image: str) -> Iterator[tuple[str, Map
         "name": "vscode-python",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["python", "-m", "http.server", str(_PORT)],  # what holds the port matters, not what it serves
+        "command": [
+            "python",
+            "-m",
+            "http.server",
+            str(_PORT),
+        ],  # what holds the port matters, not what it serves
         "env": [{"name": "HOME", "value": "/home/onyxia"}],
         "readinessProbe": {"tcpSocket": {"port": _PORT}, "periodSeconds": 1},
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
@@ -145,7 +167,7 @@ def _together(service: Service, commands: Sequence[str]) -> Mapping[str, Said]:
         return dict(zip(commands, pool.map(service.run, commands), strict=True))
 
 
-# -- one role after the other -------------------------------------------------------------------------------------
+# -- one role after the other ----------------------------------------------------------------------
 
 
 @pytest.mark.cluster
@@ -166,17 +188,29 @@ def test_a_service_with_the_role_view_is_told_what_it_cannot_do(
         "cahier nettoyer tp2": 3,
         "cahier catalogue lancer postgresql": 3,
         "cahier catalogue arreter postgresql-cnpg-000000": 3,
-        **{f"cahier verifier {lab.short_name} --collegue user-personne --aide": 1 for lab in all_labs()},
+        **{
+            f"cahier verifier {lab.short_name} --collegue user-personne --aide": 1
+            for lab in all_labs()
+        },
     }
     for command, said in _together(view, list(expected)).items():
         assert said.code == expected[command], (command, said.text)
-        assert said.says("vscode-python-000001", "(rôle « view »)", *_RELAUNCH), (command, said.text)
+        assert said.says("vscode-python-000001", "(rôle « view »)", *_RELAUNCH), (
+            command,
+            said.text,
+        )
         assert "is forbidden" not in said.text, command
     listed = view.run("cahier catalogue lister")
     assert (listed.code, "Aucun service" in listed.text) == (0, True), listed.text
     verdict = json.loads(view.run("cahier verifier tp2 --json 2>/dev/null || true").text)
-    remedies = {(check["fix"][:26], tuple(check["fix_commands"])) for check in verdict["checks"] if check["fix"]}
-    assert remedies == {("Relancez un service VSCode", ())}, "a remedy that this role refuses is none"
+    remedies = {
+        (check["fix"][:26], tuple(check["fix_commands"]))
+        for check in verdict["checks"]
+        if check["fix"]
+    }
+    assert remedies == {("Relancez un service VSCode", ())}, (
+        "a remedy that this role refuses is none"
+    )
 
 
 @pytest.mark.cluster
@@ -185,24 +219,32 @@ def test_in_a_service_the_local_sspcloud_has_no_place(
 ) -> None:
     namespace = new_person("v").namespace
     view = service(namespace, "view", "000002")
-    roster = (
-        f"identifiant,nom,prenom,email,namespace,collegue\\na,A,A,a@x.fr,{namespace},\\nb,B,B,b@x.fr,user-personne,"
-    )
+    lines = (f"a,A,A,a@x.fr,{namespace},", "b,B,B,b@x.fr,user-personne,")
+    roster = "\\n".join(["identifiant,nom,prenom,email,namespace,collegue", *lines])
     told = _together(
-        view, [f"CAHIER_ETAT=/tmp/etat cahier cluster {one}" for one in ("creer", "etat", "kubeconfig bob")]
+        view,
+        [
+            f"CAHIER_ETAT=/tmp/etat cahier cluster {one}"
+            for one in ("creer", "etat", "kubeconfig bob")
+        ],
     )
     for command, said in told.items():
         assert said.code == 3, (command, said.text)
-        assert said.says("vous êtes ici dans un pod", "Vous y avez déjà un vrai cluster"), (command, said.text)
+        assert said.says("vous êtes ici dans un pod", "Vous y avez déjà un vrai cluster"), (
+            command,
+            said.text,
+        )
     closed = view.run("cahier cluster creer")
-    assert (closed.code, closed.says("/home/onyxia", "export CAHIER_ETAT=/tmp/")) == (3, True), closed.text
+    assert (closed.code, closed.says("/home/onyxia", "export CAHIER_ETAT=/tmp/")) == (3, True), (
+        closed.text
+    )
     shown = view.run("CAHIER_ETAT=/tmp/etat cahier demo")
     assert shown.says("vous êtes ici dans un pod", "enregistrement"), shown.text
     graded = view.run(f"echo -e '{roster}' > classe.csv; cahier noter classe.csv --labs tp2")
     assert graded.code == 3, graded.text
-    assert graded.says("qui vous sont fermés : user-personne", "cahier droits-enseignant", "service VSCode"), (
-        graded.text
-    )
+    assert graded.says(
+        "qui vous sont fermés : user-personne", "cahier droits-enseignant", "service VSCode"
+    ), graded.text
 
 
 @pytest.mark.cluster
@@ -212,18 +254,26 @@ def test_a_service_with_the_role_edit_does_what_it_can(
     namespace = new_person("e").namespace
     edit = service(namespace, "edit", "000003")
     beginning = edit.run("cahier")
-    assert beginning.says("(rôle « edit »)", "se font en entier : tp2, tp4, tp5, tp7.", *_RELAUNCH), beginning.text
-    applied = edit.run("cahier solution tp2 --appliquer && kubectl rollout status deployment/mon-api --timeout=90s")
+    assert beginning.says(
+        "(rôle « edit »)", "se font en entier : tp2, tp4, tp5, tp7.", *_RELAUNCH
+    ), beginning.text
+    applied = edit.run(
+        "cahier solution tp2 --appliquer && kubectl rollout status deployment/mon-api --timeout=90s"
+    )
     assert applied.code == 0, applied.text
 
     edit.forward("deployment/mon-api", f"{_PORT}:8000")  # on ::1 alone: VSCode holds the port
-    assert {_PORT: 8000} not in [one.ports for one in LocalMachine().forwards()], "its ports are the pod's"
+    assert {_PORT: 8000} not in [one.ports for one in LocalMachine().forwards()], (
+        "its ports are the pod's"
+    )
     nothing = edit.run("cahier verifier tp2")
     assert nothing.code == 1
     assert nothing.says(f"vise le port local {_PORT}, que ce service occupe déjà"), nothing.text
     taken = edit.run(f"cahier verifier tp2 --port {_PORT} --aide")
     assert taken.code == 1
-    assert taken.says("sert sa propre page", "N’arrêtez pas ce programme", f"{_PORT + 10000}:8000"), taken.text
+    assert taken.says(
+        "sert sa propre page", "N’arrêtez pas ce programme", f"{_PORT + 10000}:8000"
+    ), taken.text
 
     edit.forward("deployment/mon-api", "1500:8000")
     done = edit.run("cahier verifier tp2")
@@ -231,24 +281,33 @@ def test_a_service_with_the_role_edit_does_what_it_can(
 
     told = _together(
         edit,
-        [f"cahier verifier tp1 --aide --collegue {namespace}x", f"cahier verifier tp6 --collegue {namespace}x"]
+        [
+            f"cahier verifier tp1 --aide --collegue {namespace}x",
+            f"cahier verifier tp6 --collegue {namespace}x",
+        ]
         + [f"cahier {verb} tp6 --collegue {namespace}x" for verb in ("indice", "rattraper")]
         + ["cahier commencer tp6", "cahier diagnostiquer", "cahier instantane -o i.json"],
     )
     for command, said in told.items():
-        assert said.says("(rôle « edit »)", "créer des RoleBindings", *_RELAUNCH), (command, said.text)
+        assert said.says("(rôle « edit »)", "créer des RoleBindings", *_RELAUNCH), (
+            command,
+            said.text,
+        )
     assert [said.code for said in told.values()] == [1, 1, 3, 3, 0, 1, 0], told
 
     cleaned = edit.run("cahier nettoyer")
     assert cleaned.code == 3
-    assert cleaned.says("deployment/mon-api supprimé", "ne peut pas supprimer des Roles", *_RELAUNCH), cleaned.text
+    assert cleaned.says(
+        "deployment/mon-api supprimé", "ne peut pas supprimer des Roles", *_RELAUNCH
+    ), cleaned.text
 
 
 @pytest.mark.cluster
 def test_the_labs_pass_in_services_with_the_role_admin(
     service: Callable[..., Service], new_person: Callable[..., Person]
 ) -> None:
-    """One database, its owner and a colleague, each in a service of theirs; the colleague's second one has `edit`."""
+    """One database, its owner and a colleague, each in a service of theirs; the colleague's second
+    one has `edit`."""
     alice, bob = new_person("a"), new_person("b")
     with ThreadPoolExecutor(3) as pool:
         launched = pool.map(
@@ -263,12 +322,17 @@ def test_the_labs_pass_in_services_with_the_role_admin(
         begun = owner.run("cahier")
         assert begun.says("de quoi faire tous les TP"), begun.text
         assert owner.run("cahier verifier tp1").code == 0
-        applied = owner.run("cahier solution tp2 --appliquer && kubectl rollout status deployment/mon-api")
+        applied = owner.run(
+            "cahier solution tp2 --appliquer && kubectl rollout status deployment/mon-api"
+        )
         assert applied.code == 0, applied.text
         owner.forward("deployment/mon-api", "1500:8000")
         address = "https://user-alice-1-0.user.lab.sspcloud.fr/proxy"
         done = owner.run(f"VSCODE_PROXY_URI='{address}/{{{{port}}}}' cahier verifier tp2")
-        assert (done.code, done.says("bravo", f"Dans votre navigateur : {address}/1500/")) == (0, True), done.text
+        assert (done.code, done.says("bravo", f"Dans votre navigateur : {address}/1500/")) == (
+            0,
+            True,
+        ), done.text
         assert database.result().code == 0, database.result().text
 
     owner.forward("pod/base-1", "5432:5432")
@@ -281,10 +345,14 @@ def test_the_labs_pass_in_services_with_the_role_admin(
     assert (done.code, done.says("13/15 points", "se prouve sur son poste")) == (3, True), done.text
     where = f"$CAHIER_ETAT/cluster/people/{bob.namespace.removeprefix('user-')}.kubeconfig"
     put = f"export CAHIER_ETAT=/tmp/etat; mkdir -p /tmp/etat/cluster/people; cat > {where}; "
-    done = owner.run(f"{put} cahier verifier tp6 --collegue {bob.namespace}", _from_inside(owner, bob))
+    done = owner.run(
+        f"{put} cahier verifier tp6 --collegue {bob.namespace}", _from_inside(owner, bob)
+    )
     assert done.code == 0, done.text
 
-    applied = colleague.run(f"cahier solution tp5 --collegue {alice.namespace} --base base --appliquer")
+    applied = colleague.run(
+        f"cahier solution tp5 --collegue {alice.namespace} --base base --appliquer"
+    )
     assert applied.code == 0, applied.text
     assert colleague.run("kubectl wait --for=condition=Ready pod/pg-proxy --timeout=90s").code == 0
     for one in (colleague, narrow):
@@ -301,16 +369,22 @@ def _from_inside(service: Service, person: Person) -> str:
     return yaml.safe_dump(config)
 
 
-# -- without a cluster --------------------------------------------------------------------------------------------
+# -- without a cluster -----------------------------------------------------------------------------
 
 
-def test_the_token_of_the_pod_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_of_the_pod_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The cluster renews it on the disk; `verifier --suivre` may last longer than the first one."""
     now = 1000.0
     monkeypatch.setattr(client_settings, "time", SimpleNamespace(monotonic=lambda: now))
     answers = Answers(user="system:serviceaccount:user-alice:vscode-python-1")
     with pretend(tmp_path, answers) as server:
-        for name, content in (("token", "premier"), ("namespace", "user-alice"), ("ca.crt", server.authority.decode())):
+        for name, content in (
+            ("token", "premier"),
+            ("namespace", "user-alice"),
+            ("ca.crt", server.authority.decode()),
+        ):
             (tmp_path / name).write_text(content)
         monkeypatch.setattr(kubeconfig, "SERVICE_ACCOUNT", tmp_path)
         monkeypatch.setenv("HOME", str(tmp_path))
@@ -329,17 +403,21 @@ def test_the_token_of_the_pod_is_read_again(tmp_path: Path, monkeypatch: pytest.
     ("said", "told"),
     [
         (
-            'pods "mon-api" is forbidden: User "oidc-alice" cannot create resource "pods/portforward" in API group "" '
+            'pods "mon-api" is forbidden: User "oidc-alice" cannot create resource '
+            '"pods/portforward" in API group "" '
             'in the namespace "user-bob"',
             "« oidc-alice » ne peut pas ouvrir un tunnel vers un pod dans « user-bob »",
         ),
         (
-            'namespaces is forbidden: User "system:serviceaccount:user-alice:vscode-python-1" cannot list resource '
+            'namespaces is forbidden: User "system:serviceaccount:user-alice:vscode-python-1" '
+            "cannot list resource "
             '"namespaces" in API group "" at the cluster scope',
-            "le ServiceAccount « vscode-python-1 » ne peut pas lister des namespaces dans tout le cluster",
+            "le ServiceAccount « vscode-python-1 » ne peut pas lister des namespaces dans tout le "
+            "cluster",
         ),
         (
-            'Error from server (Forbidden): User "a" cannot patch resource "widgets" in API group "x.fr" in the '
+            'Error from server (Forbidden): User "a" cannot patch resource "widgets" in API group '
+            '"x.fr" in the '
             'namespace "n"',
             "« a » ne peut pas faire « patch widgets » dans « n »",
         ),
@@ -351,6 +429,8 @@ def test_a_refusal_is_said_in_french(said: str, told: str) -> None:
     assert refusal.said == told
 
 
-@pytest.mark.parametrize("said", ['pods "x" not found', "exceeded quota: onyxia-quota, requested: pods=1"])
+@pytest.mark.parametrize(
+    "said", ['pods "x" not found', "exceeded quota: onyxia-quota, requested: pods=1"]
+)
 def test_what_is_no_lack_of_rights_is_none(said: str) -> None:
     assert refusals.read(said) is None

@@ -1,4 +1,5 @@
-"""A command that is told to end takes away what it has begun, and what a killed one left is cleared."""
+"""A command that is told to end takes away what it has begun, and what a killed one left is
+cleared."""
 
 from __future__ import annotations
 
@@ -41,7 +42,11 @@ def told(number: signal.Signals = signal.SIGTERM) -> None:
 def test_each_signal_interrupts_and_what_was_begun_is_undone(number: signal.Signals) -> None:
     undone: list[str] = []
     before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), interruption.heard(), interruption.undone(lambda: undone.append("it")):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        interruption.heard(),
+        interruption.undone(lambda: undone.append("it")),
+    ):
         told(number)
     assert undone == ["it"]
     assert signal.getsignal(number) is before
@@ -110,7 +115,7 @@ def test_what_is_started_in_the_background_does_not_hear_ctrl_c() -> None:
     assert subprocess.run(command, check=False).returncode == 0
 
 
-# -- what a killed process leaves ----------------------------------------------------------------------------------
+# -- what a killed process leaves ------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -140,7 +145,9 @@ def until_zombie(pid: int) -> None:
         time.sleep(0.01)
 
 
-def test_the_folders_and_files_of_a_killed_process_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folders_and_files_of_a_killed_process_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with files.scratch() as own:
         dead = tmp_path / Path(own).name.replace(mark(), ENDED)
@@ -160,7 +167,10 @@ def test_the_folders_and_files_of_a_killed_process_are_removed(tmp_path: Path, m
 def test_a_kubectl_that_a_killed_process_left_open_is_ended(tmp_path: Path) -> None:
     program = tmp_path / "kubectl"
     program.symlink_to("/bin/sleep")
-    left, ours = (subprocess.Popen([program, "60"], env={**os.environ, VARIABLE: whose}) for whose in (ENDED, mark()))
+    left, ours = (
+        subprocess.Popen([program, "60"], env={**os.environ, VARIABLE: whose})
+        for whose in (ENDED, mark())
+    )
     try:
         kubectl.sweep()
         assert left.wait(10) == -signal.SIGKILL
@@ -171,7 +181,7 @@ def test_a_kubectl_that_a_killed_process_left_open_is_ended(tmp_path: Path) -> N
             process.wait()
 
 
-# -- what is waited for --------------------------------------------------------------------------------------------
+# -- what is waited for ----------------------------------------------------------------------------
 
 
 def test_a_wait_that_lasts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

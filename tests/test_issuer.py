@@ -22,7 +22,9 @@ class Cluster:
         self.pods = pods
         self.applied: list[str] = []
 
-    def request(self, method: str, path: str, body: object = None, **_: object) -> Mapping[str, Any]:
+    def request(
+        self, method: str, path: str, body: object = None, **_: object
+    ) -> Mapping[str, Any]:
         return {"status": {}}
 
     def objects(self, kind: str, path: str, query: object = None) -> Sequence[Mapping[str, Any]]:
@@ -47,7 +49,9 @@ def test_an_api_server_that_expects_the_issuer() -> None:
     assert issuer.is_expected(Cluster(server("--secure-port=6443", option)))  # type: ignore[arg-type]
 
 
-def test_a_cluster_of_an_older_version_is_left_as_it_is(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_of_an_older_version_is_left_as_it_is(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = Cluster(server("--secure-port=6443"))
     monkeypatch.setattr(people, "usable_kubeconfig", lambda name: None)
     monkeypatch.setattr("checks.access.kubernetes_api.Api", lambda path: old)
@@ -59,7 +63,9 @@ def test_a_cluster_of_an_older_version_is_left_as_it_is(state: Path, monkeypatch
 
 def test_an_image_that_does_not_come_is_named(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = {"state": {"waiting": {"reason": "ImagePullBackOff"}}}
-    cluster: Any = Cluster({"metadata": {"name": "emetteur-1"}, "status": {"containerStatuses": [waiting]}})
+    cluster: Any = Cluster(
+        {"metadata": {"name": "emetteur-1"}, "status": {"containerStatuses": [waiting]}}
+    )
     monkeypatch.setattr(issuer, "_READY_SECONDS", 0)
     issuer.ensure(cluster, silent)
     with pytest.raises(CahierError, match="pod emetteur-1 : ImagePullBackOff") as caught:
@@ -81,8 +87,10 @@ def test_the_key_stays_the_same_and_is_never_published(state: Path) -> None:
 
 def test_the_script_is_the_platform_s() -> None:
     assert connection.render(CLUSTER, "oidc-alice", "user-alice", "a.b.c").splitlines() == [
-        f"kubectl config set-cluster 127.0.0.1:41234 --server={CLUSTER} --insecure-skip-tls-verify=true",
+        f"kubectl config set-cluster 127.0.0.1:41234 --server={CLUSTER} "
+        "--insecure-skip-tls-verify=true",
         "kubectl config set-credentials oidc-alice --token a.b.c",
-        "kubectl config set-context 127.0.0.1:41234 --user=oidc-alice --cluster=127.0.0.1:41234 --namespace=user-alice",
+        "kubectl config set-context 127.0.0.1:41234 --user=oidc-alice --cluster=127.0.0.1:41234 "
+        "--namespace=user-alice",
         "kubectl config use-context 127.0.0.1:41234",
     ]

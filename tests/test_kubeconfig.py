@@ -1,4 +1,5 @@
-"""Our reading of a kubeconfig, and the real kubectl's: what one refuses the other refuses, and both say the same."""
+"""Our reading of a kubeconfig, and the real kubectl's: what one refuses the other refuses, and both
+say the same."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ _BASIC = "Basic YWxpY2U6bW90LWRlLXBhc3NlLWEtbmUtcGFzLW1vbnRyZXI="
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pretender, bytes]]:
-    """A server that knows one token, one password and one certificate; and that certificate with its key."""
+    """A server that knows one token, one password and one certificate; and that certificate with
+    its key."""
     folder = tmp_path_factory.mktemp("server")
     known = (f"Bearer {TOKEN}", _BASIC, "certificate", f"Bearer {TOKEN} certificate")
     with pretend(folder, Answers(accepted=known)) as running:
@@ -64,7 +66,9 @@ def seen(answers: Answers) -> Asked:
 def kubectl(answers: Answers) -> tuple[str, Asked]:
     """What kubectl complains of, "" when it gets in; and what the server was told."""
     command = [KUBECTL, "get", "--raw", "/version", "--request-timeout=5s"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+    )
     return (done.stderr or "?") if done.returncode else "", seen(answers)
 
 
@@ -99,7 +103,7 @@ def test_the_table_is_a_table() -> None:
     assert len({row.name for row in ROWS}) == len(ROWS) >= 60
 
 
-# -- one key or type odd at a time ----------------------------------------------------------------------------------
+# -- one key or type odd at a time -----------------------------------------------------------------
 
 _ABSENT = object()
 _ODD: tuple[object, ...] = (
@@ -135,7 +139,10 @@ class _Anybody:
 
 def _unsigned(**claims: object) -> str:
     """A JSON Web Token of nobody."""
-    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, claims, {})]
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+        for part in ({}, claims, {})
+    ]
     return ".".join(parts)
 
 
@@ -151,12 +158,21 @@ def _bases() -> Iterator[dict[str, Any]]:
     config = {"client-id": "a", "idp-issuer-url": "b", "id-token": _unsigned(exp=4e9)}
     program = {
         **{"apiVersion": "client.authentication.k8s.io/v1", "command": "./greffon", "args": ["a"]},
-        **{"env": [{"name": "A", "value": "b"}], "interactiveMode": "Never", "provideClusterInfo": True},
+        **{
+            "env": [{"name": "A", "value": "b"}],
+            "interactiveMode": "Never",
+            "provideClusterInfo": True,
+        },
         "installHint": "Installez-le",
     }
     for user in (
         {"token": TOKEN, "tokenFile": "jeton", "extensions": extensions, **acting},
-        {"client-certificate-data": "{cert}", "client-key-data": "{key}", "username": "alice", "password": PASSWORD},
+        {
+            "client-certificate-data": "{cert}",
+            "client-key-data": "{key}",
+            "username": "alice",
+            "password": PASSWORD,
+        },
         {"client-certificate": "cert.pem", "client-key": "cle.pem"},
         {"auth-provider": {"name": "oidc", "config": config}},
         {"exec": program},
@@ -165,9 +181,16 @@ def _bases() -> Iterator[dict[str, Any]]:
             "apiVersion": "v1",
             "kind": "Config",
             "preferences": {"colors": True, "extensions": extensions},
-            "clusters": [{"name": "c", "cluster": {"server": "{server}", **authority, "disable-compression": True}}],
+            "clusters": [
+                {
+                    "name": "c",
+                    "cluster": {"server": "{server}", **authority, "disable-compression": True},
+                }
+            ],
             "users": [{"name": "u", "user": user}],
-            "contexts": [{"name": "k", "context": {"cluster": "c", "user": "u", "namespace": "user-alice"}}],
+            "contexts": [
+                {"name": "k", "context": {"cluster": "c", "user": "u", "namespace": "user-alice"}}
+            ],
             "current-context": "k",
             "extensions": extensions,
         }
@@ -216,7 +239,10 @@ def test_odd_files_are_told_in_one_sentence_or_work(
     """Every key, absent or of every type; and of some of them, whether kubectl agrees."""
     folder = tmp_path_factory.mktemp("server")
     bases, files = len(list(_bases())), [*_bases(), *_odd_files()]
-    compared = {*range(bases), *random.Random(7).sample(range(len(files)), min(_COMPARED, len(files)))}
+    compared = {
+        *range(bases),
+        *random.Random(7).sample(range(len(files)), min(_COMPARED, len(files))),
+    }
     disagreements = []
     with pretend(folder, Answers(accepted=_Anybody())) as running:
         pem = (folder / "server.pem").read_bytes()

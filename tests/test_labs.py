@@ -1,4 +1,5 @@
-"""What can be said of every lab without a cluster: whole, no stray file, nothing missing from its page."""
+"""What can be said of every lab without a cluster: whole, no stray file, nothing missing from its
+page."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ ALLOWED = re.compile(
 
 @each_lab
 def test_no_stray_file(lab: Lab) -> None:
-    files = [path.relative_to(lab.folder).as_posix() for path in lab.folder.rglob("*") if path.is_file()]
+    files = [
+        path.relative_to(lab.folder).as_posix() for path in lab.folder.rglob("*") if path.is_file()
+    ]
     stray = [file for file in files if not ALLOWED.fullmatch(file) and "__pycache__" not in file]
     assert stray == []
 
@@ -77,7 +80,9 @@ def test_starter_manifests_are_yaml_and_appear_in_the_page(lab: Lab) -> None:
         assert f"{lab.name}/depart/{name}" in page, f"{name} is not shown in the page"
     assert set(lab.files("depart")) == set(lab.files("solution"))
     if lab.files("depart"):
-        assert any("À FAIRE" in text for text in lab.files("depart").values()), "nothing left to write"
+        assert any("À FAIRE" in text for text in lab.files("depart").values()), (
+            "nothing left to write"
+        )
 
 
 @pytest.mark.parametrize("name", ["tp5_proxy_socat", "tp5", "5", " TP5 ", "labs/tp5_proxy_socat/"])

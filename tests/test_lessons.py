@@ -1,4 +1,5 @@
-"""What is found and what is said of it stay apart: a lesson is data, and a lab's checks read as its sentences."""
+"""What is found and what is said of it stay apart: a lesson is data, and a lab's checks read as its
+sentences."""
 
 from __future__ import annotations
 
@@ -24,18 +25,28 @@ LONGEST_CHECK = 15  # lines of a check, beside its docstring
 
 
 def said(lab: Lab, kind: type[T]) -> Iterator[type[T]]:
-    """All those of a lab, but for what several have in common: that has no text, and each of its kinds has one."""
+    """All those of a lab, but for what several have in common: that has no text, and each of its
+    kinds has one."""
     module = importlib.import_module(f"labs.{lab.name}.lessons")
     text = "finding" if issubclass(kind, Lesson) else "text"
     for value in vars(module).values():
-        ours = isinstance(value, type) and issubclass(value, kind) and value.__module__ == module.__name__
+        ours = (
+            isinstance(value, type)
+            and issubclass(value, kind)
+            and value.__module__ == module.__name__
+        )
         if ours and (hasattr(value, text) or not value.__subclasses__()):
             yield value
 
 
 def named_in(*texts: str) -> set[str]:
     """The fields that texts say."""
-    names = [name for text in texts for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+    names = [
+        name
+        for text in texts
+        for _, name, _, _ in string.Formatter().parse(text)
+        if name is not None
+    ]
     return {name.partition(".")[0] for name in names}
 
 
@@ -63,7 +74,9 @@ class Watched(Clause):
 
 def test_a_word_agrees_with_the_number_of_names() -> None:
     assert str(Watched(names=Names(["a"]), place="{b}")) == "« a » regarde {b}"
-    assert str(Watched(names=Names(["a", "b", "c"]), place="d")) == "« a », « b » et « c » regardent d"
+    assert (
+        str(Watched(names=Names(["a", "b", "c"]), place="d")) == "« a », « b » et « c » regardent d"
+    )
 
 
 @each_lab

@@ -17,7 +17,10 @@ from checks.local_sspcloud.progress import silent
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are shell scripts")
 
-STOPPED = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+STOPPED = (
+    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon "
+    "running?"
+)
 Install = Callable[[str, str], Path]
 
 ANSWERS = "echo 27.3.1"
@@ -77,7 +80,9 @@ def test_kind_s_own_choice_is_honoured(install: Install, monkeypatch: pytest.Mon
     assert "Podman est installé mais n’est pas démarré" in caught.value.message
 
 
-def test_a_forced_engine_that_is_absent_is_said(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forced_engine_that_is_absent_is_said(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KIND_EXPERIMENTAL_PROVIDER", "nerdctl")
     with pytest.raises(CahierError, match="nerdctl n’est pas installé"):
         engine.choose(silent)
@@ -90,7 +95,9 @@ def test_a_forced_engine_that_is_absent_is_said(install: Install, monkeypatch: p
         ("", "aucune explication", "Démarrez-le"),
     ],
 )
-def test_what_is_not_understood_is_shown_as_it_is(install: Install, said: str, message: str, remedy: str) -> None:
+def test_what_is_not_understood_is_shown_as_it_is(
+    install: Install, said: str, message: str, remedy: str
+) -> None:
     install("docker", says(said))
     with pytest.raises(CahierError) as caught:
         engine.choose(silent)
@@ -105,7 +112,9 @@ def test_a_wrong_docker_host_is_named(install: Install, monkeypatch: pytest.Monk
         engine.choose(silent)
 
 
-def test_a_frozen_docker_is_not_waited_for(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frozen_docker_is_not_waited_for(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine, "_PROBE_SECONDS", 0.2)
     sleep = shutil.which("sleep", path="/usr/bin:/bin")
     install("docker", f"exec {sleep} 30")
@@ -151,7 +160,9 @@ class FakePrivate:
             return self
 
 
-def test_the_private_engine_is_started_when_none_answers(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_private_engine_is_started_when_none_answers(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install("docker", says(STOPPED))
     monkeypatch.setattr(engine, "_private_module", FakePrivate)
     shown: list[str] = []
@@ -167,14 +178,22 @@ def test_the_private_engine_is_started_when_none_answers(install: Install, monke
     assert shown == ["Démarrage"]
 
 
-def test_a_problem_of_the_private_engine_keeps_its_remedy(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_private_module", lambda: FakePrivate(problem=FakeProblem("Disque plein.", "df -h")))
+def test_a_problem_of_the_private_engine_keeps_its_remedy(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        engine,
+        "_private_module",
+        lambda: FakePrivate(problem=FakeProblem("Disque plein.", "df -h")),
+    )
     with pytest.raises(CahierError, match="Disque plein") as caught:
         engine.choose(silent)
     assert caught.value.remedy == "df -h"
 
 
-def test_why_the_private_engine_is_impossible_is_said(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_why_the_private_engine_is_impossible_is_said(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reason = "le moteur privé a besoin des droits de root"
     monkeypatch.setattr(engine, "_private_module", lambda: FakePrivate(reason))
     with pytest.raises(CahierError, match="droits de root"):
@@ -198,10 +217,16 @@ def test_nodes_are_read_with_their_state(install: Install) -> None:
     listing = "cahier-control-plane\\tUp 6 minutes\\ncahier-worker\\tExited (137) 2 hours ago\\n"
     install("docker", f'if [ "$1" = ps ]; then printf "{listing}"; else {ANSWERS}; fi')
     nodes = engine.choose(silent).nodes()
-    assert [(node.name, node.running) for node in nodes] == [("cahier-control-plane", True), ("cahier-worker", False)]
+    assert [(node.name, node.running) for node in nodes] == [
+        ("cahier-control-plane", True),
+        ("cahier-worker", False),
+    ]
 
 
 def test_a_refusal_of_the_engine_is_reported(install: Install) -> None:
-    install("docker", f'if [ "$1" = info ]; then {ANSWERS}; else echo "Error: no such thing" >&2; exit 125; fi')
+    install(
+        "docker",
+        f'if [ "$1" = info ]; then {ANSWERS}; else echo "Error: no such thing" >&2; exit 125; fi',
+    )
     with pytest.raises(CahierError, match="no such thing"):
         engine.choose(silent).nodes()

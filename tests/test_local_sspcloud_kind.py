@@ -1,4 +1,5 @@
-"""The life of the cluster, with stand-ins for kind and the engine: what is run, written down and removed."""
+"""The life of the cluster, with stand-ins for kind and the engine: what is run, written down and
+removed."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ from checks.lock import at_once
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are shell scripts")
 
-# A container is a file; `kind create` makes one, says what kind says, and ends as KIND_ENDS tells it.
+# A container is a file; `kind create` makes one, says what kind says, and ends as KIND_ENDS tells
+# it.
 KIND = """
 echo "kind $*" >> "$LOG"
 case "$1 $2" in
@@ -71,7 +73,12 @@ class Fake:
         monkeypatch.setenv("CONTAINERS", str(self.containers))
         monkeypatch.setenv("LOG", str(self.log))
         monkeypatch.setenv("CAHIER_ETAT", str(folder / "state"))
-        for variable in ("KIND_SAYS", "KIND_HANGS", "CAHIER_IMAGE_NOEUD", "KIND_EXPERIMENTAL_PROVIDER"):
+        for variable in (
+            "KIND_SAYS",
+            "KIND_HANGS",
+            "CAHIER_IMAGE_NOEUD",
+            "KIND_EXPERIMENTAL_PROVIDER",
+        ):
             monkeypatch.delenv(variable, raising=False)
         monkeypatch.setattr(engines, "_private_module", lambda: None)
         self.ready = True
@@ -112,12 +119,18 @@ def test_configuration_names_the_cluster_and_raises_the_number_of_pods() -> None
     assert [node["role"] for node in config["nodes"]] == ["control-plane", "worker", "worker"]
     assert "networking" not in config
     patch = yaml.safe_load(config["kubeadmConfigPatches"][0])
-    assert (patch["kind"], patch["maxPods"], patch["failCgroupV1"]) == ("KubeletConfiguration", 250, False)
+    assert (patch["kind"], patch["maxPods"], patch["failCgroupV1"]) == (
+        "KubeletConfiguration",
+        250,
+        False,
+    )
 
 
 def test_configuration_carries_the_engine_s_networking() -> None:
     networking = {"apiServerAddress": "198.18.77.10", "apiServerPort": 6443}
-    config = yaml.safe_load(creation.configuration(Engine("private", "docker", {}, networking=networking), 1))
+    config = yaml.safe_load(
+        creation.configuration(Engine("private", "docker", {}, networking=networking), 1)
+    )
     assert config["networking"] == networking
 
 
@@ -145,7 +158,9 @@ def test_a_cluster_that_nobody_remembers_may_have_been_made_otherwise(fake: Fake
     assert creation.is_outdated()
 
 
-def test_a_node_image_of_the_private_engine_made_anew_is_told(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_image_of_the_private_engine_made_anew_is_told(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = "before"
     monkeypatch.setattr(engines, "node_image_key", lambda engine, image: key)
     kind.create(silent)
@@ -166,7 +181,11 @@ def test_create_makes_shows_and_writes_down(fake: Fake) -> None:
     assert fake.ran == ["kind create cluster"]
     assert shown[:2] == ["Image du nœud (à télécharger la première fois)", "Préparation du nœud"]
     record = json.loads((places.folder() / "cluster.json").read_text())
-    assert (record["complete"], record["engine"], record["image"]) == (True, "docker", "kindest/node:v1.36.1")
+    assert (record["complete"], record["engine"], record["image"]) == (
+        True,
+        "docker",
+        "kindest/node:v1.36.1",
+    )
 
 
 def test_twice_asks_neither_kind_nor_the_engine(fake: Fake) -> None:
@@ -176,7 +195,9 @@ def test_twice_asks_neither_kind_nor_the_engine(fake: Fake) -> None:
     assert fake.log.read_text() == ""
 
 
-def test_image_from_the_option_then_the_variable(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_from_the_option_then_the_variable(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CAHIER_IMAGE_NOEUD", "campus/node:1")
     kind.create(silent)
     assert "--image campus/node:1" in fake.log.read_text()
@@ -210,7 +231,9 @@ def test_a_stopped_node_is_started_again(fake: Fake) -> None:
     assert fake.ran == ["docker start cahier-control-plane", "kind get kubeconfig"]
 
 
-def test_a_node_that_does_not_come_back_is_replaced(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_does_not_come_back_is_replaced(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kind.create(silent)
     fake.container("cahier-control-plane", "Exited (1)")
     monkeypatch.setattr(kind, "_revived", lambda *_: False)
@@ -246,7 +269,9 @@ def test_a_failure_of_an_unknown_kind_is_shown_as_it_is_and_leaves_nothing(
     assert {path.name for path in places.folder().iterdir()} <= {"lock", "kind.log"}
 
 
-def test_a_cluster_that_is_made_forgets_the_failure_before(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_is_made_forgets_the_failure_before(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KIND_SAYS", "ERROR: failed to create cluster: quelque chose d’autre")
     with pytest.raises(CahierError):
         kind.create(silent)
@@ -271,7 +296,9 @@ def test_interrupted_it_leaves_nothing(fake: Fake, number: signal.Signals) -> No
         "kind.create(progress.silent)\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code], env={**os.environ, "KIND_HANGS": "yes"}, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", code],
+        env={**os.environ, "KIND_HANGS": "yes"},
+        stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 20
     while not list(fake.containers.iterdir()) and time.monotonic() < deadline:

@@ -36,8 +36,14 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def certificate(days: float) -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "oidc-alice")])
-    built = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    built = built.serial_number(1).not_valid_before(NOW - timedelta(days=9)).not_valid_after(NOW + timedelta(days=days))
+    built = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    )
+    built = (
+        built.serial_number(1)
+        .not_valid_before(NOW - timedelta(days=9))
+        .not_valid_after(NOW + timedelta(days=days))
+    )
     pem = built.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
     return base64.b64encode(pem).decode()
 
@@ -50,7 +56,10 @@ def test_a_kubeconfig_carries_the_namespace() -> None:
     content = yaml.safe_load(kubeconfig())
     assert content["current-context"] == "cahier-alice"
     assert content["contexts"] == [
-        {"name": "cahier-alice", "context": {"cluster": "cahier", "user": "oidc-alice", "namespace": "user-alice"}}
+        {
+            "name": "cahier-alice",
+            "context": {"cluster": "cahier", "user": "oidc-alice", "namespace": "user-alice"},
+        }
     ]
 
 
@@ -60,7 +69,10 @@ def test_a_kubeconfig_carries_the_namespace() -> None:
         (kubeconfig(), True),
         (kubeconfig(days=0.5 / 24), False),  # ends within the hour
         (kubeconfig(days=-1), False),
-        (kubeconfig(authority=base64.b64encode(b"another").decode()), False),  # the cluster was made anew
+        (
+            kubeconfig(authority=base64.b64encode(b"another").decode()),
+            False,
+        ),  # the cluster was made anew
         (kubeconfig(server="https://127.0.0.1:7443"), False),
         ("not: a kubeconfig", False),
         ("{", False),
@@ -108,11 +120,13 @@ def test_the_teacher_never_reads_secrets_nor_writes() -> None:
         assert not asked or rule["resources"] == ["localsubjectaccessreviews"]
 
 
-# -- on the cluster -----------------------------------------------------------------------------------------------
+# -- on the cluster --------------------------------------------------------------------------------
 
 
 @pytest.mark.cluster
-def test_a_person_is_who_the_platform_would_make(admin: Api, new_person: Callable[..., Person]) -> None:
+def test_a_person_is_who_the_platform_would_make(
+    admin: Api, new_person: Callable[..., Person]
+) -> None:
     person = new_person()
     name = person.namespace.removeprefix("user-")
     own = Api(str(person.kubeconfig))
@@ -142,9 +156,13 @@ def test_a_colleague_s_namespace_is_closed(new_person: Callable[..., Person]) ->
 
 
 @pytest.mark.cluster
-def test_ensure_people_is_fast_the_second_time(admin: Api, admin_kubeconfig: Path, state: Path) -> None:
+def test_ensure_people_is_fast_the_second_time(
+    admin: Api, admin_kubeconfig: Path, state: Path
+) -> None:
     people.ensure_people(admin, admin_kubeconfig)
-    before = {name: people.kubeconfig_path(name).read_text() for name in (*LEARNERS, people.TEACHER)}
+    before = {
+        name: people.kubeconfig_path(name).read_text() for name in (*LEARNERS, people.TEACHER)
+    }
     begun = time.monotonic()
     people.ensure_people(admin, admin_kubeconfig)
     assert time.monotonic() - begun < 10  # 0.15 s on an idle machine
@@ -170,7 +188,9 @@ def test_the_teacher_reads_what_grading_needs_and_no_more(
 
 
 @pytest.mark.cluster
-def test_a_person_removed_can_be_made_again(admin: Api, admin_kubeconfig: Path, state: Path) -> None:
+def test_a_person_removed_can_be_made_again(
+    admin: Api, admin_kubeconfig: Path, state: Path
+) -> None:
     name = f"r{time.time_ns() % 10**8}"
     people.create_person(admin, admin_kubeconfig, name)
     people.remove_person(admin, name)

@@ -1,4 +1,5 @@
-"""The local cluster enforces NetworkPolicy: real connections, allowed and denied, from two namespaces."""
+"""The local cluster enforces NetworkPolicy: real connections, allowed and denied, from two
+namespaces."""
 
 from __future__ import annotations
 
@@ -55,7 +56,10 @@ def wait_ready(admin: Api, namespace: str, name: str) -> str:
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         status = admin.request("GET", f"/api/v1/namespaces/{namespace}/pods/{name}")["status"]
-        if any(item["type"] == "Ready" and item["status"] == "True" for item in status.get("conditions") or []):
+        if any(
+            item["type"] == "Ready" and item["status"] == "True"
+            for item in status.get("conditions") or []
+        ):
             return str(status["podIP"])
         time.sleep(0.2)
     raise AssertionError(f"{namespace}/{name} is not ready")
@@ -84,7 +88,11 @@ def policy(town: Town) -> Iterator[Callable[[str, dict[str, Any]], None]]:
     def apply(namespace: str, spec: dict[str, Any]) -> None:
         name = f"essai-{len(made)}"
         path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
-        body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": name}}
+        body = {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": name},
+        }
         town.admin.request("POST", path, {**body, "spec": spec})
         made.append((path, name))
 
@@ -112,7 +120,10 @@ INGRESS: dict[str, tuple[list[dict[str, Any]] | None, set[str]]] = {
     "everybody": ([{}], {SAME, OTHER}),
     "same namespace": ([{"from": HERE}], {SAME}),
     "other by namespace label": ([{"from": [OTHERS]}], {OTHER}),
-    "both selectors are AND": ([{"from": [{**OTHERS, "podSelector": {"matchLabels": {"role": "x"}}}]}], set()),
+    "both selectors are AND": (
+        [{"from": [{**OTHERS, "podSelector": {"matchLabels": {"role": "x"}}}]}],
+        set(),
+    ),
     "two peers are OR": (
         [{"from": [OTHERS, {"podSelector": {}}]}],
         {SAME, OTHER},
@@ -124,7 +135,10 @@ INGRESS: dict[str, tuple[list[dict[str, Any]] | None, set[str]]] = {
     "range beside": ([{"ports": [{"port": 6990, "endPort": 6999}]}], set()),
     "wrong protocol": ([{"ports": [{"port": 7000, "protocol": "UDP"}]}], set()),
     "every address": ([{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}], {SAME, OTHER}),
-    "except all pods": ([{"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}], set()),
+    "except all pods": (
+        [{"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}],
+        set(),
+    ),
 }
 
 
@@ -144,26 +158,37 @@ def test_ingress(name: str, town: Town, policy: Callable[[str, dict[str, Any]], 
 def test_policies_add_up(town: Town, policy: Callable[[str, dict[str, Any]], None]) -> None:
     policy(town.namespace, {"podSelector": {}, "policyTypes": ["Ingress"]})
     settles(town, set())
-    policy(town.namespace, {"podSelector": {"matchLabels": {"role": "server"}}, "ingress": [{"from": HERE}]})
+    policy(
+        town.namespace,
+        {"podSelector": {"matchLabels": {"role": "server"}}, "ingress": [{"from": HERE}]},
+    )
     settles(town, {SAME})
 
 
 def test_egress(town: Town, policy: Callable[[str, dict[str, Any]], None]) -> None:
     policy(town.other, {"podSelector": {}, "policyTypes": ["Egress"]})
     settles(town, {SAME})
-    policy(town.other, {"podSelector": {}, "egress": [{"to": [{"ipBlock": {"cidr": f"{town.address}/32"}}]}]})
+    policy(
+        town.other,
+        {"podSelector": {}, "egress": [{"to": [{"ipBlock": {"cidr": f"{town.address}/32"}}]}]},
+    )
     settles(town, {SAME, OTHER})
 
 
 def test_a_policy_that_selects_nothing_closes_nothing(
     town: Town, policy: Callable[[str, dict[str, Any]], None]
 ) -> None:
-    policy(town.namespace, {"podSelector": {"matchLabels": {"cnpg.io/cluster": "postgresql-cnpg"}}, "ingress": []})
+    policy(
+        town.namespace,
+        {"podSelector": {"matchLabels": {"cnpg.io/cluster": "postgresql-cnpg"}}, "ingress": []},
+    )
     time.sleep(1.5)
     assert town.who_reaches() == {SAME, OTHER}
 
 
-def test_a_port_forward_ignores_policies(town: Town, policy: Callable[[str, dict[str, Any]], None]) -> None:
+def test_a_port_forward_ignores_policies(
+    town: Town, policy: Callable[[str, dict[str, Any]], None]
+) -> None:
     policy(town.namespace, {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]})
     settles(town, set())
     with town.admin.forward(town.namespace, "server", 7000) as connection:

@@ -1,4 +1,5 @@
-"""Each lab as a notebook: the learner's gives nothing away, the corrected one runs on the real cluster."""
+"""Each lab as a notebook: the learner's gives nothing away, the corrected one runs on the real
+cluster."""
 
 from __future__ import annotations
 
@@ -44,7 +45,9 @@ def test_notebooks_are_the_same_at_each_making(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         write(tmp_path / folder, corrected=False)
     for lab in LABS:
-        one, two = ((tmp_path / folder / f"{lab.name}.ipynb").read_bytes() for folder in ("one", "two"))
+        one, two = (
+            (tmp_path / folder / f"{lab.name}.ipynb").read_bytes() for folder in ("one", "two")
+        )
         assert one == two
 
 
@@ -57,10 +60,15 @@ def reader_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def left_running(tmp_path: Path) -> Iterator[Callable[[], list[psutil.Process]]]:
-    """What still runs in the test's folder, ended after it: its ports are those of the next page."""
+    """What still runs in the test's folder, ended after it: its ports are those of the next
+    page."""
 
     def found() -> list[psutil.Process]:
-        return [one for one in psutil.process_iter(["cwd"]) if (one.info["cwd"] or "").startswith(str(tmp_path))]
+        return [
+            one
+            for one in psutil.process_iter(["cwd"])
+            if (one.info["cwd"] or "").startswith(str(tmp_path))
+        ]
 
     yield found
     for process in found():
@@ -81,6 +89,8 @@ def test_corrected_notebook_runs(
     book = notebook(lab, corrected=True, translate=Play(tmp_path, cast, lab).translate)
     runner = ExecutePreprocessor(timeout=240, kernel_name="bash")
     runner.preprocess(book, {"metadata": {"path": str(tmp_path)}})
-    said = "".join(output.get("text", "") for cell in book.cells for output in cell.get("outputs", []))
+    said = "".join(
+        output.get("text", "") for cell in book.cells for output in cell.get("outputs", [])
+    )
     assert "est terminé : bravo !" in said, os.linesep.join(said.splitlines()[-40:])
     assert [one.name() for one in left_running()] == []

@@ -1,4 +1,5 @@
-"""Every command that a page shows is typed, in page order, by new people, and answers what the page shows."""
+"""Every command that a page shows is typed, in page order, by new people, and answers what the page
+shows."""
 
 from __future__ import annotations
 
@@ -20,12 +21,16 @@ from tests.waiting import until
 LABS = list(all_labs())
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = sorted(
-    page for page in DOCS.rglob("*.md") if "labs" not in page.parts and "```console" in page.read_text("utf-8")
+    page
+    for page in DOCS.rglob("*.md")
+    if "labs" not in page.parts and "```console" in page.read_text("utf-8")
 )
 
 
 @pytest.fixture
-def reader(cast: Mapping[str, Person], own_ports: None, tmp_path: Path) -> Iterator[Callable[[Lab | None], Play]]:
+def reader(
+    cast: Mapping[str, Person], own_ports: None, tmp_path: Path
+) -> Iterator[Callable[[Lab | None], Play]]:
     runs: list[Play] = []
 
     def begin(lab: Lab | None) -> Play:
@@ -37,11 +42,17 @@ def reader(cast: Mapping[str, Person], own_ports: None, tmp_path: Path) -> Itera
         run.close()
 
 
-_PASSING = {"Event", "EndpointSlice", "Endpoints", "PodMetrics"}  # the cluster's own, which go a little later
+_PASSING = {
+    "Event",
+    "EndpointSlice",
+    "Endpoints",
+    "PodMetrics",
+}  # the cluster's own, which go a little later
 
 
 def _belongings(person: Person) -> set[str]:
-    """What is in somebody's namespace, but for the receipts that `verifier` leaves for the teacher."""
+    """What is in somebody's namespace, but for the receipts that `verifier` leaves for the
+    teacher."""
     cluster = LiveCluster(LocalMachine(), kubeconfig_path=str(person.kubeconfig))
     found = {
         f"{listing.kind} {item['metadata']['name']}"
@@ -57,8 +68,8 @@ def _belongings(person: Person) -> set[str]:
 def test_the_pages_of_the_labs_are_played_one_after_the_other(
     cast: Mapping[str, Person], reader: Callable[[Lab | None], Play]
 ) -> None:
-    """In one terminal, from the first command to the last clean-up: each answers what its page shows, and each page
-    leaves nothing but the base that the next one may use."""
+    """In one terminal, from the first command to the last clean-up: each answers what its page
+    shows, and each page leaves nothing but the base that the next one may use."""
     before = {name: _belongings(person) for name, person in cast.items()}
     run = reader(None)
     for lab in LABS:
@@ -71,7 +82,9 @@ def test_the_pages_of_the_labs_are_played_one_after_the_other(
 
         def left(base: str = base) -> list[str]:
             now = {name: _belongings(person) - before[name] for name, person in cast.items()}
-            return sorted(f"{name}: {one}" for name, those in now.items() for one in those if base not in one)
+            return sorted(
+                f"{name}: {one}" for name, those in now.items() for one in those if base not in one
+            )
 
         with contextlib.suppress(AssertionError):
             until(lambda: not left(), 60)
@@ -82,7 +95,9 @@ def test_the_pages_of_the_labs_are_played_one_after_the_other(
 @pytest.mark.cluster
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
-def test_each_command_of_a_guide_answers_what_it_shows(page: Path, reader: Callable[[Lab | None], Play]) -> None:
+def test_each_command_of_a_guide_answers_what_it_shows(
+    page: Path, reader: Callable[[Lab | None], Play]
+) -> None:
     run = reader(None)
     play(page, run)
     assert run.commands_run
@@ -129,11 +144,14 @@ def test_a_page_that_does_not_tell_the_truth_is_caught_at_its_line(
     assert told in str(failure.value)
 
 
-def test_a_command_left_running_ends_when_its_terminal_is_needed(alone: Play, tmp_path: Path) -> None:
+def test_a_command_left_running_ends_when_its_terminal_is_needed(
+    alone: Play, tmp_path: Path
+) -> None:
     second = '```console title="Second terminal"\n'
     page = _page(
         tmp_path,
-        f"{second}$ echo Forwarding from ici; sleep 60\nForwarding from ici\n```\n\n{second}$ echo libre\nlibre\n```\n",
+        f"{second}$ echo Forwarding from ici; sleep 60\nForwarding from ici\n```\n\n{second}$ echo "
+        "libre\nlibre\n```\n",
     )
     play(page, alone)
     assert alone.commands_run == 2

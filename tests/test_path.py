@@ -1,4 +1,5 @@
-"""The drawn path agrees with the sentences: for each mistake of the corpus, and for mistakes that meet."""
+"""The drawn path agrees with the sentences: for each mistake of the corpus, and for mistakes that
+meet."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ each_lab = pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)
 def test_each_sentence_has_its_place_on_the_path(lab: Lab) -> None:
     places = [name for hop in lab.about.path for name in hop.drawn]
     assert len(places) == len(set(places))
-    assert {check.id for check in lab.checks} - set(places) <= {lab.checks[-1].id}, "only the last may stand apart"
+    assert {check.id for check in lab.checks} - set(places) <= {lab.checks[-1].id}, (
+        "only the last may stand apart"
+    )
 
 
 @each_lab
@@ -61,6 +64,8 @@ def test_a_name_that_was_only_read_is_not_ticked() -> None:
 
 def test_what_is_met_before_the_first_red_sentence_is_left_open() -> None:
     lab = find_lab("tp5")
-    lines = drawn(lab, played(lab, "le_proxy_vise_la_base_du_collegue", "un_tunnel_ecoute_sur_votre_poste"))
+    lines = drawn(
+        lab, played(lab, "le_proxy_vise_la_base_du_collegue", "un_tunnel_ecoute_sur_votre_poste")
+    )
     assert lines[1] == "│ · kubectl port-forward"
     assert lines[3] == f"│ ✘ socat, puis le DNS du cluster   {STOPS}"

@@ -1,4 +1,5 @@
-"""The labs on the platform's other shapes: a project's namespace, another quota, other databases, other names."""
+"""The labs on the platform's other shapes: a project's namespace, another quota, other databases,
+other names."""
 
 from __future__ import annotations
 
@@ -20,11 +21,13 @@ from tests.verdicts import repaired, run, said, shown, verify
 
 pytestmark = pytest.mark.cluster
 
-TARGET = "postgresql-cnpg-951239-rw.user-alice.svc.cluster.local"  # as the solution of tp5 writes it
+TARGET = (
+    "postgresql-cnpg-951239-rw.user-alice.svc.cluster.local"  # as the solution of tp5 writes it
+)
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
-# -- people and namespaces that the platform could make -----------------------------------------------------------
+# -- people and namespaces that the platform could make --------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -41,30 +44,42 @@ class Platform:
         authority = cluster["certificate-authority-data"]
         key, certificate = people.certified(self.admin, user, groups)
         file = self.folder / f"{uuid.uuid4().hex}.kubeconfig"
-        file.write_text(people.render("personne", namespace, cluster["server"], authority, certificate, key))
+        file.write_text(
+            people.render("personne", namespace, cluster["server"], authority, certificate, key)
+        )
         file.chmod(0o600)
         return Person(namespace, file)
 
     def give(self, namespace: str, *subjects: tuple[str, str]) -> None:
-        """Make the namespace those subjects' own (kind and name), as Onyxia does, and nobody else's."""
+        """Make the namespace those subjects' own (kind and name), as Onyxia does, and nobody
+        else's."""
         binding = {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "RoleBinding",
             "metadata": {"name": "full_control_namespace", "labels": {"createdby": "onyxia"}},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": "admin",
+            },
             "subjects": [
-                {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name} for kind, name in subjects
+                {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
+                for kind, name in subjects
             ],
         }
         self.apply(f"{RBAC}/namespaces/{namespace}/rolebindings/full_control_namespace", binding)
 
     def apply(self, path: str, item: Mapping[str, Any]) -> None:
         query = {"fieldManager": "essai", "force": "true"}
-        self.admin.request("PATCH", path, item, query=query, content_type="application/apply-patch+yaml")
+        self.admin.request(
+            "PATCH", path, item, query=query, content_type="application/apply-patch+yaml"
+        )
 
 
 @pytest.fixture(scope="module")
-def platform(admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Platform:
+def platform(
+    admin: Api, admin_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Platform:
     return Platform(admin, admin_kubeconfig, tmp_path_factory.mktemp("identities"))
 
 
@@ -99,7 +114,7 @@ def stages() -> Iterator[Callable[..., Stage]]:
         stage.close()
 
 
-# -- a project's namespace ----------------------------------------------------------------------------------------
+# -- a project's namespace -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -116,28 +131,38 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def project(platform: Platform, namespace_called: Callable[[str], str], new_resident: Callable[..., Person]) -> Project:
+def project(
+    platform: Platform, namespace_called: Callable[[str], str], new_resident: Callable[..., Person]
+) -> Project:
     namespace = namespace_called("projet-")
     group, user = f"oidc-{namespace.removeprefix('projet-')}", f"oidc-a{uuid.uuid4().hex[:5]}"
     mate = new_resident("b")
     name = mate.namespace.removeprefix("user-")
     of_the_group = platform.identity(f"oidc-{name}", mate.namespace, [group])
-    people.kubeconfig_path(name).write_text(of_the_group.kubeconfig.read_text())  # the access that is at hand
+    people.kubeconfig_path(name).write_text(
+        of_the_group.kubeconfig.read_text()
+    )  # the access that is at hand
     me = platform.identity(user, namespace, [group])
     platform.give(namespace, ("Group", group))
     run(me, "cahier", "catalogue", "lancer", "postgresql", "--nom", "postgresql-cnpg-7")
-    return Project(me, group, user, f"oidc-{name}", mate.namespace, new_resident("o"), "postgresql-cnpg-7")
+    return Project(
+        me, group, user, f"oidc-{name}", mate.namespace, new_resident("o"), "postgresql-cnpg-7"
+    )
 
 
 @pytest.fixture(params=["group", "people"])
 def shared(request: pytest.FixtureRequest, project: Project, platform: Platform) -> Project:
     """The project, given to its group, then to its members one by one."""
     members = [("User", project.user), ("User", project.mate)]
-    platform.give(project.me.namespace, *([("Group", project.group)] if request.param == "group" else members))
+    platform.give(
+        project.me.namespace, *([("Group", project.group)] if request.param == "group" else members)
+    )
     return project
 
 
-def test_a_project_is_its_members(shared: Project, stages: Callable[..., Stage], free_port: int) -> None:
+def test_a_project_is_its_members(
+    shared: Project, stages: Callable[..., Stage], free_port: int
+) -> None:
     first = verify(shared.me, "tp1")
     assert first["status"] == "passed", shown(first)
 
@@ -155,7 +180,9 @@ def test_a_project_is_its_members(shared: Project, stages: Callable[..., Stage],
     assert third["status"] == "passed", shown(third)
 
 
-def test_only_somebody_outside_the_project_can_be_given_a_right(shared: Project, stages: Callable[..., Stage]) -> None:
+def test_only_somebody_outside_the_project_can_be_given_a_right(
+    shared: Project, stages: Callable[..., Stage]
+) -> None:
     outsider = shared.outsider
     user = f"oidc-{outsider.namespace.removeprefix('user-')}"
     stage = stages("tp6", shared.me, outsider, database=shared.database, colleague_user=user)
@@ -164,14 +191,19 @@ def test_only_somebody_outside_the_project_can_be_given_a_right(shared: Project,
     sixth = verify(shared.me, "tp6", *colleague)
     assert sixth["status"] == "passed", shown(sixth)
 
-    sixth = verify(shared.me, "tp6", "--collegue", shared.mate_namespace, "--utilisateur-collegue", shared.mate)
+    sixth = verify(
+        shared.me, "tp6", "--collegue", shared.mate_namespace, "--utilisateur-collegue", shared.mate
+    )
     assert sixth["status"] == "unverified", shown(sixth)
     (reason,) = said(sixth, "unverified").values()
     assert f"{shared.mate} est membre" in reason, "their rights are nothing to take away"
 
 
 def test_who_is_in_a_group_is_not_guessed(
-    project: Project, platform: Platform, namespace_called: Callable[[str], str], stages: Callable[..., Stage]
+    project: Project,
+    platform: Platform,
+    namespace_called: Callable[[str], str],
+    stages: Callable[..., Stage],
 ) -> None:
     platform.give(project.me.namespace, ("Group", project.group))
     stage = stages("tp6", project.me, database=project.database)
@@ -188,13 +220,24 @@ def test_who_is_in_a_group_is_not_guessed(
     assert "personne_d_autre_n_ouvre_de_tunnel" not in doubts
 
 
-# -- a quota that counts CPU and memory ---------------------------------------------------------------------------
+# -- a quota that counts CPU and memory ------------------------------------------------------------
 
-DEMANDING = {"requests.cpu": "2", "requests.memory": "2Gi", "limits.cpu": "8", "limits.memory": "4Gi", "pods": "15"}
+DEMANDING = {
+    "requests.cpu": "2",
+    "requests.memory": "2Gi",
+    "limits.cpu": "8",
+    "limits.memory": "4Gi",
+    "pods": "15",
+}
 
 
 def set_quota(platform: Platform, namespace: str, hard: Mapping[str, str]) -> None:
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "onyxia-quota"}, "spec": {"hard": hard}}
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "onyxia-quota"},
+        "spec": {"hard": hard},
+    }
     platform.apply(f"/api/v1/namespaces/{namespace}/resourcequotas/onyxia-quota", quota)
 
 
@@ -211,7 +254,11 @@ def counted(platform: Platform, namespace_called: Callable[[str], str]) -> Perso
 def without_resources(text: str) -> str:
     documents = list(yaml.safe_load_all(text))
     for document in documents:
-        for box in (document.get("spec", {}).get("template") or document).get("spec", {}).get("containers", ()):
+        for box in (
+            (document.get("spec", {}).get("template") or document)
+            .get("spec", {})
+            .get("containers", ())
+        ):
             del box["resources"]
     return yaml.safe_dump_all(documents)
 
@@ -234,10 +281,15 @@ def test_a_quota_that_demands_resources(
 
     fifth = verify(counted, "tp5", *pair)
     missing = next(check for check in fifth["checks"] if check["id"] == "le_proxy_existe")
-    assert "« onyxia-quota » de ce namespace compte limits.cpu, limits.memory, requests.cpu" in missing["cause"]
+    assert (
+        "« onyxia-quota » de ce namespace compte limits.cpu, limits.memory, requests.cpu"
+        in missing["cause"]
+    )
 
     second = stages("tp2", counted, local_port=free_port)
-    second.apply({name: without_resources(text) for name, text in second.lab.files("solution").items()})
+    second.apply(
+        {name: without_resources(text) for name, text in second.lab.files("solution").items()}
+    )
     verdict = verify(counted, "tp2", "--port", str(free_port))
     finding = said(verdict, "failed")["l_api_est_deployee"]
     assert "failed quota: onyxia-quota: must specify limits.cpu for: api" in finding
@@ -274,18 +326,21 @@ def test_defaults_of_a_namespace_admit_a_pod_without_resources(
         },
     )
     second = stages("tp2", counted, local_port=free_port)
-    second.apply({name: without_resources(text) for name, text in second.lab.files("solution").items()})
+    second.apply(
+        {name: without_resources(text) for name, text in second.lab.files("solution").items()}
+    )
     second.run(second.lab.about.solution.commands)
     verdict = verify(counted, "tp2", "--port", str(free_port))
     assert verdict["status"] == "passed", shown(verdict)
 
 
-# -- names that do not follow the platform's usual pattern --------------------------------------------------------
+# -- names that do not follow the platform's usual pattern -----------------------------------------
 
 
 @dataclass(frozen=True)
 class Home:
-    """A personal namespace with a database, which tests give to users of several names, and two others' namespaces."""
+    """A personal namespace with a database, which tests give to users of several names, and two
+    others' namespaces."""
 
     namespace: str
     database: str
@@ -299,11 +354,18 @@ def home(platform: Platform, namespace_called: Callable[[str], str]) -> Home:
     platform.give(namespace, ("User", "oidc-quelqu-un"))
     owner = platform.identity("oidc-quelqu-un", namespace)
     run(owner, "cahier", "catalogue", "lancer", "postgresql", "--nom", "postgresql-cnpg-12")
-    return Home(namespace, "postgresql-cnpg-12", namespace_called("user-marie"), namespace_called("user-paul"))
+    return Home(
+        namespace,
+        "postgresql-cnpg-12",
+        namespace_called("user-marie"),
+        namespace_called("user-paul"),
+    )
 
 
 @pytest.mark.parametrize("named", ["e-mail", "no prefix"])
-def test_users_of_any_name(named: str, home: Home, platform: Platform, stages: Callable[..., Stage]) -> None:
+def test_users_of_any_name(
+    named: str, home: Home, platform: Platform, stages: Callable[..., Stage]
+) -> None:
     inferred = named == "no prefix"
     me = home.namespace.removeprefix("user-") if inferred else "oidc-Jean.Dupont@insee.fr"
     mate = home.marie.removeprefix("user-") if inferred else "oidc:Marie.O'Hara@ined.fr"
@@ -321,7 +383,15 @@ def test_users_of_any_name(named: str, home: Home, platform: Platform, stages: C
     stage = stages("tp6", person, database=home.database)
     verdict = repaired(stage, "tp6", *pair)
     assert not said(verdict, "failed"), shown(verdict)
-    asked = run(person, "kubectl", "get", "rolebinding", "tunnel-vers-la-base", "-o", "jsonpath={.subjects[*].name}")
+    asked = run(
+        person,
+        "kubectl",
+        "get",
+        "rolebinding",
+        "tunnel-vers-la-base",
+        "-o",
+        "jsonpath={.subjects[*].name}",
+    )
     assert asked == mate
 
 
@@ -332,20 +402,32 @@ def test_a_member_whose_user_is_not_inferred_is_written_with_it(
     platform.give(home.namespace, ("User", me))
     person = platform.identity(me, home.namespace)
     pair = ("--collegue", home.marie, "--utilisateur-collegue", mate)
-    run(person, "kubectl", "create", "configmap", "equipe", f"--from-literal=membres={home.marie} {home.paul}")
+    run(
+        person,
+        "kubectl",
+        "create",
+        "configmap",
+        "equipe",
+        f"--from-literal=membres={home.marie} {home.paul}",
+    )
     eighth = verify(person, "tp8", *pair)
-    assert f"{home.paul} ne se déduit pas" in said(eighth, "unverified")["chaque_membre_atteint_la_base"], shown(eighth)
+    assert (
+        f"{home.paul} ne se déduit pas"
+        in said(eighth, "unverified")["chaque_membre_atteint_la_base"]
+    ), shown(eighth)
 
     patch = json.dumps({"data": {"membres": f"{home.marie} {home.paul}={third}"}})
     run(person, "kubectl", "patch", "configmap", "equipe", "--type=merge", "-p", patch)
     stage = stages("tp8", person, database=home.database)
     eighth = repaired(stage, "tp8", *pair)
     assert not said(eighth, "failed"), shown(eighth)
-    asked = run(person, "kubectl", "get", "rolebindings", "-o", "jsonpath={.items[*].subjects[*].name}")
+    asked = run(
+        person, "kubectl", "get", "rolebindings", "-o", "jsonpath={.items[*].subjects[*].name}"
+    )
     assert {mate, third} <= set(asked.split())
 
 
-# -- the older chart: a StatefulSet, a Service of the release's name ----------------------------------------------
+# -- the older chart: a StatefulSet, a Service of the release's name -------------------------------
 
 OLDER = "postgresql-482913"
 
@@ -393,12 +475,19 @@ def test_the_older_chart_is_shared_by_a_right(
     verdict = repaired(sixth, "tp6", *pair)
     assert verdict["status"] == "passed", shown(verdict)
 
-    run(older, "kubectl", "create", "configmap", "equipe", f"--from-literal=membres={bob.namespace} {chloe.namespace}")
+    run(
+        older,
+        "kubectl",
+        "create",
+        "configmap",
+        "equipe",
+        f"--from-literal=membres={bob.namespace} {chloe.namespace}",
+    )
     verdict = repaired(stages("tp8", older, bob, database=OLDER), "tp8", *pair)
     assert verdict["status"] == "passed", shown(verdict)
 
 
-# -- several databases in one namespace -----------------------------------------------------------------------------
+# -- several databases in one namespace ------------------------------------------------------------
 
 
 def test_of_several_databases_the_one_that_the_learner_shares_is_meant(
@@ -426,7 +515,9 @@ def test_of_several_databases_the_one_that_the_learner_shares_is_meant(
     assert TARGET in proxy
     fifth.apply({"proxy.yaml": proxy.replace(TARGET, "postgresql-cnpg-2-rw")})
     verdict = verify(bob, "tp5", "--collegue", alice.namespace, "--port", str(free_port))
-    wrong = next(check for check in verdict["checks"] if check["id"] == "le_proxy_vise_la_base_du_collegue")
+    wrong = next(
+        check for check in verdict["checks"] if check["id"] == "le_proxy_vise_la_base_du_collegue"
+    )
     assert "--base postgresql-cnpg-2 " in wrong["fix_commands"][-1]
 
     sixth = stages("tp6", alice, bob, database="postgresql-cnpg-2")
@@ -437,4 +528,6 @@ def test_of_several_databases_the_one_that_the_learner_shares_is_meant(
     assert "(postgresql-cnpg-1)" in refused
     verdict = repaired(sixth, "tp6", *pair)
     assert verdict["status"] == "passed", shown(verdict)
-    assert "postgresql-cnpg-2-1" in run(alice, "kubectl", "get", "role", "tunnel-vers-la-base", "-o", "yaml")
+    assert "postgresql-cnpg-2-1" in run(
+        alice, "kubectl", "get", "role", "tunnel-vers-la-base", "-o", "yaml"
+    )

@@ -11,7 +11,10 @@ import pytest
 from checks.diagnosis.workloads.readiness import not_ready
 from checks.sources.snapshot import Snapshot, SnapshotCluster
 
-REFUSED = 'Readiness probe failed: Get "http://10.1.2.3:8000/": dial tcp 10.1.2.3:8000: connect: connection refused'
+REFUSED = (
+    'Readiness probe failed: Get "http://10.1.2.3:8000/": '
+    "dial tcp 10.1.2.3:8000: connect: connection refused"
+)
 NOT_FOUND = "Readiness probe failed: HTTP probe failed with statuscode: 404"
 UNAVAILABLE = "Readiness probe failed: HTTP probe failed with statuscode: 503"
 # Lines of /proc/net/tcp: 0.0.0.0:8000, 127.0.0.1:8000 and 0.0.0.0:8080, all of them listening.
@@ -33,8 +36,18 @@ class Namespace(SnapshotCluster):
 def namespace(seconds: float, said: str) -> Namespace:
     """A pod that has run for so long, whose readiness probe has failed."""
     started = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
-    running = {"name": "api", "ready": False, "restartCount": 0, "state": {"running": {"startedAt": started}}}
-    metadata = {"name": "mon-api", "namespace": "user-bob", "uid": "1", "creationTimestamp": started}
+    running = {
+        "name": "api",
+        "ready": False,
+        "restartCount": 0,
+        "state": {"running": {"startedAt": started}},
+    }
+    metadata = {
+        "name": "mon-api",
+        "namespace": "user-bob",
+        "uid": "1",
+        "creationTimestamp": started,
+    }
     pod: dict[str, Any] = {
         "metadata": metadata,
         "spec": {"containers": [{"name": "api", "image": "python:3.11"}]},
@@ -47,7 +60,9 @@ def namespace(seconds: float, said: str) -> Namespace:
         "message": said,
     }
     objects = {"Pod": [pod], "Event": [event]}
-    return Namespace(Snapshot(taken=datetime.now(UTC), namespace="user-bob", colleague=None, objects=objects))
+    return Namespace(
+        Snapshot(taken=datetime.now(UTC), namespace="user-bob", colleague=None, objects=objects)
+    )
 
 
 @pytest.mark.parametrize(

@@ -26,19 +26,34 @@ STRANGER = Peer("user-bob")
 
 
 def policy(*peers: dict[str, Any]) -> dict[str, Any]:
-    return {"metadata": {"name": "regle"}, "spec": {"podSelector": {}, "ingress": [{"from": list(peers)}]}}
+    return {
+        "metadata": {"name": "regle"},
+        "spec": {"podSelector": {}, "ingress": [{"from": list(peers)}]},
+    }
 
 
 @pytest.mark.parametrize(
     ("peer", "allowed"),
     [
         ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "user-bob"}}}, True),
-        ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "user-zoe"}}}, False),
+        (
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "user-zoe"}}},
+            False,
+        ),
         ({"namespaceSelector": {"matchLabels": {"equipe": "ensai"}}}, None),
-        ({"namespaceSelector": {"matchLabels": {"equipe": "x"}}, "podSelector": {"matchLabels": {"a": "b"}}}, False),
+        (
+            {
+                "namespaceSelector": {"matchLabels": {"equipe": "x"}},
+                "podSelector": {"matchLabels": {"a": "b"}},
+            },
+            False,
+        ),
         ({"namespaceSelector": {}}, True),
         ({"podSelector": {}}, False),
-        ({"ipBlock": {"cidr": "0.0.0.0/0"}}, None),  # whether a block takes pods is up to the network plug-in
+        (
+            {"ipBlock": {"cidr": "0.0.0.0/0"}},
+            None,
+        ),  # whether a block takes pods is up to the network plug-in
         ({"ipBlock": {"cidr": "::/0"}}, False),  # the pod has no address of this family
         ({"ipBlock": {"cidr": "10.0.0.0/8"}}, None),
         ({"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}, None),
@@ -53,5 +68,10 @@ def test_the_policy_that_decides_is_named() -> None:
     closed = {"metadata": {"name": "fermee"}, "spec": {"podSelector": {}}}
     assert decide([closed], BASE, STRANGER, 5432).selecting == ("fermee",)
     assert decide([closed, everybody], BASE, STRANGER, 5432).by == "regle"
-    elsewhere = {"metadata": {"name": "ailleurs"}, "spec": {"podSelector": {"matchLabels": {"app": "autre"}}}}
-    assert decide([elsewhere], BASE, STRANGER, 5432).allowed, "a policy that selects nothing closes nothing"
+    elsewhere = {
+        "metadata": {"name": "ailleurs"},
+        "spec": {"podSelector": {"matchLabels": {"app": "autre"}}},
+    }
+    assert decide([elsewhere], BASE, STRANGER, 5432).allowed, (
+        "a policy that selects nothing closes nothing"
+    )

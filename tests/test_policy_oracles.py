@@ -16,9 +16,21 @@ import pytest
 
 from checks.diagnosis.policies.decision import decide
 from tests import oracles
-from tests.small_policies import CONNECTIONS, HALF_KNOWN, KNOWN, PODS, Catalogue, Meaning, Policy, meanings
+from tests.small_policies import (
+    CONNECTIONS,
+    HALF_KNOWN,
+    KNOWN,
+    PODS,
+    Catalogue,
+    Meaning,
+    Policy,
+    meanings,
+)
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]  # their programs are compiled after the cluster's
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(1800),
+]  # their programs are compiled after the cluster's
 
 SLICE = 3000
 FEW = 400  # enough for a wrong reading to show
@@ -40,7 +52,9 @@ def chosen(catalogue: Catalogue) -> Sets:
 
 
 @pytest.fixture(scope="module")
-def verdicts(oracle_programs: Path, catalogue: Catalogue, chosen: Sets) -> Mapping[str, Sequence[str]]:
+def verdicts(
+    oracle_programs: Path, catalogue: Catalogue, chosen: Sets
+) -> Mapping[str, Sequence[str]]:
     """Of each implementation, for each set."""
     with ThreadPoolExecutor() as pool:
         asked = {
@@ -53,15 +67,17 @@ def verdicts(oracle_programs: Path, catalogue: Catalogue, chosen: Sets) -> Mappi
 def told(catalogue: Catalogue, one: Sequence[int], connections: int) -> str:
     """A set of policies and the connections in question, for whoever reads a failure."""
     ways = [
-        f"{PODS[way.client].namespace}/{PODS[way.client].name} to {PODS[way.server].namespace}/{PODS[way.server].name} "
-        f"{way.protocol} {way.port}"
+        f"{PODS[way.client].namespace}/{PODS[way.client].name} to "
+        f"{PODS[way.server].namespace}/{PODS[way.server].name} {way.protocol} {way.port}"
         for index, way in enumerate(CONNECTIONS)
         if connections >> index & 1
     ]
     return f"{[catalogue.policies[index] for index in one]}: {ways}"
 
 
-def disagreements(catalogue: Catalogue, sets: Sets, found: Sequence[Meaning], verdicts: Sequence[str]) -> Sequence[str]:
+def disagreements(
+    catalogue: Catalogue, sets: Sets, found: Sequence[Meaning], verdicts: Sequence[str]
+) -> Sequence[str]:
     return [
         told(catalogue, one, wrong)
         for one, meaning, said in zip(sets, found, verdicts, strict=True)
@@ -103,7 +119,15 @@ def test_where_labels_and_addresses_are_not_known_no_answer_is_wrong(
 @pytest.mark.parametrize(
     "field",
     [
-        *("podSelector", "namespaceSelector", "matchLabels", "matchExpressions", "values", "ipBlock", "except"),
+        *(
+            "podSelector",
+            "namespaceSelector",
+            "matchLabels",
+            "matchExpressions",
+            "values",
+            "ipBlock",
+            "except",
+        ),
         *("ports", "port", "endPort", "protocol", "policyTypes", "ingress", "egress", "from", "to"),
     ],
 )
@@ -121,7 +145,9 @@ def test_a_reading_that_overlooks_a_field_is_caught(
         assert disagreements(catalogue, some, found, verdicts[name][:FEW])
 
 
-@pytest.mark.parametrize("always", [{"restartPolicy": "Always"}, {}], ids=["sidecar", "init container"])
+@pytest.mark.parametrize(
+    "always", [{"restartPolicy": "Always"}, {}], ids=["sidecar", "init container"]
+)
 def test_a_sidecar_names_ports_of_its_pod(oracle_programs: Path, always: Mapping[str, str]) -> None:
     """Asked of the cluster's own enforcer alone: kube-network-policies does not know sidecars."""
     client, other = KNOWN[0], PODS[1]

@@ -32,7 +32,8 @@ Policy = dict[str, Any]
 
 @dataclass(frozen=True)
 class Village:
-    """Pods in two namespaces: each listens on both ports and tries the ports of all those of the first one."""
+    """Pods in two namespaces: each listens on both ports and tries the ports of all those of the
+    first one."""
 
     admin: Api
     namespaces: Mapping[str, str]
@@ -50,15 +51,29 @@ class Village:
         return {way for answer in answers for way in answer}
 
     def _tries(self, client: Pod) -> set[tuple[str, str, int]]:
-        ways = [(server, port) for server in self.pods[OWN] if server.name != client.name for port in PORTS]
+        ways = [
+            (server, port)
+            for server in self.pods[OWN]
+            if server.name != client.name
+            for port in PORTS
+        ]
         script = "".join(
-            f"(socat -u /dev/null TCP:{server.ip}:{port},connect-timeout=1 2>/dev/null && echo {server.name} {port}) & "
+            f"(socat -u /dev/null TCP:{server.ip}:{port},connect-timeout=1 2>/dev/null && echo "
+            f"{server.name} {port}) & "
             for server, port in ways
         )
         said = self.admin.execute(
-            client.namespace, client.name, ["sh", "-c", f"{script} wait"], seconds=20, container=f"p{PORTS[0]}"
+            client.namespace,
+            client.name,
+            ["sh", "-c", f"{script} wait"],
+            seconds=20,
+            container=f"p{PORTS[0]}",
         )
-        return {(client.name, line.split()[0], int(line.split()[1])) for line in said.splitlines() if line}
+        return {
+            (client.name, line.split()[0], int(line.split()[1]))
+            for line in said.splitlines()
+            if line
+        }
 
     def expected(self, policies: Mapping[str, Sequence[Policy]]) -> set[tuple[str, str, int]]:
         """The same by the meaning of `policies`, given for each namespace."""
@@ -73,7 +88,12 @@ class Village:
         return found
 
     def _decides(
-        self, policies: Mapping[str, Sequence[Policy]], pod: Pod, other: Pod, port: int, direction: Direction
+        self,
+        policies: Mapping[str, Sequence[Policy]],
+        pod: Pod,
+        other: Pod,
+        port: int,
+        direction: Direction,
     ) -> bool:
         peer = Peer(other.namespace, other.labels, self.labels[other.namespace], other.ip)
         decision = decide(policies[pod.namespace], pod, peer, port, direction=direction)
@@ -110,7 +130,9 @@ def _pod(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
                     "name": f"p{port}",
                     "image": "alpine/socat:1.7.4.4",
                     "args": [f"TCP-LISTEN:{port},fork,reuseaddr", "PIPE"],
-                    "ports": [{"containerPort": port, **({"name": "echo"} if port == PORTS[0] else {})}],
+                    "ports": [
+                        {"containerPort": port, **({"name": "echo"} if port == PORTS[0] else {})}
+                    ],
                 }
                 for port in PORTS
             ],
@@ -131,7 +153,10 @@ def village(admin: Api, new_resident: Callable[..., Person]) -> Callable[[], Vil
             admin.request("POST", f"/api/v1/namespaces/{people[home].namespace}/pods", pod)
     settled = {home: _settled(person, len(wanted[home])) for home, person in people.items()}
     names = {home: person.namespace for home, person in people.items()}
-    labels = {name: admin.request("GET", f"/api/v1/namespaces/{name}")["metadata"]["labels"] for name in names.values()}
+    labels = {
+        name: admin.request("GET", f"/api/v1/namespaces/{name}")["metadata"]["labels"]
+        for name in names.values()
+    }
     made = Village(admin, names, labels, settled)
     return lambda: made
 
@@ -155,7 +180,9 @@ def selectors() -> st.SearchStrategy[dict[str, Any]]:
         st.just({}),
         values.map(lambda value: {"matchLabels": {"app": value}}),
         st.tuples(operators, st.lists(values, min_size=1, max_size=2, unique=True)).map(
-            lambda found: {"matchExpressions": [{"key": "app", "operator": found[0], "values": found[1]}]}
+            lambda found: {
+                "matchExpressions": [{"key": "app", "operator": found[0], "values": found[1]}]
+            }
         ),
         st.sampled_from(["Exists", "DoesNotExist"]).map(
             lambda operator: {"matchExpressions": [{"key": "rang", "operator": operator}]}
@@ -168,13 +195,19 @@ def peers() -> st.SearchStrategy[dict[str, Any]]:
     namespaces: st.SearchStrategy[dict[str, Any]] = st.one_of(
         st.just({}),
         names.map(lambda name: {"matchLabels": {NAMESPACE_NAME: name}}),
-        names.map(lambda name: {"matchExpressions": [{"key": NAMESPACE_NAME, "operator": "NotIn", "values": [name]}]}),
+        names.map(
+            lambda name: {
+                "matchExpressions": [{"key": NAMESPACE_NAME, "operator": "NotIn", "values": [name]}]
+            }
+        ),
     )
     addresses = st.sampled_from(["IP0", "IP1", "IP2", "IP3"])
     return st.one_of(
         selectors().map(lambda pod: {"podSelector": pod}),
         namespaces.map(lambda namespace: {"namespaceSelector": namespace}),
-        st.tuples(namespaces, selectors()).map(lambda both: {"namespaceSelector": both[0], "podSelector": both[1]}),
+        st.tuples(namespaces, selectors()).map(
+            lambda both: {"namespaceSelector": both[0], "podSelector": both[1]}
+        ),
         addresses.map(lambda ip: {"ipBlock": {"cidr": f"{ip}/32"}}),
         addresses.map(lambda ip: {"ipBlock": {"cidr": "10.0.0.0/8", "except": [f"{ip}/32"]}}),
     )
@@ -188,7 +221,9 @@ def ports(direction: Direction) -> st.SearchStrategy[dict[str, Any]]:
         {"port": 7000, "protocol": "UDP"},
         {"protocol": "TCP"},
     ]
-    if direction == "Ingress":  # out of a pod, a name is that of the other pod's port: no lab needs it
+    if (
+        direction == "Ingress"
+    ):  # out of a pod, a name is that of the other pod's port: no lab needs it
         possible += [{"port": "echo"}, {"port": "autre"}]
     return st.sampled_from(possible)
 

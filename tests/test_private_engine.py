@@ -1,4 +1,5 @@
-"""The private engine leaves the machine as it was, whatever ends it. A second engine beside the cluster's own."""
+"""The private engine leaves the machine as it was, whatever ends it. A second engine beside the
+cluster's own."""
 
 from __future__ import annotations
 
@@ -16,7 +17,12 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 NAME = "cahier-essai"
 ROOT = Path(__file__).parents[1]
-WHILE_IT_RUNS = {"links", "addresses", "cgroups", "mounts"}  # one link with its address, one cgroup: its own
+WHILE_IT_RUNS = {
+    "links",
+    "addresses",
+    "cgroups",
+    "mounts",
+}  # one link with its address, one cgroup: its own
 
 
 def cluster(*words: str, state: Path) -> subprocess.CompletedProcess[str]:
@@ -63,7 +69,15 @@ def dockerd(state: Path) -> psutil.Process:
 
 def test_the_machine_is_left_as_it_was_also_after_a_kill(state: Path) -> None:
     before = fingerprint(state)
-    assert {"forwarding", "nft rules", "iptables rules", "links", "mounts", "cgroups", "/etc"} <= set(before)
+    assert {
+        "forwarding",
+        "nft rules",
+        "iptables rules",
+        "links",
+        "mounts",
+        "cgroups",
+        "/etc",
+    } <= set(before)
 
     up = cluster("up", state=state)
     assert up.returncode == 0, up.stderr
@@ -82,7 +96,9 @@ def test_the_machine_is_left_as_it_was_also_after_a_kill(state: Path) -> None:
     assert fingerprint(state) == before
 
 
-def test_a_state_folder_too_deep_for_a_socket_is_told_before_anything_starts(tmp_path: Path) -> None:
+def test_a_state_folder_too_deep_for_a_socket_is_told_before_anything_starts(
+    tmp_path: Path,
+) -> None:
     done = cluster("up", state=tmp_path / ("profond" * 16))
     assert done.returncode == 1
     assert "trop long" in done.stderr
@@ -94,7 +110,10 @@ def test_nothing_inside_reaches_beyond_the_engine(state: Path) -> None:
     inside = ["nsenter", f"--target={dockerd(state).pid}", "--net"]
     words = fingerprint(state)["addresses"].split()
     host = next(word.split("=")[1] for word in words if word.startswith(f"{NAME}-h"))
-    addresses = [host.partition("/")[0], "192.0.2.1"]  # the machine's end of the link; an address of nobody's
+    addresses = [
+        host.partition("/")[0],
+        "192.0.2.1",
+    ]  # the machine's end of the link; an address of nobody's
     for address in addresses:
         attempt = [*inside, "timeout", "3", "bash", "-c", f"exec 3<>/dev/tcp/{address}/22"]
         done = subprocess.run(attempt, capture_output=True, text=True, check=False)

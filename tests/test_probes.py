@@ -31,8 +31,13 @@ def learner(new_person: Callable[..., Person]) -> LiveCluster:
 def left(cluster: LiveCluster) -> list[str]:
     """Names of all pods and policies of ours that are there and not on their way out."""
     found = []
-    for path in ("/api/v1/namespaces/{}/pods", "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"):
-        items = cluster.api.request("GET", path.format(cluster.namespace), query={"labelSelector": PROBE_LABEL})
+    for path in (
+        "/api/v1/namespaces/{}/pods",
+        "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
+    ):
+        items = cluster.api.request(
+            "GET", path.format(cluster.namespace), query={"labelSelector": PROBE_LABEL}
+        )
         found += [one["metadata"] for one in items["items"]]
     return [one["name"] for one in found if "deletionTimestamp" not in one]
 
@@ -49,7 +54,11 @@ def test_the_local_sspcloud_is_seen_to_enforce_policies(learner: LiveCluster) ->
 
 @pytest.mark.parametrize(("enforced", "tries"), [(True, 1), (False, 2)])
 def test_a_cluster_that_enforces_is_not_tried_again_at_once(
-    learner: LiveCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, enforced: bool, tries: int
+    learner: LiveCluster,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    enforced: bool,
+    tries: int,
 ) -> None:
     asked: list[str] = []
 
@@ -66,7 +75,10 @@ def test_a_cluster_that_enforces_is_not_tried_again_at_once(
 
 
 def test_a_probe_reaches_a_server_and_says_why_it_does_not(learner: LiveCluster) -> None:
-    there, nobody = "kubernetes.default.svc.cluster.local:443", "kubernetes.default.svc.cluster.local:444"
+    there, nobody = (
+        "kubernetes.default.svc.cluster.local:443",
+        "kubernetes.default.svc.cluster.local:444",
+    )
     with learner.probe([there, nobody]) as probe:
         assert learner.pods() == [], "a probe is not the learner's work"
         with probe.connect(there) as connection:
@@ -86,17 +98,24 @@ def test_nothing_is_left_when_a_check_breaks(learner: LiveCluster) -> None:
 
 def orphan(learner: LiveCluster, name: str, owner: str) -> None:
     """A probe, and its policy, of the process with this mark."""
-    pods, policies = collection("Pod", learner.namespace), collection("NetworkPolicy", learner.namespace)
+    pods, policies = (
+        collection("Pod", learner.namespace),
+        collection("NetworkPolicy", learner.namespace),
+    )
     item = probes._pod(name, {"PIPE": 6001}, {})
     item["metadata"]["annotations"] = {OWNER: owner}
     uid = learner.api.make(pods, item)
     learner.api.make(policies, probes._policy(name, uid, probes._CLOSED))
 
 
-def test_what_a_killed_run_left_is_swept_by_the_next_one(learner: LiveCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_run_left_is_swept_by_the_next_one(
+    learner: LiveCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with subprocess.Popen(["sleep", "60"]) as alive:
         here, start = mark().partition(".")[0], f"{psutil.Process(alive.pid).create_time():.0f}"
-        orphan(learner, "d-un-mort", f"{here}.{alive.pid}.1000000000")  # a number that was given again since
+        orphan(
+            learner, "d-un-mort", f"{here}.{alive.pid}.1000000000"
+        )  # a number that was given again since
         orphan(learner, "d-un-vivant", f"{here}.{alive.pid}.{start}")
         orphan(learner, "d-une-autre-machine", f"ailleurs.{alive.pid}.{start}")
         probes.sweep(learner.api, learner.namespace)
@@ -107,7 +126,9 @@ def test_what_a_killed_run_left_is_swept_by_the_next_one(learner: LiveCluster, m
     until(lambda: left(learner) == [])
 
 
-def test_a_probe_that_its_own_process_could_not_take_away_is_swept_too(learner: LiveCluster) -> None:
+def test_a_probe_that_its_own_process_could_not_take_away_is_swept_too(
+    learner: LiveCluster,
+) -> None:
     orphan(learner, "oubliee", mark())
     probes.sweep(learner.api, learner.namespace)
     until(lambda: left(learner) == [])
@@ -123,5 +144,9 @@ def test_a_pod_that_a_killed_run_left_broken_is_replaced(learner: LiveCluster) -
         listed = [{**learner.api.request("GET", f"{pods}/{name}")}]
         listed[0]["status"] = {"conditions": [{"type": "Ready", "status": str(ready)}]}
         assert breakage.clear(learner.api, learner.namespace, listed)
-    (kept,) = [one for one in learner.api.objects("Pod", pods) if "deletionTimestamp" not in one["metadata"]]
+    (kept,) = [
+        one
+        for one in learner.api.objects("Pod", pods)
+        if "deletionTimestamp" not in one["metadata"]
+    ]
     assert (kept["metadata"]["name"], owner(kept["metadata"])) == ("guerie", "")

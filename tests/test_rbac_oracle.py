@@ -1,4 +1,5 @@
-"""What the checks deduce from roles and bindings is what the API server's own authorizer allows, on random ones."""
+"""What the checks deduce from roles and bindings is what the API server's own authorizer allows, on
+random ones."""
 
 from __future__ import annotations
 
@@ -24,7 +25,10 @@ from engine import build
 from tests import oracles
 from tests.random_roles import Asked, Item, World, contradictions, drawn, real
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]  # its program is compiled after the cluster's
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(1800),
+]  # its program is compiled after the cluster's
 
 WORLDS = int(os.environ.get("CAHIER_EXEMPLES", "500"))
 REAL_WORLDS = 6
@@ -62,7 +66,15 @@ def test_random_roles_grant_what_the_authorizer_allows(
 @pytest.mark.parametrize(
     "word",
     [
-        *("apiGroups", "resources", "resourceNames", "nonResourceURLs", "namespace", "subjects", "rules"),
+        *(
+            "apiGroups",
+            "resources",
+            "resourceNames",
+            "nonResourceURLs",
+            "namespace",
+            "subjects",
+            "rules",
+        ),
         *("aggregationRule", "labels", "matchLabels", "matchExpressions"),
         *("*", "*/log", "get", "/api*", "/apis/**", "/healthz/*"),
     ],
@@ -71,7 +83,10 @@ def test_a_reading_that_overlooks_a_word_is_caught(
     word: str, worlds: Sequence[World], verdicts: Sequence[Sequence[Item]]
 ) -> None:
     parts = ("roles", "bindings", "cluster_roles", "cluster_bindings")
-    read = (replace(one, **{part: oracles.without(getattr(one, part), word) for part in parts}) for one in worlds)
+    read = (
+        replace(one, **{part: oracles.without(getattr(one, part), word) for part in parts})
+        for one in worlds
+    )
     assert next(contradictions(read, verdicts), None)
 
 
@@ -89,7 +104,10 @@ def held(admin: Api, new_person: Callable[..., Person]) -> Iterator[World]:
     """A few random worlds as the API server keeps them, with all else that is in the cluster."""
     home = new_person("r").namespace
     first = 0 if "CI" in os.environ else random.randrange(10**9)
-    worlds = [real(drawn(first + index), f"essai-{uuid.uuid4().hex[:6]}", home) for index in range(REAL_WORLDS)]
+    worlds = [
+        real(drawn(first + index), f"essai-{uuid.uuid4().hex[:6]}", home)
+        for index in range(REAL_WORLDS)
+    ]
     made = []
     try:
         for item in (item for world in worlds for item in world.items()):
@@ -126,7 +144,9 @@ def reviewed(admin: Api, asked: Asked) -> Item:
         "kind": "SubjectAccessReview",
         "spec": {"user": asked.user, "groups": asked.groups, **about},
     }
-    status = admin.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]
+    status = admin.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)[
+        "status"
+    ]
     return {"allowed": status["allowed"], "reason": status.get("reason", "")}
 
 
@@ -147,7 +167,9 @@ def test_a_few_random_roles_grant_what_the_real_api_server_allows(admin: Api, he
 
 def test_kubernetes_own_code_is_of_the_local_sspcloud_s_version() -> None:
     """A `replace` of a module holds for that module only: this one repeats the cluster's."""
-    ours, engine = (Path(folder, "go.mod").read_text() for folder in (oracles.SOURCES, build.MODULE))
+    ours, engine = (
+        Path(folder, "go.mod").read_text() for folder in (oracles.SOURCES, build.MODULE)
+    )
     replaced = re.findall(r"^\tk8s.io/\S+ => .*$", engine, re.MULTILINE)
     assert replaced
     assert re.findall(r"^\tk8s.io/\S+ => .*$", ours, re.MULTILINE) == replaced

@@ -1,4 +1,5 @@
-"""What the real kind makes of our configuration, up to the first container: no image and no network is needed."""
+"""What the real kind makes of our configuration, up to the first container: no image and no network
+is needed."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from checks.local_sspcloud import creation
 from checks.local_sspcloud import engine as engines
 from checks.local_sspcloud.engine import Engine
 
-# An engine that has the image, and refuses the first container: kind has then accepted the configuration.
+# An engine that has the image, and refuses the first container: kind has then accepted the
+# configuration.
 ENGINE = """#!/bin/sh
 case "$1 $2" in
 "-v "*) echo "$VERSION" ;;
@@ -25,9 +27,20 @@ case "$1 $2" in
 "run "*) echo "$*" >> "$RUNS"; echo "stop here" >&2; exit 125 ;;
 esac
 """
-DOCKER = {"CgroupDriver": "systemd", "CgroupVersion": "2", "MemoryLimit": True, "PidsLimit": True, "CPUShares": True}
-ROOTLESS = {**DOCKER, "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless", "name=cgroupns"]}
-PODMAN = {"host": {"cgroupVersion": "v2", "cgroupControllers": ["cpu", "memory", "pids"], "security": {}}}
+DOCKER = {
+    "CgroupDriver": "systemd",
+    "CgroupVersion": "2",
+    "MemoryLimit": True,
+    "PidsLimit": True,
+    "CPUShares": True,
+}
+ROOTLESS = {
+    **DOCKER,
+    "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless", "name=cgroupns"],
+}
+PODMAN = {
+    "host": {"cgroupVersion": "v2", "cgroupControllers": ["cpu", "memory", "pids"], "security": {}}
+}
 VERSIONS = {"docker": "Docker version 28.3.1, build 38b7060", "podman": "podman version 5.4.2"}
 
 
@@ -47,20 +60,43 @@ def real_kind(admin_kubeconfig: Path) -> Path:
     [
         ("docker", DOCKER, {}),
         ("docker", ROOTLESS, {}),
-        ("docker", DOCKER, {"apiServerAddress": "198.18.77.10", "apiServerPort": 6443, "kubeProxyMode": "nftables"}),
+        (
+            "docker",
+            DOCKER,
+            {
+                "apiServerAddress": "198.18.77.10",
+                "apiServerPort": 6443,
+                "kubeProxyMode": "nftables",
+            },
+        ),
         ("podman", PODMAN, {}),
     ],
     ids=["docker", "docker-rootless", "private-engine", "podman"],
 )
 def test_kind_accepts_the_configuration(
-    real_kind: Path, tmp_path: Path, program: str, info: object, networking: dict[str, object], nodes: int
+    real_kind: Path,
+    tmp_path: Path,
+    program: str,
+    info: object,
+    networking: dict[str, object],
+    nodes: int,
 ) -> None:
     (tmp_path / program).write_text(ENGINE)
     (tmp_path / program).chmod(0o755)
     configuration = tmp_path / "kind.yaml"
-    configuration.write_text(creation.configuration(Engine(program, program, {}, networking=networking), nodes))
+    configuration.write_text(
+        creation.configuration(Engine(program, program, {}, networking=networking), nodes)
+    )
     said = subprocess.run(
-        [real_kind, "create", "cluster", "--config", configuration, "--kubeconfig", tmp_path / "kubeconfig"],
+        [
+            real_kind,
+            "create",
+            "cluster",
+            "--config",
+            configuration,
+            "--kubeconfig",
+            tmp_path / "kubeconfig",
+        ],
         env={
             "PATH": f"{tmp_path}{os.pathsep}/usr/bin:/bin",
             "HOME": str(tmp_path),
@@ -83,7 +119,9 @@ def test_kind_accepts_the_configuration(
 
 @pytest.mark.cluster
 def test_kind_refuses_a_configuration_that_is_none(real_kind: Path, tmp_path: Path) -> None:
-    (tmp_path / "kind.yaml").write_text(creation.configuration(Engine("docker", "docker", {}), 1) + "nœuds: 3\n")
+    (tmp_path / "kind.yaml").write_text(
+        creation.configuration(Engine("docker", "docker", {}), 1) + "nœuds: 3\n"
+    )
     done = subprocess.run(
         [real_kind, "create", "cluster", "--config", tmp_path / "kind.yaml"],
         env={"PATH": "/nowhere", "KIND_EXPERIMENTAL_PROVIDER": "docker"},

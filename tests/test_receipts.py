@@ -27,7 +27,9 @@ RECEIPT = Receipt(
 )
 
 
-def found(receipt: Receipt | str = RECEIPT, *managers: str, operation: str = "Apply") -> Mapping[str, Any]:
+def found(
+    receipt: Receipt | str = RECEIPT, *managers: str, operation: str = "Apply"
+) -> Mapping[str, Any]:
     """The ConfigMap as the API server gives it, its key owned by `managers`."""
     text = receipt if isinstance(receipt, str) else msgspec.json.encode(receipt).decode()
     owned: Mapping[str, Any] = {"f:data": {f"f:{receipts.key(LAB)}": {}}}
@@ -36,7 +38,12 @@ def found(receipt: Receipt | str = RECEIPT, *managers: str, operation: str = "Ap
             "name": receipts.NAME,
             "labels": {receipts.LABEL: "oui"},
             "managedFields": [
-                {"manager": name, "operation": operation, "time": "2026-11-25T09:40:00Z", "fieldsV1": owned}
+                {
+                    "manager": name,
+                    "operation": operation,
+                    "time": "2026-11-25T09:40:00Z",
+                    "fieldsV1": owned,
+                }
                 for name in managers or (receipts.manager(LAB),)
             ],
         },
@@ -44,7 +51,9 @@ def found(receipt: Receipt | str = RECEIPT, *managers: str, operation: str = "Ap
     }
 
 
-def pod(uid: str = "p1", *, created: datetime = WRITTEN - timedelta(hours=1), started: str = "") -> Pod:
+def pod(
+    uid: str = "p1", *, created: datetime = WRITTEN - timedelta(hours=1), started: str = ""
+) -> Pod:
     state = {"running": {"startedAt": started or "2026-11-25T08:40:00Z"}}
     raw = {"status": {"containerStatuses": [{"state": state}]}}
     return Pod("mon-api-1", "user-alice", uid, {}, "Running", True, False, "", (), created, raw=raw)
@@ -59,11 +68,20 @@ def told(
     check: str = "un_tunnel",
 ) -> CheckResult:
     asked = CheckResult(
-        id=check, title="Titre.", status=Status.UNVERIFIED, points=0, points_max=2, finding="Pas d’ici."
+        id=check,
+        title="Titre.",
+        status=Status.UNVERIFIED,
+        points=0,
+        points_max=2,
+        finding="Pas d’ici.",
     )
     policies = {"ouverture": "u1/2"}
     place = Place(
-        "user-alice", uid, [now or pod()], lambda: policies, lambda pod, word, since: heard and word == "abcd"
+        "user-alice",
+        uid,
+        [now or pod()],
+        lambda: policies,
+        lambda pod, word, since: heard and word == "abcd",
     )
     reading = Reading(LAB, lambda: config_map, lambda: place)
     result = reading.settle(asked)
@@ -89,27 +107,50 @@ def test_none_leaves_it_open() -> None:
 
 
 def test_one_that_cannot_be_held_against_its_namespace_is_not_doubted() -> None:
-    assert told(found(), uid="").finding.startswith("S’il existe un reçu, il n’a pas pu être examiné.")
+    assert told(found(), uid="").finding.startswith(
+        "S’il existe un reçu, il n’a pas pu être examiné."
+    )
 
 
 @pytest.mark.parametrize(
     ("result", "words"),
     [
         (told(found(), uid="n2"), "d’un autre namespace de même nom"),
-        (told(found(msgspec.structs.replace(RECEIPT, namespace="user-bob"))), "d’un autre namespace, user-bob"),
-        (told(found(msgspec.structs.replace(RECEIPT, lab="tp3_base_de_donnees"))), "celui d’un autre TP"),
+        (
+            told(found(msgspec.structs.replace(RECEIPT, namespace="user-bob"))),
+            "d’un autre namespace, user-bob",
+        ),
+        (
+            told(found(msgspec.structs.replace(RECEIPT, lab="tp3_base_de_donnees"))),
+            "celui d’un autre TP",
+        ),
         (told(found("{")), "n’est pas lisible"),
         (told(found(RECEIPT, "kubectl-edit", operation="Update")), "« kubectl-edit »"),
-        (told(found(RECEIPT, receipts.manager(LAB), operation="Update")), "pas par « cahier verifier »"),
+        (
+            told(found(RECEIPT, receipts.manager(LAB), operation="Update")),
+            "pas par « cahier verifier »",
+        ),
         (told(found(RECEIPT, receipts.manager(LAB), "curl")), "« curl »"),
         (told({**found(), "metadata": {"name": receipts.NAME}}), "ne dit pas qui l’a écrit"),
         (told(found(), now=pod("p2")), "a été remplacé depuis"),
-        (told(found(), now=pod(created=WRITTEN + timedelta(seconds=5))), "plus ancien que le pod mon-api-1"),
+        (
+            told(found(), now=pod(created=WRITTEN + timedelta(seconds=5))),
+            "plus ancien que le pod mon-api-1",
+        ),
         (told(found(), heard=False), "ne garde pas trace de la connexion dont il parle."),
         (told(found(), heard=False, now=pod(started="2026-11-25T10:00:00Z")), "a redémarré depuis"),
-        (told(found(msgspec.structs.replace(RECEIPT, heard_by="autre"))), "n’est pas de ceux qui ont été vérifiés"),
-        (told(found(msgspec.structs.replace(RECEIPT, policies={}))), "supprimées depuis : ouverture"),
-        (told(found(msgspec.structs.replace(RECEIPT, policies={"ouverture": "u1/1"}))), "depuis : ouverture"),
+        (
+            told(found(msgspec.structs.replace(RECEIPT, heard_by="autre"))),
+            "n’est pas de ceux qui ont été vérifiés",
+        ),
+        (
+            told(found(msgspec.structs.replace(RECEIPT, policies={}))),
+            "supprimées depuis : ouverture",
+        ),
+        (
+            told(found(msgspec.structs.replace(RECEIPT, policies={"ouverture": "u1/1"}))),
+            "depuis : ouverture",
+        ),
         (told(found(), check="autre"), "ne dit pas que c’était juste"),
     ],
 )

@@ -51,28 +51,49 @@ class Classroom:
         return self.stage.learner.namespace
 
     def verify(self, *options: str) -> subprocess.CompletedProcess[str]:
-        command = ["cahier", "verifier", self.stage.lab.short_name, "--json", "--port", str(self.stage.local_port)]
+        command = [
+            "cahier",
+            "verifier",
+            self.stage.lab.short_name,
+            "--json",
+            "--port",
+            str(self.stage.local_port),
+        ]
         if self.stage.colleague:
             command += ["--collegue", self.stage.colleague.namespace]
         environment = dict(self.stage.learner.environment)
         return subprocess.run(
-            [*command, *options], env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+            [*command, *options],
+            env=environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
         )
 
     def grade(self, namespace: str = "") -> Verdict:
         colleague = self.stage.colleague.namespace if self.stage.colleague else ""
-        learner = Learner("un", "Un", "Une", "un@exemple.fr", namespace or self.namespace, colleague)
+        learner = Learner(
+            "un", "Un", "Une", "un@exemple.fr", namespace or self.namespace, colleague
+        )
         return LiveVerifier(self.teacher, [learner])(learner, self.stage.lab).verdict
 
     def kubectl(self, *words: str, text: str = "", who: Person | None = None) -> str:
         environment = dict((who or self.stage.learner).environment)
         done = subprocess.run(
-            ["kubectl", *words], env=environment, input=text, capture_output=True, text=True, check=True
+            ["kubectl", *words],
+            env=environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return done.stdout
 
     def receipt(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = json.loads(self.kubectl("get", "configmap", receipts.NAME, "-o", "json"))
+        found: Mapping[str, Any] = json.loads(
+            self.kubectl("get", "configmap", receipts.NAME, "-o", "json")
+        )
         return found
 
 
@@ -122,7 +143,9 @@ def test_what_the_learner_saw_counts(lab: Lab, classroom: Callable[[Lab], Classr
     if lab.about.port_speaks:
         assert written["heard_by"] in written["pods"], "the pod's own log kept the word"
     written_to = [asked for asked in here.teacher.asked if not asked.startswith("GET ")]
-    assert all(asked.startswith("POST ") and asked.endswith("accessreviews") for asked in written_to), written_to
+    assert all(
+        asked.startswith("POST ") and asked.endswith("accessreviews") for asked in written_to
+    ), written_to
 
 
 def test_the_teacher_may_not_read_secrets(classroom: Callable[[Lab], Classroom]) -> None:
@@ -197,7 +220,8 @@ def test_receipts_that_do_not_hold_are_told(
 
 
 def test_a_policy_added_since_is_told(classroom: Callable[[Lab], Classroom]) -> None:
-    """The pod is the same, but no longer closed: only an experiment would show it, and grading makes none."""
+    """The pod is the same, but no longer closed: only an experiment would show it, and grading
+    makes none."""
     here = classroom(find_lab("tp4"))
     assert here.verify().returncode == 0
     assert here.grade().status is Status.PASSED
@@ -211,7 +235,9 @@ def test_a_policy_added_since_is_told(classroom: Callable[[Lab], Classroom]) -> 
     assert any("supprimées depuis : grande-ouverte" in told for told in _refusals(here.grade()))
 
 
-def test_a_receipt_that_cannot_be_written_changes_no_verdict(classroom: Callable[[Lab], Classroom], admin: Api) -> None:
+def test_a_receipt_that_cannot_be_written_changes_no_verdict(
+    classroom: Callable[[Lab], Classroom], admin: Api
+) -> None:
     here = classroom(find_lab("tp2"))
     quota = {
         "apiVersion": "v1",
@@ -239,14 +265,31 @@ def test_no_receipt_in_the_namespace_of_somebody_else(
     assert here.kubectl("get", "configmaps", "-l", receipts.LABEL, "-o", "name") == ""
 
 
-def test_a_receipt_does_not_call_for_another_look(classroom: Callable[[Lab], Classroom], tmp_path: Path) -> None:
+def test_a_receipt_does_not_call_for_another_look(
+    classroom: Callable[[Lab], Classroom], tmp_path: Path
+) -> None:
     here = classroom(find_lab("tp2"))
     here.stage.close()
-    command = ["cahier", "verifier", "tp2", "--suivre", "--delai", "0s", "--port", str(here.stage.local_port)]
+    command = [
+        "cahier",
+        "verifier",
+        "tp2",
+        "--suivre",
+        "--delai",
+        "0s",
+        "--port",
+        str(here.stage.local_port),
+    ]
     with (tmp_path / "sortie").open("w+", encoding="utf-8") as said:
-        process = subprocess.Popen(command, env=dict(here.stage.learner.environment), stdout=said, stderr=said)
+        process = subprocess.Popen(
+            command, env=dict(here.stage.learner.environment), stdout=said, stderr=said
+        )
         try:
-            until(lambda: here.kubectl("get", "configmaps", "-l", receipts.LABEL, "-o", "name"), seconds=20, pause=0.2)
+            until(
+                lambda: here.kubectl("get", "configmaps", "-l", receipts.LABEL, "-o", "name"),
+                seconds=20,
+                pause=0.2,
+            )
             time.sleep(3)  # a watch tells of a change within a tenth of a second
         finally:
             process.terminate()

@@ -1,4 +1,5 @@
-"""What hides secrets: every form of one that is known, every shape of one that is not, and nothing else."""
+"""What hides secrets: every form of one that is known, every shape of one that is not, and nothing
+else."""
 
 from __future__ import annotations
 
@@ -16,7 +17,16 @@ from hypothesis import strategies as st
 
 from checks import redaction
 from checks.errors import CahierError
-from checks.redaction import MASK, Formatter, redact, redacted, remember, remember_secret, remember_tree, remember_url
+from checks.redaction import (
+    MASK,
+    Formatter,
+    redact,
+    redacted,
+    remember,
+    remember_secret,
+    remember_tree,
+    remember_url,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +52,9 @@ def forms(secret: str) -> Iterator[str]:
     yield f"cut short: {secret[:12]}…"
 
 
-SECRETS = st.text(st.sampled_from("abcdefgXYZ0123456789+/=%&'\"$é -_.~"), min_size=12, max_size=40).map(str.strip)
+SECRETS = st.text(
+    st.sampled_from("abcdefgXYZ0123456789+/=%&'\"$é -_.~"), min_size=12, max_size=40
+).map(str.strip)
 
 
 @settings(deadline=None)
@@ -57,17 +69,28 @@ def test_every_form_of_a_known_secret_is_hidden(secret: str) -> None:
     for form in forms(secret):
         told = redact(form)
         assert MASK in told, form
-        for part in (secret, plain[:10], base64.b64encode(secret.encode()).decode()[4:16], quote(secret)[:14]):
+        for part in (
+            secret,
+            plain[:10],
+            base64.b64encode(secret.encode()).decode()[4:16],
+            quote(secret)[:14],
+        ):
             assert part not in told.replace(" ", ""), (form, told)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl refusé", f"token {MASK} refusé"),
+        (
+            "token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl refusé",
+            f"token {MASK} refusé",
+        ),
         ("Authorization: Bearer abcd-efgh1", f"Authorization: Bearer {MASK}"),
         ("Basic dXNlcjpwYXNz", f"Basic {MASK}"),
-        ("http://alice:mot2passe@proxy.exemple.fr:3128", f"http://alice:{MASK}@proxy.exemple.fr:3128"),
+        (
+            "http://alice:mot2passe@proxy.exemple.fr:3128",
+            f"http://alice:{MASK}@proxy.exemple.fr:3128",
+        ),
         ("-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY----- ok", f"{MASK} ok"),
         (base64.b64encode(b"-----BEGIN PRIVATE KEY-----\nMHcCAQEE").decode(), MASK),
         ("SCRAM-SHA-256$4096:c2Vs$abc:def fini", f"{MASK} fini"),
@@ -81,7 +104,8 @@ def test_what_has_the_shape_of_a_secret_is_hidden(text: str, words: str) -> None
     "text",
     [
         "Le jeton « token » a expiré ; Bearer token refusé, Basic authentication refusée.",
-        "kubectl create secret generic x --from-literal=username=app --from-file=password=/dev/stdin",
+        "kubectl create secret generic x --from-literal=username=app "
+        "--from-file=password=/dev/stdin",
         "postgresql://$(USER):$(PASSWORD)@postgresql-cnpg-951239-rw:5432/defaultdb",
         "https://kubernetes.default.svc:443/api?x=a@b",
         "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
@@ -108,7 +132,8 @@ def test_the_values_of_a_secret() -> None:
         "uri": "postgresql://app:autre-9Mot@base:5432/app",
         "licence": "Ab3dEf6hIj9kLm2nOp",
         "pgpass": "base:5432:app:app:encore1Mot\n",
-        ".dockerconfigjson": '{"auths": {"registre": {"username": "bob", "password": "image-7Mot"}}}',
+        ".dockerconfigjson": '{"auths": {"registre": {"username": "bob", "password": '
+        '"image-7Mot"}}}',
         "username": "app-lecture",
     }
     remember_secret("base", "user-bob", values)
@@ -121,27 +146,60 @@ def test_the_values_of_a_secret() -> None:
 
 def test_the_entries_of_a_kubeconfig() -> None:
     entries = {
-        "clusters": [{"cluster": {"proxy-url": "http://bob:proxy-9secret@p:3128", "server": "https://api.exemple.fr"}}],
+        "clusters": [
+            {
+                "cluster": {
+                    "proxy-url": "http://bob:proxy-9secret@p:3128",
+                    "server": "https://api.exemple.fr",
+                }
+            }
+        ],
         "users": [
-            {"name": "a", "user": {"token": "jeton-opaque-1", "tokenFile": "/run/jeton-de-alice.txt"}},
-            {"name": "b", "user": {"password": "mot2passe", "username": "bob", "client-key-data": "Q0xFLXByaXZlZQ=="}},
+            {
+                "name": "a",
+                "user": {"token": "jeton-opaque-1", "tokenFile": "/run/jeton-de-alice.txt"},
+            },
+            {
+                "name": "b",
+                "user": {
+                    "password": "mot2passe",
+                    "username": "bob",
+                    "client-key-data": "Q0xFLXByaXZlZQ==",
+                },
+            },
             {
                 "name": "c",
                 "user": {
                     "exec": {
-                        "args": ["--client-secret=exec-arg-1", "--api-token", "exec-arg-2", "--verbose"],
-                        "env": [{"name": "CLE", "value": "exec-env-1"}, {"name": "CONFIG", "value": "/etc/greffon-7"}],
+                        "args": [
+                            "--client-secret=exec-arg-1",
+                            "--api-token",
+                            "exec-arg-2",
+                            "--verbose",
+                        ],
+                        "env": [
+                            {"name": "CLE", "value": "exec-env-1"},
+                            {"name": "CONFIG", "value": "/etc/greffon-7"},
+                        ],
                     }
                 },
             },
-            {"name": "d", "user": {"auth-provider": {"config": {"refresh-token": "rafraichir-1", "id-token": 7}}}},
+            {
+                "name": "d",
+                "user": {
+                    "auth-provider": {"config": {"refresh-token": "rafraichir-1", "id-token": 7}}
+                },
+            },
             "étrange",
         ],
         "odd": None,
     }
     remember_tree(entries)
     told = redact(json.dumps(entries))
-    secrets = "proxy-9secret jeton-opaque-1 mot2passe Q0xFLXByaXZlZQ exec-arg-1 exec-arg-2 exec-env-1 rafraichir-1"
+    secrets = (
+        "proxy-9secret jeton-opaque-1 mot2passe Q0xFLXByaXZlZQ exec-arg-1 exec-arg-2 exec-env-1 "
+        "rafraichir-1"
+    )
     assert [secret for secret in secrets.split() if secret in told] == []
     assert "/run/jeton-de-alice.txt" in told
     assert "/etc/greffon-7" in told

@@ -1,4 +1,5 @@
-"""What relays do and say, without a cluster: clients met at once, servers behind TLS, manifests and logs read."""
+"""What relays do and say, without a cluster: clients met at once, servers behind TLS, manifests and
+logs read."""
 
 from __future__ import annotations
 
@@ -29,20 +30,41 @@ from tests.pretend_api import self_signed
 THERE = "base-rw.user-alice.svc.cluster.local"
 
 
-# -- a manifest ----------------------------------------------------------------------------------------------------
+# -- a manifest ------------------------------------------------------------------------------------
 
 
 def container(**fields: Any) -> dict[str, Any]:
     return {"name": "relais", "image": "alpine/socat:1.7.4.4", **fields}
 
 
-def seen(*containers: dict[str, Any], objects: dict[str, list[Any]] | None = None, **spec: Any) -> tuple[Cluster, Pod]:
+def seen(
+    *containers: dict[str, Any], objects: dict[str, list[Any]] | None = None, **spec: Any
+) -> tuple[Cluster, Pod]:
     """A namespace that holds one relaying pod, and nothing that could be tried."""
-    metadata = {"name": "pg-proxy", "namespace": "user-bob", "uid": "1", "creationTimestamp": "2026-11-28T08:00:00Z"}
-    pods = [{"metadata": metadata, "spec": {"containers": list(containers), **spec}, "status": {"phase": "Running"}}]
-    kinds: dict[str, list[Any]] = {"Pod": pods, "Service": [], "ConfigMap": [], "EndpointSlice": [], **(objects or {})}
+    metadata = {
+        "name": "pg-proxy",
+        "namespace": "user-bob",
+        "uid": "1",
+        "creationTimestamp": "2026-11-28T08:00:00Z",
+    }
+    pods = [
+        {
+            "metadata": metadata,
+            "spec": {"containers": list(containers), **spec},
+            "status": {"phase": "Running"},
+        }
+    ]
+    kinds: dict[str, list[Any]] = {
+        "Pod": pods,
+        "Service": [],
+        "ConfigMap": [],
+        "EndpointSlice": [],
+        **(objects or {}),
+    }
     colleague = Colleague("user-alice", "oidc-alice")
-    snapshot = Snapshot(taken=datetime.now(UTC), namespace="user-bob", colleague=colleague, objects=kinds)
+    snapshot = Snapshot(
+        taken=datetime.now(UTC), namespace="user-bob", colleague=colleague, objects=kinds
+    )
     cluster = SnapshotCluster(snapshot)
     return cluster, cluster.pods()[0]
 
@@ -62,30 +84,52 @@ exec socat TCP-LISTEN:5432,fork TCP:{THERE}:5432 # and not TCP:base-rw:5432
     ("words", "written"),
     [
         (["TCP-LISTEN:5432,fork", f"TCP:{THERE}:5432"], [f"{THERE}:5432"]),
-        (["tcp4-l:5432", "tcp-connect:base-rw.user-alice.:postgresql"], ["base-rw.user-alice.:postgresql"]),
+        (
+            ["tcp4-l:5432", "tcp-connect:base-rw.user-alice.:postgresql"],
+            ["base-rw.user-alice.:postgresql"],
+        ),
         ([f"-L=tcp://:5432/{THERE}:5432"], [f"{THERE}:5432"]),
         (["-L=tcp://0.0.0.0:5432/base-rw:5432"], ["base-rw:5432"]),
         (["postgres://bob:1234@base-rw.user-alice:5432/defaultdb"], ["base-rw.user-alice:5432"]),
-        (["TCP-LISTEN:15432,bind=127.0.0.1", "TCP:127.0.0.1:5433", "TCP:localhost:5433", "TCP:[::1]:5433"], []),
+        (
+            [
+                "TCP-LISTEN:15432,bind=127.0.0.1",
+                "TCP:127.0.0.1:5433",
+                "TCP:localhost:5433",
+                "TCP:[::1]:5433",
+            ],
+            [],
+        ),
         (["sh", "-c", SCRIPT], [f"{THERE}:5432"]),
-        (["sh", "-c", "socat TCP-LISTEN:1,fork TCP:a:1 & socat TCP-LISTEN:2,fork TCP:b:2"], ["a:1", "b:2"]),
+        (
+            ["sh", "-c", "socat TCP-LISTEN:1,fork TCP:a:1 & socat TCP-LISTEN:2,fork TCP:b:2"],
+            ["a:1", "b:2"],
+        ),
         (["TCP:$(CIBLE):5432", "TCP:$INCONNUE:5432"], ["ici:5432"]),
         (["haproxy", "-f", "/etc/haproxy.cfg"], []),
         (["TCP:10.0.0.7:5432", "TCP:[fd00::7]:5432"], ["10.0.0.7:5432", "[fd00::7]:5432"]),
     ],
 )
-def test_each_address_of_a_manifest_is_considered(words: Sequence[str], written: Sequence[str]) -> None:
+def test_each_address_of_a_manifest_is_considered(
+    words: Sequence[str], written: Sequence[str]
+) -> None:
     cluster, pod = seen(container(args=list(words), env=[{"name": "CIBLE", "value": "ici"}]))
     assert sorted(map(str, targets(cluster, pod))) == sorted(written)
 
 
 def test_sidecars_and_mounted_configurations_are_read_too() -> None:
-    configuration = "# server old base:1\nlisten pg\n  bind :5432\n  server base base-rw.user-zoe:5432 check\n"
+    configuration = (
+        "# server old base:1\nlisten pg\n  bind :5432\n  server base base-rw.user-zoe:5432 check\n"
+    )
     cluster, pod = seen(
         container(command=["haproxy"]),
         initContainers=[
             container(name="avant", args=["TCP:once:1"]),
-            container(name="toujours", restartPolicy="Always", args=["TCP-LISTEN:15432,fork", "TCP:beside:2"]),
+            container(
+                name="toujours",
+                restartPolicy="Always",
+                args=["TCP-LISTEN:15432,fork", "TCP:beside:2"],
+            ),
         ],
         volumes=[{"name": "c", "configMap": {"name": "relais"}}],
         objects={
@@ -160,12 +204,16 @@ SLICE = {
 def test_a_manifest_explains_what_has_failed(
     target: str, objects: dict[str, list[Any]], follow: Callable[[], Stranger | None], said: str
 ) -> None:
-    cluster, pod = seen(container(args=["TCP-LISTEN:5432,fork", f"TCP:{target}:5432"]), objects=objects)
+    cluster, pod = seen(
+        container(args=["TCP-LISTEN:5432,fork", f"TCP:{target}:5432"]), objects=objects
+    )
     found = misdirected(cluster, pod, follow)
     assert said in found.finding if found is not None and said else (found is None) == (not said)
 
 
-@pytest.mark.parametrize("target", ["base-rw", "base-rw.user-zoe", "10.0.0.7", "base.exemple.fr", "127.0.0.1"])
+@pytest.mark.parametrize(
+    "target", ["base-rw", "base-rw.user-zoe", "10.0.0.7", "base.exemple.fr", "127.0.0.1"]
+)
 def test_a_manifest_never_refuses_what_works(target: str) -> None:
     cluster, pod = seen(container(args=[f"TCP:{target}:5432"]), objects={"Service": [SELECTORLESS]})
     assert misdirected(cluster, pod, lambda: None) is None
@@ -175,34 +223,76 @@ def test_a_manifest_never_refuses_what_works(target: str) -> None:
     ("words", "objects"),
     [(["TCP:10.0.0.7:5432"], {}), (["TCP:base-rw:5432"], {"Service": [OWN]}), (["haproxy"], {})],
 )
-def test_what_a_manifest_does_not_settle_stays_open_from_afar(words: list[str], objects: dict[str, list[Any]]) -> None:
+def test_what_a_manifest_does_not_settle_stays_open_from_afar(
+    words: list[str], objects: dict[str, list[Any]]
+) -> None:
     cluster, pod = seen(container(args=words), objects=objects)
     with pytest.raises(Unverifiable):
         misdirected(cluster, pod, unseen)
 
 
-# -- a log ---------------------------------------------------------------------------------------------------------
+# -- a log -----------------------------------------------------------------------------------------
 
 SOCAT = "2026/11/28 10:00:00 socat[7] E "
 LOGS = [
-    (SOCAT + 'getaddrinfo("b.c", "5432", {1,2,1,6}, {}): Name or service not known', Trouble.UNKNOWN_HOST, "b.c"),
-    (SOCAT + 'getaddrinfo("b.c", "5432", {1,2,1,6}, {}): Name does not resolve', Trouble.UNKNOWN_HOST, "b.c"),
+    (
+        SOCAT + 'getaddrinfo("b.c", "5432", {1,2,1,6}, {}): Name or service not known',
+        Trouble.UNKNOWN_HOST,
+        "b.c",
+    ),
+    (
+        SOCAT + 'getaddrinfo("b.c", "5432", {1,2,1,6}, {}): Name does not resolve',
+        Trouble.UNKNOWN_HOST,
+        "b.c",
+    ),
     (
         SOCAT + 'getaddrinfo("b", "pg", {1,2,1,6}, {}): Servname not supported for ai_socktype',
         Trouble.UNKNOWN_PORT,
         "b",
     ),
-    (SOCAT + 'getaddrinfo("b", "pg", {1,2,1,6}, {}): Unrecognized service', Trouble.UNKNOWN_PORT, "b"),
-    (SOCAT + 'getaddrinfo"b.c", "pg", {1,0,1,0}, {}): Servname not supported', Trouble.UNKNOWN_PORT, "b.c"),
+    (
+        SOCAT + 'getaddrinfo("b", "pg", {1,2,1,6}, {}): Unrecognized service',
+        Trouble.UNKNOWN_PORT,
+        "b",
+    ),
+    (
+        SOCAT + 'getaddrinfo"b.c", "pg", {1,0,1,0}, {}): Servname not supported',
+        Trouble.UNKNOWN_PORT,
+        "b.c",
+    ),
     (SOCAT + "connect(5, AF=2 10.96.3.4:5433, 16): Connection refused", Trouble.REFUSED, ""),
     (SOCAT + "connect(5, AF=2 10.96.3.4:5432, 16): Connection timed out", Trouble.SILENT, ""),
-    ("[ALERT] (1) : config : 'server pg/base' : could not resolve address 'b.c'.", Trouble.UNKNOWN_HOST, "b.c"),
-    ('nginx: [emerg] host not found in upstream "b.c:5432" in /etc/nginx/nginx.conf:5', Trouble.UNKNOWN_HOST, "b.c"),
-    ("2026-11-28 10:00:00 [error] connect() failed (111: Connection refused) while", Trouble.REFUSED, ""),
-    ("2026-11-28 10:00:00.1 UTC [1] WARNING DNS lookup failed: b.c: result=0", Trouble.UNKNOWN_HOST, "b.c"),
-    ("level=error msg=x: dial tcp: lookup b.c on 10.96.0.10:53: no such host", Trouble.UNKNOWN_HOST, "b.c"),
+    (
+        "[ALERT] (1) : config : 'server pg/base' : could not resolve address 'b.c'.",
+        Trouble.UNKNOWN_HOST,
+        "b.c",
+    ),
+    (
+        'nginx: [emerg] host not found in upstream "b.c:5432" in /etc/nginx/nginx.conf:5',
+        Trouble.UNKNOWN_HOST,
+        "b.c",
+    ),
+    (
+        "2026-11-28 10:00:00 [error] connect() failed (111: Connection refused) while",
+        Trouble.REFUSED,
+        "",
+    ),
+    (
+        "2026-11-28 10:00:00.1 UTC [1] WARNING DNS lookup failed: b.c: result=0",
+        Trouble.UNKNOWN_HOST,
+        "b.c",
+    ),
+    (
+        "level=error msg=x: dial tcp: lookup b.c on 10.96.0.10:53: no such host",
+        Trouble.UNKNOWN_HOST,
+        "b.c",
+    ),
     ("dial tcp 10.96.3.4:5432: i/o timeout", Trouble.SILENT, ""),
-    ("socket.gaierror: [Errno -8] Servname not supported for ai_socktype", Trouble.UNKNOWN_PORT, ""),
+    (
+        "socket.gaierror: [Errno -8] Servname not supported for ai_socktype",
+        Trouble.UNKNOWN_PORT,
+        "",
+    ),
     ("Error: getaddrinfo ENOTFOUND b.c", Trouble.UNKNOWN_HOST, ""),
 ]
 
@@ -226,11 +316,12 @@ def test_a_quoted_message_is_short_and_plain() -> None:
     assert len(cleaned("x" * 1000)) <= 201
 
 
-# -- its clients ---------------------------------------------------------------------------------------------------
+# -- its clients -----------------------------------------------------------------------------------
 
 
 class Relay:
-    """A program of this machine that answers as PostgreSQL does, `at_once` clients at most and `in_all`."""
+    """A program of this machine that answers as PostgreSQL does, `at_once` clients at most and
+    `in_all`."""
 
     def __init__(self, *, at_once: int = 9, in_all: int = 99, refuses: bool = False) -> None:
         self._places, self._left, self._refuses = threading.Semaphore(at_once), in_all, refuses
@@ -254,7 +345,9 @@ class Relay:
                 if self._left < 0 or (self._refuses and not self._places.acquire(blocking=False)):
                     client.close()
                     continue
-                threading.Thread(target=self._serve, args=(client, self._refuses), daemon=True).start()
+                threading.Thread(
+                    target=self._serve, args=(client, self._refuses), daemon=True
+                ).start()
 
     def _serve(self, client: socket.socket, placed: bool) -> None:
         if not placed:
@@ -292,7 +385,11 @@ def answer(client: socket.socket | ssl.SSLSocket, salt: bytes = b"sel") -> None:
     ],
 )
 def test_clients_are_met_at_once_and_after(
-    relay: dict[str, Any], held: int | None, waits: bool, lasts: bool, monkeypatch: pytest.MonkeyPatch
+    relay: dict[str, Any],
+    held: int | None,
+    waits: bool,
+    lasts: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(relays, "_PATIENCE", 0.5)
     with contextlib.closing(Relay(**relay)) as running:
@@ -304,7 +401,7 @@ def test_a_relay_that_serves_nobody_is_told_so() -> None:
         served(running.connect)
 
 
-# -- a server behind TLS -------------------------------------------------------------------------------------------
+# -- a server behind TLS ---------------------------------------------------------------------------
 
 
 @contextlib.contextmanager

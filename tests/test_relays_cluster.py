@@ -1,4 +1,5 @@
-"""Relays that a person alone cannot make, or whose server nothing shows: the exchange decides, on a real cluster."""
+"""Relays that a person alone cannot make, or whose server nothing shows: the exchange decides, on a
+real cluster."""
 
 from __future__ import annotations
 
@@ -42,9 +43,20 @@ def test_what_is_reached_decides_whatever_is_written(
     stage = Stage(LAB, bob, alice)
     stage.run(LAB.about.setup.colleague_commands, alice)
     options = ("--collegue", alice.namespace, "--port", str(free_port))
-    command = ["kubectl", "get", "pod", "postgresql-cnpg-951239-1", "-o", "jsonpath={.status.podIP}"]
-    address = subprocess.run(command, env=dict(alice.environment), capture_output=True, text=True, check=True).stdout
-    written = SHORT_NAME.replace("ADDRESS", address).replace("metadata: {", f"metadata: {{namespace: {bob.namespace}, ")
+    command = [
+        "kubectl",
+        "get",
+        "pod",
+        "postgresql-cnpg-951239-1",
+        "-o",
+        "jsonpath={.status.podIP}",
+    ]
+    address = subprocess.run(
+        command, env=dict(alice.environment), capture_output=True, text=True, check=True
+    ).stdout
+    written = SHORT_NAME.replace("ADDRESS", address).replace(
+        "metadata: {", f"metadata: {{namespace: {bob.namespace}, "
+    )
     stage.apply({"service.yaml": written}, Person(bob.namespace, admin_kubeconfig))
     target = "postgresql-cnpg-951239-rw.user-alice.svc.cluster.local"
     stage.apply({"proxy.yaml": LAB.files("solution")["proxy.yaml"].replace(target, "la-base")})

@@ -1,6 +1,8 @@
-"""The corpus without a cluster: each case that was recorded on one is told again in the same words by its checks.
+"""The corpus without a cluster: each case that was recorded on one is told again in the same words
+by its checks.
 
-What no snapshot can answer (a tunnel, an exchange, a probe) keeps the answer that it had; the rest is asked again.
+What no snapshot can answer (a tunnel, an exchange, a probe) keeps the answer that it had; the rest
+is asked again.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ LABS = list(all_labs())
 each_lab = pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)
 _NOBODY = {"le_cluster_vous_reconnait"}  # fails where nobody is let in: there is nothing to record
 REWRITES = "CAHIER_CONSTATS" in os.environ
-_REMEDY = "si c’est voulu : make reworded ; s’il faut jouer les cas de nouveau : make snapshots LABS={}"
+_REMEDY = (
+    "si c’est voulu : make reworded ; s’il faut jouer les cas de nouveau : make snapshots LABS={}"
+)
 
 
 @cache
@@ -48,7 +52,9 @@ def test_each_sentence_says_what_it_said(name: str, case: str) -> None:
         return
     changed = [*differences(before, now), *_from_the_lesson(lab, case, before, now)]
     if changed:
-        pytest.fail("\n\n".join([f"{name}, {case} ({_REMEDY.format(name)})", *changed]), pytrace=False)
+        pytest.fail(
+            "\n\n".join([f"{name}, {case} ({_REMEDY.format(name)})", *changed]), pytrace=False
+        )
 
 
 def _from_the_lesson(lab: Lab, case: str, before: Recorded, now: Replayed) -> Iterator[str]:
@@ -62,7 +68,9 @@ def _from_the_lesson(lab: Lab, case: str, before: Recorded, now: Replayed) -> It
 def _reviewed(case: str, before: Recorded, now: Replayed) -> str | None:
     """The check whose lesson is reviewed, None where no snapshot tells it as the cluster does."""
     failed = [one.id for one in now.verdict.checks if one.status is Status.FAILED]
-    told_here = case.startswith("erreurs/") and failed and failed[0] not in {*now.kept, *before.otherwise}
+    told_here = (
+        case.startswith("erreurs/") and failed and failed[0] not in {*now.kept, *before.otherwise}
+    )
     return failed[0] if told_here else None
 
 
@@ -81,15 +89,27 @@ def _rewrite(lab: Lab, case: str, before: Recorded, now: Replayed) -> None:
 
 @each_lab
 def test_each_mistake_that_objects_show_is_recorded(lab: Lab) -> None:
-    """Those that fail a check which a snapshot has answered, in the demonstration or in another case."""
+    """Those that fail a check which a snapshot has answered, in the demonstration or in another
+    case."""
     _, them = corpus(lab.short_name)
     if not them:
-        pytest.skip(f"THIS LAB IS NOT REPLAYED, it was never recorded: make snapshots LABS={lab.short_name}")
+        pytest.skip(
+            f"THIS LAB IS NOT REPLAYED, it was never recorded: make snapshots LABS={lab.short_name}"
+        )
     seen = [replayed(lab, part) for part in read(lab).parts]
-    answers = {name for one in seen for name, status in one.verdict.statuses.items() if status is not Status.SKIPPED}
+    answers = {
+        name
+        for one in seen
+        for name, status in one.verdict.statuses.items()
+        if status is not Status.SKIPPED
+    }
     answers -= {*_NOBODY, *(name for one in seen for name in one.kept)}
-    shown = [f"erreurs/{name}" for name, case in lab.cases("erreurs").items() if case.fails in answers]
-    assert [case for case in shown if case not in them] == [], f"make snapshots LABS={lab.short_name}"
+    shown = [
+        f"erreurs/{name}" for name, case in lab.cases("erreurs").items() if case.fails in answers
+    ]
+    assert [case for case in shown if case not in them] == [], (
+        f"make snapshots LABS={lab.short_name}"
+    )
     assert set(them) <= set(recorded.cases(lab))
 
 
@@ -101,7 +121,15 @@ def test_a_recording_tells_nothing_that_is_private_and_is_small(lab: Lab) -> Non
     packed = recorded.path(lab).read_bytes()
     assert len(packed) < 100_000
     text = lzma.decompress(packed).decode()
-    for private in (r"-----BEGIN", r"\beyJ[\w-]{16,}", r"(?i)bearer ", r"/root\b", r"/home/\w", r"/Users/\w", r"/tmp/"):
+    for private in (
+        r"-----BEGIN",
+        r"\beyJ[\w-]{16,}",
+        r"(?i)bearer ",
+        r"/root\b",
+        r"/home/\w",
+        r"/Users/\w",
+        r"/tmp/",
+    ):
         assert not re.search(private, text), private
     for address in set(re.findall(r"(?<![:\d.])\d{1,3}(?:\.\d{1,3}){3}\b", text)):
         assert ipaddress.ip_address(address).is_private or address == "0.0.0.0", address
@@ -117,17 +145,26 @@ def test_a_sentence_that_changes_is_shown_before_and_after() -> None:
     now = asked_again(lab, case)
     first, *others = case.verdict.checks
     other = msgspec.structs.replace(first, finding="Autre chose.")
-    before = msgspec.structs.replace(case, verdict=msgspec.structs.replace(case.verdict, checks=(other, *others)))
+    before = msgspec.structs.replace(
+        case, verdict=msgspec.structs.replace(case.verdict, checks=(other, *others))
+    )
     assert list(differences(case, now)) == []
     (shown,) = differences(before, now)
     name, *lines = shown.splitlines()
     assert name == first.id
-    assert lines == ["--- avant", "+++ après", "-**Constat.** Autre chose.", f"+**Constat.** {first.finding}"]
+    assert lines == [
+        "--- avant",
+        "+++ après",
+        "-**Constat.** Autre chose.",
+        f"+**Constat.** {first.finding}",
+    ]
 
 
 def test_what_the_recording_does_not_hold_is_not_taken_for_told() -> None:
     lab, them = corpus("tp5")
     case = them["erreurs/autre_nom_de_pod"]
-    poorer = msgspec.structs.replace(case, snapshot=msgspec.structs.replace(case.snapshot, objects={}))
+    poorer = msgspec.structs.replace(
+        case, snapshot=msgspec.structs.replace(case.snapshot, objects={})
+    )
     lost = list(differences(poorer, asked_again(lab, poorer)))
     assert lost[0].startswith("le_proxy_existe : l’enregistrement ne contient pas")

@@ -1,4 +1,5 @@
-"""The report and a learner's feedback in a real browser: offline, accessible, on a phone, on paper."""
+"""The report and a learner's feedback in a real browser: offline, accessible, on a phone, on
+paper."""
 
 from __future__ import annotations
 
@@ -13,7 +14,14 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from checks.grading.exports import write_all
-from checks.grading.results import ClassGrades, LabGrade, from_verdict, lab_info, of_learner, without_verdict
+from checks.grading.results import (
+    ClassGrades,
+    LabGrade,
+    from_verdict,
+    lab_info,
+    of_learner,
+    without_verdict,
+)
 from checks.grading.roster import Learner
 from checks.lab import Lab, all_labs
 from tests.graded_class import verdict
@@ -29,7 +37,10 @@ NAMES = (
 )
 SESSIONS = (datetime(2026, 11, 23, 13, tzinfo=UTC), datetime(2026, 11, 25, 8, tzinfo=UTC))
 PHONE = {"width": 360, "height": 740}
-OPEN = "document.querySelectorAll('details:not(.person ~ .person ~ .person ~ .person)').forEach(one => one.open = true)"
+OPEN = (
+    "document.querySelectorAll('details:not(.person ~ .person ~ .person ~ .person)').forEach(one "
+    "=> one.open = true)"
+)
 PAPER = {"width": 718, "height": 1047}  # A4 without its margins
 
 
@@ -39,7 +50,14 @@ def people() -> ClassGrades:
     learners = []
     for number in range(30):
         first, _, last = NAMES[number % len(NAMES)].partition(" ")
-        who = Learner(f"p{number}", f"{last} {number}", first, f"p{number}@exemple.fr", f"user-p{number}", "user-p0")
+        who = Learner(
+            f"p{number}",
+            f"{last} {number}",
+            first,
+            f"p{number}@exemple.fr",
+            f"user-p{number}",
+            "user-p0",
+        )
         began = SESSIONS[number % 2] + timedelta(minutes=chance.randrange(15))
         learners.append(of_learner(who, [_grade(chance, who, lab, began) for lab in LABS]))
     return ClassGrades(labs=tuple(map(lab_info, LABS)), learners=tuple(learners))
@@ -47,7 +65,9 @@ def people() -> ClassGrades:
 
 def _grade(chance: random.Random, who: Learner, lab: Lab, began: datetime) -> LabGrade:
     if int(who.identifier[1:]) % 10 == 9:
-        return without_verdict(lab, f"Le namespace {who.namespace} n’existe pas sur ce cluster.", absent=True)
+        return without_verdict(
+            lab, f"Le namespace {who.namespace} n’existe pas sur ce cluster.", absent=True
+        )
     one = chance.choice(lab.checks).id
     when = began + timedelta(minutes=20 * LABS.index(lab) + chance.randrange(30))
     if lab is LABS[-1]:  # nobody has verified the last one
@@ -78,7 +98,9 @@ def shown(page: Page) -> list[str]:
     return page.locator("#map tbody tr:visible th").all_inner_texts()
 
 
-def test_it_opens_offline_and_asks_for_nothing(context: BrowserContext, page: Page, report: Path) -> None:
+def test_it_opens_offline_and_asks_for_nothing(
+    context: BrowserContext, page: Page, report: Path
+) -> None:
     asked: list[str] = []
     troubles: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -98,7 +120,10 @@ def test_it_is_accessible(browser: Browser, report: Path, name: str, scheme: Any
     page = browser.new_page(color_scheme=scheme)
     page.goto((report.parent / name).as_uri())
     page.evaluate(OPEN)
-    found = [f"{rule['id']}: {rule['nodes'][0]['html'][:160]}" for rule in Axe().run(page).response["violations"]]
+    found = [
+        f"{rule['id']}: {rule['nodes'][0]['html'][:160]}"
+        for rule in Axe().run(page).response["violations"]
+    ]
     page.close()
     assert found == []
 
@@ -109,7 +134,9 @@ def test_search_and_filter_show_the_same_people_everywhere(opened: Page) -> None
     opened.get_by_label("Chercher une personne").fill("eloise MARTIN")
     wanted = [learner for learner in GRADES.learners if learner.first_name == "Éloïse"]
     assert shown(opened) == [learner.name for learner in wanted]
-    expect(opened.get_by_role("status")).to_contain_text(f"{len(wanted)} personnes sur {len(everybody)}")
+    expect(opened.get_by_role("status")).to_contain_text(
+        f"{len(wanted)} personnes sur {len(everybody)}"
+    )
     assert opened.locator("details.person:visible").count() == len(wanted)
     for index, lane in enumerate(opened.locator(".lane:has(.count)").all()):
         dots = sum(learner.labs[index].receipt is not None for learner in wanted)
@@ -117,7 +144,9 @@ def test_search_and_filter_show_the_same_people_everywhere(opened: Page) -> None
         expect(lane.locator(".count")).to_have_text(str(dots))
     opened.get_by_label("Chercher une personne").fill("")
     opened.get_by_label("Montrer").select_option(label="absents")
-    assert shown(opened) == [learner.name for learner in GRADES.learners if learner.state == "absent"]
+    assert shown(opened) == [
+        learner.name for learner in GRADES.learners if learner.state == "absent"
+    ]
     assert opened.locator(".timeline i:visible").count() == 0
 
 
@@ -136,13 +165,19 @@ def test_columns_sort_both_ways(opened: Page) -> None:
     expect(header).to_have_attribute("aria-sort", "descending")
     assert orders() == rising[::-1]
     opened.get_by_role("button", name="Personne").click()
-    initials = [one.get_attribute("data-name") or "" for one in opened.locator("#map tbody tr").all()]
+    initials = [
+        one.get_attribute("data-name") or "" for one in opened.locator("#map tbody tr").all()
+    ]
     letters = [unicodedata.normalize("NFD", name)[0].lower() for name in initials]
     assert letters == sorted(letters)
 
 
 def test_a_name_leads_to_the_person_s_path(opened: Page) -> None:
-    learner = next(one for one in GRADES.learners if any(check.status == "failed" for check in one.labs[1].checks))
+    learner = next(
+        one
+        for one in GRADES.learners
+        if any(check.status == "failed" for check in one.labs[1].checks)
+    )
     opened.locator("#map").get_by_role("link", name=learner.name, exact=True).click()
     person = opened.locator(f"#p-{learner.identifier}")
     expect(person.get_by_text("← le chemin s’arrête ici").first).to_be_in_viewport()
@@ -158,21 +193,28 @@ def test_the_time_line_is_a_table_too(opened: Page) -> None:
     }
     region = opened.get_by_role("region", name="Moment de chaque reçu")
     assert set(region.locator("td").all_inner_texts()) == {*moments, "–"}
-    titles = {str(dot.get_attribute("title")).partition(", ")[2] for dot in opened.locator(".timeline i").all()}
+    titles = {
+        str(dot.get_attribute("title")).partition(", ")[2]
+        for dot in opened.locator(".timeline i").all()
+    }
     assert titles == moments
     expect(opened.get_by_text("personne n’en a pour TP8")).to_be_visible()
 
 
 def test_dots_are_in_the_order_of_time(opened: Page) -> None:
     lane = opened.locator(".lane").first
-    spots = [(str(dot.get_attribute("title")), dot.bounding_box()) for dot in lane.locator("i").all()]
+    spots = [
+        (str(dot.get_attribute("title")), dot.bounding_box()) for dot in lane.locator("i").all()
+    ]
     placed = [(title.partition(", ")[2], box["x"]) for title, box in spots if box]
     days = sorted({title[:10] for title, _ in placed})
     assert len(days) == 2
     assert max(x for title, x in placed if title[:10] == days[0]) < min(
         x for title, x in placed if title[:10] == days[1]
     )
-    in_time = sorted(placed, key=lambda one: (one[0][6:10], one[0][3:5], one[0][:2], one[0][-5:], one[1]))
+    in_time = sorted(
+        placed, key=lambda one: (one[0][6:10], one[0][3:5], one[0][:2], one[0][-5:], one[1])
+    )
     assert [x for _, x in in_time] == sorted(x for _, x in placed)
 
 

@@ -1,4 +1,5 @@
-"""What a rule gives in a namespace, which sentence it breaks, and how it is told: without a cluster."""
+"""What a rule gives in a namespace, which sentence it breaks, and how it is told: without a
+cluster."""
 
 from __future__ import annotations
 
@@ -19,11 +20,26 @@ VERBS = st.sampled_from(
     ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "bind", "*"]
 )
 RESOURCES = st.sampled_from(
-    ["pods", "pods/exec", "pods/portforward", "secrets", "jobs", "deployments", "lampes", "lampes/etat", "*", "*/log"]
+    [
+        "pods",
+        "pods/exec",
+        "pods/portforward",
+        "secrets",
+        "jobs",
+        "deployments",
+        "lampes",
+        "lampes/etat",
+        "*",
+        "*/log",
+    ]
 )
 REAL = [
     *TELLING,
-    *(Request(verb, "exemple.org", "lampes", sub) for verb in ("get", "patch", "allumer") for sub in ("", "etat")),
+    *(
+        Request(verb, "exemple.org", "lampes", sub)
+        for verb in ("get", "patch", "allumer")
+        for sub in ("", "etat")
+    ),
 ]
 
 
@@ -42,9 +58,13 @@ def test_nothing_is_read_in_a_rule_that_it_does_not_give(rule: Rule) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(RULES, st.sampled_from(REAL), NAMES)
-def test_every_right_of_a_rule_is_read_in_it_or_another_of_its_kind(rule: Rule, right: Request, name: str) -> None:
+def test_every_right_of_a_rule_is_read_in_it_or_another_of_its_kind(
+    rule: Rule, right: Request, name: str
+) -> None:
     nameless = right.verb in ("create", "deletecollection") and not right.subresource
-    asked = Request(right.verb, right.group, right.resource, right.subresource, "" if nameless else name)
+    asked = Request(
+        right.verb, right.group, right.resource, right.subresource, "" if nameless else name
+    )
     if rbac.covers(rule, asked):
         found = list(requests(rule))
         assert any(kind_of(one) is kind_of(asked) for one in found)
@@ -68,17 +88,37 @@ def test_what_a_rule_cannot_give_is_left_out() -> None:
     ("request_", "kind", "words"),
     [
         (Request("create", "batch", "jobs"), Excess.CHANGE, "créer des Jobs chez vous"),
-        (Request("patch", "apps", "deployments", name="site"), Excess.CHANGE, "modifier le Deployment site"),
-        (Request("update", "apps", "deployments", "scale"), Excess.CHANGE, "changer le nombre de pods de n’importe"),
-        (Request("create", "", "serviceaccounts", "token"), Excess.CHANGE, "fabriquer un jeton pour n’importe lequel"),
-        (Request("delete", "networking.k8s.io", "networkpolicies"), Excess.CHANGE, "n’importe laquelle de vos Net"),
+        (
+            Request("patch", "apps", "deployments", name="site"),
+            Excess.CHANGE,
+            "modifier le Deployment site",
+        ),
+        (
+            Request("update", "apps", "deployments", "scale"),
+            Excess.CHANGE,
+            "changer le nombre de pods de n’importe",
+        ),
+        (
+            Request("create", "", "serviceaccounts", "token"),
+            Excess.CHANGE,
+            "fabriquer un jeton pour n’importe lequel",
+        ),
+        (
+            Request("delete", "networking.k8s.io", "networkpolicies"),
+            Excess.CHANGE,
+            "n’importe laquelle de vos Net",
+        ),
         (Request("create", "", "events"), Excess.CHANGE, "créer des événements chez vous"),
         (
             Request("impersonate", "", "serviceaccounts", name="x"),
             Excess.OTHER,
             "se faire passer pour le compte de serv",
         ),
-        (Request("get", "", "services", "proxy", "base-rw"), Excess.OTHER, "parler par l’API au Service base-rw"),
+        (
+            Request("get", "", "services", "proxy", "base-rw"),
+            Excess.OTHER,
+            "parler par l’API au Service base-rw",
+        ),
         (Request("list", "", "configmaps"), Excess.OTHER, "lister toutes vos ConfigMaps"),
         (
             Request("allumer", "exemple.org", "lampes"),
@@ -88,12 +128,26 @@ def test_what_a_rule_cannot_give_is_left_out() -> None:
         (Request("get", "", "*"), Excess.OTHER, "faire « get » sur n’importe quelle ressource"),
         (Request("list", "", "secrets"), Excess.SECRET, "lire tous vos Secrets"),
         (Request("watch", "", "secrets", name="base"), Excess.SECRET, "suivre le Secret base"),
-        (Request("patch", "", "secrets"), Excess.CHANGE, "modifier n’importe lequel de vos Secrets"),
-        (Request("patch", "", "pods", "ephemeralcontainers", "base-1"), Excess.INSIDE, "ajouter un conteneur au pod b"),
-        (Request("get", "", "pods", "log", "base-1"), Excess.INSIDE, "lire le journal du pod base-1"),
+        (
+            Request("patch", "", "secrets"),
+            Excess.CHANGE,
+            "modifier n’importe lequel de vos Secrets",
+        ),
+        (
+            Request("patch", "", "pods", "ephemeralcontainers", "base-1"),
+            Excess.INSIDE,
+            "ajouter un conteneur au pod b",
+        ),
+        (
+            Request("get", "", "pods", "log", "base-1"),
+            Excess.INSIDE,
+            "lire le journal du pod base-1",
+        ),
     ],
 )
-def test_a_right_is_of_one_kind_and_has_its_words(request_: Request, kind: Excess, words: str) -> None:
+def test_a_right_is_of_one_kind_and_has_its_words(
+    request_: Request, kind: Excess, words: str
+) -> None:
     assert kind_of(request_) is kind
     assert words in said(request_)
 

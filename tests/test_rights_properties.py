@@ -1,4 +1,5 @@
-"""What the checks say of random Roles, ClusterRoles and bindings is what the API server answers to the colleague."""
+"""What the checks say of random Roles, ClusterRoles and bindings is what the API server answers to
+the colleague."""
 
 from __future__ import annotations
 
@@ -64,7 +65,9 @@ class Share:
                 if item["metadata"]["name"].startswith(self.mark):
                     self.admin.remove(self._path(kind, item["metadata"]["name"]))
 
-    def holding(self, given: Sequence[tuple[str, Sequence[Rule], Sequence[Mapping[str, str]]]]) -> None:
+    def holding(
+        self, given: Sequence[tuple[str, Sequence[Rule], Sequence[Mapping[str, str]]]]
+    ) -> None:
         """These roles and no others, each with its own binding: their kind, rules and subjects."""
         self.clear()
         for index, (kind, rules, subjects) in enumerate(given):
@@ -74,36 +77,69 @@ class Share:
         self.owner.refresh()
         self.colleague.refresh()
 
-    def _bind(self, name: str, kind: str, rules: Sequence[Rule], subjects: Sequence[Mapping[str, str]]) -> None:
-        about: dict[str, Any] = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": name}}
+    def _bind(
+        self, name: str, kind: str, rules: Sequence[Rule], subjects: Sequence[Mapping[str, str]]
+    ) -> None:
+        about: dict[str, Any] = {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "metadata": {"name": name},
+        }
         if kind == "Aggregated":
             kind, label = "ClusterRole", {f"essai/{name}": "oui"}
-            part = {**about, "kind": kind, "rules": rules, "metadata": {"name": f"{name}-part", "labels": label}}
+            part = {
+                **about,
+                "kind": kind,
+                "rules": rules,
+                "metadata": {"name": f"{name}-part", "labels": label},
+            }
             self.admin.request("POST", self._path("clusterroles"), part)
-            whole = {**about, "kind": kind, "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": label}]}}
+            whole = {
+                **about,
+                "kind": kind,
+                "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": label}]},
+            }
             self.admin.request("POST", self._path("clusterroles"), whole)
             until(
-                lambda: self.admin.request("GET", self._path("clusterroles", name)).get("rules"), seconds=30, pause=0.1
+                lambda: self.admin.request("GET", self._path("clusterroles", name)).get("rules"),
+                seconds=30,
+                pause=0.1,
             )
         else:
-            self.admin.request("POST", self._path(f"{kind.lower()}s"), {**about, "kind": kind, "rules": rules})
+            self.admin.request(
+                "POST", self._path(f"{kind.lower()}s"), {**about, "kind": kind, "rules": rules}
+            )
         reference = {**GROUP, "kind": kind, "name": name}
         binding = {**about, "kind": "RoleBinding", "roleRef": reference, "subjects": subjects}
         self.admin.request("POST", self._path("rolebindings"), binding)
 
     def _wait_until_known(self, kind: str) -> None:
-        """The API server learns of roles and bindings a moment after it took them, each kind in its order."""
+        """The API server learns of roles and bindings a moment after it took them, each kind in its
+        order."""
         last = uuid.uuid4().hex
-        rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [last], "verbs": ["get"]}
+        rule = {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": [last],
+            "verbs": ["get"],
+        }
         self._bind(f"{self.mark}{last}", kind, [rule], [{**GROUP, "kind": "User", "name": last}])
-        asked = {"namespace": self.owner.namespace, "verb": "get", "resource": "configmaps", "name": last}
+        asked = {
+            "namespace": self.owner.namespace,
+            "verb": "get",
+            "resource": "configmaps",
+            "name": last,
+        }
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
             "spec": {"user": last, "resourceAttributes": asked},
         }
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-        until(lambda: self.admin.request("POST", path, review)["status"]["allowed"], seconds=30, pause=0.05)
+        until(
+            lambda: self.admin.request("POST", path, review)["status"]["allowed"],
+            seconds=30,
+            pause=0.05,
+        )
 
     def may(self, verb: str, resource: str, name: str = "") -> bool:
         """The API server's answer to the colleague's own question."""
@@ -128,7 +164,8 @@ class Share:
 
 
 def _with_group(admin: Api, person: Person) -> None:
-    """Give somebody credentials that put them in a group, here and where the local cluster keeps them."""
+    """Give somebody credentials that put them in a group, here and where the local cluster keeps
+    them."""
     content = yaml.safe_load(person.kubeconfig.read_text(encoding="utf-8"))
     user = content["users"][0]
     key, certificate = certified(admin, user["name"], [OWN_GROUP])
@@ -159,7 +196,17 @@ NAMES = [POD, BASE, f"{BASE}-rw", "autre"]
 
 def rules() -> st.SearchStrategy[Rule]:
     resources = st.sampled_from(
-        ["pods", "pods/portforward", "pods/exec", "pods/log", "secrets", "services", "deployments", "pods/*", "*"]
+        [
+            "pods",
+            "pods/portforward",
+            "pods/exec",
+            "pods/log",
+            "secrets",
+            "services",
+            "deployments",
+            "pods/*",
+            "*",
+        ]
     )
     verbs = st.sampled_from(["get", "list", "watch", "create", "delete", "patch", "*"])
     return st.fixed_dictionaries(
@@ -168,7 +215,9 @@ def rules() -> st.SearchStrategy[Rule]:
             "resources": st.lists(resources, min_size=1, max_size=2, unique=True),
             "verbs": st.lists(verbs, min_size=1, max_size=2, unique=True),
         },
-        optional={"resourceNames": st.lists(st.sampled_from(NAMES), min_size=1, max_size=2, unique=True)},
+        optional={
+            "resourceNames": st.lists(st.sampled_from(NAMES), min_size=1, max_size=2, unique=True)
+        },
     )
 
 
@@ -188,23 +237,31 @@ def real_subjects(kinds: Sequence[str], colleague: LiveCluster) -> Sequence[Mapp
     return [known[kind] for kind in kinds]
 
 
-def asking(verbs: str, resources: str, names: Sequence[str] = (*NAMES, "")) -> list[tuple[str, str, str]]:
+def asking(
+    verbs: str, resources: str, names: Sequence[str] = (*NAMES, "")
+) -> list[tuple[str, str, str]]:
     """Questions: each of these verbs, on each of these resources, by each of these names."""
     return list(itertools.product(verbs.split(), resources.split(), names))
 
 
 READING = asking("get list watch", "secrets")
-ENTERING = asking("create get", "pods/exec pods/attach") + asking("patch", "pods/ephemeralcontainers")
-INSIDE = ENTERING + asking("get", "pods/log")
-RUNNING = asking("create", "pods deployments.apps", [""]) + asking("patch update", "deployments.apps")
-RUNNING += asking("create", "serviceaccounts/token")
-CHANGING = asking("create deletecollection", "pods secrets services deployments.apps", [""]) + asking(
-    "patch update delete", "pods secrets services deployments.apps"
+ENTERING = asking("create get", "pods/exec pods/attach") + asking(
+    "patch", "pods/ephemeralcontainers"
 )
+INSIDE = ENTERING + asking("get", "pods/log")
+RUNNING = asking("create", "pods deployments.apps", [""]) + asking(
+    "patch update", "deployments.apps"
+)
+RUNNING += asking("create", "serviceaccounts/token")
+CHANGING = asking(
+    "create deletecollection", "pods secrets services deployments.apps", [""]
+) + asking("patch update delete", "pods secrets services deployments.apps")
 CHANGING += RUNNING + asking("create", "pods/eviction")
 BEYOND = asking("create get", "pods/portforward", [BASE, f"{BASE}-rw", "autre", ""])
 BEYOND += asking("get", "services", [POD, "autre", ""]) + asking("list watch", "services")
-BEYOND += asking("get list watch", "deployments.apps configmaps") + asking("get create", "pods/proxy")
+BEYOND += asking("get list watch", "deployments.apps configmaps") + asking(
+    "get create", "pods/proxy"
+)
 
 
 @settings(
@@ -238,7 +295,9 @@ def test_the_verdict_on_random_roles_is_the_api_server_s(
     assert here.passes("votre_collegue_ne_change_rien") == (not here.any_of(CHANGING))
     assert here.passes("votre_collegue_n_atteint_que_la_base") == (not here.any_of(BEYOND))
     others: list[tuple[str, tuple[str, ...]]] = [("cahier-inconnu", ())]
-    for subject in real_subjects([one for _, _, who in drawn for one in who if one != "colleague"], here.colleague):
+    for subject in real_subjects(
+        [one for _, _, who in drawn for one in who if one != "colleague"], here.colleague
+    ):
         name = subject["name"]
         if subject["kind"] == "ServiceAccount":
             name = f"system:serviceaccount:{here.colleague.namespace}:{name}"
@@ -252,7 +311,12 @@ def test_the_verdict_on_random_roles_is_the_api_server_s(
 
 TUNNEL = [
     {"apiGroups": [""], "resources": ["pods"], "resourceNames": [POD], "verbs": ["get"]},
-    {"apiGroups": [""], "resources": ["pods/portforward"], "resourceNames": [POD], "verbs": ["create"]},
+    {
+        "apiGroups": [""],
+        "resources": ["pods/portforward"],
+        "resourceNames": [POD],
+        "verbs": ["create"],
+    },
 ]
 
 
@@ -268,15 +332,27 @@ GIVEN_BY_AN_ADMINISTRATOR = {
         "n_entre_pas_dans_les_pods",
         "ajouter",
     ),
-    "escalate": (also(GROUP["apiGroup"], "roles", "escalate"), "n_atteint_que_la_base", "plus de droits qu’il n’en a"),
+    "escalate": (
+        also(GROUP["apiGroup"], "roles", "escalate"),
+        "n_atteint_que_la_base",
+        "plus de droits qu’il n’en a",
+    ),
     "bind": (also(GROUP["apiGroup"], "clusterroles", "bind"), "n_atteint_que_la_base", "« bind »"),
-    "star": ([*TUNNEL, {**TUNNEL[0], "resources": ["pods", "pods/*"], "verbs": ["*"]}], "ne_change_rien", "supprimer"),
+    "star": (
+        [*TUNNEL, {**TUNNEL[0], "resources": ["pods", "pods/*"], "verbs": ["*"]}],
+        "ne_change_rien",
+        "supprimer",
+    ),
     "unknown": (also("exemple.org", "lampes", "allumer"), "n_atteint_que_la_base", "« allumer »"),
 }
 
 
-@pytest.mark.parametrize(("name", "kind"), [*zip(GIVEN_BY_AN_ADMINISTRATOR, itertools.cycle(KINDS), strict=False)])
-def test_what_an_administrator_gives_is_found_whatever_it_is(share: Callable[[], Share], name: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"), [*zip(GIVEN_BY_AN_ADMINISTRATOR, itertools.cycle(KINDS), strict=False)]
+)
+def test_what_an_administrator_gives_is_found_whatever_it_is(
+    share: Callable[[], Share], name: str, kind: str
+) -> None:
     here = share()
     some, sentence, words = GIVEN_BY_AN_ADMINISTRATOR[name]
     here.holding([(kind, some, real_subjects(["colleague"], here.colleague))])
@@ -296,7 +372,10 @@ def test_what_cannot_be_known_is_said(share: Callable[[], Share]) -> None:
     )
     named = {"kind": "User", "name": "oidc-absent", **GROUP}
     here.holding(
-        [("Role", TUNNEL, [named]), ("Role", also("", "secrets", "list"), real_subjects(["group"], here.colleague))]
+        [
+            ("Role", TUNNEL, [named]),
+            ("Role", also("", "secrets", "list"), real_subjects(["group"], here.colleague)),
+        ]
     )
     with pytest.raises(Unverifiable, match="Si oidc-absent est du groupe"):
         here.found("votre_collegue_ne_lit_aucun_secret", absent)
@@ -311,7 +390,9 @@ def test_what_cannot_be_known_is_said(share: Callable[[], Share]) -> None:
     assert "créer des Jobs" in found.finding
 
 
-def test_a_declared_team_is_admitted_and_all_others_named_at_once(share: Callable[[], Share]) -> None:
+def test_a_declared_team_is_admitted_and_all_others_named_at_once(
+    share: Callable[[], Share],
+) -> None:
     here = share()
     team = LiveCluster(
         LocalMachine(),
@@ -330,7 +411,13 @@ def test_a_declared_team_is_admitted_and_all_others_named_at_once(share: Callabl
         team.refresh()
         assert here.found(check, team) is None
     here.holding(
-        [("Role", also("", "secrets", "get"), [{"kind": "User", "name": name, **GROUP} for name in users[:3:2]])]
+        [
+            (
+                "Role",
+                also("", "secrets", "get"),
+                [{"kind": "User", "name": name, **GROUP} for name in users[:3:2]],
+            )
+        ]
     )
     team.refresh()
     found = here.found("votre_collegue_ne_lit_aucun_secret", team)

@@ -1,4 +1,5 @@
-"""The site, built strictly and seen in a real browser: whole, quiet, self-contained, searchable, accessible."""
+"""The site, built strictly and seen in a real browser: whole, quiet, self-contained, searchable,
+accessible."""
 
 from __future__ import annotations
 
@@ -39,7 +40,9 @@ def address(site: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def paths(site: Path) -> list[str]:
     """Every page, as its path on the site."""
-    return sorted(page.parent.relative_to(site).as_posix() + "/" for page in site.rglob("index.html"))
+    return sorted(
+        page.parent.relative_to(site).as_posix() + "/" for page in site.rglob("index.html")
+    )
 
 
 def test_each_lab_has_its_page(paths: list[str]) -> None:
@@ -48,7 +51,9 @@ def test_each_lab_has_its_page(paths: list[str]) -> None:
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_each_page_is_whole_quiet_narrow_and_accessible(page: Page, address: str, paths: list[str], share: int) -> None:
+def test_each_page_is_whole_quiet_narrow_and_accessible(
+    page: Page, address: str, paths: list[str], share: int
+) -> None:
     """Each page is loaded once and looked at by day, by night and on a phone."""
     troubles: list[str] = []
     _listen(page, urlparse(address).netloc, troubles)
@@ -59,7 +64,9 @@ def test_each_page_is_whole_quiet_narrow_and_accessible(page: Page, address: str
             troubles.append("a diagram is not drawn")
         seen = {_scheme(page)}
         troubles += _violations(page)
-        page.locator("label[title^='Passer en mode']:visible").dispatch_event("click")  # no pointer, no tooltip
+        page.locator("label[title^='Passer en mode']:visible").dispatch_event(
+            "click"
+        )  # no pointer, no tooltip
         seen.add(_scheme(page))
         troubles += _violations(page)
         assert seen == {"default", "slate"}, path
@@ -71,14 +78,28 @@ def test_each_page_is_whole_quiet_narrow_and_accessible(page: Page, address: str
 
 
 def _listen(page: Page, host: str, troubles: list[str]) -> None:
-    """Have what the console says, what fails to load and what is asked of another host told in `troubles`."""
-    page.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
+    """Have what the console says, what fails to load and what is asked of another host told in
+    `troubles`."""
+    page.on(
+        "console",
+        lambda message: (
+            troubles.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on(
-        "response", lambda answer: troubles.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None
+        "response",
+        lambda answer: (
+            troubles.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None
+        ),
     )
     page.on("requestfailed", lambda request: troubles.append(f"failed {request.url}"))
-    page.on("request", lambda request: troubles.append(request.url) if urlparse(request.url).netloc != host else None)
+    page.on(
+        "request",
+        lambda request: (
+            troubles.append(request.url) if urlparse(request.url).netloc != host else None
+        ),
+    )
 
 
 def _scheme(page: Page) -> str | None:
@@ -94,7 +115,9 @@ def test_each_link_leads_somewhere(site: Path, paths: list[str]) -> None:
     lost: list[str] = []
     for path in paths:
         page = site / path
-        for link in re.findall(r'href="([^"#?:]+)[#?]?[^":]*"', (page / "index.html").read_text(encoding="utf-8")):
+        for link in re.findall(
+            r'href="([^"#?:]+)[#?]?[^":]*"', (page / "index.html").read_text(encoding="utf-8")
+        ):
             target = (site / link.lstrip("/")) if link.startswith("/") else (page / link).resolve()
             if not (target.is_file() or (target / "index.html").is_file()):
                 lost.append(f"{path} → {link}")
@@ -108,7 +131,9 @@ def test_search_finds(page: Page, address: str, words: str) -> None:
     page.locator("input.md-search__input").press_sequentially(words, delay=20)
     result = page.locator(".md-search-result__link").first
     expect(result).to_be_visible()
-    expect(page.locator(".md-search-result__list mark").first).to_contain_text(re.compile(words[:4], re.IGNORECASE))
+    expect(page.locator(".md-search-result__list mark").first).to_contain_text(
+        re.compile(words[:4], re.IGNORECASE)
+    )
 
 
 def test_copy_gives_the_command_without_its_prompt(browser: Browser, address: str) -> None:
@@ -119,6 +144,9 @@ def test_copy_gives_the_command_without_its_prompt(browser: Browser, address: st
     block.hover()
     block.locator("button.md-clipboard, .md-code__button").first.click()
     copied = page.evaluate("navigator.clipboard.readText()")
-    typed = ["kubectl apply -f proxy.yaml", "kubectl wait --for=condition=Ready pod/pg-proxy --timeout=60s"]
+    typed = [
+        "kubectl apply -f proxy.yaml",
+        "kubectl wait --for=condition=Ready pod/pg-proxy --timeout=60s",
+    ]
     assert copied.split() == " ".join(typed).split()
     context.close()

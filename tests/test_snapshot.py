@@ -1,4 +1,5 @@
-"""A namespace recorded in one file gives the same verdicts again, without the cluster and without any Secret."""
+"""A namespace recorded in one file gives the same verdicts again, without the cluster and without
+any Secret."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ from checks.sources.recorder import KINDS, clean
 from checks.sources.snapshot import Local, Snapshot, SnapshotCluster, read, view, write
 from checks.stage import Person, Stage
 
-# -- without a cluster ----------------------------------------------------------------------------------------------
+# -- without a cluster -----------------------------------------------------------------------------
 
 
 def test_every_kind_is_recorded() -> None:
@@ -33,8 +34,16 @@ def test_every_kind_is_recorded() -> None:
 
 
 def test_what_an_object_must_not_leave_in_the_file() -> None:
-    annotations = {"kubectl.kubernetes.io/last-applied-configuration": '{"data":{"password":"c2VjcmV0"}}', "a": "b"}
-    metadata = {"name": "base", "labels": {"x": "y"}, "annotations": annotations, "managedFields": [{}]}
+    annotations = {
+        "kubectl.kubernetes.io/last-applied-configuration": '{"data":{"password":"c2VjcmV0"}}',
+        "a": "b",
+    }
+    metadata = {
+        "name": "base",
+        "labels": {"x": "y"},
+        "annotations": annotations,
+        "managedFields": [{}],
+    }
     assert clean("Secret", {"metadata": metadata, "data": {"password": "c2VjcmV0"}}) == {
         "metadata": {"name": "base", "labels": {"x": "y"}}
     }
@@ -42,7 +51,10 @@ def test_what_an_object_must_not_leave_in_the_file() -> None:
     box = {"name": "a", "image": "b", "env": env}
     for kind, item in (
         ("Pod", {"metadata": metadata, "spec": {"containers": [box]}}),
-        ("Deployment", {"metadata": metadata, "spec": {"template": {"spec": {"initContainers": [box]}}}}),
+        (
+            "Deployment",
+            {"metadata": metadata, "spec": {"template": {"spec": {"initContainers": [box]}}}},
+        ),
     ):
         text = json.dumps(clean(kind, item))
         assert "c2VjcmV0" not in text
@@ -54,7 +66,10 @@ def test_what_an_object_must_not_leave_in_the_file() -> None:
 
 def test_what_apply_keeps_of_an_object_is_as_clean_as_the_object() -> None:
     env = [{"name": "PGPASSWORD", "value": "secret"}, {"name": "PORT", "value": "8000"}]
-    asked = {"metadata": {"name": "a", "annotations": {}}, "spec": {"containers": [{"name": "a", "env": env}]}}
+    asked = {
+        "metadata": {"name": "a", "annotations": {}},
+        "spec": {"containers": [{"name": "a", "env": env}]},
+    }
     item = {**asked, "metadata": {"name": "a", "annotations": {LAST_APPLIED: json.dumps(asked)}}}
     assert LAST_APPLIED not in json.dumps(clean("Pod", item))
     kept = clean("Pod", item, applied=True)
@@ -72,7 +87,12 @@ def test_what_only_the_local_cluster_tells_is_in_no_snapshot_of_a_learner() -> N
         with pytest.raises(Unverifiable):
             ask()
     bob = Snapshot(taken=taken.taken, namespace="user-alice", user="oidc-bob")
-    local = Local(groups=["a"], own_rules=[], views={view("user-bob", "user-alice"): bob}, outsiders=["user-chloe"])
+    local = Local(
+        groups=["a"],
+        own_rules=[],
+        views={view("user-bob", "user-alice"): bob},
+        outsiders=["user-chloe"],
+    )
     seen = SnapshotCluster(msgspec.structs.replace(taken, local=local))
     theirs = seen.as_owner("user-bob", "user-alice")
     assert theirs is not None
@@ -94,19 +114,34 @@ def test_the_file_is_read_again_and_a_wrong_one_is_told(tmp_path: Path) -> None:
 
 
 def test_an_empty_snapshot_decides_nothing(tmp_path: Path) -> None:
-    write(Snapshot(taken=datetime(2026, 11, 25, tzinfo=UTC), namespace="user-alice"), tmp_path / "vide.json")
-    done = CliRunner().invoke(app, ["verifier", "tp2", "--depuis", str(tmp_path / "vide.json"), "--json"])
+    write(
+        Snapshot(taken=datetime(2026, 11, 25, tzinfo=UTC), namespace="user-alice"),
+        tmp_path / "vide.json",
+    )
+    done = CliRunner().invoke(
+        app, ["verifier", "tp2", "--depuis", str(tmp_path / "vide.json"), "--json"]
+    )
     assert done.exit_code == 3, done.output
-    assert {check["status"] for check in json.loads(done.stdout)["checks"]} == {"unverified", "skipped"}
+    assert {check["status"] for check in json.loads(done.stdout)["checks"]} == {
+        "unverified",
+        "skipped",
+    }
 
 
-# -- on the cluster -------------------------------------------------------------------------------------------------
+# -- on the cluster --------------------------------------------------------------------------------
 
-SAMPLES = [("tp2", "solution"), ("tp2", "mauvaise_etiquette"), ("tp2", "image_inconnue"), ("tp6", "solution")]
+SAMPLES = [
+    ("tp2", "solution"),
+    ("tp2", "mauvaise_etiquette"),
+    ("tp2", "image_inconnue"),
+    ("tp6", "solution"),
+]
 
 
 @pytest.fixture
-def stage(request: pytest.FixtureRequest, new_person: Callable[..., Person], free_port: int) -> Iterator[Stage]:
+def stage(
+    request: pytest.FixtureRequest, new_person: Callable[..., Person], free_port: int
+) -> Iterator[Stage]:
     name, state = request.param
     lab = find_lab(name)
     colleague = new_person("s") if lab.about.colleague == "required" else None
@@ -128,11 +163,23 @@ def stage(request: pytest.FixtureRequest, new_person: Callable[..., Person], fre
         made.close()
 
 
-def _cahier(stage: Stage, *words: str, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**stage.learner.environment, **({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {})}
-    pair = ["--collegue", stage.colleague.namespace] if stage.colleague and words[0] != "noter" else []
+def _cahier(
+    stage: Stage, *words: str, kubeconfig: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **stage.learner.environment,
+        **({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {}),
+    }
+    pair = (
+        ["--collegue", stage.colleague.namespace] if stage.colleague and words[0] != "noter" else []
+    )
     return subprocess.run(
-        ["cahier", *words, *pair], env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+        ["cahier", *words, *pair],
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
     )
 
 
@@ -143,14 +190,20 @@ def _checks(done: subprocess.CompletedProcess[str]) -> Mapping[str, Any]:
 
 @pytest.mark.cluster
 @pytest.mark.parametrize("stage", SAMPLES, ids="-".join, indirect=True)
-def test_the_same_verdict_and_no_secret(stage: Stage, admin: Api, admin_kubeconfig: Path, tmp_path: Path) -> None:
+def test_the_same_verdict_and_no_secret(
+    stage: Stage, admin: Api, admin_kubeconfig: Path, tmp_path: Path
+) -> None:
     lab, namespace = stage.lab.short_name, stage.learner.namespace
-    live = _checks(_cahier(stage, "verifier", lab, "--json", "--port", str(stage.local_port), "--delai", "5s"))
+    live = _checks(
+        _cahier(stage, "verifier", lab, "--json", "--port", str(stage.local_port), "--delai", "5s")
+    )
     file = tmp_path / f"{namespace}.json.gz"
     done = _cahier(stage, "instantane", "-o", str(file))
     assert done.returncode == 0, done.stderr
     nowhere = tmp_path / "aucun-kubeconfig"
-    again = _checks(_cahier(stage, "verifier", lab, "--json", "--depuis", str(file), kubeconfig=nowhere))
+    again = _checks(
+        _cahier(stage, "verifier", lab, "--json", "--depuis", str(file), kubeconfig=nowhere)
+    )
     assert list(again) == list(live)
     undecided: set[str] = set()
     for check in stage.lab.checks:
@@ -167,13 +220,18 @@ def test_the_same_verdict_and_no_secret(stage: Stage, admin: Api, admin_kubeconf
     searched = 0
     for secret in admin.request("GET", f"/api/v1/namespaces/{namespace}/secrets")["items"]:
         for key, value in (secret.get("data") or {}).items():
-            if "pass" in key or "uri" in key or key == "release":  # the others name a host, a user, a database
+            if (
+                "pass" in key or "uri" in key or key == "release"
+            ):  # the others name a host, a user, a database
                 searched += 1
                 assert value not in text, secret["metadata"]["name"]
-                assert base64.b64decode(value).decode("utf-8", "replace") not in text, secret["metadata"]["name"]
+                assert base64.b64decode(value).decode("utf-8", "replace") not in text, secret[
+                    "metadata"
+                ]["name"]
     assert searched or lab != "tp6", "the database has a password"
 
-    # The teacher's marks: from the cluster, then from the snapshots of a whole class, which the teacher takes.
+    # The teacher's marks: from the cluster, then from the snapshots of a whole class, which the
+    # teacher takes.
     teacher = people.create_teacher(admin, admin_kubeconfig)
     colleague = stage.colleague.namespace if stage.colleague else ""
     roster = tmp_path / "classe.csv"
@@ -183,16 +241,28 @@ def test_the_same_verdict_and_no_secret(stage: Stage, admin: Api, admin_kubeconf
         encoding="utf-8",
     )
     taken = tmp_path / "instantanes"
-    done = _cahier(stage, "instantane", "-n", namespace, "-o", str(taken / f"{namespace}.json"), kubeconfig=teacher)
+    done = _cahier(
+        stage,
+        "instantane",
+        "-n",
+        namespace,
+        "-o",
+        str(taken / f"{namespace}.json"),
+        kubeconfig=teacher,
+    )
     assert done.returncode == 0, done.stderr
     marks = []
     for folder, source in (("direct", ()), ("depuis", ("--depuis", str(taken)))):
         access = nowhere if source else teacher
         out = str(tmp_path / folder)
-        done = _cahier(stage, "noter", str(roster), "--labs", lab, "--sortie", out, *source, kubeconfig=access)
+        done = _cahier(
+            stage, "noter", str(roster), "--labs", lab, "--sortie", out, *source, kubeconfig=access
+        )
         assert done.returncode == 3, done
         assert "user-absent" in done.stderr
         grades = json.loads((tmp_path / folder / "notes.json").read_text(encoding="utf-8"))
         marks.append(grades["learners"][0]["labs"][0])
-    assert [check["status"] for check in marks[0]["checks"]] == [check["status"] for check in marks[1]["checks"]]
+    assert [check["status"] for check in marks[0]["checks"]] == [
+        check["status"] for check in marks[1]["checks"]
+    ]
     assert marks[0]["points"] == marks[1]["points"]

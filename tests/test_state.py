@@ -60,8 +60,13 @@ def test_what_was_lost_since_is_said_and_takes_nothing_away() -> None:
     assert "Vous aviez terminé ce TP le 14/11/2023 : cela reste acquis." in shown
     assert "Votre tunnel a été fermé depuis." in shown
     console = Console(width=200, record=True, file=io.StringIO())
-    show(console, find_lab("tp5"), said("le_proxy_vise_la_base_du_collegue"), {}, done=1_700_000_000)
-    assert "« Le proxy relaie vers un Service du namespace de votre collègue. »" in console.export_text()
+    show(
+        console, find_lab("tp5"), said("le_proxy_vise_la_base_du_collegue"), {}, done=1_700_000_000
+    )
+    assert (
+        "« Le proxy relaie vers un Service du namespace de votre collègue. »"
+        in console.export_text()
+    )
 
 
 def test_success_names_the_next_lab() -> None:
@@ -90,7 +95,9 @@ class Held:
         return [{**self.applied, "metadata": {**self.applied["metadata"], "annotations": note}}]
 
 
-def test_a_file_that_was_edited_and_not_applied_is_noticed_whatever_the_verdict(tmp_path: Path) -> None:
+def test_a_file_that_was_edited_and_not_applied_is_noticed_whatever_the_verdict(
+    tmp_path: Path,
+) -> None:
     lab, file = find_lab("tp5"), tmp_path / "proxy.yaml"
     text = lab.files("solution")["proxy.yaml"]
     cluster: Any = Held(yaml.safe_load(text))
@@ -109,11 +116,15 @@ def test_every_lab_with_files_says_what_its_starters_leave_to_be_written() -> No
             if "À FAIRE" in text and lab.short_name != "tp1":
                 assert lab.placeholders, name
     lab = find_lab("tp5")
-    assert "« SERVICE.NAMESPACE » est resté" in lab.left_as_given("Le proxy vise « SERVICE.NAMESPACE:5432 ».")
+    assert "« SERVICE.NAMESPACE » est resté" in lab.left_as_given(
+        "Le proxy vise « SERVICE.NAMESPACE:5432 »."
+    )
     assert lab.left_as_given("Le proxy vise « base.user-alice:5432 ».") == ""
 
 
-def test_the_base_of_the_last_time_is_taken_where_it_is_the_same_colleague_s(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_base_of_the_last_time_is_taken_where_it_is_the_same_colleague_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(remembered, "place_of", lambda kubeconfig, namespace: PLACE)
     state.remember(PLACE, said("le_proxy_existe"), LastOptions(("user-bob",), (), 0, "ma-base"))
 
@@ -129,6 +140,7 @@ def test_the_base_of_the_last_time_is_taken_where_it_is_the_same_colleague_s(mon
 
 def test_an_older_memory_is_read() -> None:
     state.folder().mkdir(parents=True, exist_ok=True)
-    old = b'{"places":{"ici":{"tp5_proxy_socat":{"status":"passed","points":12,"points_max":12,"hints":{}}}}}'
+    lab = b'{"status":"passed","points":12,"points_max":12,"hints":{}}'
+    old = b'{"places":{"ici":{"tp5_proxy_socat":' + lab + b"}}}"
     (state.folder() / "progression.json").write_bytes(old)
     assert _progress(state.load().lab("ici", "tp5_proxy_socat")) == "✔ terminé"

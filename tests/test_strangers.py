@@ -1,4 +1,5 @@
-"""Who the policies admit besides those who may come, told from what is allowed: all of it, and what is not known."""
+"""Who the policies admit besides those who may come, told from what is allowed: all of it, and what
+is not known."""
 
 from __future__ import annotations
 
@@ -34,12 +35,17 @@ BASE = Pod(
     containers=(),
     created=datetime.now(UTC),
 )
-CIRCLE = Circle(frozenset({"user-nora", "user-karim"}), lambda name: not name.startswith(("user-", "projet-")))
+CIRCLE = Circle(
+    frozenset({"user-nora", "user-karim"}), lambda name: not name.startswith(("user-", "projet-"))
+)
 OPERATOR = {"app.kubernetes.io/name": "cloudnative-pg"}
 
 
 def named(*names: str, **more: Any) -> dict[str, Any]:
-    expressions = [{"key": NAMESPACE_NAME, "operator": "In", "values": list(names)}, *more.pop("and_", ())]
+    expressions = [
+        {"key": NAMESPACE_NAME, "operator": "In", "values": list(names)},
+        *more.pop("and_", ()),
+    ]
     return {"namespaceSelector": {"matchExpressions": expressions, **more}}
 
 
@@ -51,7 +57,9 @@ def block(cidr: str, *holes: str) -> dict[str, Any]:
     return {"ipBlock": {"cidr": cidr, "except": list(holes)}}
 
 
-def policy(*entries: dict[str, Any], name: str = "regle", ports: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+def policy(
+    *entries: dict[str, Any], name: str = "regle", ports: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     rule = {"from": list(entries), "ports": list(ports)}
     return {"metadata": {"name": name}, "spec": {"podSelector": {}, "ingress": [rule]}}
 
@@ -69,7 +77,7 @@ def by_name(name: str, pods: Mapping[str, str] | None = None) -> dict[str, Any]:
     return {**entry, "podSelector": {"matchLabels": dict(pods)}} if pods else entry
 
 
-# -- namespaces -----------------------------------------------------------------------------------------------------
+# -- namespaces ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -78,33 +86,62 @@ def by_name(name: str, pods: Mapping[str, str] | None = None) -> dict[str, Any]:
         ({"podSelector": {}}, []),
         (by_name("user-karim"), []),
         (named("user-karim", "user-nora"), []),
-        (named("user-karim", "user-zoe", "projet-x"), [("namespaces", ("projet-x", "user-zoe"), True)]),
+        (
+            named("user-karim", "user-zoe", "projet-x"),
+            [("namespaces", ("projet-x", "user-zoe"), True)],
+        ),
         (by_name("user-zoe", {"app": "anything"}), [("namespaces", ("user-zoe",), True)]),
         ({"namespaceSelector": {}}, [("everybody", (), True)]),
-        ({"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "x"}}}, [("everybody", (), True)]),
-        ({"namespaceSelector": {"matchLabels": {"team": "data"}}}, [("labels", ("team=data",), False)]),
+        (
+            {"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "x"}}},
+            [("everybody", (), True)],
+        ),
+        (
+            {"namespaceSelector": {"matchLabels": {"team": "data"}}},
+            [("labels", ("team=data",), False)],
+        ),
         (
             {"namespaceSelector": {"matchExpressions": [where("env", "NotIn", "prod")]}},
             [("labels", ("env notin (prod)",), False)],
         ),
         (
-            {"namespaceSelector": {"matchExpressions": [where(NAMESPACE_NAME, "NotIn", "user-zoe")]}},
+            {
+                "namespaceSelector": {
+                    "matchExpressions": [where(NAMESPACE_NAME, "NotIn", "user-zoe")]
+                }
+            },
             [("labels", (f"{NAMESPACE_NAME} notin (user-zoe)",), True)],
         ),
         # what is asked besides the name of those who may come changes nothing for the others
         (named("user-karim", and_=[where("env", "NotIn", "prod")]), []),
-        (named("user-zoe", and_=[where("env", "NotIn", "prod")]), [("namespaces", ("user-zoe",), False)]),
+        (
+            named("user-zoe", and_=[where("env", "NotIn", "prod")]),
+            [("namespaces", ("user-zoe",), False)],
+        ),
         # the platform's own label names the owner
         ({"namespaceSelector": {"matchLabels": {"onyxia_owner": "karim"}}}, []),
-        ({"namespaceSelector": {"matchLabels": {"onyxia_owner": "zoe"}}}, [("labels", ("onyxia_owner=zoe",), True)]),
+        (
+            {"namespaceSelector": {"matchLabels": {"onyxia_owner": "zoe"}}},
+            [("labels", ("onyxia_owner=zoe",), True)],
+        ),
         (named("user-zoe", matchLabels={"onyxia_owner": "karim"}), []),
         # what nothing can satisfy admits nobody
         (named("user-zoe", matchLabels={NAMESPACE_NAME: "user-karim"}), []),
-        ({"namespaceSelector": {"matchExpressions": [where("a", "Exists"), where("a", "DoesNotExist")]}}, []),
+        (
+            {
+                "namespaceSelector": {
+                    "matchExpressions": [where("a", "Exists"), where("a", "DoesNotExist")]
+                }
+            },
+            [],
+        ),
         (
             {
                 "namespaceSelector": {},
-                "podSelector": {"matchLabels": {"a": "b"}, "matchExpressions": [where("a", "NotIn", "b")]},
+                "podSelector": {
+                    "matchLabels": {"a": "b"},
+                    "matchExpressions": [where("a", "NotIn", "b")],
+                },
             },
             [],
         ),
@@ -117,7 +154,9 @@ def test_what_an_element_admits(entry: dict[str, Any], found: list[Any]) -> None
 def test_a_rule_of_other_ports_opens_nothing_and_one_without_from_opens_to_all() -> None:
     assert not read(policy({"namespaceSelector": {}}, ports=[{"port": 9187}])).leaks()
     assert not read(policy(ports=[{"port": PORT, "protocol": "UDP"}])).leaks()
-    assert told(read(policy(ports=[{"port": 5000, "endPort": 6000}])).leaks()) == [("anywhere", (), True)]
+    assert told(read(policy(ports=[{"port": 5000, "endPort": 6000}])).leaks()) == [
+        ("anywhere", (), True)
+    ]
 
 
 def test_a_policy_of_other_pods_is_not_read() -> None:
@@ -132,24 +171,36 @@ def test_all_that_opens_is_named() -> None:
         policy({"namespaceSelector": {"matchLabels": {"team": "x"}}}, name="b"),
         policy(name="c"),
     ).leaks()
-    assert [(leak.policy, leak.kind) for leak in leaks] == [("a", "namespaces"), ("c", "anywhere"), ("b", "labels")]
+    assert [(leak.policy, leak.kind) for leak in leaks] == [
+        ("a", "namespaces"),
+        ("c", "anywhere"),
+        ("b", "labels"),
+    ]
     assert "« user-zoe » et « user-ana »" in how(leaks[0])
 
 
-# -- administrators -------------------------------------------------------------------------------------------------
+# -- administrators --------------------------------------------------------------------------------
 
 
 def test_a_program_of_the_administrators_is_no_stranger_and_their_whole_namespace_is() -> None:
     operator = by_name("cnpg-system", OPERATOR)
     assert not read(policy(operator)).leaks()
     assert read(policy(operator)).programs() == ["cnpg-system"]
-    for pods in ({}, {"matchExpressions": [where("app", "Exists")]}, {"matchExpressions": [where("a", "NotIn", "b")]}):
+    for pods in (
+        {},
+        {"matchExpressions": [where("app", "Exists")]},
+        {"matchExpressions": [where("a", "NotIn", "b")]},
+    ):
         wide = policy({**named("kube-system", "cnpg-system"), "podSelector": pods})
-        assert told(read(wide).leaks()) == [("administrators", ("cnpg-system", "kube-system"), True)]
+        assert told(read(wide).leaks()) == [
+            ("administrators", ("cnpg-system", "kube-system"), True)
+        ]
 
 
 def test_what_is_kept_of_a_policy_lets_the_operator_in_and_nobody_else() -> None:
-    wide = policy(named("user-karim", "user-zoe", "kube-system", "cnpg-system"), {"namespaceSelector": {}})
+    wide = policy(
+        named("user-karim", "user-zoe", "kube-system", "cnpg-system"), {"namespaceSelector": {}}
+    )
     metrics = {"from": [by_name("supervision")], "ports": [{"port": 9187}]}
     wide["spec"]["ingress"].append(metrics)
     reading = read(wide)
@@ -164,7 +215,9 @@ def test_what_is_kept_of_a_policy_lets_the_operator_in_and_nobody_else() -> None
         (Peer("user-zoe", OPERATOR), False),
     ):
         assert decide([mended], BASE, peer, PORT).allowed is allowed
-    assert not read(policy(by_name("user-karim"), by_name("user-zoe"))).serves_others(policy(by_name("user-karim")))
+    assert not read(policy(by_name("user-karim"), by_name("user-zoe"))).serves_others(
+        policy(by_name("user-karim"))
+    )
 
 
 def test_who_the_administrators_are() -> None:
@@ -178,13 +231,23 @@ def test_who_the_administrators_are() -> None:
         return SimpleNamespace(namespace=own, may=may, outsiders=lambda: ["invite"])
 
     told_apart = administrators(place("user-nora"), ["user-karim"])
-    names = ("cnpg-system", "kube-system", "bac-a-sable", "user-zoe", "projet-x", "user-karim", "invite")
+    names = (
+        "cnpg-system",
+        "kube-system",
+        "bac-a-sable",
+        "user-zoe",
+        "projet-x",
+        "user-karim",
+        "invite",
+    )
     assert [name for name in names if told_apart(name)] == ["cnpg-system", "kube-system"]
-    assert asked == ["cnpg-system", "kube-system", "bac-a-sable"], "the others are told by their name"
+    assert asked == ["cnpg-system", "kube-system", "bac-a-sable"], (
+        "the others are told by their name"
+    )
     assert not administrators(place("labo-nora"), ["labo-karim"])("labo-zoe"), "named as we are"
 
 
-# -- addresses ------------------------------------------------------------------------------------------------------
+# -- addresses -------------------------------------------------------------------------------------
 
 TRIED = replace(CIRCLE, addresses=["10.1.0.7", "10.1.0.9"], tried=Peer("user-zoe", ip="10.1.0.9"))
 ENTERED = replace(TRIED, entered=True)
@@ -213,7 +276,12 @@ WITH_SIX = replace(BASE, raw={"status": {"podIPs": [{"ip": "10.1.0.7"}, {"ip": "
             BASE,
             [("addresses", ("0.0.0.0/1", "128.0.0.0/1"), True)],
         ),
-        ([block("10.0.0.0/8"), block("192.0.2.10/32")], ENTERED, BASE, [("addresses", ("10.0.0.0/8",), True)]),
+        (
+            [block("10.0.0.0/8"), block("192.0.2.10/32")],
+            ENTERED,
+            BASE,
+            [("addresses", ("10.0.0.0/8",), True)],
+        ),
         # what the connection showed wins
         ([block("0.0.0.0/0")], TRIED, BASE, []),
         ([block("192.0.2.0/24")], TRIED, BASE, []),
@@ -223,25 +291,33 @@ WITH_SIX = replace(BASE, raw={"status": {"podIPs": [{"ip": "10.1.0.7"}, {"ip": "
         ([block("0.0.0.0/0", "10.1.0.9/32")], TRIED, BASE, [("addresses", ("0.0.0.0/0",), False)]),
     ],
 )
-def test_what_blocks_admit(blocks: list[dict[str, Any]], circle: Circle, pod: Pod, found: list[Any]) -> None:
+def test_what_blocks_admit(
+    blocks: list[dict[str, Any]], circle: Circle, pod: Pod, found: list[Any]
+) -> None:
     assert told(read(policy(*blocks), circle=circle, pod=pod).leaks()) == found
 
 
 def test_halves_in_two_policies_are_told_with_their_whole() -> None:
     halves = [policy(block(half), name=name) for half, name in zip(HALVES, "ab", strict=True)]
-    assert [(leak.policy, leak.sure, leak.whole) for leak in read(*halves, circle=ENTERED).leaks()] == [
+    assert [
+        (leak.policy, leak.sure, leak.whole) for leak in read(*halves, circle=ENTERED).leaks()
+    ] == [
         ("a", True, "0.0.0.0/0"),
         ("b", True, "0.0.0.0/0"),
     ]
 
 
-# -- what a connection showed ---------------------------------------------------------------------------------------
+# -- what a connection showed ----------------------------------------------------------------------
 
 
 def test_who_came_in_was_let_in_by_what_takes_them() -> None:
-    unknown = policy({"namespaceSelector": {"matchExpressions": [where("env", "NotIn", "prod")]}}, name="a")
+    unknown = policy(
+        {"namespaceSelector": {"matchExpressions": [where("env", "NotIn", "prod")]}}, name="a"
+    )
     wide = policy({"namespaceSelector": {}}, name="b")
-    assert [leak.sure for leak in read(unknown, circle=TRIED).leaks()] == [False], "one namespace is not all of them"
+    assert [leak.sure for leak in read(unknown, circle=TRIED).leaks()] == [False], (
+        "one namespace is not all of them"
+    )
     assert [leak.sure for leak in read(unknown, circle=ENTERED).leaks()] == [True]
     assert [(leak.policy, leak.sure) for leak in read(unknown, wide, circle=ENTERED).leaks()] == [
         ("b", True),
@@ -258,7 +334,7 @@ def test_a_connection_that_stays_out_contradicts_only_what_takes_it() -> None:
     assert not read(policy(wide), circle=ENTERED).contradicted()
 
 
-# -- other kinds of policy ------------------------------------------------------------------------------------------
+# -- other kinds of policy -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -267,11 +343,16 @@ def test_a_connection_that_stays_out_contradicts_only_what_takes_it() -> None:
         ([], ""),
         ([PolicyKind("CiliumNetworkPolicy", ())], ""),
         ([PolicyKind("CiliumNetworkPolicy", ("porte",))], "« porte »"),
-        ([PolicyKind("NetworkPolicy", ()), PolicyKind("GlobalNetworkPolicy", None)], "ne permettent pas de lire"),
+        (
+            [PolicyKind("NetworkPolicy", ()), PolicyKind("GlobalNetworkPolicy", None)],
+            "ne permettent pas de lire",
+        ),
     ],
 )
 def test_another_enforcer_may_decide_otherwise(kinds: list[PolicyKind], said: str) -> None:
-    cluster: Any = SimpleNamespace(other_policies=lambda: iter(kinds), once=lambda ask: ask(cluster))
+    cluster: Any = SimpleNamespace(
+        other_policies=lambda: iter(kinds), once=lambda ask: ask(cluster)
+    )
     if not said:
         require_only_network_policies(cluster, "n’admettent personne")
         return
@@ -282,13 +363,19 @@ def test_another_enforcer_may_decide_otherwise(kinds: list[PolicyKind], said: st
 
 
 @pytest.mark.parametrize("kinds", [[], [PolicyKind("GlobalNetworkPolicy", None)]])
-def test_a_shared_base_where_nobody_else_can_try(kinds: list[PolicyKind], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shared_base_where_nobody_else_can_try(
+    kinds: list[PolicyKind], monkeypatch: pytest.MonkeyPatch
+) -> None:
     cluster: Any = SimpleNamespace(
         enforces_policies=True, other_policies=lambda: iter(kinds), once=lambda ask: ask(cluster)
     )
     monkeypatch.setattr(ways_tried, "survey", lambda _: ways_tried.Survey({}, {}, {}, ""))
     said: list[str] = []
-    for entry in (by_name("user-karim"), by_name("kube-system"), {"namespaceSelector": {"matchLabels": {"a": "b"}}}):
+    for entry in (
+        by_name("user-karim"),
+        by_name("kube-system"),
+        {"namespaceSelector": {"matchLabels": {"a": "b"}}},
+    ):
         monkeypatch.setattr(ways_tried, "reading", lambda *_, entry=entry: read(policy(entry)))
         try:
             found = ways_tried.opened_to(cluster, Door(BASE, PORT))
@@ -300,7 +387,12 @@ def test_a_shared_base_where_nobody_else_can_try(kinds: list[PolicyKind], monkey
 
 def test_the_kinds_that_a_server_knows() -> None:
     def kind(name: str, scope: str) -> dict[str, Any]:
-        return {"resource": name.lower() + "s", "responseKind": {"kind": name}, "scope": scope, "verbs": ["list"]}
+        return {
+            "resource": name.lower() + "s",
+            "responseKind": {"kind": name},
+            "scope": scope,
+            "verbs": ["list"],
+        }
 
     def group(name: str, *kinds: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -312,7 +404,11 @@ def test_the_kinds_that_a_server_knows() -> None:
         "kind": "APIGroupDiscoveryList",
         "items": [
             group("networking.k8s.io", kind("NetworkPolicy", "Namespaced")),
-            group("cilium.io", kind("CiliumNode", "Cluster"), kind("CiliumNetworkPolicy", "Namespaced")),
+            group(
+                "cilium.io",
+                kind("CiliumNode", "Cluster"),
+                kind("CiliumNetworkPolicy", "Namespaced"),
+            ),
             group("policy.networking.k8s.io", kind("AdminNetworkPolicy", "Cluster")),
         ],
     }
@@ -326,7 +422,10 @@ def test_the_kinds_that_a_server_knows() -> None:
         return answer if path == "/apis" else empty
 
     cluster = LiveCluster.__new__(LiveCluster)
-    cluster.api, cluster.namespace = cast(Any, SimpleNamespace(request=request, server="")), "user-nora"
+    cluster.api, cluster.namespace = (
+        cast(Any, SimpleNamespace(request=request, server="")),
+        "user-nora",
+    )
     assert list(cluster.other_policies()) == [
         PolicyKind("CiliumNetworkPolicy", ()),
         PolicyKind("AdminNetworkPolicy", None),

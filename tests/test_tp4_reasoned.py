@@ -1,4 +1,5 @@
-"""tp4 where nobody's access is at hand, as on the platform: what cannot be read is not decided, and never passed."""
+"""tp4 where nobody's access is at hand, as on the platform: what cannot be read is not decided, and
+never passed."""
 
 from __future__ import annotations
 
@@ -42,24 +43,40 @@ BASE = Pod(
 
 
 def by_name(*names: str, **more: Any) -> dict[str, Any]:
-    return {"namespaceSelector": {"matchExpressions": [{"key": NAME, "operator": "In", "values": list(names)}]}, **more}
+    return {
+        "namespaceSelector": {
+            "matchExpressions": [{"key": NAME, "operator": "In", "values": list(names)}]
+        },
+        **more,
+    }
 
 
-def policy(name: str, *entries: Mapping[str, Any], ports: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    spec = {"podSelector": {"matchLabels": {"cnpg.io/cluster": RELEASE}}, "policyTypes": ["Ingress"]}
+def policy(
+    name: str, *entries: Mapping[str, Any], ports: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    spec = {
+        "podSelector": {"matchLabels": {"cnpg.io/cluster": RELEASE}},
+        "policyTypes": ["Ingress"],
+    }
     rule = {"from": list(entries), **({"ports": list(ports)} if ports else {})}
     return {"metadata": {"name": name}, "spec": {**spec, "ingress": [rule]}}
 
 
 KARIM = by_name("user-karim")
-OPERATOR = by_name("cnpg-system", podSelector={"matchLabels": {"app.kubernetes.io/name": "cloudnative-pg"}})
+OPERATOR = by_name(
+    "cnpg-system", podSelector={"matchLabels": {"app.kubernetes.io/name": "cloudnative-pg"}}
+)
 CATALOGUE = policy(RELEASE, {"podSelector": {}})
 
 
 def verdict(
-    monkeypatch: pytest.MonkeyPatch, check: str, *entries: Mapping[str, Any], others: Sequence[PolicyKind] = ()
+    monkeypatch: pytest.MonkeyPatch,
+    check: str,
+    *entries: Mapping[str, Any],
+    others: Sequence[PolicyKind] = (),
 ) -> str | Diagnostic:
-    """What the check says of a policy of these entries: "passed", "unverified: …", or what it found."""
+    """What the check says of a policy of these entries: "passed", "unverified: …", or what it
+    found."""
     known = [CATALOGUE, policy("porte", *entries, ports=[{"port": 5432}])]
     cluster: Any = SimpleNamespace(
         namespace="user-nora",
@@ -73,7 +90,10 @@ def verdict(
         other_policies=lambda: iter(others),
     )
     address = Address(f"{RELEASE}-rw", "user-nora", 5432)
-    decisions = [decide(known, BASE, peer(name), 5432) for name in ("user-nora", "user-karim", "user-inconnu")]
+    decisions = [
+        decide(known, BASE, peer(name), 5432)
+        for name in ("user-nora", "user-karim", "user-inconnu")
+    ]
     subject = Subject(Database(RELEASE, BASE, preparing=False), BASE, address, *decisions)
     own = Attempt(PostgresServer("empreinte"), "", "10.1.0.8")
     for module in (verifications, judged_base):
@@ -122,7 +142,9 @@ def test_what_is_read_without_a_connection(
 def test_where_another_kind_of_policy_may_decide_nothing_is_read(
     check: str, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = verdict(monkeypatch, check, by_name(*names), others=[PolicyKind("CiliumNetworkPolicy", ("porte",))])
+    found = verdict(
+        monkeypatch, check, by_name(*names), others=[PolicyKind("CiliumNetworkPolicy", ("porte",))]
+    )
     assert isinstance(found, str)
     assert found.startswith("unverified: ")
     assert "CiliumNetworkPolicy" in found
@@ -131,20 +153,29 @@ def test_where_another_kind_of_policy_may_decide_nothing_is_read(
 def test_whole_namespaces_of_the_administrators_are_named_and_the_remedy_keeps_the_operator(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = verdict(monkeypatch, THIRD, by_name("user-karim", "kube-system", "supervision"), OPERATOR)
+    found = verdict(
+        monkeypatch, THIRD, by_name("user-karim", "kube-system", "supervision"), OPERATOR
+    )
     assert isinstance(found, Diagnostic)
     assert "« kube-system » et « supervision »" in found.finding
     assert "cnpg-system" in found.finding
     (remedy,) = found.commands  # which keeps the operator: tests/test_catalogue_network.py
-    assert remedy == f"cahier catalogue fermer {RELEASE} --seulement user-karim --namespace user-nora"
+    assert (
+        remedy == f"cahier catalogue fermer {RELEASE} --seulement user-karim --namespace user-nora"
+    )
 
 
-def test_an_error_of_postgresql_proves_that_the_path_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_postgresql_proves_that_the_path_is_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     refused = PostgresServer(None, "pg_hba.conf rejects connection, no encryption")
     reached = Attempt(refused, "", "10.1.0.9")
     assert reached.entered
     slice_ = {
-        "metadata": {"name": f"{RELEASE}-rw-x", "labels": {"kubernetes.io/service-name": f"{RELEASE}-rw"}},
+        "metadata": {
+            "name": f"{RELEASE}-rw-x",
+            "labels": {"kubernetes.io/service-name": f"{RELEASE}-rw"},
+        },
         "endpoints": [{"addresses": [BASE.ip], "targetRef": {"uid": BASE.uid}}],
     }
     cluster: Any = SimpleNamespace(
@@ -154,6 +185,9 @@ def test_an_error_of_postgresql_proves_that_the_path_is_open(monkeypatch: pytest
     address = Address(f"{RELEASE}-rw", "user-nora", 5432)
     subject: Any = SimpleNamespace(pod=BASE, address=address)
     assert kept_out.another_server(cluster, subject, reached) is None
-    slice_["endpoints"] = [*slice_["endpoints"], {"addresses": ["10.1.0.20"], "targetRef": {"uid": "other"}}]
+    slice_["endpoints"] = [
+        *slice_["endpoints"],
+        {"addresses": ["10.1.0.20"], "targetRef": {"uid": "other"}},
+    ]
     with pytest.raises(Unverifiable):
         kept_out.another_server(cluster, subject, reached)

@@ -1,4 +1,5 @@
-"""What nobody foresaw, in every command: one sentence, a file for help, code 3; and no secret in anything written."""
+"""What nobody foresaw, in every command: one sentence, a file for help, code 3; and no secret in
+anything written."""
 
 from __future__ import annotations
 
@@ -40,7 +41,11 @@ CANARIES = {
     "proxy of the environment": "canari-Proxy7Env",
     "environment": "canari-Vault7",
 }
-JWT = "eyJhbGciOiJSUzI1NiJ9." + base64.urlsafe_b64encode(b'{"sub":"canari"}').decode().rstrip("=") + ".canariSignature"
+JWT = (
+    "eyJhbGciOiJSUzI1NiJ9."
+    + base64.urlsafe_b64encode(b'{"sub":"canari"}').decode().rstrip("=")
+    + ".canariSignature"
+)
 LEAKS = [*CANARIES.values(), JWT]
 
 
@@ -56,7 +61,10 @@ def traces(secret: str) -> Iterator[str]:
 def told(secret: str) -> str:
     """An exception that says it in every way."""
     both = base64.b64encode(f"alice:{secret}".encode()).decode()
-    return f"{secret} {secret!r} {json.dumps({'token': secret})} {quote(secret)} Basic {both} Bearer {secret}\n"
+    return (
+        f"{secret} {secret!r} {json.dumps({'token': secret})} {quote(secret)} Basic {both} Bearer "
+        f"{secret}\n"
+    )
 
 
 IN_A_SECRET = "canari-Base7motdepasse"
@@ -66,7 +74,9 @@ BOOM = "\n".join(told(secret) for secret in LEAKS)
 def leaks(text: str) -> Sequence[str]:
     """The canaries that a text lets out, also over the lines of a frame."""
     seen = text + re.sub(r"[\s│]+", "", text)
-    return [secret for secret in (*LEAKS, IN_A_SECRET) if any(trace in seen for trace in traces(secret))]
+    return [
+        secret for secret in (*LEAKS, IN_A_SECRET) if any(trace in seen for trace in traces(secret))
+    ]
 
 
 @dataclass
@@ -80,9 +90,18 @@ class Secretive(Answers):
             self.secrets += 1
             values = {"password": IN_A_SECRET, "username": "user-alice"}
             data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
-            return {"apiVersion": "v1", "kind": "Secret", "metadata": self._metadata("base"), "data": data}
+            return {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": self._metadata("base"),
+                "data": data,
+            }
         if path == "/api/v1/namespaces/user-alice":
-            return {"apiVersion": "v1", "kind": "Namespace", "metadata": self._metadata("user-alice")}
+            return {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": self._metadata("user-alice"),
+            }
         return super().to(path, body)
 
     def _metadata(self, name: str) -> Mapping[str, Any]:
@@ -111,7 +130,9 @@ class Command:
     monkeypatch: pytest.MonkeyPatch
 
     def __call__(self, *arguments: str, columns: int = 400) -> Answer:
-        streams = {name: io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for name in ("stdout", "stderr")}
+        streams = {
+            name: io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for name in ("stdout", "stderr")
+        }
         with self.monkeypatch.context() as here:
             for name, stream in streams.items():
                 here.setattr(sys, name, stream)
@@ -141,10 +162,14 @@ class Command:
                     data = file.read_bytes()
                     yield (
                         str(file),
-                        (gzip.decompress(data) if file.suffix == ".gz" else data).decode("utf-8", "replace"),
+                        (gzip.decompress(data) if file.suffix == ".gz" else data).decode(
+                            "utf-8", "replace"
+                        ),
                     )
 
-    def break_at(self, where: str, error: Callable[[], BaseException] = lambda: RuntimeError(BOOM)) -> None:
+    def break_at(
+        self, where: str, error: Callable[[], BaseException] = lambda: RuntimeError(BOOM)
+    ) -> None:
         """Have a function of the program raise."""
         module, _, name = where.partition(":")
         owner: Any = importlib.import_module(module)
@@ -173,7 +198,10 @@ def command(api: Pretender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     config["users"][0]["user"] = {"token": CANARIES["token"]}
     config["users"] += [
         {"name": "basic", "user": {"username": "bob", "password": CANARIES["password"]}},
-        {"name": "key", "user": {"client-key-data": CANARIES["key"], "client-certificate-data": "QQ=="}},
+        {
+            "name": "key",
+            "user": {"client-key-data": CANARIES["key"], "client-certificate-data": "QQ=="},
+        },
         {
             "name": "exec",
             "user": {
@@ -199,7 +227,9 @@ def command(api: Pretender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         },
     ]
     proxy = f"http://bob:{quote(CANARIES['proxy in the file'], safe='')}@proxy.exemple.invalid:3128"
-    config["clusters"].append({"name": "far", "cluster": {"server": "https://x", "proxy-url": proxy}})
+    config["clusters"].append(
+        {"name": "far", "cluster": {"server": "https://x", "proxy-url": proxy}}
+    )
     file.write_text(yaml.safe_dump(config))
     (tmp_path / "travail" / "classe.csv").write_text(
         "identifiant,nom,prenom,email,namespace,collegue\np1,Le Goff,Zoé,z@exemple.fr,user-alice,\n"
@@ -209,7 +239,10 @@ def command(api: Pretender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             monkeypatch.delenv(name)
     monkeypatch.setenv("KUBECONFIG", str(file))
     monkeypatch.setenv("CAHIER_ETAT", str(tmp_path / "etat"))
-    monkeypatch.setenv("HTTPS_PROXY", f"http://alice:{CANARIES['proxy of the environment']}@proxy.exemple.invalid:3128")
+    monkeypatch.setenv(
+        "HTTPS_PROXY",
+        f"http://alice:{CANARIES['proxy of the environment']}@proxy.exemple.invalid:3128",
+    )
     monkeypatch.setenv("VAULT_TOKEN", CANARIES["environment"])
     return Command(tmp_path, monkeypatch)
 
@@ -244,7 +277,9 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("where", "arguments"), BROKEN, ids=[f"{' '.join(words)} {where}" for where, words in BROKEN])
+@pytest.mark.parametrize(
+    ("where", "arguments"), BROKEN, ids=[f"{' '.join(words)} {where}" for where, words in BROKEN]
+)
 def test_whatever_breaks_is_one_sentence_and_lets_no_secret_out(
     command: Command, where: str, arguments: list[str]
 ) -> None:
@@ -277,15 +312,24 @@ def test_the_search_finds_what_leaks(command: Command, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("columns", [40, 80, 400])
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--aide"]], ids=["plain", "json", "help"])
-def test_a_broken_check_lets_no_secret_out(command: Command, arguments: list[str], columns: int) -> None:
+def test_a_broken_check_lets_no_secret_out(
+    command: Command, arguments: list[str], columns: int
+) -> None:
     command.break_at("checks.sources.machine:LocalMachine.kubectl")
     answer = command("verifier", "tp1", *arguments, columns=columns)
     assert leaks(answer.everything) == []
     assert "RuntimeError" in answer.out
     if arguments == ["--json"]:
-        findings = [check["finding"] for check in json.loads(answer.out)["checks"] if check["status"] == "error"]
+        findings = [
+            check["finding"]
+            for check in json.loads(answer.out)["checks"]
+            if check["status"] == "error"
+        ]
         assert findings
-        assert all(finding.startswith("Le vérificateur a un problème : RuntimeError: ") for finding in findings)
+        assert all(
+            finding.startswith("Le vérificateur a un problème : RuntimeError: ")
+            for finding in findings
+        )
 
 
 def test_grades_and_snapshots_let_no_secret_out(command: Command) -> None:
@@ -293,10 +337,15 @@ def test_grades_and_snapshots_let_no_secret_out(command: Command) -> None:
     answer = command("noter", "classe.csv", "--labs", "tp2")
     assert answer.code == 3
     assert leaks(answer.everything) == []
-    assert "RuntimeError" in answer.files[str(command.folder / "travail" / "notes-classe" / "notes.json")]
+    assert (
+        "RuntimeError"
+        in answer.files[str(command.folder / "travail" / "notes-classe" / "notes.json")]
+    )
 
 
-def test_a_snapshot_holds_neither_our_token_nor_a_password_that_was_read(command: Command, api: Pretender) -> None:
+def test_a_snapshot_holds_neither_our_token_nor_a_password_that_was_read(
+    command: Command, api: Pretender
+) -> None:
     written = {"metadata": {"name": "notes"}, "data": {"a": BOOM}}
     api.answers.objects = {"configmaps": [written]}
     try:
@@ -310,7 +359,9 @@ def test_a_snapshot_holds_neither_our_token_nor_a_password_that_was_read(command
 
 
 @pytest.mark.parametrize("debug", [[], ["--debug"]], ids=["plain", "debug"])
-def test_values_of_a_secret_that_was_read_are_known_everywhere(command: Command, debug: list[str]) -> None:
+def test_values_of_a_secret_that_was_read_are_known_everywhere(
+    command: Command, debug: list[str]
+) -> None:
     from checks.sources.live_cluster import LiveCluster
     from checks.sources.machine import LocalMachine
 
@@ -326,7 +377,7 @@ def test_values_of_a_secret_that_was_read_are_known_everywhere(command: Command,
     assert ("DEBUG:urllib3" in answer.err) is bool(debug)
 
 
-# -- what breaks ----------------------------------------------------------------------------------------------------
+# -- what breaks -----------------------------------------------------------------------------------
 
 
 class Unspeakable(Exception):
@@ -354,16 +405,36 @@ def nested() -> BaseException:
         (Unspeakable, "(Unspeakable)"),
         (nested, "(RecursionError: "),
         (MemoryError, "(MemoryError)"),
-        (lambda: UnicodeEncodeError("ascii", "é", 0, 1, "ordinal not in range"), "(UnicodeEncodeError: "),
+        (
+            lambda: UnicodeEncodeError("ascii", "é", 0, 1, "ordinal not in range"),
+            "(UnicodeEncodeError: ",
+        ),
         (lambda: SystemExit("au revoir"), "(SystemExit: au revoir)"),
-        (lambda: ExceptionGroup("deux", [ValueError("a"), ValueError("b")]), "(ExceptionGroup: deux"),
-        (lambda: OSError(errno.ENOSPC, "No space left on device", "/x/y"), "plus possible d’écrire (/x/y) : No space"),
-        (lambda: OSError(errno.EROFS, "Read-only file system"), "plus possible d’écrire : Read-only"),
-        (lambda: ModuleNotFoundError("No module named 'rich'", name="rich"), "le module Python « rich »"),
-        (lambda: SyntaxError("invalid syntax", ("verifications.py", 3, 1, "x", 3, 2)), "(SyntaxError: invalid syntax"),
+        (
+            lambda: ExceptionGroup("deux", [ValueError("a"), ValueError("b")]),
+            "(ExceptionGroup: deux",
+        ),
+        (
+            lambda: OSError(errno.ENOSPC, "No space left on device", "/x/y"),
+            "plus possible d’écrire (/x/y) : No space",
+        ),
+        (
+            lambda: OSError(errno.EROFS, "Read-only file system"),
+            "plus possible d’écrire : Read-only",
+        ),
+        (
+            lambda: ModuleNotFoundError("No module named 'rich'", name="rich"),
+            "le module Python « rich »",
+        ),
+        (
+            lambda: SyntaxError("invalid syntax", ("verifications.py", 3, 1, "x", 3, 2)),
+            "(SyntaxError: invalid syntax",
+        ),
     ],
 )
-def test_every_kind_of_trouble_is_told(command: Command, error: Callable[[], BaseException], words: str) -> None:
+def test_every_kind_of_trouble_is_told(
+    command: Command, error: Callable[[], BaseException], words: str
+) -> None:
     command.break_at("checks.lab:all_labs", error)
     answer = command("lister")
     assert answer.code == 3
@@ -425,13 +496,20 @@ def test_the_command_line_is_kept_without_its_secrets(command: Command) -> None:
     assert leaks(answer.everything) == []
 
 
-# -- the real process -----------------------------------------------------------------------------------------------
+# -- the real process ------------------------------------------------------------------------------
 
 
-def process(script: str, *, out: int | None = subprocess.PIPE, err: int | None = subprocess.PIPE, **env: str) -> Any:
+def process(
+    script: str, *, out: int | None = subprocess.PIPE, err: int | None = subprocess.PIPE, **env: str
+) -> Any:
     """A Python of its own, as the `cahier` command starts."""
     return subprocess.run(
-        [sys.executable, "-c", script], stdout=out, stderr=err, env={**os.environ, **env}, text=True, check=False
+        [sys.executable, "-c", script],
+        stdout=out,
+        stderr=err,
+        env={**os.environ, **env},
+        text=True,
+        check=False,
     )
 
 
@@ -439,7 +517,9 @@ MAIN = "import sys; sys.argv = ['cahier', 'lister']; from checks.cli import main
 
 
 def test_a_missing_dependency_is_told_before_anything_else(tmp_path: Path) -> None:
-    done = process(f"import sys; sys.modules['rich'] = None; {MAIN} main()", CAHIER_ETAT=str(tmp_path))
+    done = process(
+        f"import sys; sys.modules['rich'] = None; {MAIN} main()", CAHIER_ETAT=str(tmp_path)
+    )
     assert done.returncode == 3
     assert "le module Python « rich »" in done.stderr
     assert "Traceback" not in done.stderr
@@ -451,9 +531,13 @@ def test_a_disk_that_is_full_is_told(tmp_path: Path) -> None:
         done = process(f"{MAIN} main()", out=full.fileno(), CAHIER_ETAT=str(tmp_path))
         assert (done.returncode, "plus possible d’écrire" in done.stderr) == (3, True)
         assert "Exception ignored" not in done.stderr
-        assert process(f"{MAIN} main()", err=full.fileno(), CAHIER_ETAT=str(tmp_path)).returncode == 0
+        assert (
+            process(f"{MAIN} main()", err=full.fileno(), CAHIER_ETAT=str(tmp_path)).returncode == 0
+        )
 
 
 def test_a_terminal_of_another_encoding(tmp_path: Path) -> None:
-    done = process(f"{MAIN} main()", CAHIER_ETAT=str(tmp_path), PYTHONIOENCODING="ascii", LC_ALL="C")
+    done = process(
+        f"{MAIN} main()", CAHIER_ETAT=str(tmp_path), PYTHONIOENCODING="ascii", LC_ALL="C"
+    )
     assert (done.returncode, done.stderr) == (0, "")

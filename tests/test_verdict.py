@@ -94,7 +94,9 @@ def verdict_of(*checks: Check, seconds: float = 0) -> Verdict:
         ((passes, silent, cannot_tell), Status.ERROR, 3),
     ],
 )
-def test_exit_code_of_the_contract(checks: tuple[Check, ...], status: Status, exit_code: int) -> None:
+def test_exit_code_of_the_contract(
+    checks: tuple[Check, ...], status: Status, exit_code: int
+) -> None:
     verdict = verdict_of(*checks)
     assert verdict.status is status
     assert verdict.exit_code == exit_code
@@ -105,7 +107,13 @@ def test_json_of_the_contract_follows_its_schema() -> None:
     jsonschema.validate(verdict, json_schema())
     assert verdict["points"] == 2
     assert verdict["points_max"] == 6
-    assert [check["status"] for check in verdict["checks"]] == ["passed", "failed", "skipped", "unverified", "error"]
+    assert [check["status"] for check in verdict["checks"]] == [
+        "passed",
+        "failed",
+        "skipped",
+        "unverified",
+        "error",
+    ]
     assert verdict["checks"][1] | {"duration_ms": 0} == {
         "id": "fails",
         "title": "Ceci échoue.",
@@ -148,7 +156,11 @@ def test_a_wait_says_what_it_waits_for() -> None:
     def settles(cluster: Cluster) -> Diagnostic | None:
         """Ceci s’arrange."""
         looks.append(1)
-        return None if len(looks) == 2 else Diagnostic("L’image se télécharge.", "", "", transient=True)
+        return (
+            None
+            if len(looks) == 2
+            else Diagnostic("L’image se télécharge.", "", "", transient=True)
+        )
 
     def waits(diagnostic: Diagnostic) -> None:
         waited.append(diagnostic.finding)

@@ -1,4 +1,5 @@
-"""`cahier` typed in this process: Python's start is most of a command's time, and some tests type thousands."""
+"""`cahier` typed in this process: Python's start is most of a command's time, and some tests type
+thousands."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ def typed(
     environment: Mapping[str, str] = os.environ,
     folder: Path | None = None,
 ) -> Run:
-    """`cahier` with these words and this configuration. What it lets through is a traceback, as in a terminal.
+    """`cahier` with these words and this configuration. What it lets through is a traceback, as in
+    a terminal.
 
     `environment`: the whole of it; `folder`: where one types, here by default.
     """
@@ -48,7 +50,11 @@ def typed(
     sys.argv = ["cahier", *command]
     _become(given)
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.chdir(folder or Path.cwd()):
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            contextlib.chdir(folder or Path.cwd()),
+        ):
             main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1

@@ -1,4 +1,5 @@
-"""What `cahier` says to a person of the tests, whatever their namespace, their name and their cluster."""
+"""What `cahier` says to a person of the tests, whatever their namespace, their name and their
+cluster."""
 
 from __future__ import annotations
 
@@ -41,11 +42,15 @@ def run(person: Person, *words: str, code: int = 0) -> str:
 
 def said(verdict: Mapping[str, Any], status: str) -> dict[str, str]:
     """Finding of each check that has this status."""
-    return {check["id"]: check["finding"] for check in verdict["checks"] if check["status"] == status}
+    return {
+        check["id"]: check["finding"] for check in verdict["checks"] if check["status"] == status
+    }
 
 
 def shown(verdict: Mapping[str, Any]) -> str:
-    return "\n".join(f"{check['status']:10} {check['id']}: {check['finding']}" for check in verdict["checks"])
+    return "\n".join(
+        f"{check['status']:10} {check['id']}: {check['finding']}" for check in verdict["checks"]
+    )
 
 
 def repaired(stage: Stage, lab: str, *options: str) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""What an API server promises of its answers. What does not keep to it was said by something else, or cut on the way.
+"""What an API server promises of its answers. What does not keep to it was said by something else,
+or cut on the way.
 
 What the API may leave out is left out here too; the rest is what
 https://kubernetes.io/docs/reference/using-api/api-concepts/ and each kind's reference require.
@@ -16,14 +17,17 @@ import urllib3
 
 from checks.errors import AccessError, ClusterLost, Unverifiable
 
-_MOST = 16 * 2**20  # bytes of one answer: twice the largest page of a class; a larger one is asked in smaller pages
+_MOST = (
+    16 * 2**20
+)  # bytes of one answer: twice the largest page of a class; a larger one is asked in smaller pages
 HELD = 48 * 2**20
-"""Bytes of the lists of a namespace that are held together, as JSON: three to five times that in memory."""
+"""Bytes of the lists of a namespace that are held together, as JSON: three to five times that in
+memory."""
 _LINE = 4 * 2**20  # bytes of one line: no object is larger than what etcd keeps, 1.5 MiB
 _LONGEST = 60.0  # seconds for one answer to come in whole
 _PORTAL = (
-    "Un portail d’accès au réseau, un proxy ou un VPN répond à sa place : ouvrez une page web dans votre navigateur, "
-    "identifiez-vous, puis recommencez"
+    "Un portail d’accès au réseau, un proxy ou un VPN répond à sa place : ouvrez une page web dans "
+    "votre navigateur, identifiez-vous, puis recommencez"
 )
 _AGAIN = "Relancez la commande ; si cela dure, vérifiez votre connexion (réseau, proxy, VPN)."
 
@@ -204,7 +208,8 @@ class Budget:
 def too_much() -> Unverifiable:
     """The error for a namespace whose objects would fill this machine's memory."""
     return Unverifiable(
-        f"Ce namespace contient plus de {HELD // 2**20} Mo d’objets : plus que le vérificateur n’en lit.",
+        f"Ce namespace contient plus de {HELD // 2**20} Mo d’objets : plus que le vérificateur "
+        "n’en lit.",
         "Supprimez ceux qui ne servent plus (kubectl get all,configmaps,events), puis recommencez.",
     )
 
@@ -213,7 +218,9 @@ def body(response: urllib3.BaseHTTPResponse, server: str) -> bytes:
     """The whole of an answer. Raises AccessError for one that does not end."""
     data = bytearray()
     until = time.monotonic() + _LONGEST
-    while part := response.read1(2**16, decode_content=True):  # what has come: the rest may be long in coming
+    while part := response.read1(
+        2**16, decode_content=True
+    ):  # what has come: the rest may be long in coming
         data += part
         if len(data) > _MOST or time.monotonic() > until:
             response.close()
@@ -222,7 +229,8 @@ def body(response: urllib3.BaseHTTPResponse, server: str) -> bytes:
 
 
 def lines(response: urllib3.BaseHTTPResponse, server: str, seconds: float) -> Iterator[bytes]:
-    """The lines of an answer that goes on for `seconds` at most. Raises AccessError for one that does not end."""
+    """The lines of an answer that goes on for `seconds` at most. Raises AccessError for one that
+    does not end."""
     rest = bytearray()
     until = time.monotonic() + seconds
     while part := response.read1(2**16, decode_content=True):
@@ -240,7 +248,9 @@ def lines(response: urllib3.BaseHTTPResponse, server: str, seconds: float) -> It
 
 def redirected(server: str) -> ClusterLost:
     """The error for an answer that sends us elsewhere: an API server never does."""
-    return ClusterLost(f"Ce qui répond à l’adresse {server} n’est pas le cluster : il renvoie ailleurs.", _PORTAL)
+    return ClusterLost(
+        f"Ce qui répond à l’adresse {server} n’est pas le cluster : il renvoie ailleurs.", _PORTAL
+    )
 
 
 def decoded(data: bytes, server: str) -> dict[str, Any]:
@@ -250,7 +260,8 @@ def decoded(data: bytes, server: str) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if data.lstrip()[:1] == b"<":
             raise ClusterLost(
-                f"Ce qui répond à l’adresse {server} n’est pas le cluster : c’est une page web.", _PORTAL
+                f"Ce qui répond à l’adresse {server} n’est pas le cluster : c’est une page web.",
+                _PORTAL,
             ) from error
         raise unfinished(server) from error
     if not isinstance(answer, dict):
@@ -261,7 +272,9 @@ def decoded(data: bytes, server: str) -> dict[str, Any]:
 def unfinished(server: str) -> AccessError:
     """The error for an answer that is not what the API promises."""
     return AccessError(
-        f"La réponse du serveur {server} n’est pas celle d’un serveur d’API, ou elle est arrivée incomplète.", _AGAIN
+        f"La réponse du serveur {server} n’est pas celle d’un serveur d’API, ou elle est arrivée "
+        "incomplète.",
+        _AGAIN,
     )
 
 

@@ -17,24 +17,30 @@ from checks.redaction import redact
 from checks.refusals import Refusal
 
 _NO_CREATE = " is forbidden: "
-"""How Kubernetes ends its refusal, from 1.35 on, where `get` is given but not `create`, which a stream needs too."""
+"""How Kubernetes ends its refusal, from 1.35 on, where `get` is given but not `create`, which a
+stream needs too."""
 
 
 def silent(server: str, error: Exception) -> ClusterLost:
-    """The error for an API server that does not answer, or not as one: each cause has its own words."""
+    """The error for an API server that does not answer, or not as one: each cause has its own
+    words."""
     said = str(error)
-    network = "Vérifiez votre connexion (réseau, proxy, VPN) ; si le cluster est local : cahier cluster creer"
+    network = (
+        "Vérifiez votre connexion (réseau, proxy, VPN) ; si le cluster est local : cahier cluster "
+        "creer"
+    )
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return ClusterLost(
-            f"Le certificat du serveur {server} n’est pas signé par l’autorité que votre configuration attend.",
+            f"Le certificat du serveur {server} n’est pas signé par l’autorité que votre "
+            "configuration attend.",
             RENEW,
         )
     if "UNEXPECTED_EOF" in said or isinstance(error, urllib3.exceptions.ProtocolError):
         return ClusterLost(f"Le serveur {server} a coupé la connexion avant de répondre.", network)
     if isinstance(error, urllib3.exceptions.SSLError) or isinstance(error.__cause__, ssl.SSLError):
         return ClusterLost(
-            f"La connexion chiffrée avec {server} ne s’établit pas : un certificat ou une clé de votre "
-            f"configuration est illisible ({reason(error)}).",
+            f"La connexion chiffrée avec {server} ne s’établit pas : un certificat ou une clé de "
+            f"votre configuration est illisible ({reason(error)}).",
             RENEW,
         )
     if isinstance(error, urllib3.exceptions.NameResolutionError):
@@ -46,32 +52,43 @@ def silent(server: str, error: Exception) -> ClusterLost:
     if "refused" in said:
         return ClusterLost(
             f"Le serveur {server} refuse la connexion : aucun cluster n’écoute à cette adresse.",
-            "Le cluster est arrêté, ou votre configuration vise une ancienne adresse. S’il est local : "
-            f"cahier cluster creer. Sur le SSPCloud : copiez de nouveau le script de {SCRIPT_PAGE}.",
+            "Le cluster est arrêté, ou votre configuration vise une ancienne adresse. S’il est "
+            "local : cahier cluster creer. Sur le SSPCloud : copiez de nouveau le script de "
+            f"{SCRIPT_PAGE}.",
         )
     return ClusterLost(f"Le cluster {server} ne répond pas ({reason(error)}).", network)
 
 
-def refused(credentials: Credentials, kubeconfig: str | None, status: int, data: bytes) -> AccessError:
-    """The error for an answer that is none: `data` of HTTP `status`. `kubeconfig`: what --kubeconfig gave."""
+def refused(
+    credentials: Credentials, kubeconfig: str | None, status: int, data: bytes
+) -> AccessError:
+    """The error for an answer that is none: `data` of HTTP `status`. `kubeconfig`: what
+    --kubeconfig gave."""
     said = _said(data)
     if status == 401 and credentials.kind == "serviceaccount":
         return ClusterLost(
-            "Le cluster ne reconnaît plus ce service (Unauthorized) : son ServiceAccount a été supprimé.",
+            "Le cluster ne reconnaît plus ce service (Unauthorized) : son ServiceAccount a été "
+            "supprimé.",
             "Lancez un autre service VSCode, avec le rôle Kubernetes « admin ».",
         )
     if status == 401:
         return _unauthorized(credentials)
     if status == 403 and 'User "system:anonymous"' in said:
         return ClusterLost(
-            "Votre configuration ne donne aucune identité : le cluster vous traite en inconnu (system:anonymous).",
+            "Votre configuration ne donne aucune identité : le cluster vous traite en inconnu "
+            "(system:anonymous).",
             RENEW,
         )
     if status == 400 and "HTTP request to an HTTPS server" in said:
-        return ClusterLost(f"L’adresse {credentials.server} de votre configuration doit commencer par https://.", RENEW)
+        return ClusterLost(
+            f"L’adresse {credentials.server} de votre configuration doit commencer par https://.",
+            RENEW,
+        )
     if status == 403:
         return forbidden(said, kubeconfig) or Refused(
-            f"Le cluster vous refuse cette demande : {said}", "Pour voir vos droits : cahier diagnostiquer", 403
+            f"Le cluster vous refuse cette demande : {said}",
+            "Pour voir vos droits : cahier diagnostiquer",
+            403,
         )
     return Refused(f"Le cluster a répondu {status} : {said}", "", status)
 
@@ -86,13 +103,15 @@ def _unauthorized(credentials: Credentials) -> ClusterLost:
         why = f"votre {credentials.named} a expiré le {end}"
     else:
         why = (
-            f"votre {credentials.named} devrait valoir jusqu’au {end}, mais il est abîmé, révoqué, ou fait pour un "
-            "autre cluster, ou l’heure de votre poste est fausse"
+            f"votre {credentials.named} devrait valoir jusqu’au {end}, mais il est abîmé, révoqué, "
+            "ou fait pour un autre cluster, ou l’heure de votre poste est fausse"
         )
     remedy = RENEW
     if credentials.renewal_command:
         remedy = f"Copiez de nouveau le script et exécutez-le : {credentials.renewal_command}"
-    return ClusterLost(f"Le cluster ne reconnaît plus votre identité (Unauthorized) : {why}.", remedy)
+    return ClusterLost(
+        f"Le cluster ne reconnaît plus votre identité (Unauthorized) : {why}.", remedy
+    )
 
 
 def forbidden(said: str, kubeconfig: str | None) -> Forbidden | None:
@@ -101,8 +120,11 @@ def forbidden(said: str, kubeconfig: str | None) -> Forbidden | None:
     return Forbidden(refusal, kubeconfig) if refusal else None
 
 
-def read_refusal(status: int, data: bytes, namespace: str, resource: str) -> tuple[str, Refusal | None]:
-    """What an answer in the place of a stream said, and the right on `resource` that is lacking where that is why."""
+def read_refusal(
+    status: int, data: bytes, namespace: str, resource: str
+) -> tuple[str, Refusal | None]:
+    """What an answer in the place of a stream said, and the right on `resource` that is lacking
+    where that is why."""
     said = _said(data)
     if status == 403 and said.endswith(_NO_CREATE):
         return said, Refusal("", "create", resource, namespace)

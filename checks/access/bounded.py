@@ -9,9 +9,14 @@ import psutil
 
 
 def run(
-    words: Sequence[str], environment: Mapping[str, str], seconds: float, *, interactive: bool = False
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    seconds: float,
+    *,
+    interactive: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """What it answered. An interactive one may ask questions of this terminal: its standard error is shown there.
+    """What it answered. An interactive one may ask questions of this terminal: its standard error
+    is shown there.
 
     Raises OSError and ValueError where it cannot be started, and subprocess.TimeoutExpired.
     """
@@ -34,7 +39,8 @@ def run(
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End the program and what it started: a child that keeps its output open would be waited for."""
+    """End the program and what it started: a child that keeps its output open would be waited
+    for."""
     try:
         family = psutil.Process(process.pid)
         members = [*family.children(recursive=True), family]

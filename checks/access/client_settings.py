@@ -1,4 +1,5 @@
-"""How the API server is reached, as a configuration says: address, encryption, proxy, credentials."""
+"""How the API server is reached, as a configuration says: address, encryption, proxy,
+credentials."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ _REREAD = 60.0  # seconds: kubectl reads a token file again after as many
 class _PrivateFiles:
     """Certificates and keys as files, which is all that the libraries below take.
 
-    On Linux they are in memory only; elsewhere, in a folder closed to others, removed with its owner and at exit.
+    On Linux they are in memory only; elsewhere, in a folder closed to others, removed with its
+    owner and at exit.
     """
 
     def __init__(self) -> None:
@@ -62,7 +64,8 @@ class Settings:
         self.host = ""
         """The address of the API server, without the last slash."""
         self.proxy = ""
-        """The address of the proxy that requests go through, unless `no_proxy` says otherwise; "" for none."""
+        """The address of the proxy that requests go through, unless `no_proxy` says otherwise; ""
+        for none."""
         self.no_proxy = ""
         self.proxy_headers: dict[str, str] = {}
         self.verify_ssl = True
@@ -88,13 +91,15 @@ class Settings:
 
     @property
     def authorization(self) -> str:
-        """What every request says of who makes it, renewed where it has ended; "" for nothing. Raises AccessError."""
+        """What every request says of who makes it, renewed where it has ended; "" for nothing.
+        Raises AccessError."""
         self._renew()
         return self._authorization
 
     @property
     def headers(self) -> HTTPHeaderDict:
-        """What every request says besides: for whom it is made, where the configuration says « as »."""
+        """What every request says besides: for whom it is made, where the configuration says « as
+        »."""
         said = HTTPHeaderDict()
         if self.choice is None or not self.choice.user.impersonate:
             return said
@@ -106,7 +111,10 @@ class Settings:
             said.add("Impersonate-Group", _in_header(group or ""))
         for key, values in user.impersonate_extra.items():
             for value in values:
-                said.add(f"Impersonate-Extra-{quote(key, safe=_TOKEN_CHARACTERS)}", _in_header(value or ""))
+                said.add(
+                    f"Impersonate-Extra-{quote(key, safe=_TOKEN_CHARACTERS)}",
+                    _in_header(value or ""),
+                )
         return said
 
     @property
@@ -115,7 +123,8 @@ class Settings:
         return self.tls_server_name or urlsplit(self.host).hostname or ""
 
     def context(self) -> ssl.SSLContext:
-        """How all connections are encrypted: to read this machine's authorities once more takes 20 ms."""
+        """How all connections are encrypted: to read this machine's authorities once more takes 20
+        ms."""
         if self._context is None:
             self._context = ssl.create_default_context(cafile=self.authority or None)
             if self.certificate:
@@ -126,7 +135,8 @@ class Settings:
         return self._context
 
     def pool(self) -> urllib3.PoolManager:
-        """The connections of requests. Raises ImportError, ValueError and urllib3's errors for an unusable proxy."""
+        """The connections of requests. Raises ImportError, ValueError and urllib3's errors for an
+        unusable proxy."""
         options: dict[str, Any] = {"maxsize": _CONNECTIONS, "retries": False}
         if self.host.lower().startswith("https:"):
             options["ssl_context"] = self.context()
@@ -141,7 +151,9 @@ class Settings:
         return urllib3.ProxyManager(
             self.proxy,
             proxy_headers=self.proxy_headers,
-            proxy_ssl_context=options.get("ssl_context"),  # as kubectl: an encrypted proxy is held to the same
+            proxy_ssl_context=options.get(
+                "ssl_context"
+            ),  # as kubectl: an encrypted proxy is held to the same
             **options,
         )
 
@@ -181,7 +193,10 @@ class Settings:
         authority = content(cluster.certificate_authority_data, cluster.certificate_authority)
         if authority:
             self.authority = self._files.add(authority)
-            _must_load(f"L’autorité de certification du cluster « {choice.context.cluster} »", self.authority)
+            _must_load(
+                f"L’autorité de certification du cluster « {choice.context.cluster} »",
+                self.authority,
+            )
         certificate = content(user.client_certificate_data, user.client_certificate)
         if certificate:
             self._show(certificate, content(user.client_key_data, user.client_key), of_user(choice))
@@ -191,12 +206,15 @@ class Settings:
         self._context = None
         self.certificate, self.key = self._files.add(certificate), self._files.add(key)
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(self.certificate, self.key, password="")
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
+                self.certificate, self.key, password=""
+            )
         except (OSError, ValueError) as error:
             raise _unreadable(f"Le certificat ou la clé de {whose}") from error
 
     def identify(self, seconds: float) -> None:
-        """Say who we are, as kubectl does: token, then password, then certificate, then a program, which is run.
+        """Say who we are, as kubectl does: token, then password, then certificate, then a program,
+        which is run.
 
         Raises AccessError.
         """
@@ -253,7 +271,9 @@ def _unusable_pod(why: str) -> AccessError:
     return AccessError(f"L’identité de ce pod est inutilisable : {why}", RENEW)
 
 
-_TOKEN_CHARACTERS = "!#$&'*+^`|"  # besides letters, digits and « -._~ »: what HTTP lets a header's name hold
+_TOKEN_CHARACTERS = (
+    "!#$&'*+^`|"  # besides letters, digits and « -._~ »: what HTTP lets a header's name hold
+)
 
 
 def _in_header(value: str) -> str:
@@ -274,7 +294,7 @@ def _must_load(what: str, file: str) -> None:
 
 def _unreadable(what: str) -> ClusterLost:
     return ClusterLost(
-        f"{what} ne peut pas être employé : un certificat ou une clé de votre configuration est illisible (abîmé, "
-        "tronqué, ou d’une autre paire).",
+        f"{what} ne peut pas être employé : un certificat ou une clé de votre configuration est "
+        "illisible (abîmé, tronqué, ou d’une autre paire).",
         RENEW,
     )

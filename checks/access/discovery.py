@@ -1,4 +1,5 @@
-"""What an API server serves: every resource of every group, custom ones included, in the version that it prefers."""
+"""What an API server serves: every resource of every group, custom ones included, in the version
+that it prefers."""
 
 from __future__ import annotations
 
@@ -49,17 +50,22 @@ class Resource:
 
     @property
     def parts(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Itself and its subresources, under their names for RBAC ("pods/log"), with their verbs."""
+        """Itself and its subresources, under their names for RBAC ("pods/log"), with their
+        verbs."""
         yield self.name, self.verbs
         yield from ((f"{self.name}/{one.name}", one.verbs) for one in self.subresources)
 
     def path(self, namespace: str) -> str:
         """Path of the objects of this kind: those of a namespace, where they belong to one."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        return f"{root}/namespaces/{namespace}/{self.name}" if self.namespaced else f"{root}/{self.name}"
+        return (
+            f"{root}/namespaces/{namespace}/{self.name}"
+            if self.namespaced
+            else f"{root}/{self.name}"
+        )
 
 
-# -- https://kubernetes.io/docs/concepts/overview/kubernetes-api/#aggregated-discovery, and what came before ---------
+# -- https://kubernetes.io/docs/concepts/overview/kubernetes-api/#aggregated-discovery, and what cam
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -138,7 +144,9 @@ def served(api: Api) -> Sequence[Resource]:
 def _aggregated(answer: _Aggregated) -> Iterator[Resource]:
     for group in answer.items:
         known: set[str] = set()
-        for version in group.versions:  # the preferred one first; an older one may alone have a resource
+        for (
+            version
+        ) in group.versions:  # the preferred one first; an older one may alone have a resource
             for one in version.resources:
                 if one.resource in known:
                     continue
@@ -150,18 +158,31 @@ def _aggregated(answer: _Aggregated) -> Iterator[Resource]:
                     kind=one.responseKind.kind,
                     namespaced=one.scope == "Namespaced",
                     verbs=one.verbs,
-                    subresources=tuple(Subresource(each.subresource, each.verbs) for each in one.subresources),
+                    subresources=tuple(
+                        Subresource(each.subresource, each.verbs) for each in one.subresources
+                    ),
                 )
 
 
 def _one_by_one(api: Api, root: str, answer: _Groups) -> Iterator[Resource]:
     """The same, of a server that tells each version of each group apart."""
     known: set[str] = set()
-    for place in [*answer.versions, *(version.groupVersion for group in answer.groups for version in group.versions)]:
+    for place in [
+        *answer.versions,
+        *(version.groupVersion for group in answer.groups for version in group.versions),
+    ]:
         group, _, version = place.rpartition("/")
         listed = api.ask(f"{root}/{place}", _OfVersion).resources
         for one in listed:
-            found = Resource(group, version, one.name, one.kind, one.namespaced, one.verbs, _below(one.name, listed))
+            found = Resource(
+                group,
+                version,
+                one.name,
+                one.kind,
+                one.namespaced,
+                one.verbs,
+                _below(one.name, listed),
+            )
             if "/" not in one.name and found.dotted not in known:
                 known.add(found.dotted)
                 yield found
@@ -170,5 +191,7 @@ def _one_by_one(api: Api, root: str, answer: _Groups) -> Iterator[Resource]:
 def _below(name: str, listed: Sequence[_Listed]) -> tuple[Subresource, ...]:
     start = f"{name}/"
     return tuple(
-        Subresource(each.name.removeprefix(start), each.verbs) for each in listed if each.name.startswith(start)
+        Subresource(each.name.removeprefix(start), each.verbs)
+        for each in listed
+        if each.name.startswith(start)
     )

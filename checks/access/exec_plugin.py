@@ -1,4 +1,5 @@
-"""Credentials from a program (`exec`), in the protocol of client-go: client.authentication.k8s.io v1 and v1beta1."""
+"""Credentials from a program (`exec`), in the protocol of client-go: client.authentication.k8s.io
+v1 and v1beta1."""
 
 from __future__ import annotations
 
@@ -46,19 +47,25 @@ class Given:
 
 def ask(choice: Choice, plugin: Plugin, seconds: float = PATIENCE) -> Given:
     """Run the program. Raises ClusterLost, with what the program itself said."""
-    whose = f"Le programme « {plugin.command} », qui donne les identifiants de {of_user(choice)} (exec),"
-    interactive = plugin.interactive_mode != "Never" and sys.stdin is not None and sys.stdin.isatty()
+    whose = (
+        f"Le programme « {plugin.command} », qui donne les identifiants de {of_user(choice)} "
+        "(exec),"
+    )
+    interactive = (
+        plugin.interactive_mode != "Never" and sys.stdin is not None and sys.stdin.isatty()
+    )
     if plugin.interactive_mode == "Always" and not interactive:
         raise ClusterLost(
-            f"{whose} demande toujours un terminal (interactiveMode: Always), et il n’y en a pas ici.",
+            f"{whose} demande toujours un terminal (interactiveMode: Always), et il n’y en a pas "
+            "ici.",
             "Lancez cette commande dans un terminal, sans redirection.",
         )
     program = which(plugin.command)
     if program is None:
         hint = cleaned(plugin.install_hint)
         raise ClusterLost(
-            f"{whose} n’est pas installé sur ce poste, ou n’y est pas exécutable : sans lui, kubectl n’entre pas non "
-            "plus.",
+            f"{whose} n’est pas installé sur ce poste, ou n’y est pas exécutable : sans lui, "
+            "kubectl n’entre pas non plus.",
             f"{hint or 'Installez-le'}, ou reprenez le script de connexion. {RENEW}",
         )
     words = [program, *(word or "" for word in plugin.args)]
@@ -70,7 +77,8 @@ def ask(choice: Choice, plugin: Plugin, seconds: float = PATIENCE) -> Given:
     if done.returncode:
         raise ClusterLost(
             f"{whose} a échoué (code {done.returncode}).{quoted}",
-            f"Lancez « kubectl auth whoami » pour le voir échouer, ou reprenez le script de connexion. {RENEW}",
+            "Lancez « kubectl auth whoami » pour le voir échouer, ou reprenez le script de "
+            f"connexion. {RENEW}",
         )
     return _read(f"{whose} a répondu, mais", done.stdout, plugin, quoted)
 
@@ -87,7 +95,10 @@ def _asked(choice: Choice, plugin: Plugin, interactive: bool) -> Mapping[str, An
             "certificate-authority-data": base64.b64encode(authority).decode(),
             "proxy-url": cluster.proxy_url,
             "disable-compression": cluster.disable_compression,
-            "config": next((one.extension for one in cluster.extensions if one and one.name == _EXTENSION), None),
+            "config": next(
+                (one.extension for one in cluster.extensions if one and one.name == _EXTENSION),
+                None,
+            ),
         }
         spec["cluster"] = {key: value for key, value in told.items() if value}
     return {"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": spec}
@@ -99,13 +110,18 @@ def _run(
     try:
         return bounded.run(words, environment, seconds, interactive=interactive)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "son nom, un argument ou une variable contient un caractère interdit"
-        raise ClusterLost(f"{whose} ne peut pas être lancé ({why}).", f"Réinstallez-le. {RENEW}") from None
+        why = (
+            getattr(error, "strerror", None)
+            or "son nom, un argument ou une variable contient un caractère interdit"
+        )
+        raise ClusterLost(
+            f"{whose} ne peut pas être lancé ({why}).", f"Réinstallez-le. {RENEW}"
+        ) from None
     except subprocess.TimeoutExpired:
         raise ClusterLost(
             f"{whose} n’a pas répondu en {seconds:.0f} secondes.",
-            "Lancez « kubectl auth whoami » dans un terminal : il attend peut-être une réponse de vous. Puis "
-            "recommencez.",
+            "Lancez « kubectl auth whoami » dans un terminal : il attend peut-être une réponse de "
+            "vous. Puis recommencez.",
         ) from None
 
 
@@ -130,8 +146,8 @@ def _read(begun: str, said: str, plugin: Plugin, quoted: str) -> Given:
         raise ClusterLost(f"{begun} ce n’est pas un ExecCredential.{quoted}", RENEW) from None
     if (answer.kind, answer.apiVersion) != ("ExecCredential", plugin.api_version):
         raise ClusterLost(
-            f"{begun} pas dans la version attendue : {plugin.api_version} est demandé, et il a répondu en "
-            f"« {cleaned(answer.apiVersion)} ».{quoted}",
+            f"{begun} pas dans la version attendue : {plugin.api_version} est demandé, et il a "
+            f"répondu en « {cleaned(answer.apiVersion)} ».{quoted}",
             f"Accordez l’apiVersion de votre configuration à celle de ce programme. {RENEW}",
         )
     status = answer.status
@@ -143,4 +159,6 @@ def _read(begun: str, said: str, plugin: Plugin, quoted: str) -> Given:
     remember(status.clientKeyData)
     if breaks_header(status.token):
         raise ClusterLost(f"{begun} son jeton contient un retour à la ligne.{quoted}", RENEW)
-    return Given(status.token, status.clientCertificateData, status.clientKeyData, status.expirationTimestamp)
+    return Given(
+        status.token, status.clientCertificateData, status.clientKeyData, status.expirationTimestamp
+    )

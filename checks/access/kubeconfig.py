@@ -14,7 +14,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from checks.access.kubeconfig_file import COPY_SCRIPT, RENEW, Cluster, Context, Data, File, User, load
+from checks.access.kubeconfig_file import (
+    COPY_SCRIPT,
+    RENEW,
+    Cluster,
+    Context,
+    Data,
+    File,
+    User,
+    load,
+)
 from checks.errors import AccessError
 from checks.facts import Credentials
 from checks.places import ISSUER
@@ -35,7 +44,9 @@ class Choice:
     user: User
 
 
-def paths(explicit: str | None = None, environment: Mapping[str, str] = os.environ) -> Sequence[Path]:
+def paths(
+    explicit: str | None = None, environment: Mapping[str, str] = os.environ
+) -> Sequence[Path]:
     """Configuration files in kubectl's order: --kubeconfig, KUBECONFIG, ~/.kube/config."""
     if explicit:
         return [Path(explicit).expanduser()]
@@ -69,7 +80,8 @@ def merged(files: Sequence[Path]) -> File:
 
 
 def choose(explicit: str | None = None) -> Choice | None:
-    """What the current context designates; None: the pod's ServiceAccount is used. Raises AccessError."""
+    """What the current context designates; None: the pod's ServiceAccount is used. Raises
+    AccessError."""
     files = paths(explicit)
     present = tuple(path for path in files if path.exists())
     if not present:
@@ -86,14 +98,20 @@ def choose(explicit: str | None = None) -> Choice | None:
         others = ", ".join(config.contexts)
         raise AccessError(
             "La configuration Kubernetes ne désigne aucun contexte courant.",
-            f"Choisissez-en un avec « kubectl config use-context NOM » parmi : {others}" if others else COPY_SCRIPT,
+            f"Choisissez-en un avec « kubectl config use-context NOM » parmi : {others}"
+            if others
+            else COPY_SCRIPT,
         )
     context = config.contexts.get(name)
     if context is None:
-        raise AccessError(f"Le contexte courant « {name} » n’est pas décrit dans la configuration.", COPY_SCRIPT)
+        raise AccessError(
+            f"Le contexte courant « {name} » n’est pas décrit dans la configuration.", COPY_SCRIPT
+        )
     cluster = config.clusters.get(context.cluster, Cluster())
     if not cluster.server:
-        raise AccessError(f"Le contexte « {name} » ne désigne aucun cluster : il n’a pas d’adresse.", RENEW)
+        raise AccessError(
+            f"Le contexte « {name} » ne désigne aucun cluster : il n’a pas d’adresse.", RENEW
+        )
     return Choice(present, name, context, cluster, config.users.get(context.user, User()))
 
 
@@ -142,14 +160,20 @@ def secrets(choice: Choice) -> Iterator[str]:
         yield from user.auth_provider.config.values()
     if user.exec is not None:
         yield from (variable.value for variable in user.exec.env if variable)
-        yield from (word.partition("=")[2] for word in user.exec.args if word and _PRIVATE.search(word))
+        yield from (
+            word.partition("=")[2] for word in user.exec.args if word and _PRIVATE.search(word)
+        )
 
 
-def context_namespace(environment: Mapping[str, str], explicit: str | None, context: str | None) -> str:
+def context_namespace(
+    environment: Mapping[str, str], explicit: str | None, context: str | None
+) -> str:
     """Namespace that a kubectl with this environment and these options works in; "" if unknown."""
     files = paths(explicit, environment)
     if not any(path.exists() for path in files) and "KUBERNETES_SERVICE_HOST" in environment:
-        own = SERVICE_ACCOUNT / "namespace"  # in a pod without configuration kubectl is its ServiceAccount
+        own = (
+            SERVICE_ACCOUNT / "namespace"
+        )  # in a pod without configuration kubectl is its ServiceAccount
         return own.read_text(encoding="utf-8").strip() if own.is_file() else ""
     try:
         config = merged(files)
@@ -160,7 +184,8 @@ def context_namespace(environment: Mapping[str, str], explicit: str | None, cont
 
 
 def token_of(file: str) -> str:
-    """The token that a file holds: whoever wrote it ended the line. Raises OSError and UnicodeError."""
+    """The token that a file holds: whoever wrote it ended the line. Raises OSError and
+    UnicodeError."""
     token = Path(file).read_text(encoding="utf-8").strip()
     remember(token)
     return token
@@ -168,11 +193,11 @@ def token_of(file: str) -> str:
 
 def _service_account() -> Credentials:
     issued, expires = _validity(claims((SERVICE_ACCOUNT / "token").read_text()))
-    host = os.environ["KUBERNETES_SERVICE_HOST"]
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
     return Credentials(
         source=str(SERVICE_ACCOUNT),
         context="",
-        server=f"https://{f'[{host}]' if ':' in host else host}:{os.environ['KUBERNETES_SERVICE_PORT']}",
+        server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
         namespace=(SERVICE_ACCOUNT / "namespace").read_text().strip(),
         kind="serviceaccount",
         expires=expires,
@@ -241,14 +266,17 @@ def _certificate_validity(user: User) -> _Validity:
     from cryptography import x509
 
     try:
-        certificate = x509.load_pem_x509_certificate(content(user.client_certificate_data, user.client_certificate))
+        certificate = x509.load_pem_x509_certificate(
+            content(user.client_certificate_data, user.client_certificate)
+        )
     except (ValueError, OSError):  # told where the certificate is used
         return None, None
     return certificate.not_valid_before_utc, certificate.not_valid_after_utc
 
 
 def content(data: Data | None, file: str) -> bytes:
-    """What is written in the configuration, or else in a file that it names; nothing without. Raises OSError."""
+    """What is written in the configuration, or else in a file that it names; nothing without.
+    Raises OSError."""
     if data:
         return data.content
     return Path(file).read_bytes() if file else b""

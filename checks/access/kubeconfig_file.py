@@ -22,7 +22,8 @@ COPY_SCRIPT = (
 )
 RENEW = (
     f"Sur le SSPCloud : « Mon compte », {SCRIPT_PAGE}, copiez de nouveau le script et exécutez-le. "
-    "Sur le petit SSPCloud local : cahier cluster creer, puis export KUBECONFIG=$(cahier cluster kubeconfig alice)"
+    "Sur le petit SSPCloud local : cahier cluster creer, puis export KUBECONFIG=$(cahier cluster "
+    "kubeconfig alice)"
 )
 
 
@@ -80,7 +81,8 @@ class Plugin(_Struct):
 
 
 class Provider(_Struct):
-    """The older way to renew credentials (`auth-provider`): of all of them, kubectl has kept `oidc`."""
+    """The older way to renew credentials (`auth-provider`): of all of them, kubectl has kept
+    `oidc`."""
 
     name: str = ""
     config: dict[str, str] = {}
@@ -98,7 +100,9 @@ class User(_Struct):
     impersonate: str = msgspec.field(default="", name="as")
     impersonate_uid: str = msgspec.field(default="", name="as-uid")
     impersonate_groups: list[str | None] = msgspec.field(default_factory=list, name="as-groups")
-    impersonate_extra: dict[str, list[str | None]] = msgspec.field(default_factory=dict, name="as-user-extra")
+    impersonate_extra: dict[str, list[str | None]] = msgspec.field(
+        default_factory=dict, name="as-user-extra"
+    )
     username: str = ""
     password: str = ""
     auth_provider: Provider | None = None
@@ -158,7 +162,8 @@ class File(msgspec.Struct):
 
 
 def load(path: Path) -> File:
-    """The file. Raises FileNotFoundError, and AccessError with the words of what kubectl would refuse."""
+    """The file. Raises FileNotFoundError, and AccessError with the words of what kubectl would
+    refuse."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -167,15 +172,24 @@ def load(path: Path) -> File:
         why = getattr(error, "strerror", None) or "son nom ne peut pas être celui d’un fichier"
         raise AccessError(f"La configuration {path} est illisible : {why}.", COPY_SCRIPT) from None
     content = _content(path, data)
-    if (content.kind, content.api_version) not in [(k, v) for k in ("", "Config") for v in ("", "v1")]:
+    if (content.kind, content.api_version) not in [
+        (k, v) for k in ("", "Config") for v in ("", "v1")
+    ]:
         raise AccessError(
-            f"La configuration {path} n’est pas un kubeconfig : son « kind » ou son « apiVersion » sont d’autre chose.",
+            f"La configuration {path} n’est pas un kubeconfig : son « kind » ou son « apiVersion » "
+            "sont d’autre chose.",
             COPY_SCRIPT,
         )
     file = File(
-        clusters={one.name: one.cluster for one in _only_once(path, "clusters", content.clusters, _NamedCluster)},
+        clusters={
+            one.name: one.cluster
+            for one in _only_once(path, "clusters", content.clusters, _NamedCluster)
+        },
         users={one.name: one.user for one in _only_once(path, "users", content.users, _NamedUser)},
-        contexts={one.name: one.context for one in _only_once(path, "contexts", content.contexts, _NamedContext)},
+        contexts={
+            one.name: one.context
+            for one in _only_once(path, "contexts", content.contexts, _NamedContext)
+        },
         current_context=content.current_context,
     )
     everywhere = [content.extensions, content.preferences.extensions]
@@ -198,9 +212,13 @@ def _content(path: Path, data: bytes) -> _Content:
     except yaml.MarkedYAMLError as error:  # its own text quotes the file, which may hold a token
         last = data.count(b"\n")  # the end of the file may be seen one line later
         line = f", ligne {min(error.problem_mark.line, last) + 1}" if error.problem_mark else ""
-        raise AccessError(f"La configuration {path} n’est pas du YAML{line}.", COPY_SCRIPT) from None
+        raise AccessError(
+            f"La configuration {path} n’est pas du YAML{line}.", COPY_SCRIPT
+        ) from None
     except (yaml.YAMLError, UnicodeError, ValueError, RecursionError):
-        raise AccessError(f"La configuration {path} n’est pas un fichier texte YAML.", COPY_SCRIPT) from None
+        raise AccessError(
+            f"La configuration {path} n’est pas un fichier texte YAML.", COPY_SCRIPT
+        ) from None
     remember_tree(document)
     try:
         return msgspec.convert(_without_nulls(document) or {}, _Content, dec_hook=_decoded)
@@ -210,26 +228,33 @@ def _content(path: Path, data: bytes) -> _Content:
         ) from None
 
 
-# -- YAML -----------------------------------------------------------------------------------------------------------
+# -- YAML ------------------------------------------------------------------------------------------
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Which plain words are texts: kubectl's YAML does not agree with PyYAML's (`y`, `1e3`, `1:30`, dates)."""
+    """Which plain words are texts: kubectl's YAML does not agree with PyYAML's (`y`, `1e3`, `1:30`,
+    dates)."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
 
 _PLAIN = {
-    "tag:yaml.org,2002:bool": r"y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON|n|N|no|No|NO|false|False|FALSE|off|Off|OFF",
+    "tag:yaml.org,2002:bool": r"y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON|n|N|no|No|NO|false|False|"
+    r"FALSE|off|Off|OFF",
     "tag:yaml.org,2002:null": r"~|null|Null|NULL|",
     "tag:yaml.org,2002:float": r"[-+]?(0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+)|"
-    r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+    r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|"
+    r"NAN)",
     "tag:yaml.org,2002:merge": r"<<",
 }
 for _tag, _words in _PLAIN.items():
     _Loader.add_implicit_resolver(_tag, re.compile(rf"^(?:{_words})$"), None)
-_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: 0.0)  # no key of a kubeconfig holds a number
-_Loader.add_constructor("tag:yaml.org,2002:bool", lambda loader, node: node.value.lower() in ("y", "yes", "true", "on"))
+_Loader.add_constructor(
+    "tag:yaml.org,2002:float", lambda loader, node: 0.0
+)  # no key of a kubeconfig holds a number
+_Loader.add_constructor(
+    "tag:yaml.org,2002:bool", lambda loader, node: node.value.lower() in ("y", "yes", "true", "on")
+)
 
 
 def _without_nulls(value: object) -> object:
@@ -241,7 +266,9 @@ def _without_nulls(value: object) -> object:
 
 def _decoded(kind: type, value: object) -> Data:
     if isinstance(value, list) and all(isinstance(number, float) for number in value):
-        return Data(bytes(len(value)))  # as Go reads bytes: whatever they are, they make no certificate
+        return Data(
+            bytes(len(value))
+        )  # as Go reads bytes: whatever they are, they make no certificate
     if not isinstance(value, str):
         raise ValueError("base64")
     try:
@@ -256,11 +283,16 @@ _EXPECTED = {
     "object": "un groupe de clés",
     "array": "une liste",
 }
-_GOT = {"int": "un nombre", "float": "un nombre", "bool": "true ou false (des guillemets en font un texte)"}
+_GOT = {
+    "int": "un nombre",
+    "float": "un nombre",
+    "bool": "true ou false (des guillemets en font un texte)",
+}
 
 
 def _explained(said: str) -> str:
-    """The end of a sentence that says where a value is of another type than it must; never that value."""
+    """The end of a sentence that says where a value is of another type than it must; never that
+    value."""
     key = re.search(r" - at `\$\.?(.*)`$", said)
     where = f" : « {key[1]} »" if key else ""
     types = re.match(r"Expected `([^`| ]+).*`, got `([^`]+)`", said)
@@ -272,20 +304,24 @@ def _explained(said: str) -> str:
     return f"{where} doit être {_EXPECTED.get(types[1], 'autre chose')}, et non {got}"
 
 
-# -- names and paths ------------------------------------------------------------------------------------------------
+# -- names and paths -------------------------------------------------------------------------------
 
 _Named = TypeVar("_Named", _NamedCluster, _NamedUser, _NamedContext, Extension)
 
 
-def _only_once(path: Path, part: str, entries: Sequence[_Named | None], kind: type[_Named]) -> Sequence[_Named]:
+def _only_once(
+    path: Path, part: str, entries: Sequence[_Named | None], kind: type[_Named]
+) -> Sequence[_Named]:
     """The entries. Raises AccessError where a name comes twice: kubectl refuses the file."""
     found = [kind() if entry is None else entry for entry in entries]
     names = [entry.name for entry in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise AccessError(
-            f"La configuration {path} nomme deux fois « {twice} » ({part}) : kubectl ne sait pas lequel choisir.",
-            "Ouvrez ce fichier et gardez l’un des deux, ou effacez-le et recommencez. " + COPY_SCRIPT,
+            f"La configuration {path} nomme deux fois « {twice} » ({part}) : kubectl ne sait pas "
+            "lequel choisir.",
+            "Ouvrez ce fichier et gardez l’un des deux, ou effacez-le et recommencez. "
+            + COPY_SCRIPT,
         )
     return found
 

@@ -30,13 +30,16 @@ _AGAIN = "Relancez la commande ; si cela dure : cahier diagnostiquer"
 
 
 @contextlib.contextmanager
-def forwarding(program: Path, kubeconfig: str | None, namespace: str, pod: str, port: int) -> Iterator[int]:
+def forwarding(
+    program: Path, kubeconfig: str | None, namespace: str, pod: str, port: int
+) -> Iterator[int]:
     """The local port of a `kubectl port-forward` to `port` of a pod, ended with the context.
 
-    `kubeconfig`: one file or several, as KUBECONFIG names them; None: kubectl is the ServiceAccount of the pod that it
-    runs in.
+    `kubeconfig`: one file or several, as KUBECONFIG names them; None: kubectl is the ServiceAccount
+    of the pod that it runs in.
 
-    Raises ForwardRefused with what kubectl said when rights or the pod keep it from opening, Unverifiable for the rest.
+    Raises ForwardRefused with what kubectl said when rights or the pod keep it from opening,
+    Unverifiable for the rest.
     """
     identity = {"KUBECONFIG": kubeconfig} if kubeconfig else {}
     process = None
@@ -62,15 +65,19 @@ def forwarding(program: Path, kubeconfig: str | None, namespace: str, pod: str, 
 
 
 def sweep() -> None:
-    """End the programs that a killed process of ours has left open: tunnels of this module, and of a stage."""
+    """End the programs that a killed process of ours has left open: tunnels of this module, and of
+    a stage."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.name().startswith("kubectl") and has_ended(process.environ().get(VARIABLE, "")):
+            if process.name().startswith("kubectl") and has_ended(
+                process.environ().get(VARIABLE, "")
+            ):
                 process.kill()
 
 
 def renew(configuration: str, context: str) -> None:
-    """Have kubectl renew the credentials of a context, where it can: it keeps the new ones in `configuration`."""
+    """Have kubectl renew the credentials of a context, where it can: it keeps the new ones in
+    `configuration`."""
     program = shutil.which("kubectl")
     if program is None:
         return
@@ -80,7 +87,8 @@ def renew(configuration: str, context: str) -> None:
 
 
 def whoami(kubeconfig: str | None, secrets: Sequence[str]) -> str | None:
-    """Who a `kubectl` of this terminal is for the cluster; None where there is none, or one that does not tell.
+    """Who a `kubectl` of this terminal is for the cluster; None where there is none, or one that
+    does not tell.
 
     Raises KubectlRefused, with what it said but for `secrets`.
     """
@@ -90,7 +98,9 @@ def whoami(kubeconfig: str | None, secrets: Sequence[str]) -> str | None:
     identity = ["--kubeconfig", kubeconfig] if kubeconfig else []
     try:
         with waiting_for("la réponse que kubectl attend du cluster"):
-            done = bounded.run([program, *identity, "auth", "whoami", "-o", "json"], os.environ, _PATIENCE)
+            done = bounded.run(
+                [program, *identity, "auth", "whoami", "-o", "json"], os.environ, _PATIENCE
+            )
     except OSError:
         return None
     except subprocess.TimeoutExpired:
@@ -129,7 +139,10 @@ def _local_port(process: subprocess.Popen[str]) -> int:
 
 
 def _ended(said: str) -> ForwardRefused | Unverifiable:
-    """Why kubectl opened no tunnel: the rights or the pod, as the API server tells it, or the way to it."""
+    """Why kubectl opened no tunnel: the rights or the pod, as the API server tells it, or the way
+    to it."""
     if refusals.read(said) is not None or re.search(r"not found|pod is not running", said):
         return ForwardRefused(said)
-    return Unverifiable(f"kubectl n’a pas pu ouvrir de tunnel : {said or 'il s’est arrêté sans rien dire'}.", _AGAIN)
+    return Unverifiable(
+        f"kubectl n’a pas pu ouvrir de tunnel : {said or 'il s’est arrêté sans rien dire'}.", _AGAIN
+    )

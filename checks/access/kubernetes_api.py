@@ -31,7 +31,8 @@ from checks.refusals import Refusal
 from checks.waiting import waiting_for
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
-_WATCH = 60  # seconds that one watch lasts: one whose connection has died unnoticed is blind no longer than that
+# seconds that one watch lasts: one whose connection has died unnoticed is blind no longer than that
+_WATCH = 60
 _LATE = 5  # seconds that it may last more
 _NOT_AGAIN = 2.0  # seconds in which a server that was waited for in vain is not asked again
 _PAGE = 500  # objects asked at once: what kubectl asks
@@ -65,7 +66,8 @@ def collection(kind: str, namespace: str) -> str:
 
 
 def _current(kubeconfig_path: str | None) -> kubeconfig.Choice | None:
-    """What the configuration designates, once kubectl has renewed a token that it renews by itself."""
+    """What the configuration designates, once kubectl has renewed a token that it renews by
+    itself."""
     found = kubeconfig.choose(kubeconfig_path)
     said = kubeconfig.credentials(found)
     if said.kind == "oidc" and (said.expires is None or said.expires <= datetime.now(UTC)):
@@ -78,19 +80,28 @@ class Api:
     """Requests to one API server with one identity: JSON in, JSON out, French errors."""
 
     def __init__(
-        self, kubeconfig_path: str | None = None, seconds: float | None = None, *, without_secrets: bool = False
+        self,
+        kubeconfig_path: str | None = None,
+        seconds: float | None = None,
+        *,
+        without_secrets: bool = False,
     ) -> None:
-        """`seconds` bounds each request; None: five to connect, twenty between two parts of the answer.
+        """`seconds` bounds each request; None: five to connect, twenty between two parts of the
+        answer.
 
-        Raises AccessError where the configuration designates no cluster. What kubectl would refuse of it is raised by
-        the first request.
+        Raises AccessError where the configuration designates no cluster. What kubectl would refuse
+        of it is raised by the first request.
         """
-        self._without_secrets = without_secrets  # a request about one is then a mistake of ours, never sent
+        self._without_secrets = (
+            without_secrets  # a request about one is then a mistake of ours, never sent
+        )
         self._kubeconfig_path = kubeconfig_path
         self._choice = _current(kubeconfig_path)
         self.credentials: Credentials = kubeconfig.credentials(self._choice)
         self._timeout: float | tuple[float, float] = seconds or _TIMEOUT
-        self._patience = min(exec_plugin.PATIENCE, 0.8 * seconds) if seconds else exec_plugin.PATIENCE
+        self._patience = (
+            min(exec_plugin.PATIENCE, 0.8 * seconds) if seconds else exec_plugin.PATIENCE
+        )
         self._trouble: AccessError | None = None
         self._silence: tuple[AccessError, float] | None = None
         self._turn = threading.Lock()
@@ -101,7 +112,8 @@ class Api:
 
     @property
     def _pool(self) -> urllib3.PoolManager:
-        """The connections. A program that gives no credentials is not asked twice. Raises AccessError."""
+        """The connections. A program that gives no credentials is not asked twice. Raises
+        AccessError."""
         with self._turn:
             if self._trouble is not None:
                 raise self._trouble
@@ -127,7 +139,8 @@ class Api:
 
     @cached_property
     def identity(self) -> str:
-        """What tells this cluster from one made anew at the same address: a digest of server and authority."""
+        """What tells this cluster from one made anew at the same address: a digest of server and
+        authority."""
         authority = self._settings.authority
         content = Path(authority).read_bytes() if authority else b""
         return hashlib.sha256(self.credentials.server.encode() + content).hexdigest()[:16]
@@ -149,21 +162,29 @@ class Api:
         return proxies.exclusion(self.server, self._settings.no_proxy)
 
     def tls(self) -> tuple[ssl.SSLContext, str]:
-        """How connections are encrypted, and the name that the server's certificate must bear. Raises AccessError."""
+        """How connections are encrypted, and the name that the server's certificate must bear.
+        Raises AccessError."""
         return self._settings.context(), self._settings.server_name
 
     def clock(self, seconds: float) -> datetime | None:
-        """What time it is for the API server, to the second; None when it does not say. Raises ClusterLost.
+        """What time it is for the API server, to the second; None when it does not say. Raises
+        ClusterLost.
 
         Asked without identity, and whatever its certificate: a wrong clock makes both be refused.
         """
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        options: dict[str, Any] = {"cert_reqs": "CERT_NONE", "retries": False, "timeout": urllib3.Timeout(seconds)}
+        options: dict[str, Any] = {
+            "cert_reqs": "CERT_NONE",
+            "retries": False,
+            "timeout": urllib3.Timeout(seconds),
+        }
         if self._settings.tls_server_name:
             options["server_hostname"] = self._settings.tls_server_name
         manager = urllib3.PoolManager(**options)
         if self.proxy:
-            manager = urllib3.ProxyManager(self.proxy, proxy_headers=self._settings.proxy_headers, **options)
+            manager = urllib3.ProxyManager(
+                self.proxy, proxy_headers=self._settings.proxy_headers, **options
+            )
         try:
             said = manager.request("GET", f"{self.server}/version").headers.get("Date")
         except urllib3.exceptions.HTTPError as error:
@@ -184,18 +205,25 @@ class Api:
         content_type: str = "application/json",
     ) -> dict[str, Any]:
         """The decoded answer. Raises Refused (403, 404, 409, 422) and AccessError."""
-        return answers.decoded(self._send(method, path, body, query, accept, content_type), self.server)
+        return answers.decoded(
+            self._send(method, path, body, query, accept, content_type), self.server
+        )
 
     def ask(self, path: str, shape: type[_T], review: object = None) -> _T:
-        """The answer to a question (a review that is posted, else a GET) as a value of `shape`. Raises as `request`."""
+        """The answer to a question (a review that is posted, else a GET) as a value of `shape`.
+        Raises as `request`."""
         answer = self.request("POST" if review else "GET", path, review)
         return answers.shaped(answer, shape, self.server)
 
     def objects(
-        self, kind: str, path: str, query: Mapping[str, str] | None = None, budget: answers.Budget | None = None
+        self,
+        kind: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        budget: answers.Budget | None = None,
     ) -> list[dict[str, Any]]:
-        """The objects of a collection of `kind`, one of PATHS, or "" for another. Raises as `request`, and Unverifiable
-        where they are more than `budget`, or a list, may hold.
+        """The objects of a collection of `kind`, one of PATHS, or "" for another. Raises as
+        `request`, and Unverifiable where they are more than `budget`, or a list, may hold.
 
         Of Secrets and Namespaces, the metadata alone.
         """
@@ -234,7 +262,8 @@ class Api:
         return True
 
     def apply(self, path: str, item: Mapping[str, Any]) -> None:
-        """Make the object of this path, or bring it to this content (server-side apply); no change is no write.
+        """Make the object of this path, or bring it to this content (server-side apply); no change
+        is no write.
 
         Raises as `request`.
         """
@@ -243,7 +272,9 @@ class Api:
 
     def text(self, path: str, query: Mapping[str, str] | None = None) -> str:
         """The answer as text (logs). Raises as `request`."""
-        return self._send("GET", path, None, query, "*/*", "application/json").decode("utf-8", "replace")
+        return self._send("GET", path, None, query, "*/*", "application/json").decode(
+            "utf-8", "replace"
+        )
 
     def _send(
         self,
@@ -262,7 +293,9 @@ class Api:
         content = None if body is None else json.dumps(body)
         try:
             with waiting_for(f"la réponse du serveur {self.server}"):
-                response = self._open(method, self._address(path, query or {}), headers, content, self._timeout)
+                response = self._open(
+                    method, self._address(path, query or {}), headers, content, self._timeout
+                )
                 data = answers.body(response, self.server)
         except urllib3.exceptions.HTTPError as error:
             silence = silent(self.credentials.server, error)
@@ -292,22 +325,35 @@ class Api:
         said = HTTPHeaderDict({"User-Agent": f"cahier/{__version__}", **headers})
         if settings.authorization:
             said["Authorization"] = settings.authorization
-        seconds = urllib3.Timeout(*timeout) if isinstance(timeout, tuple) else urllib3.Timeout(total=timeout)
+        seconds = (
+            urllib3.Timeout(*timeout)
+            if isinstance(timeout, tuple)
+            else urllib3.Timeout(total=timeout)
+        )
         return pool.request(
-            method, url, body=content, headers=said | settings.headers, timeout=seconds, preload_content=False
+            method,
+            url,
+            body=content,
+            headers=said | settings.headers,
+            timeout=seconds,
+            preload_content=False,
         )
 
     def _refused(self, status: int, data: bytes) -> AccessError:
         """The error for an answer that is none."""
         error = refused(self.credentials, self._kubeconfig_path, status, data)
-        if self._settings.headers and isinstance(error, Forbidden) and error.refusal.is_impersonation:
+        if (
+            self._settings.headers
+            and isinstance(error, Forbidden)
+            and error.refusal.is_impersonation
+        ):
             assert self._choice is not None
             return user_rules.impersonation(self._choice, error.refusal.user)
         return error
 
     def kubectl_user(self) -> str | None:
-        """Who kubectl itself is for the cluster, with this very configuration; None without a kubectl that tells, or
-        where it would ask questions again. Raises KubectlRefused."""
+        """Who kubectl itself is for the cluster, with this very configuration; None without a
+        kubectl that tells, or where it would ask questions again. Raises KubectlRefused."""
         choice = self._choice
         if choice is None:
             return whoami(self._kubeconfig_path, ())
@@ -316,14 +362,21 @@ class Api:
         return whoami(self._kubeconfig_path, tuple(kubeconfig.secrets(choice)))
 
     def everywhere(self, kind: str) -> Iterator[dict[str, Any]]:
-        """Objects of `kind` of all namespaces, page by page (Secret, Namespace: metadata only). Raises as `request`."""
-        path = "/api/v1/namespaces" if kind == "Namespace" else PATHS[kind].replace("/namespaces/{}", "")
+        """Objects of `kind` of all namespaces, page by page (Secret, Namespace: metadata only).
+        Raises as `request`."""
+        path = (
+            "/api/v1/namespaces"
+            if kind == "Namespace"
+            else PATHS[kind].replace("/namespaces/{}", "")
+        )
         for _, items in self._pages(kind, path, {}):
             yield from items
 
-    def _pages(self, kind: str, path: str, query: Mapping[str, str]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """A list, page by page, each with its size in bytes; pages are smaller where objects are large. Raises as
-        `request`."""
+    def _pages(
+        self, kind: str, path: str, query: Mapping[str, str]
+    ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """A list, page by page, each with its size in bytes; pages are smaller where objects are
+        large. Raises as `request`."""
         accept = METADATA_ONLY if kind in _METADATA_KINDS else "application/json"
         limit, following = _PAGE, ""
         while True:
@@ -341,21 +394,27 @@ class Api:
             if not following:
                 return
 
-    # -- streams ---------------------------------------------------------------------------------------------
+    # -- streams -----------------------------------------------------------------------------------
 
     def _stream_address(self, path: str, query: Sequence[tuple[str, str]]) -> str:
-        """Raises Unverifiable where a stream would not be opened as the person that « as » names."""
+        """Raises Unverifiable where a stream would not be opened as the person that « as »
+        names."""
         if self._settings.headers:
             raise Unverifiable(
-                "Votre configuration demande à agir comme quelqu’un d’autre (« as ») : kubectl le fait, mais le "
-                "vérificateur ne sait pas ouvrir un tunnel ainsi.",
+                "Votre configuration demande à agir comme quelqu’un d’autre (« as ») : kubectl le "
+                "fait, mais le vérificateur ne sait pas ouvrir un tunnel ainsi.",
                 "Retirez « as » de votre configuration, ou reprenez celle de cette personne.",
             )
         _ = self._pool  # who cannot ask anything does not open a stream either
         return self._address(path, query)
 
     def execute(
-        self, namespace: str, pod: str, command: Sequence[str], seconds: float = 10, container: str = ""
+        self,
+        namespace: str,
+        pod: str,
+        command: Sequence[str],
+        seconds: float = 10,
+        container: str = "",
     ) -> str:
         """Standard output of a command in a pod; `container` is needed where the pod has several.
 
@@ -372,29 +431,38 @@ class Api:
         except streams.TROUBLE as trouble:
             _status, said, refusal = streams.refused(trouble, namespace, "pods/exec")
             raise Unverifiable(
-                f"La commande n’a pas pu être exécutée dans le pod {pod} ({refusal.said if refusal else said})."
+                f"La commande n’a pas pu être exécutée dans le pod {pod} "
+                f"({refusal.said if refusal else said})."
             ) from None
         status = json.loads(error or '{"status": "Failure", "message": "délai dépassé"}')
         if status.get("status") != "Success":
-            raise Unverifiable(f"Dans le pod {pod}, « {' '.join(command)} » a échoué : {status.get('message', '')}")
+            raise Unverifiable(
+                f"Dans le pod {pod}, « {' '.join(command)} » a échoué : {status.get('message', '')}"
+            )
         return output
 
     @contextlib.contextmanager
     def forward(self, namespace: str, pod: str, port: int) -> Iterator[Any]:
-        """A tunnel to a port of a pod, as a socket. Raises Forbidden without the right to open one, Unverifiable when
-        it does not open or is cut on the way, and ForwardRefused, also on leaving the context, when it is the pod that
-        refused the connection."""
-        url = self._stream_address(f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward", [("ports", str(port))])
+        """A tunnel to a port of a pod, as a socket. Raises Forbidden without the right to open one,
+        Unverifiable when it does not open or is cut on the way, and ForwardRefused, also on leaving
+        the context, when it is the pod that refused the connection."""
+        url = self._stream_address(
+            f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward", [("ports", str(port))]
+        )
         from checks.access import streams, tunnels
 
         try:
             tunnel = tunnels.Tunnel(streams.opened(self._settings, url))
         except streams.TROUBLE as trouble:
-            raise self._closed(streams.refused(trouble, namespace, "pods/portforward"), pod) from None
+            raise self._closed(
+                streams.refused(trouble, namespace, "pods/portforward"), pod
+            ) from None
         with tunnels.end_of(tunnel, pod) as end:
             yield end
 
-    def _closed(self, answer: tuple[int, str, Refusal | None], pod: str) -> AccessError | Unverifiable:
+    def _closed(
+        self, answer: tuple[int, str, Refusal | None], pod: str
+    ) -> AccessError | Unverifiable:
         """The error for a tunnel that the API server, or what stands before it, does not open."""
         status, said, refusal = answer
         if status == 401:
@@ -412,8 +480,8 @@ class Api:
         return answers.version(self.request("GET", path, query={"limit": "1"}), self.server)
 
     def watch(self, path: str, since: str) -> Iterator[dict[str, Any]]:
-        """What happened to the objects of the list `path` after a version, until the server or the network ends it: a
-        minute later at most. The last one, a BOOKMARK, says from where to go on.
+        """What happened to the objects of the list `path` after a version, until the server or the
+        network ends it: a minute later at most. The last one, a BOOKMARK, says from where to go on.
 
         Raises Refused, with 410 where what happened then is forgotten, and AccessError.
         """
@@ -422,7 +490,9 @@ class Api:
         patience = _WATCH + _LATE
         try:
             headers = {"Accept": "application/json"}
-            response = self._open("GET", self._address(path, query), headers, None, (_LATE, patience))
+            response = self._open(
+                "GET", self._address(path, query), headers, None, (_LATE, patience)
+            )
             if response.status >= 300:
                 raise self._refused(response.status, answers.body(response, self.server))
             for line in answers.lines(response, self.server, patience):
@@ -430,12 +500,14 @@ class Api:
                     event = answers.change(line, self.server)
                     if event["type"] == "ERROR":
                         status = event["object"]
-                        raise self._refused(answers.code(status, self.server), json.dumps(status).encode())
+                        raise self._refused(
+                            answers.code(status, self.server), json.dumps(status).encode()
+                        )
                     yield event
         except urllib3.exceptions.HTTPError as error:
             raise silent(self.credentials.server, error) from error
 
-    # -- shared requests -------------------------------------------------------------------------------------
+    # -- shared requests ---------------------------------------------------------------------------
 
     def who_am_i(self) -> str:
         """User name that the API server gives us."""
@@ -451,10 +523,14 @@ class Api:
     def namespace_uid(self, namespace: str) -> str:
         """UID of a namespace: another one that takes its name has another. Raises as `request`."""
         try:  # its people may get it, a teacher may list it
-            item = answers.named(self.request("GET", f"/api/v1/namespaces/{namespace}"), self.server)
+            item = answers.named(
+                self.request("GET", f"/api/v1/namespaces/{namespace}"), self.server
+            )
             return str(item["metadata"]["uid"])
         except Refused:
-            found = self.objects("Namespace", "/api/v1/namespaces", {"fieldSelector": f"metadata.name={namespace}"})
+            found = self.objects(
+                "Namespace", "/api/v1/namespaces", {"fieldSelector": f"metadata.name={namespace}"}
+            )
             if not found:
                 raise
             return str(found[0]["metadata"]["uid"])

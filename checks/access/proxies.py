@@ -1,4 +1,5 @@
-"""HTTP proxies as kubectl understands them: where the Kubernetes client library does less, this says the same."""
+"""HTTP proxies as kubectl understands them: where the Kubernetes client library does less, this
+says the same."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ def shown(proxy: str) -> str:
 
 
 def credentials(proxy: str) -> Mapping[str, str]:
-    """The header that carries the name and password of a proxy's address; empty where it holds none."""
+    """The header that carries the name and password of a proxy's address; empty where it holds
+    none."""
     parts = urlsplit(complete(proxy))
     remember_url(proxy)
     if not parts.username:
@@ -33,7 +35,8 @@ def credentials(proxy: str) -> Mapping[str, str]:
 
 
 def is_loopback(server: str) -> bool:
-    """Whether this address is the machine itself, which no proxy of the environment ever leads to."""
+    """Whether this address is the machine itself, which no proxy of the environment ever leads
+    to."""
     host = urlsplit(server).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

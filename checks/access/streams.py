@@ -1,7 +1,9 @@
-"""Streams into a pod: the WebSocket on which the API server carries a command's output, or a connection to a port.
+"""Streams into a pod: the WebSocket on which the API server carries a command's output, or a
+connection to a port.
 
 Each message begins with the number of its channel
-(https://kubernetes.io/docs/reference/using-api/api-concepts/#websocket-protocol-changes). Import it when one is opened.
+(https://kubernetes.io/docs/reference/using-api/api-concepts/#websocket-protocol-changes). Import it
+when one is opened.
 """
 
 from __future__ import annotations
@@ -10,7 +12,13 @@ import time
 from collections import defaultdict
 from urllib.parse import unquote, urlsplit
 
-from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException, WebSocketTimeoutException
+from websocket import (
+    ABNF,
+    WebSocket,
+    WebSocketBadStatusException,
+    WebSocketException,
+    WebSocketTimeoutException,
+)
 
 from checks.access import api_errors
 from checks.access.client_settings import Settings
@@ -26,9 +34,12 @@ TROUBLE = (WebSocketException, OSError, ValueError)
 
 
 def opened(settings: Settings, address: str) -> WebSocket:
-    """The stream of an address of the API server. Raises TROUBLE, and AccessError without usable credentials."""
+    """The stream of an address of the API server. Raises TROUBLE, and AccessError without usable
+    credentials."""
     parts = urlsplit(address)
-    stream = WebSocket(sslopt={"context": settings.context(), "server_hostname": settings.server_name})
+    stream = WebSocket(
+        sslopt={"context": settings.context(), "server_hostname": settings.server_name}
+    )
     stream.settimeout(WAIT)
     said = [f"Authorization: {settings.authorization}"] if settings.authorization else []
     url = parts._replace(scheme="wss" if parts.scheme == "https" else "ws").geturl()
@@ -51,7 +62,8 @@ def _through(settings: Settings) -> dict[str, object]:
 
 
 def execute(settings: Settings, address: str, seconds: float, most: int) -> tuple[str, str]:
-    """What the command of an address has written, and the JSON Status of how it ended, "" after so many seconds.
+    """What the command of an address has written, and the JSON Status of how it ended, "" after so
+    many seconds.
 
     Raises TROUBLE, also once it has written more than `most` bytes.
     """
@@ -87,9 +99,11 @@ def _text(data: bytearray) -> str:
 
 
 def refused(error: Exception, namespace: str, resource: str) -> tuple[int, str, Refusal | None]:
-    """What was answered in the place of a stream: its HTTP status, 0 where there was none, what it said, and the right
-    that is lacking where that is why."""
+    """What was answered in the place of a stream: its HTTP status, 0 where there was none, what it
+    said, and the right that is lacking where that is why."""
     if isinstance(error, WebSocketBadStatusException):
-        said, refusal = api_errors.read_refusal(error.status_code, error.resp_body or b"", namespace, resource)
+        said, refusal = api_errors.read_refusal(
+            error.status_code, error.resp_body or b"", namespace, resource
+        )
         return error.status_code, said, refusal
     return 0, api_errors.reason(error), None

@@ -1,7 +1,8 @@
 """Our own tunnels to a pod's port, told apart when they end.
 
-A pod that ends a connection is followed by the server's own goodbye (WebSocket close, code 1000; seen on Kubernetes
-1.37, also for a pod that refuses). A tunnel that ends without one was cut between us and the pod: nobody's mistake.
+A pod that ends a connection is followed by the server's own goodbye (WebSocket close, code 1000;
+seen on Kubernetes 1.37, also for a pod that refuses). A tunnel that ends without one was cut
+between us and the pod: nobody's mistake.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ _DATA, _ERROR = 0, 1  # the channels of the only port
 
 
 class Tunnel:
-    """What one connection to a pod's port carries, between its stream and a socket; a thread carries it."""
+    """What one connection to a pod's port carries, between its stream and a socket; a thread
+    carries it."""
 
     def __init__(self, stream: WebSocket) -> None:
         self._stream = stream
@@ -42,14 +44,16 @@ class Tunnel:
         self.goodbye = False
         self.cut = False
         self._answer = b""  # what came back of the last ping
-        self._begun: set[int] = set()  # channels whose first message, the number of the port, has come
+        self._begun: set[int] = (
+            set()
+        )  # channels whose first message, the number of the port, has come
         self._coming = bytearray()
         self._thread = threading.Thread(target=self._carry, name="tunnel", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Say goodbye, once the near end is closed. The thread is waited for: closed under it, the descriptor of its
-        socket would be another connection's."""
+        """Say goodbye, once the near end is closed. The thread is waited for: closed under it, the
+        descriptor of its socket would be another connection's."""
         self._thread.join(2 * _GOODBYE)
 
     @property
@@ -58,15 +62,19 @@ class Tunnel:
         return self.cut or not (self.goodbye or (self._thread.is_alive() and self._answers()))
 
     def _answers(self) -> bool:
-        """Whether the node of the pod still answers at the other end: the program there may say nothing.
+        """Whether the node of the pod still answers at the other end: the program there may say
+        nothing.
 
-        The kubelet returns a ping, as https://www.rfc-editor.org/rfc/rfc6455#section-5.5.3 demands (Kubernetes 1.37).
+        The kubelet returns a ping, as https://www.rfc-editor.org/rfc/rfc6455#section-5.5.3 demands
+        (Kubernetes 1.37).
         """
         word = uuid.uuid4().bytes
         until = time.monotonic() + _PONG
         with contextlib.suppress(WebSocketException, OSError):
             self._stream.ping(word)
-            while self._thread.is_alive() and self._answer != word and not (self.goodbye or self.cut):
+            while (
+                self._thread.is_alive() and self._answer != word and not (self.goodbye or self.cut)
+            ):
                 if time.monotonic() > until:
                     return False
                 time.sleep(0.01)
@@ -87,7 +95,9 @@ class Tunnel:
 
     def _carry_once(self, ready: selectors.BaseSelector) -> bool:
         """Carry what has come, both ways; whether there is more to carry."""
-        ready.modify(self._far, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._coming else 0))
+        ready.modify(
+            self._far, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._coming else 0)
+        )
         events = {key.fileobj: mask for key, mask in ready.select()}
         if self._stream.sock in events and not self._receive():
             self._far.settimeout(_PATIENCE)
@@ -102,7 +112,9 @@ class Tunnel:
                 return False
             self._stream.send_binary(bytes([_DATA]) + data)
         if there & selectors.EVENT_WRITE:
-            with contextlib.suppress(BrokenPipeError):  # the near end is closed: told by what is read there
+            with contextlib.suppress(
+                BrokenPipeError
+            ):  # the near end is closed: told by what is read there
                 del self._coming[: self._far.send(self._coming)]
         return True
 
@@ -113,7 +125,9 @@ class Tunnel:
             if opcode == ABNF.OPCODE_PONG:
                 self._answer = frame.data
             elif opcode == ABNF.OPCODE_CLOSE:
-                self.goodbye = len(frame.data) >= 2 and struct.unpack("!H", frame.data[:2])[0] == _NORMAL
+                self.goodbye = (
+                    len(frame.data) >= 2 and struct.unpack("!H", frame.data[:2])[0] == _NORMAL
+                )
                 self.cut = not self.goodbye
                 return False
             elif opcode == ABNF.OPCODE_BINARY and not self._take(frame.data[0], frame.data[1:]):
@@ -140,8 +154,8 @@ class Tunnel:
 def end_of(tunnel: Tunnel, pod: str) -> Iterator[Any]:
     """The near end of a tunnel, as a socket; closed with the context.
 
-    On leaving it, raises ForwardRefused when the pod had refused the connection; and Unverifiable, in the place of an
-    error of whoever speaks through it, when the tunnel was cut on the way.
+    On leaving it, raises ForwardRefused when the pod had refused the connection; and Unverifiable,
+    in the place of an error of whoever speaks through it, when the tunnel was cut on the way.
     """
     end = BoundedSocket(tunnel.near)
     end.settimeout(_PATIENCE)
@@ -150,7 +164,8 @@ def end_of(tunnel: Tunnel, pod: str) -> Iterator[Any]:
     except Exception:
         if not end.ended_here and not tunnel.refusal and tunnel.is_cut and not tunnel.refusal:
             raise Unverifiable(
-                f"Le tunnel de vérification vers le pod {pod} a été coupé en chemin, entre ce poste et le cluster.",
+                f"Le tunnel de vérification vers le pod {pod} a été coupé en chemin, entre ce "
+                "poste et le cluster.",
                 "Relancez la commande ; si cela dure : cahier diagnostiquer",
             ) from None
         raise

@@ -1,4 +1,5 @@
-"""What kubectl refuses of a user of the configuration before it sends any request: the rules of client-go."""
+"""What kubectl refuses of a user of the configuration before it sends any request: the rules of
+client-go."""
 
 from __future__ import annotations
 
@@ -44,9 +45,11 @@ def unreadable(whose: str, key: str, file: str) -> Iterator[ConfigurationRefused
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "ce nom ne peut pas être celui d’un fichier"
         yield ConfigurationRefused(
-            f"Pour {whose}, votre configuration nomme un fichier qui ne se lit pas ({key}) : {file} ({why}).",
+            f"Pour {whose}, votre configuration nomme un fichier qui ne se lit pas ({key}) : "
+            f"{file} ({why}).",
             f"Remettez ce fichier à sa place, ou refaites votre configuration. {RENEW}",
-            cause="Un chemin relatif part du dossier de la configuration, et non de celui où vous êtes.",
+            cause="Un chemin relatif part du dossier de la configuration, et non de celui où vous "
+            "êtes.",
         )
 
 
@@ -72,26 +75,33 @@ def _of_certificate(choice: Choice) -> Iterator[ConfigurationRefused]:
     ):
         if file and data:
             yield ConfigurationRefused(
-                f"Pour {of_user(choice)}, votre configuration donne {key} deux fois : un fichier, et {key}-data.",
+                f"Pour {of_user(choice)}, votre configuration donne {key} deux fois : un fichier, "
+                f"et {key}-data.",
                 BOTH,
                 unset("users", name, key),
                 "kubectl ne choisit pas entre les deux.",
             )
     if not user.client_key and not user.client_key_data:
         yield ConfigurationRefused(
-            f"Pour {of_user(choice)}, votre configuration donne un certificat sans sa clé (client-key-data).",
+            f"Pour {of_user(choice)}, votre configuration donne un certificat sans sa clé "
+            "(client-key-data).",
             f"Refaites votre configuration. {RENEW}",
-            cause="Le certificat dit qui vous êtes, la clé le prouve : sans elle, kubectl refuse toute commande.",
+            cause="Le certificat dit qui vous êtes, la clé le prouve : sans elle, kubectl refuse "
+            "toute commande.",
         )
     yield from unreadable(of_user(choice), "client-certificate", user.client_certificate)
     yield from unreadable(of_user(choice), "client-key", user.client_key)
 
 
 def _of_plugin(choice: Choice, plugin: Plugin) -> Iterator[ConfigurationRefused]:
-    name, whose = choice.context.user, f"Le programme qui donne les identifiants de {of_user(choice)} (exec)"
+    name, whose = (
+        choice.context.user,
+        f"Le programme qui donne les identifiants de {of_user(choice)} (exec)",
+    )
     if choice.user.auth_provider is not None:
         yield ConfigurationRefused(
-            f"Pour {of_user(choice)}, votre configuration nomme à la fois un programme (exec) et un auth-provider.",
+            f"Pour {of_user(choice)}, votre configuration nomme à la fois un programme (exec) et "
+            "un auth-provider.",
             BOTH,
             unset("users", name, "auth-provider"),
         )
@@ -101,21 +111,36 @@ def _of_plugin(choice: Choice, plugin: Plugin) -> Iterator[ConfigurationRefused]
         yield ConfigurationRefused(
             f"{whose} n’a pas d’apiVersion.",
             "Ajoutez-la :",
-            (f"kubectl config set-credentials {one_word(name)} --exec-api-version={API_VERSIONS[1]}",),
+            (
+                f"kubectl config set-credentials {one_word(name)} "
+                f"--exec-api-version={API_VERSIONS[1]}",
+            ),
             "Elle dit en quels mots kubectl et ce programme se parlent.",
         )
     if any(variable is None or not variable.name for variable in plugin.env):
-        yield ConfigurationRefused(f"{whose} reçoit une variable d’environnement sans nom (env).", RENEW)
+        yield ConfigurationRefused(
+            f"{whose} reçoit une variable d’environnement sans nom (env).", RENEW
+        )
     mode = plugin.interactive_mode
-    if not mode and plugin.api_version != API_VERSIONS[1] and not plugin.api_version.endswith("/v1alpha1"):
+    if (
+        not mode
+        and plugin.api_version != API_VERSIONS[1]
+        and not plugin.api_version.endswith("/v1alpha1")
+    ):
         yield _mode(choice, f"{whose} n’a pas d’interactiveMode.")
     elif mode and mode not in _MODES:
-        yield _mode(choice, f"{whose} a un interactiveMode que kubectl ne connaît pas : « {mode} ».")
+        yield _mode(
+            choice, f"{whose} a un interactiveMode que kubectl ne connaît pas : « {mode} »."
+        )
     if is_encrypted(choice) and plugin.api_version not in API_VERSIONS:
         yield ConfigurationRefused(
-            f"{whose} parle une version que kubectl ne connaît pas, ou plus : « {plugin.api_version} ».",
+            f"{whose} parle une version que kubectl ne connaît pas, ou plus : « "
+            f"{plugin.api_version} ».",
             "Prenez une version récente de ce programme, et donnez la sienne :",
-            (f"kubectl config set-credentials {one_word(name)} --exec-api-version={API_VERSIONS[0]}",),
+            (
+                f"kubectl config set-credentials {one_word(name)} "
+                f"--exec-api-version={API_VERSIONS[0]}",
+            ),
         )
 
 
@@ -123,9 +148,12 @@ def _mode(choice: Choice, finding: str) -> ConfigurationRefused:
     return ConfigurationRefused(
         finding,
         "Donnez-en un ; avec IfAvailable, le programme parle à votre terminal quand il y en a un :",
-        (f"kubectl config set-credentials {one_word(choice.context.user)} --exec-interactive-mode=IfAvailable",),
-        "Depuis client.authentication.k8s.io/v1, kubectl exige qu’il soit dit si ce programme peut poser des "
-        "questions : Never, IfAvailable ou Always.",
+        (
+            f"kubectl config set-credentials {one_word(choice.context.user)} "
+            "--exec-interactive-mode=IfAvailable",
+        ),
+        "Depuis client.authentication.k8s.io/v1, kubectl exige qu’il soit dit si ce programme peut "
+        "poser des questions : Never, IfAvailable ou Always.",
     )
 
 
@@ -134,7 +162,8 @@ def _of_user(choice: Choice) -> Iterator[ConfigurationRefused]:
     basic = [key for key in ("username", "password") if getattr(user, key)]
     if (user.token or (user.token_file and user.username and is_encrypted(choice))) and basic:
         yield ConfigurationRefused(
-            f"Pour {of_user(choice)}, votre configuration donne à la fois un jeton et un mot de passe.",
+            f"Pour {of_user(choice)}, votre configuration donne à la fois un jeton et un mot de "
+            "passe.",
             "Gardez le jeton, et retirez l’autre :",
             unset("users", name, *basic),
             "kubectl ne choisit pas entre les deux.",
@@ -142,8 +171,8 @@ def _of_user(choice: Choice) -> Iterator[ConfigurationRefused]:
     keys = [key for key, value in _impersonation(user) if value]
     if keys and not user.impersonate:
         yield ConfigurationRefused(
-            f"Pour {of_user(choice)}, votre configuration demande les groupes ou l’identifiant de quelqu’un d’autre "
-            "(as-groups, as-uid), sans dire de qui (as).",
+            f"Pour {of_user(choice)}, votre configuration demande les groupes ou l’identifiant de "
+            "quelqu’un d’autre (as-groups, as-uid), sans dire de qui (as).",
             "Retirez-les :",
             unset("users", name, *keys),
         )
@@ -151,7 +180,8 @@ def _of_user(choice: Choice) -> Iterator[ConfigurationRefused]:
     values += [value for extra in user.impersonate_extra.values() for value in extra]
     if any(breaks_header(value or "") for value in values):
         yield ConfigurationRefused(
-            f"Pour {of_user(choice)}, la clé « as » de votre configuration contient un retour à la ligne.",
+            f"Pour {of_user(choice)}, la clé « as » de votre configuration contient un retour à la "
+            "ligne.",
             "Retirez-la :",
             unset("users", name, "act-as"),
         )
@@ -162,12 +192,12 @@ def impersonation(choice: Choice, real: str) -> ConfigurationRefused:
     user, name = choice.user, choice.context.user
     keys = ["act-as", *(key for key, value in _impersonation(user) if value)]
     return ConfigurationRefused(
-        f"Votre configuration demande à agir comme « {user.impersonate} » (clé « as » de {of_user(choice)}), et le "
-        f"cluster ne le permet pas à « {real} ».",
+        f"Votre configuration demande à agir comme « {user.impersonate} » (clé « as » de "
+        f"{of_user(choice)}), et le cluster ne le permet pas à « {real} ».",
         "Retirez cette demande :",
         unset("users", name, *keys),
-        "kubectl envoie cette demande avec chaque commande : le cluster les refuse toutes, même celles qui vous sont "
-        "permises.",
+        "kubectl envoie cette demande avec chaque commande : le cluster les refuse toutes, même "
+        "celles qui vous sont permises.",
     )
 
 
@@ -181,14 +211,21 @@ def _impersonation(user: User) -> tuple[tuple[str, object], ...]:
 
 
 def _of_provider(choice: Choice, provider: Provider) -> Iterator[ConfigurationRefused]:
-    whose = f"Pour {of_user(choice)}, votre configuration compte sur l’auth-provider « {provider.name} »"
+    whose = (
+        f"Pour {of_user(choice)}, votre configuration compte sur l’auth-provider « {provider.name} "
+        "»"
+    )
     if provider.name != "oidc":
-        gone = f"{whose}, que kubectl n’a plus." if provider.name in _PROVIDERS else f"{whose}, que kubectl n’a pas."
+        gone = (
+            f"{whose}, que kubectl n’a plus."
+            if provider.name in _PROVIDERS
+            else f"{whose}, que kubectl n’a pas."
+        )
         yield ConfigurationRefused(
             gone,
             f"{_PROVIDERS.get(provider.name, '')} {RENEW}".strip(),
-            cause="kubectl s’en remet aujourd’hui à des programmes (exec) pour ces identifiants, et refuse tout sans "
-            "eux. Cette configuration est peut-être celle d’un autre cluster.",
+            cause="kubectl s’en remet aujourd’hui à des programmes (exec) pour ces identifiants, "
+            "et refuse tout sans eux. Cette configuration est peut-être celle d’un autre cluster.",
         )
         return
     for key in ("idp-issuer-url", "client-id"):
@@ -213,13 +250,15 @@ def _of_token(choice: Choice) -> Iterator[ConfigurationRefused]:
                 yield from unreadable(of_user(choice), "tokenFile", user.token_file)
     if user.token_file and not token:
         yield ConfigurationRefused(
-            f"Le fichier de jeton de {of_user(choice)} (tokenFile) est vide, ou n’est pas un texte : {user.token_file}",
+            f"Le fichier de jeton de {of_user(choice)} (tokenFile) est vide, ou n’est pas un texte "
+            f": {user.token_file}",
             RENEW,
         )
     if breaks_header(token):
         yield ConfigurationRefused(
-            f"Le jeton de {of_user(choice)} contient un retour à la ligne, ou un autre caractère de contrôle.",
+            f"Le jeton de {of_user(choice)} contient un retour à la ligne, ou un autre caractère "
+            "de contrôle.",
             f"Écrivez-le sur une seule ligne, sans « | » devant. {RENEW}",
-            cause="Un jeton voyage dans un en-tête HTTP, qui tient sur une ligne : kubectl n’envoie pas celui-ci, et "
-            "refuse toute commande.",
+            cause="Un jeton voyage dans un en-tête HTTP, qui tient sur une ligne : kubectl "
+            "n’envoie pas celui-ci, et refuse toute commande.",
         )

@@ -18,7 +18,8 @@ def main() -> None:
 
 
 def _run() -> int:
-    """Run the command; its exit code. Raises CahierError, to be shown as a message and its remedy."""
+    """Run the command; its exit code. Raises CahierError, to be shown as a message and its
+    remedy."""
     import typer
 
     from checks.cli.application import app
@@ -28,7 +29,9 @@ def _run() -> int:
     except Forbidden as refusal:
         raise _explained(refusal) from refusal
     except typer.TyperException as error:
-        if type(error).__name__ == "NoArgsIsHelpError":  # `cahier cluster` alone: its help is the answer
+        if (
+            type(error).__name__ == "NoArgsIsHelpError"
+        ):  # `cahier cluster` alone: its help is the answer
             return EXIT_USAGE
         raise _usage(error) from error
     except typer.Abort:
@@ -47,14 +50,18 @@ def _run() -> int:
 
 
 def _explained(refusal: Forbidden) -> CahierError:
-    """A refusal with what our identity may and may not do: whatever the command, it is told the same way."""
+    """A refusal with what our identity may and may not do: whatever the command, it is told the
+    same way."""
     from checks.diagnosis.rights.role import explained
     from checks.sources.live_cluster import LiveCluster
     from checks.sources.machine import LocalMachine
 
     where = refusal.refusal.namespace or None
     try:
-        return explained(refusal, LiveCluster(LocalMachine(), kubeconfig_path=refusal.kubeconfig, namespace=where))
+        return explained(
+            refusal,
+            LiveCluster(LocalMachine(), kubeconfig_path=refusal.kubeconfig, namespace=where),
+        )
     except Exception:  # the cluster has nothing more to say: the refusal is what matters
         return refusal
 
@@ -68,23 +75,35 @@ def _usage(error: typer.TyperException) -> UsageError:
     parameter = getattr(error, "param", None)
     name = ""
     if parameter is not None:
-        name = parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.metavar or parameter.name
+        name = (
+            parameter.opts[0]
+            if parameter.opts[0].startswith("-")
+            else parameter.metavar or parameter.name
+        )
     match type(error).__name__:
         case "MissingParameter":
             return UsageError(f"Il manque {name}.", remedy)
         case "NoSuchOption":
             close = ", ".join(getattr(error, "possibilities", None) or ())
-            return UsageError(f"L’option {option} n’existe pas.", f"Peut-être : {close}. {remedy}" if close else remedy)
+            return UsageError(
+                f"L’option {option} n’existe pas.",
+                f"Peut-être : {close}. {remedy}" if close else remedy,
+            )
         case "BadOptionUsage":
-            return UsageError(f"L’option {option} est mal employée : il lui faut une valeur, ou aucune.", remedy)
+            return UsageError(
+                f"L’option {option} est mal employée : il lui faut une valeur, ou aucune.", remedy
+            )
         case "BadParameter":
             expected = _expected(said)
-            return UsageError(f"La valeur donnée à {name or 'une option'} ne convient pas{expected}.", remedy)
+            return UsageError(
+                f"La valeur donnée à {name or 'une option'} ne convient pas{expected}.", remedy
+            )
     found = re.search(r"No such command '([^']*)'", said)
     if found:
         close = ", ".join(re.findall(r"'([^']+)'", said)[1:])
         return UsageError(
-            f"La commande « {found[1]} » n’existe pas.", f"Peut-être : {close}. {remedy}" if close else remedy
+            f"La commande « {found[1]} » n’existe pas.",
+            f"Peut-être : {close}. {remedy}" if close else remedy,
         )
     found = re.search(r"unexpected extra argument\S* \((.*)\)", said)
     if found:

@@ -17,7 +17,8 @@ app = typer.Typer(
     subcommand_metavar="COMMANDE …",
     options_metavar="[OPTIONS]",
     name="cahier",
-    help="Travaux pratiques Kubernetes pour le SSPCloud : suivez un TP, vérifiez votre travail sur un vrai cluster.",
+    help="Travaux pratiques Kubernetes pour le SSPCloud : suivez un TP, vérifiez votre travail sur "
+    "un vrai cluster.",
     no_args_is_help=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -43,9 +44,12 @@ def _version(value: bool) -> None:
 @app.callback(invoke_without_command=True)
 def start(
     context: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Montrer le détail technique des problèmes.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Montrer le détail technique des problèmes.")
+    ] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Afficher la version.")
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Afficher la version."),
     ] = False,
 ) -> None:
     """Prepare the logs; without a command, say where the learner is."""

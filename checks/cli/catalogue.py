@@ -23,22 +23,31 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-ReleaseName = Annotated[str, typer.Argument(metavar="NOM", help="Le nom du service (cahier catalogue lister).")]
+ReleaseName = Annotated[
+    str, typer.Argument(metavar="NOM", help="Le nom du service (cahier catalogue lister).")
+]
 _SERVICES = ("postgresql",)
 
 
 @app.command("lancer", cls=Command)
 def launch(
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Le service à lancer : postgresql.")],
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="Le service à lancer : postgresql.")
+    ],
     name: Annotated[
         str | None,
-        typer.Option("--nom", metavar="NOM", help="Nom du service (par défaut : postgresql-cnpg- et six chiffres)."),
+        typer.Option(
+            "--nom",
+            metavar="NOM",
+            help="Nom du service (par défaut : postgresql-cnpg- et six chiffres).",
+        ),
     ] = None,
     opened: Annotated[
         bool,
         typer.Option(
             "--ouvert",
-            help="Ouvrir aux autres namespaces (décoche « Only allow access from the same namespace »).",
+            help="Ouvrir aux autres namespaces (décoche « Only allow access from the same "
+            "namespace »).",
         ),
     ] = False,
     namespace: Namespace = None,
@@ -46,21 +55,34 @@ def launch(
 ) -> None:
     """Lancer un service dans votre namespace et attendre qu’il soit prêt.
 
-    Un service de ce nom qui est déjà là est gardé, et mené à ce qui est demandé : ouvert avec --ouvert, fermé sinon.
+    Un service de ce nom qui est déjà là est gardé, et mené à ce qui est demandé : ouvert avec
+    --ouvert, fermé sinon.
 
-    Exemples : cahier catalogue lancer postgresql · cahier catalogue lancer postgresql --nom ma-base --ouvert
+    Exemples : cahier catalogue lancer postgresql · cahier catalogue lancer postgresql --nom ma-base
+    --ouvert
     """
     from checks.errors import UsageError
     from checks.local_sspcloud import catalogue, network_policy, postgresql
     from checks.local_sspcloud.progress import TerminalProgress
 
     if service not in _SERVICES:
-        raise UsageError(f"Le catalogue local n’a pas de « {service} ».", f"Il propose : {', '.join(_SERVICES)}")
+        raise UsageError(
+            f"Le catalogue local n’a pas de « {service} ».", f"Il propose : {', '.join(_SERVICES)}"
+        )
     api, own = _connect(kubeconfig, namespace)
     if name is not None and any(one.name == name for one in catalogue.releases(api, own)):
         _, made = catalogue.resume(api, own, name, TerminalProgress())
-        _say([f"La base {name} est déjà là : elle est gardée.", *(f"{one} manquait : il est refait." for one in made)])
-        _say(network_policy.open_to_all(api, own, name) if opened else network_policy.close(api, own, name))
+        _say(
+            [
+                f"La base {name} est déjà là : elle est gardée.",
+                *(f"{one} manquait : il est refait." for one in made),
+            ]
+        )
+        _say(
+            network_policy.open_to_all(api, own, name)
+            if opened
+            else network_policy.close(api, own, name)
+        )
         return
     release = catalogue.launch_postgresql(api, own, name, opened, TerminalProgress())
     _show_notes(release, catalogue.default_user(api, own), postgresql.DATABASE, postgresql.PORT)
@@ -71,22 +93,34 @@ def _show_notes(release: Release, user: str, database: str, port: int) -> None:
     from checks.output import marked, output
 
     console = output(soft_wrap=True)
-    console.print(marked("[bold green]✔[/] [bold]{}[/] est prêt dans {}.", release.name, release.namespace))
+    console.print(
+        marked("[bold green]✔[/] [bold]{}[/] est prêt dans {}.", release.name, release.namespace)
+    )
     console.print("Depuis l’intérieur du cluster :")
     console.print(f"  Hôte            {release.host}")
     console.print(f"                  ({release.short_host} suffit depuis {release.namespace})")
     console.print(f"  Port            {port}")
     console.print(f"  Utilisateur     {user}")
     console.print(f"  Base            {database}")
-    read = f"kubectl get secret {release.name} -n {release.namespace} -o jsonpath='{{.data.password}}' | base64 -d"
+    read = (
+        f"kubectl get secret {release.name} -n {release.namespace} -o "
+        f"jsonpath='{{.data.password}}' | base64 -d"
+    )
     console.print(f"  Mot de passe    {read}")
     if release.policies:
         console.print(
-            f"NetworkPolicy {', '.join(release.policies)} : elle n’autorise que les pods de {release.namespace}."
+            f"NetworkPolicy {', '.join(release.policies)} : elle n’autorise que les pods de "
+            f"{release.namespace}."
         )
     else:
         console.print("Aucune NetworkPolicy : les pods de tous les namespaces peuvent l’atteindre.")
-    console.print(marked("Pod : {}. Pour l’arrêter : [bold]cahier catalogue arreter {}[/]", release.pod, release.name))
+    console.print(
+        marked(
+            "Pod : {}. Pour l’arrêter : [bold]cahier catalogue arreter {}[/]",
+            release.pod,
+            release.name,
+        )
+    )
 
 
 @app.command("lister", cls=Command)
@@ -102,19 +136,26 @@ def list_releases(namespace: Namespace = None, kubeconfig: Kubeconfig = None) ->
     found = catalogue.releases(api, own)
     console = output()
     if not found:
-        console.print(f"Aucun service du catalogue dans {own}. Pour en lancer un : cahier catalogue lancer postgresql")
+        console.print(
+            f"Aucun service du catalogue dans {own}. Pour en lancer un : cahier catalogue lancer "
+            "postgresql"
+        )
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("Nom", "État", "Hôte", "NetworkPolicy", "Âge"):
         table.add_column(title, overflow="fold")
     for one in found:
         created = age(one.created) if one.created else "–"
-        table.add_row(one.name, one.state, one.short_host, ", ".join(one.policies) or "aucune", created)
+        table.add_row(
+            one.name, one.state, one.short_host, ", ".join(one.policies) or "aucune", created
+        )
     console.print(table)
 
 
 @app.command("ouvrir", cls=Command)
-def open_to_all(name: ReleaseName, namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
+def open_to_all(
+    name: ReleaseName, namespace: Namespace = None, kubeconfig: Kubeconfig = None
+) -> None:
     """Ouvrir un service aux autres namespaces : retirer la NetworkPolicy venue avec lui.
 
     C’est décocher « Only allow access from the same namespace » dans le formulaire.
@@ -135,8 +176,8 @@ def close(
         typer.Option(
             "--seulement",
             metavar="NS",
-            help="N’y laisser entrer, avec vos pods, que ceux de ce namespace, quoi qu’admettent vos autres "
-            "NetworkPolicies ; se répète.",
+            help="N’y laisser entrer, avec vos pods, que ceux de ce namespace, quoi qu’admettent "
+            "vos autres NetworkPolicies ; se répète.",
         ),
     ] = None,
     namespace: Namespace = None,
@@ -144,10 +185,11 @@ def close(
 ) -> None:
     """Fermer un service aux autres namespaces : remettre la NetworkPolicy venue avec lui.
 
-    C’est cocher « Only allow access from the same namespace » dans le formulaire. Vos autres NetworkPolicies
-    s’y ajoutent ; avec --seulement, ce qu’elles admettent de trop est retiré.
+    C’est cocher « Only allow access from the same namespace » dans le formulaire. Vos autres
+    NetworkPolicies s’y ajoutent ; avec --seulement, ce qu’elles admettent de trop est retiré.
 
-    Exemples : cahier catalogue fermer ma-base · cahier catalogue fermer ma-base --seulement user-bob
+    Exemples : cahier catalogue fermer ma-base · cahier catalogue fermer ma-base --seulement
+    user-bob
     """
     from checks.local_sspcloud import network_policy
 
@@ -159,21 +201,30 @@ def close(
 def account(
     name: ReleaseName,
     role: Annotated[
-        str, typer.Argument(metavar="COMPTE", help="Le compte PostgreSQL ; il est créé s’il n’existe pas.")
+        str,
+        typer.Argument(
+            metavar="COMPTE", help="Le compte PostgreSQL ; il est créé s’il n’existe pas."
+        ),
     ],
     secret: Annotated[
         str | None,
-        typer.Option("--secret", metavar="SECRET", help="Lui donner le mot de passe que ce Secret contient déjà."),
+        typer.Option(
+            "--secret",
+            metavar="SECRET",
+            help="Lui donner le mot de passe que ce Secret contient déjà.",
+        ),
     ] = None,
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Donner un mot de passe à un compte d’une base : tiré au hasard, gardé dans un Secret, montré nulle part.
+    """Donner un mot de passe à un compte d’une base : tiré au hasard, gardé dans un Secret, montré
+    nulle part.
 
-    Le Secret s’appelle compte-COMPTE. Le serveur ne reçoit que ce qu’il garde d’un mot de passe, jamais le mot de
-    passe lui-même.
+    Le Secret s’appelle compte-COMPTE. Le serveur ne reçoit que ce qu’il garde d’un mot de passe,
+    jamais le mot de passe lui-même.
 
-    Exemples : cahier catalogue compte ma-base equipe · cahier catalogue compte ma-base user-alice --secret ma-base
+    Exemples : cahier catalogue compte ma-base equipe · cahier catalogue compte ma-base user-alice
+    --secret ma-base
     """
     from checks.local_sspcloud.account import give_password
 

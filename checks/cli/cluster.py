@@ -13,15 +13,16 @@ app = typer.Typer(
     cls=Group,
     subcommand_metavar="COMMANDE …",
     options_metavar="[OPTIONS]",
-    help="Le petit SSPCloud local : un cluster kind nommé « cahier », avec alice, bob, chloe et un enseignant.",
+    help="Le petit SSPCloud local : un cluster kind nommé « cahier », avec alice, bob, chloe et un "
+    "enseignant.",
     no_args_is_help=True,
 )
 
 
 _OUTDATED = (
-    "Ce cluster n’a pas été fait comme cette version de cahier le ferait : il sert encore, mais quelque chose peut y "
-    "manquer.\n"
-    "Pour le refaire (tout son contenu est perdu) : cahier cluster supprimer, puis cahier cluster creer"
+    "Ce cluster n’a pas été fait comme cette version de cahier le ferait : il sert encore, mais "
+    "quelque chose peut y manquer.\nPour le refaire (tout son contenu est perdu) : cahier cluster "
+    "supprimer, puis cahier cluster creer"
 )
 
 
@@ -36,7 +37,8 @@ def create(
         ),
     ] = None,
     nodes: Annotated[
-        int | None, typer.Option("--noeuds", min=1, max=9, metavar="N", help="Nombre de nœuds (1 par défaut).")
+        int | None,
+        typer.Option("--noeuds", min=1, max=9, metavar="N", help="Nombre de nœuds (1 par défaut)."),
     ] = None,
 ) -> None:
     """Créer le cluster et ses habitants, ou réparer ce qui manque. Sans effet si tout est là."""
@@ -62,7 +64,9 @@ def show() -> None:
     from checks.local_sspcloud import creation, kind, people
 
     state = kind.state()
-    nodes = [f"{name} ({'prêt' if ready else 'pas prêt'})" for name, ready in sorted(state.nodes.items())]
+    nodes = [
+        f"{name} ({'prêt' if ready else 'pas prêt'})" for name, ready in sorted(state.nodes.items())
+    ]
     lines = {
         "Moteur": state.engine or "inconnu",
         "Image du nœud": state.image or "inconnue",
@@ -81,7 +85,8 @@ def show() -> None:
 def print_kubeconfig(
     who: Annotated[str, typer.Argument(metavar="QUI", help="alice, bob, chloe, prof ou admin.")],
 ) -> None:
-    """Donner le chemin du kubeconfig d’un habitant : export KUBECONFIG=$(cahier cluster kubeconfig alice)"""
+    """Donner le chemin du kubeconfig d’un habitant : export KUBECONFIG=$(cahier cluster kubeconfig
+    alice)"""
     from checks.local_sspcloud import people
 
     typer.echo(str(people.usable_kubeconfig(who)))
@@ -90,11 +95,14 @@ def print_kubeconfig(
 @app.command("connexion", cls=Command)
 def print_connection(
     who: Annotated[str, typer.Argument(metavar="QUI", help="alice, bob, chloe ou prof.")],
-    lifetime: Annotated[str, typer.Option("--duree", metavar="DURÉE", help="Durée du jeton (30s, 10m, 1h).")] = "1h",
+    lifetime: Annotated[
+        str, typer.Option("--duree", metavar="DURÉE", help="Durée du jeton (30s, 10m, 1h).")
+    ] = "1h",
 ) -> None:
     """Donner le script de « Connexion à Kubernetes » d’un habitant, avec un jeton qui expire.
 
-    C’est celui que le SSPCloud affiche dans « Mon compte ». Exécutez-le : cahier cluster connexion alice | sh
+    C’est celui que le SSPCloud affiche dans « Mon compte ». Exécutez-le : cahier cluster connexion
+    alice | sh
     """
     from checks.cli.verify import parse_duration
     from checks.local_sspcloud.connection import connection_script

@@ -27,17 +27,20 @@ def diagnose(
     with_policies: Annotated[
         bool,
         typer.Option(
-            "--reseau", help="Essayer aussi si le cluster applique les NetworkPolicies (place quelques pods)."
+            "--reseau",
+            help="Essayer aussi si le cluster applique les NetworkPolicies (place quelques pods).",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Écrire le diagnostic en JSON (schéma 1).")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Écrire le diagnostic en JSON (schéma 1).")
+    ] = False,
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Diagnostiquer votre installation et votre accès : ce qui ne va pas, et comment y remédier.
 
-    Code de sortie : 0 tout est en ordre · 1 quelque chose ne va pas · 2 mauvaise utilisation · 3 rien de faux, mais
-    quelque chose n’a pas pu être décidé.
+    Code de sortie : 0 tout est en ordre · 1 quelque chose ne va pas · 2 mauvaise utilisation · 3
+    rien de faux, mais quelque chose n’a pas pu être décidé.
 
     Exemples : cahier diagnostiquer · cahier diagnostiquer --reseau
     """
@@ -67,7 +70,9 @@ def _progress_when_slow(estimate_seconds: float) -> Iterator[None]:
     def show() -> None:
         with changing:
             if not over:
-                shown.enter_context(TerminalProgress()("Diagnostic : poste, réseau, cluster", estimate_seconds))
+                shown.enter_context(
+                    TerminalProgress()("Diagnostic : poste, réseau, cluster", estimate_seconds)
+                )
 
     timer = threading.Timer(_QUIET_SECONDS, show)
     timer.daemon = True

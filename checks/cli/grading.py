@@ -1,4 +1,5 @@
-"""Commands of the teacher: `noter` grades a class, `droits-enseignant` prints the rights that it needs."""
+"""Commands of the teacher: `noter` grades a class, `droits-enseignant` prints the rights that it
+needs."""
 
 from __future__ import annotations
 
@@ -36,11 +37,13 @@ def register(app: typer.Typer) -> None:
 def rights() -> None:
     """Écrire le plus petit ClusterRole dont « noter » a besoin.
 
-    Il ne permet que de lire, et aucun Secret. En administrateur du cluster, pour l’enseignant oidc-prof :
+    Il ne permet que de lire, et aucun Secret. En administrateur du cluster, pour l’enseignant
+    oidc-prof :
 
     cahier droits-enseignant | kubectl apply -f -
 
-    kubectl create clusterrolebinding cahier-enseignant --clusterrole=cahier-enseignant --user=oidc-prof
+    kubectl create clusterrolebinding cahier-enseignant --clusterrole=cahier-enseignant
+    --user=oidc-prof
     """
     from checks.local_sspcloud.people import teacher_role
 
@@ -56,18 +59,29 @@ def grade(
         ),
     ],
     only: Annotated[
-        str | None, typer.Option("--labs", metavar="TP,TP", help="Les TP à noter, par exemple tp2,tp5 (sinon tous).")
+        str | None,
+        typer.Option(
+            "--labs", metavar="TP,TP", help="Les TP à noter, par exemple tp2,tp5 (sinon tous)."
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--sortie", metavar="DOSSIER", help="Où écrire (par défaut : notes-CLASSE).")
+        Path | None,
+        typer.Option("--sortie", metavar="DOSSIER", help="Où écrire (par défaut : notes-CLASSE)."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--reprendre", help="Continuer une notation interrompue, sans rien noter deux fois.")
+        bool,
+        typer.Option(
+            "--reprendre", help="Continuer une notation interrompue, sans rien noter deux fois."
+        ),
     ] = False,
     workers: Annotated[
         int,
         typer.Option(
-            "--paralleles", metavar="N", min=1, max=64, help="Combien de TP sont regardés à la fois, ou par partie."
+            "--paralleles",
+            metavar="N",
+            min=1,
+            max=64,
+            help="Combien de TP sont regardés à la fois, ou par partie.",
         ),
     ] = 8,
     worksheet: Annotated[
@@ -75,7 +89,8 @@ def grade(
         typer.Option(
             "--feuille-moodle",
             metavar="FICHIER",
-            help="Votre feuille d’évaluation téléchargée de Moodle : sa colonne « Note » est remplie sur place.",
+            help="Votre feuille d’évaluation téléchargée de Moodle : sa colonne « Note » est "
+            "remplie sur place.",
         ),
     ] = None,
     source: Annotated[
@@ -83,43 +98,66 @@ def grade(
         typer.Option(
             "--depuis",
             metavar="DOSSIER",
-            help="Noter d’après des instantanés (NAMESPACE.json ou NAMESPACE.json.gz), sans cluster.",
+            help="Noter d’après des instantanés (NAMESPACE.json ou NAMESPACE.json.gz), sans "
+            "cluster.",
         ),
     ] = None,
     in_cluster: Annotated[
         bool,
-        typer.Option("--dans-le-cluster", help="Noter par un Job du cluster, pour une très grande classe.", **_CLUSTER),
+        typer.Option(
+            "--dans-le-cluster",
+            help="Noter par un Job du cluster, pour une très grande classe.",
+            **_CLUSTER,
+        ),
     ] = False,
     schedule: Annotated[
         str | None,
         typer.Option(
-            "--planifier", metavar="HORAIRE", help="Noter à heures fixes : '0 20 * * *', heure de Paris.", **_CLUSTER
+            "--planifier",
+            metavar="HORAIRE",
+            help="Noter à heures fixes : '0 20 * * *', heure de Paris.",
+            **_CLUSTER,
         ),
     ] = None,
     fetch: Annotated[
-        bool, typer.Option("--recuperer", help="Écrire ce que la notation planifiée a noté en dernier.", **_CLUSTER)
+        bool,
+        typer.Option(
+            "--recuperer", help="Écrire ce que la notation planifiée a noté en dernier.", **_CLUSTER
+        ),
     ] = False,
     parts: Annotated[
         int | None,
         typer.Option(
-            "--parties", metavar="N", min=1, max=100, help="Partager la classe en N pods (un pour 40).", **_CLUSTER
+            "--parties",
+            metavar="N",
+            min=1,
+            max=100,
+            help="Partager la classe en N pods (un pour 40).",
+            **_CLUSTER,
         ),
     ] = None,
     image: Annotated[
         str | None,
-        typer.Option("--image", metavar="IMAGE", help="Image de ces pods (celle de « make image »).", **_CLUSTER),
+        typer.Option(
+            "--image",
+            metavar="IMAGE",
+            help="Image de ces pods (celle de « make image »).",
+            **_CLUSTER,
+        ),
     ] = None,
     namespace: Annotated[
         str | None,
-        typer.Option("--namespace", "-n", metavar="NS", help="Où les placer (celui du contexte).", **_CLUSTER),
+        typer.Option(
+            "--namespace", "-n", metavar="NS", help="Où les placer (celui du contexte).", **_CLUSTER
+        ),
     ] = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Noter une classe : une liste en entrée, un dossier en sortie.
 
-    Rien n’est écrit dans les namespaces. Ce qui n’a pas pu être vérifié n’est pas un zéro : ces TP restent sans note
-    et sont énumérés. Le dossier contient rapport.html, des notes pour Moodle et pour un tableur, et un retour par
-    personne.
+    Rien n’est écrit dans les namespaces. Ce qui n’a pas pu être vérifié n’est pas un zéro : ces TP
+    restent sans note et sont énumérés. Le dossier contient rapport.html, des notes pour Moodle et
+    pour un tableur, et un retour par personne.
 
     Code de sortie : 0 tout est noté · 2 mauvaise utilisation · 3 il reste quelque chose à revoir.
 
@@ -137,7 +175,13 @@ def grade(
         "--namespace": namespace,
     }
     _require_coherent(
-        {"--dans-le-cluster": in_cluster, "--depuis": source, "--reprendre": resume, **cluster_options}, cluster_options
+        {
+            "--dans-le-cluster": in_cluster,
+            "--depuis": source,
+            "--reprendre": resume,
+            **cluster_options,
+        },
+        cluster_options,
     )
     labs = chosen(only)
     learners = read_roster(roster)
@@ -145,13 +189,17 @@ def grade(
         moodle_worksheet.check(worksheet)
     folder = output or Path(f"notes-{roster.stem}")
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} existe et n’est pas un dossier.", "Choisissez-en un autre avec --sortie.")
+        raise UsageError(
+            f"{folder} existe et n’est pas un dossier.", "Choisissez-en un autre avec --sortie."
+        )
     errors = console_of(stderr=True)
     tell_shared(errors, roster, learners)
     if in_cluster:
         from checks.cli.grading_in_cluster import ClusterGrading
 
-        grading = ClusterGrading(roster, learners, labs, folder, kubeconfig, namespace, image, parts, workers)
+        grading = ClusterGrading(
+            roster, learners, labs, folder, kubeconfig, namespace, image, parts, workers
+        )
         if schedule is not None:
             grading.plan(schedule)
             return
@@ -160,9 +208,15 @@ def grade(
             raise typer.Exit(write_and_conclude(grades, labs, folder, worksheet))
     with alone_in(folder):
         verify = (
-            from_snapshots(errors, source, learners) if source else from_cluster(errors, roster, learners, kubeconfig)
+            from_snapshots(errors, source, learners)
+            if source
+            else from_cluster(errors, roster, learners, kubeconfig)
         )
-        raise typer.Exit(grade_and_write(verify, learners, labs, folder, worksheet, resume=resume, workers=workers))
+        raise typer.Exit(
+            grade_and_write(
+                verify, learners, labs, folder, worksheet, resume=resume, workers=workers
+            )
+        )
 
 
 def _require_coherent(options: Mapping[str, object], of_the_cluster: Iterable[str]) -> None:
@@ -170,7 +224,10 @@ def _require_coherent(options: Mapping[str, object], of_the_cluster: Iterable[st
     given = {name for name, value in options.items() if value not in (None, False)}
     for name in of_the_cluster:
         if name in given and "--dans-le-cluster" not in given:
-            raise UsageError(f"{name} ne va qu’avec --dans-le-cluster.", "Ajoutez cette option, ou retirez l’autre.")
+            raise UsageError(
+                f"{name} ne va qu’avec --dans-le-cluster.",
+                "Ajoutez cette option, ou retirez l’autre.",
+            )
     for pair in (
         ("--dans-le-cluster", "--depuis"),
         ("--planifier", "--reprendre"),
@@ -178,18 +235,22 @@ def _require_coherent(options: Mapping[str, object], of_the_cluster: Iterable[st
         ("--recuperer", "--reprendre"),
     ):
         if given.issuperset(pair):
-            raise UsageError(f"{' et '.join(pair)} ne vont pas ensemble.", "Choisissez l’un des deux.")
+            raise UsageError(
+                f"{' et '.join(pair)} ne vont pas ensemble.", "Choisissez l’un des deux."
+            )
 
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep an output folder for this process; one that is killed lets go of it. Raises UsageError, CahierError."""
+    """Keep an output folder for this process; one that is killed lets go of it. Raises UsageError,
+    CahierError."""
     from checks.grading.grade import WORK
     from checks.lock import at_once
 
     busy = UsageError(
         f"Une autre commande « cahier noter » écrit déjà dans {folder}.",
-        "Attendez qu’elle finisse, puis relancez avec --reprendre ; ou choisissez un autre dossier avec --sortie.",
+        "Attendez qu’elle finisse, puis relancez avec --reprendre ; ou choisissez un autre dossier "
+        "avec --sortie.",
     )
     with contextlib.ExitStack() as held:
         try:
@@ -202,8 +263,11 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def from_cluster(errors: Console, roster: Path, learners: Sequence[Learner], kubeconfig: str | None) -> Verify:
-    """Verdicts of the cluster as it is now; says whose namespace does not exist. Raises AccessError."""
+def from_cluster(
+    errors: Console, roster: Path, learners: Sequence[Learner], kubeconfig: str | None
+) -> Verify:
+    """Verdicts of the cluster as it is now; says whose namespace does not exist. Raises
+    AccessError."""
     from checks.access.kubernetes_api import Api
     from checks.grading.view import LiveVerifier
     from checks.render.problem import show
@@ -213,17 +277,19 @@ def from_cluster(errors: Console, roster: Path, learners: Sequence[Learner], kub
         where = f"? {roster.name}, ligne {learner.line} : le namespace"
         if learner.namespace in verify.missing:
             errors.print(
-                f"{where} {learner.namespace} n’existe pas ; {learner.identifier} sera sans note.", style="yellow"
+                f"{where} {learner.namespace} n’existe pas ; {learner.identifier} sera sans note.",
+                style="yellow",
             )
         if learner.colleague in verify.missing:
             errors.print(f"{where} du collègue, {learner.colleague}, n’existe pas.", style="yellow")
     if verify.closed:
         show(
             AccessError(
-                f"Namespaces de la liste qui vous sont fermés : {', '.join(sorted(verify.closed))}. "
-                "Ces personnes seront sans note.",
-                "Faites-vous donner les droits que montre « cahier droits-enseignant ». Un service VSCode n’en a que "
-                "dans son propre namespace, quel que soit son rôle : notez avec votre propre identité (--kubeconfig).",
+                "Namespaces de la liste qui vous sont fermés : "
+                f"{', '.join(sorted(verify.closed))}. Ces personnes seront sans note.",
+                "Faites-vous donner les droits que montre « cahier droits-enseignant ». Un service "
+                "VSCode n’en a que dans son propre namespace, quel que soit son rôle : notez avec "
+                "votre propre identité (--kubeconfig).",
             )
         )
     return verify
@@ -237,14 +303,16 @@ def from_snapshots(errors: Console, folder: Path, learners: Sequence[Learner]) -
     for learner in learners:
         if verify.file(learner.namespace) is None:
             errors.print(
-                f"? {folder} : aucun instantané de {learner.namespace} ; {learner.identifier} sera sans note.",
+                f"? {folder} : aucun instantané de {learner.namespace} ; {learner.identifier} sera "
+                "sans note.",
                 style="yellow",
             )
     return verify
 
 
 def chosen(names: str | None) -> Sequence[Lab]:
-    """The labs of `--labs`, in the workbook's order, each once; all of them when it is not given. Raises UsageError."""
+    """The labs of `--labs`, in the workbook's order, each once; all of them when it is not given.
+    Raises UsageError."""
     from checks.lab import all_labs, find_lab
 
     if names is None:
@@ -273,7 +341,9 @@ def grade_and_write(
     return write_and_conclude(grades, labs, folder, worksheet)
 
 
-def write_and_conclude(grades: ClassGrades, labs: Sequence[Lab], folder: Path, worksheet: Path | None) -> int:
+def write_and_conclude(
+    grades: ClassGrades, labs: Sequence[Lab], folder: Path, worksheet: Path | None
+) -> int:
     """Write everything, say what came of it; the exit code."""
     from checks.grading.exports import worksheet as moodle_worksheet
     from checks.grading.exports import write_all
@@ -304,7 +374,8 @@ def with_progress(
     resume: bool,
     workers: int,
 ) -> ClassGrades:
-    """Grade with a progress bar and an estimate of the time left; an interruption says how to continue."""
+    """Grade with a progress bar and an estimate of the time left; an interruption says how to
+    continue."""
     from checks.grading.grade import grade_class
     from checks.render.grading import not_kept, progress_bar
 
@@ -321,7 +392,9 @@ def with_progress(
                 else:
                     progress.advance(task)
 
-            return grade_class(learners, labs, verify, folder, resume=resume, workers=workers, on_grade=on_grade)
+            return grade_class(
+                learners, labs, verify, folder, resume=resume, workers=workers, on_grade=on_grade
+            )
     except KeyboardInterrupt:
         console.print(
             f"\nDéjà noté et gardé dans {folder} : {count} sur {len(learners) * len(labs)}. "

@@ -1,4 +1,5 @@
-"""`cahier noter --dans-le-cluster`: what it says while the cluster grades, and how the teacher gets the marks."""
+"""`cahier noter --dans-le-cluster`: what it says while the cluster grades, and how the teacher gets
+the marks."""
 
 from __future__ import annotations
 
@@ -53,13 +54,15 @@ class ClusterGrading:
         self._store = Store(folder / WORK)
 
     def run(self, *, resume: bool) -> ClassGrades:
-        """Grade what is not graded yet, or follow what the cluster is grading already. Raises CahierError."""
+        """Grade what is not graded yet, or follow what the cluster is grading already. Raises
+        CahierError."""
         found = launch.find(self._api, self._namespace, "Job", self._group)
         if found and not resume:
             raise UsageError(
-                f"Une notation de cette classe est déjà dans le cluster (job {found.name}, namespace "
-                f"{self._namespace}).",
-                "Suivez-la et récupérez ses notes avec --reprendre, ou retirez-la : " + found.delete_command,
+                f"Une notation de cette classe est déjà dans le cluster (job {found.name}, "
+                f"namespace {self._namespace}).",
+                "Suivez-la et récupérez ses notes avec --reprendre, ou retirez-la : "
+                + found.delete_command,
             )
         self._open_folder(afresh=not resume)
         if found:
@@ -72,10 +75,16 @@ class ClusterGrading:
             order = self._order(missing)
             job = launch.start(self._api, self._namespace, self._group, order, self._image)
             parts = plural(order.parts, "partie")
-            begun = f"Le cluster note : {parts}, namespace {self._namespace}, job {job.name}. Ctrl-C ne l’arrête pas."
+            begun = (
+                f"Le cluster note : {parts}, namespace {self._namespace}, job {job.name}. Ctrl-C "
+                "ne l’arrête pas."
+            )
             self._follow_and_collect(Run(self._api, job, job), begun)
         if self._missing():
-            self._errors.print("→ Ce qui est noté est gardé. Pour noter le reste : la même commande avec --reprendre")
+            self._errors.print(
+                "→ Ce qui est noté est gardé. Pour noter le reste : la même commande avec "
+                "--reprendre"
+            )
         return self._grades()
 
     def plan(self, schedule: str) -> None:
@@ -93,13 +102,22 @@ class ClusterGrading:
         try:
             made = launch.start(*what, time_zone="Europe/Paris")
         except launch.UnknownTimeZone:
-            made, hour = launch.start(*what), "à l’heure du cluster, souvent UTC : il ne connaît pas celle de Paris"
+            made, hour = (
+                launch.start(*what),
+                "à l’heure du cluster, souvent UTC : il ne connaît pas celle de Paris",
+            )
         console = console_of()
         console.print(f"Notation planifiée : « {schedule} », {hour}.")
         console.print("  Récupérer les dernières notes :")
-        console.print(f"    cahier noter {one_word(str(self._roster))} --dans-le-cluster --recuperer{self._where}")
+        console.print(
+            f"    cahier noter {one_word(str(self._roster))} --dans-le-cluster "
+            f"--recuperer{self._where}"
+        )
         console.print("  Noter sans attendre :")
-        console.print(f"    kubectl create job --from=cronjob/{made.name} {made.name}-essai -n {self._namespace}")
+        console.print(
+            f"    kubectl create job --from=cronjob/{made.name} {made.name}-essai -n "
+            f"{self._namespace}"
+        )
         console.print("  Ne plus noter :")
         console.print(f"    {made.delete_command}")
 
@@ -115,15 +133,17 @@ class ClusterGrading:
         if job is None:
             raise CahierError(
                 "La notation planifiée n’a pas encore eu lieu.",
-                f"Pour noter sans attendre : kubectl create job --from=cronjob/{planned.name} {planned.name}-essai "
-                f"-n {self._namespace}",
+                f"Pour noter sans attendre : kubectl create job --from=cronjob/{planned.name} "
+                f"{planned.name}-essai -n {self._namespace}",
             )
         run = Run(self._api, job, planned)
         self._require_same_version(run, planned)
-        self._follow_and_collect(run, f"Notation du {run.started:%d/%m/%Y à %H:%M} (job {job.name}).", planned=True)
+        self._follow_and_collect(
+            run, f"Notation du {run.started:%d/%m/%Y à %H:%M} (job {job.name}).", planned=True
+        )
         return self._grades()
 
-    # -- what these share -----------------------------------------------------------------------------------------
+    # -- what these share --------------------------------------------------------------------------
 
     @property
     def _planned(self) -> str:
@@ -131,7 +151,11 @@ class ClusterGrading:
 
     @property
     def _where(self) -> str:
-        return "" if self._namespace == self._api.credentials.namespace else f" --namespace {self._namespace}"
+        return (
+            ""
+            if self._namespace == self._api.credentials.namespace
+            else f" --namespace {self._namespace}"
+        )
 
     def _open_folder(self, *, afresh: bool) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -150,37 +174,47 @@ class ClusterGrading:
     def _require_rights(self) -> None:
         if not launch.may_grade(self._api, self._namespace):
             raise AccessError(
-                f"Le ServiceAccount « {SERVICE_ACCOUNT} » de {self._namespace}, qui notera, n’a pas les droits de "
-                "l’enseignant.",
-                "Un administrateur du cluster les lui donne, une fois pour toutes :\n"
-                "  cahier droits-enseignant | kubectl apply -f -\n"
-                f"  kubectl create clusterrolebinding cahier-enseignant-{self._namespace} "
-                f"--clusterrole=cahier-enseignant --serviceaccount={self._namespace}:{SERVICE_ACCOUNT}",
+                f"Le ServiceAccount « {SERVICE_ACCOUNT} » de {self._namespace}, qui notera, n’a "
+                "pas les droits de l’enseignant.",
+                "Un administrateur du cluster les lui donne, une fois pour toutes :\n  cahier "
+                "droits-enseignant | kubectl apply -f -\n  kubectl create clusterrolebinding "
+                f"cahier-enseignant-{self._namespace} --clusterrole=cahier-enseignant "
+                f"--serviceaccount={self._namespace}:{SERVICE_ACCOUNT}",
             )
 
     def _require_same_version(self, run: Run, owner: Owner) -> None:
         if run.order().code != digest():
             raise UsageError(
-                "Cette notation a été lancée par une autre version de cahier, qui pourrait noter autrement.",
+                "Cette notation a été lancée par une autre version de cahier, qui pourrait noter "
+                "autrement.",
                 f"Retirez-la, puis recommencez : {owner.delete_command}",
             )
 
     def _follow_and_collect(self, run: Run, begun: str, *, planned: bool = False) -> None:
-        """Wait for a Job's end and take its grades; once they are here, it goes, unless a schedule keeps it.
+        """Wait for a Job's end and take its grades; once they are here, it goes, unless a schedule
+        keeps it.
 
-        `begun` is said first, and whoever stops the command from then on is told what stays in the cluster.
+        `begun` is said first, and whoever stops the command from then on is told what stays in the
+        cluster.
         """
         try:
             self._errors.print(begun)
             order = run.order()
             self._follow(run, order)
             self._open_folder(afresh=planned)
-            run.collect(order, self._store, [(learner, lab) for learner in self._learners for lab in self._labs])
+            run.collect(
+                order,
+                self._store,
+                [(learner, lab) for learner in self._learners for lab in self._labs],
+            )
             self._tell_what_is_missing(run, order, planned=planned)
         except (AccessError, KeyboardInterrupt, OSError) as stop:
-            self._errors.print(f"\nLa notation et ses notes restent dans le cluster (job {run.job.name}).")
             self._errors.print(
-                f"Pour la suivre et les récupérer : la même commande {'' if planned else 'avec --reprendre'}".rstrip()
+                f"\nLa notation et ses notes restent dans le cluster (job {run.job.name})."
+            )
+            self._errors.print(
+                "Pour la suivre et les récupérer : la même commande "
+                f"{'' if planned else 'avec --reprendre'}".rstrip()
             )
             self._errors.print(f"Pour les abandonner : {run.job.delete_command}")
             if isinstance(stop, OSError):
@@ -213,7 +247,9 @@ class ClusterGrading:
         why, told = run.failures(), set[str]()
         for learner, lab in self._missing():
             part = order.part_of(learner, lab)
-            if self._store.read(learner, lab, in_trouble=True) is not None or (part is None and not planned):
+            if self._store.read(learner, lab, in_trouble=True) is not None or (
+                part is None and not planned
+            ):
                 continue  # it has its reason already, or its turn comes
             if part is None:
                 reason = "Cette personne, ou ce TP, n’était pas dans la notation planifiée."
@@ -231,7 +267,9 @@ class ClusterGrading:
             for learner in self._learners
             for lab in self._labs
         }
-        return of_class(self._learners, self._labs, {pair: grade for pair, grade in grades.items() if grade})
+        return of_class(
+            self._learners, self._labs, {pair: grade for pair, grade in grades.items() if grade}
+        )
 
 
 def group_of(roster: Path) -> str:

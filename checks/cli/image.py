@@ -1,4 +1,5 @@
-"""`make image`: the workbook's own image, loaded in the local cluster where there is one; its name is printed."""
+"""`make image`: the workbook's own image, loaded in the local cluster where there is one; its name
+is printed."""
 
 from __future__ import annotations
 

@@ -31,8 +31,16 @@ if TYPE_CHECKING:
     from checks.state import LabProgress
 
 _COLOURS = "ansi_light"  # the terminal's own colours, dark enough for a light background
-_ROLE_SECONDS = 10.0  # of a request: what is only said in passing is not waited for as long as a verdict
-_MARKS = {"passed": "✔ terminé", "failed": "✎ en cours", "unverified": "? à revoir", "error": "! à revoir", "": "–"}
+_ROLE_SECONDS = (
+    10.0  # of a request: what is only said in passing is not waited for as long as a verdict
+)
+_MARKS = {
+    "passed": "✔ terminé",
+    "failed": "✎ en cours",
+    "unverified": "? à revoir",
+    "error": "! à revoir",
+    "": "–",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -59,7 +67,9 @@ def where_am_i() -> None:
         place = f"{credentials.server} {credentials.namespace}"
         console.print(
             marked(
-                "Contexte [bold]{}[/], namespace [bold]{}[/]", credentials.context or "du pod", credentials.namespace
+                "Contexte [bold]{}[/], namespace [bold]{}[/]",
+                credentials.context or "du pod",
+                credentials.namespace,
             )
         )
     except CahierError as error:
@@ -71,13 +81,20 @@ def where_am_i() -> None:
     done = {lab.name: memory.lab(place, lab.name) for lab in labs}
     console.print()
     console.print(_table(place))
-    following = next((lab for lab in labs if not done[lab.name].done and done[lab.name].status != "passed"), None)
+    following = next(
+        (lab for lab in labs if not done[lab.name].done and done[lab.name].status != "passed"), None
+    )
     if following is None:
         console.print(marked("\n[bold green]Tous les TP sont terminés : bravo ![/]"))
         return
     verb = "verifier" if done[following.name].status else "commencer"
     console.print(
-        marked("\nÉtape suivante : [bold]cahier {} {}[/]   ({})", verb, following.short_name, following.about.title)
+        marked(
+            "\nÉtape suivante : [bold]cahier {} {}[/]   ({})",
+            verb,
+            following.short_name,
+            following.about.title,
+        )
     )
     console.print(marked("[dim]Toutes les commandes : cahier --help[/]"))
 
@@ -87,14 +104,17 @@ def list_labs() -> None:
     from checks.output import output
 
     console = output()
-    console.print(_table(remembered.place_of(None, None)))  # the labs can be listed without any cluster
+    console.print(
+        _table(remembered.place_of(None, None))
+    )  # the labs can be listed without any cluster
     tell_role(console)
 
 
 def tell_role(console: Console, lab: Lab | None = None) -> None:
     """In a service of the platform, what its role lets us do, or why it does not suffice for `lab`.
 
-    Nothing elsewhere: a person is the owner of their namespace. Nothing where the cluster does not answer.
+    Nothing elsewhere: a person is the owner of their namespace. Nothing where the cluster does not
+    answer.
     """
     from checks.access import kubeconfig
 
@@ -141,7 +161,9 @@ def _table(place: str) -> Table:
     for lab in all_labs():
         pair = "oui" if lab.about.colleague == "required" else ""
         state = _progress(memory.lab(place, lab.name))
-        table.add_row(lab.short_name, lab.about.title, f"{lab.about.duration_minutes} min", pair, state)
+        table.add_row(
+            lab.short_name, lab.about.title, f"{lab.about.duration_minutes} min", pair, state
+        )
     return table
 
 
@@ -154,15 +176,22 @@ def _progress(progress: LabProgress) -> str:
     if progress.status == "passed":  # noted before the date was
         return _MARKS["passed"]
     best = max(progress.best, progress.points)
-    return _MARKS.get(progress.status, "–") + (f" {number(best)}/{number(progress.points_max)}" if best else "")
+    return _MARKS.get(progress.status, "–") + (
+        f" {number(best)}/{number(progress.points_max)}" if best else ""
+    )
 
 
 def begin(
     name: LabName,
     into: Annotated[
-        Path | None, typer.Option("--dossier", metavar="DOSSIER", help="Où copier les fichiers (par défaut : ici).")
+        Path | None,
+        typer.Option(
+            "--dossier", metavar="DOSSIER", help="Où copier les fichiers (par défaut : ici)."
+        ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--ecraser", help="Remplacer vos fichiers par ceux du départ.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--ecraser", help="Remplacer vos fichiers par ceux du départ.")
+    ] = False,
 ) -> None:
     """Commencer un TP : copier ses fichiers de départ et dire par où commencer.
 
@@ -195,7 +224,10 @@ def begin(
     console.print(Markdown("\n".join(f"- {objective}" for objective in lab.about.objectives)))
     console.print()
     if copied:
-        console.print(marked("Fichiers de départ dans [bold]{}[/] : {}", folder, ", ".join(copied)), soft_wrap=True)
+        console.print(
+            marked("Fichiers de départ dans [bold]{}[/] : {}", folder, ", ".join(copied)),
+            soft_wrap=True,
+        )
         console.print("Complétez ce qui est marqué « À FAIRE ».")
     put(console, f"L’énoncé : cahier enonce {lab.short_name}")
     pair = " --collegue user-…" if lab.about.colleague == "required" else ""
@@ -238,7 +270,9 @@ def statement(
     from checks.stage import rename
 
     lab = find_lab(name)
-    given = remembered.options(lab, kubeconfig, namespace, [colleague] if colleague else None, database="")
+    given = remembered.options(
+        lab, kubeconfig, namespace, [colleague] if colleague else None, database=""
+    )
     given.tell()
     try:
         own = namespace or configuration.read(kubeconfig).namespace
@@ -303,7 +337,11 @@ def hint(
     if step + 1 < len(texts):
         put(console, f"Encore un peu : cahier indice {lab.short_name}{given.typed}", "dim")
     else:
-        put(console, f"C’était le dernier. Le remède : cahier verifier {lab.short_name}{given.typed} --aide", "dim")
+        put(
+            console,
+            f"C’était le dernier. Le remède : cahier verifier {lab.short_name}{given.typed} --aide",
+            "dim",
+        )
 
 
 def solution(
@@ -313,19 +351,28 @@ def solution(
     colleague_user: ColleagueUser = None,
     database: Annotated[
         str | None,
-        typer.Option("--base", metavar="NOM", help="Nom de la base du catalogue, si ce n’est pas celui du TP."),
+        typer.Option(
+            "--base",
+            metavar="NOM",
+            help="Nom de la base du catalogue, si ce n’est pas celui du TP.",
+        ),
     ] = None,
     apply: Annotated[
         bool,
-        typer.Option("--appliquer", help="Appliquer la solution dans votre namespace, et l’écrire dans vos fichiers."),
+        typer.Option(
+            "--appliquer",
+            help="Appliquer la solution dans votre namespace, et l’écrire dans vos fichiers.",
+        ),
     ] = False,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Montrer la solution d’un TP, avec vos noms ; --appliquer la met en place.
 
-    Vos fichiers deviennent alors ceux du corrigé ; ce que vous aviez écrit est gardé à côté (proxy.yaml.avant).
+    Vos fichiers deviennent alors ceux du corrigé ; ce que vous aviez écrit est gardé à côté
+    (proxy.yaml.avant).
 
-    Exemples : cahier solution tp2 · cahier solution tp5 --collegue user-alice --base postgresql-cnpg-951239 --appliquer
+    Exemples : cahier solution tp2 · cahier solution tp5 --collegue user-alice --base
+    postgresql-cnpg-951239 --appliquer
     """
     from rich.syntax import Syntax
 
@@ -344,9 +391,15 @@ def solution(
         own = lab.about.story.namespace
 
     with_whom, users = ([one] if one else None for one in (colleague, colleague_user))
-    given = remembered.options(lab, kubeconfig, namespace, with_whom, users, database=database or "")
+    given = remembered.options(
+        lab, kubeconfig, namespace, with_whom, users, database=database or ""
+    )
     given.tell()
-    colleague, colleague_user, database = given.colleague, given.colleague_user, given.database or None
+    colleague, colleague_user, database = (
+        given.colleague,
+        given.colleague_user,
+        given.database or None,
+    )
 
     def named(text: str) -> str:
         return rename(text, lab.about.story, own, colleague, database, colleague_user)

@@ -24,7 +24,10 @@ Namespace = Annotated[
 Colleague = Annotated[
     str | None,
     typer.Option(
-        "--collegue", metavar="NS", help="Namespace de votre collègue, par exemple user-bob.", rich_help_panel="Accès"
+        "--collegue",
+        metavar="NS",
+        help="Namespace de votre collègue, par exemple user-bob.",
+        rich_help_panel="Accès",
     ),
 ]
 ColleagueUser = Annotated[
@@ -41,7 +44,8 @@ Colleagues = Annotated[
     typer.Option(
         "--collegue",
         metavar="NS",
-        help="Namespace de votre collègue, par exemple user-bob ; à répéter pour une équipe (TP 6 et TP 8).",
+        help="Namespace de votre collègue, par exemple user-bob ; à répéter pour une équipe (TP 6 "
+        "et TP 8).",
         rich_help_panel="Accès",
     ),
 ]
@@ -50,8 +54,8 @@ ColleagueUsers = Annotated[
     typer.Option(
         "--utilisateur-collegue",
         metavar="NOM",
-        help="Nom d’utilisateur de votre collègue, s’il ne se déduit pas du vôtre ; se répète dans l’ordre des "
-        "--collegue.",
+        help="Nom d’utilisateur de votre collègue, s’il ne se déduit pas du vôtre ; se répète dans "
+        "l’ordre des --collegue.",
         rich_help_panel="Accès",
     ),
 ]
@@ -66,7 +70,9 @@ Kubeconfig = Annotated[
 ]
 Port = Annotated[
     int | None,
-    typer.Option("--port", min=1, max=65535, metavar="N", help="Port local, si ce n’est pas celui du TP."),
+    typer.Option(
+        "--port", min=1, max=65535, metavar="N", help="Port local, si ce n’est pas celui du TP."
+    ),
 ]
 
 

@@ -28,8 +28,8 @@ def apply_solution(
     database: str | None,
     colleague_user: str | None,
 ) -> None:
-    """Apply the solution's files in `namespace`, with the learner's own access, and write them in the learner's folder:
-    what they apply next must not undo it."""
+    """Apply the solution's files in `namespace`, with the learner's own access, and write them in
+    the learner's folder: what they apply next must not undo it."""
     from pathlib import Path
 
     from checks import state
@@ -54,7 +54,10 @@ def apply_solution(
 
 
 def catch_up(
-    name: LabName, namespace: Namespace = None, colleague: Colleague = None, kubeconfig: Kubeconfig = None
+    name: LabName,
+    namespace: Namespace = None,
+    colleague: Colleague = None,
+    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Vous amener au début d’un TP : ce que les TP précédents auraient laissé.
 
@@ -67,14 +70,16 @@ def catch_up(
 
 
 def clean(
-    name: str | None = typer.Argument(None, metavar="[TP]", help="Le TP ; tous si aucun n’est donné."),
+    name: str | None = typer.Argument(
+        None, metavar="[TP]", help="Le TP ; tous si aucun n’est donné."
+    ),
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Retirer de votre namespace ce qu’un TP y a fait, et rien d’autre.
 
-    Seuls partent les objets que nomment les fichiers du TP, et ceux que son énoncé ou ses remèdes ajoutent ; vos
-    fichiers, votre avancement, vos reçus et les bases du catalogue restent.
+    Seuls partent les objets que nomment les fichiers du TP, et ceux que son énoncé ou ses remèdes
+    ajoutent ; vos fichiers, votre avancement, vos reçus et les bases du catalogue restent.
 
     Exemples : cahier nettoyer tp5 · cahier nettoyer
     """
@@ -86,13 +91,17 @@ def clean(
 
 def demo(
     recorded: Annotated[
-        bool, typer.Option("--enregistrement", help="Montrer ce qui a été enregistré, sans aucun cluster.")
+        bool,
+        typer.Option(
+            "--enregistrement", help="Montrer ce qui a été enregistré, sans aucun cluster."
+        ),
     ] = False,
 ) -> None:
-    """Toute l’histoire, jouée par alice et bob sur le petit SSPCloud local (créé s’il n’existe pas).
+    """Toute l’histoire, jouée par alice et bob sur le petit SSPCloud local (créé s’il n’existe
+    pas).
 
-    Chaque TP est joué inachevé, puis réussi : le verdict de l’un et de l’autre est montré. Le code de sortie est 0
-    quand tous les verdicts sont ceux que l’on attend.
+    Chaque TP est joué inachevé, puis réussi : le verdict de l’un et de l’autre est montré. Le code
+    de sortie est 0 quand tous les verdicts sont ceux que l’on attend.
 
     Là où aucun cluster n’est possible, c’est l’enregistrement d’un vrai cluster qui est montré.
     """

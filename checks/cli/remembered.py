@@ -1,4 +1,5 @@
-"""What need not be typed again: the colleague, port and base of the last time; and a colleague who is nobody."""
+"""What need not be typed again: the colleague, port and base of the last time; and a colleague who
+is nobody."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ _PREFIXES = ("user-", "projet-")
 
 @dataclass(frozen=True)
 class Options:
-    """Who and where a lab is done with. `recalled`: those that were not typed, as one would type them."""
+    """Who and where a lab is done with. `recalled`: those that were not typed, as one would type
+    them."""
 
     colleagues: tuple[str, ...] = ()
     colleague_users: tuple[str, ...] = ()
@@ -85,31 +87,45 @@ def options(
     if port is None and lab.about.port is not None and last.port not in (0, lab.about.port):
         port = last.port
         recalled.append(_words((), (), port))
-    if database == "" and last.database not in ("", lab.about.story.database) and with_whom == last.colleagues:
+    if (
+        database == ""
+        and last.database not in ("", lab.about.story.database)
+        and with_whom == last.colleagues
+    ):
         database = last.database
         recalled.append(_words_of(("--base", database)))
     return Options(with_whom, users, port, database or "", "".join(recalled).strip(), typed)
 
 
 def base_of(lab: Lab, cluster: Cluster) -> str:
-    """The release of the base that a lab is done with: the learner's own, or the one that their pods lead to; "" where
-    there is none, or where the cluster does not tell."""
+    """The release of the base that a lab is done with: the learner's own, or the one that their
+    pods lead to; "" where there is none, or where the cluster does not tell."""
     from checks.diagnosis.databases.catalogue import databases, release_of_service
     from checks.diagnosis.databases.relay_manifest import targets
 
     story = lab.about.story.database
     with contextlib.suppress(CahierError):
-        if any(story in command for command in (*lab.about.setup.commands, *lab.about.solution.commands)):
+        if any(
+            story in command
+            for command in (*lab.about.setup.commands, *lab.about.solution.commands)
+        ):
             return next((one.release for one in databases(cluster)), "")
         if any(story in command for command in lab.about.setup.colleague_commands):
             aimed = [target for pod in cluster.pods() for target in targets(cluster, pod)]
-            theirs = [one for one in aimed if one.namespace(cluster.namespace) == cluster.colleague.namespace]
-            return next(filter(None, (release_of_service(one.host.partition(".")[0]) for one in theirs)), "")
+            theirs = [
+                one
+                for one in aimed
+                if one.namespace(cluster.namespace) == cluster.colleague.namespace
+            ]
+            return next(
+                filter(None, (release_of_service(one.host.partition(".")[0]) for one in theirs)), ""
+            )
     return ""
 
 
 def place_of(kubeconfig: str | None, namespace: str | None) -> str:
-    """Where progress is remembered for: the cluster's address and the namespace; "" without configuration."""
+    """Where progress is remembered for: the cluster's address and the namespace; "" without
+    configuration."""
     from checks.access import kubeconfig as configuration
 
     try:
@@ -132,16 +148,22 @@ def _words_of(*pairs: tuple[str, object]) -> str:
 
 
 def require_somebody(lab: Lab, cluster: LiveCluster, given: Options) -> None:
-    """Raises UsageError where the lab lacks a colleague, or where the namespace of one does not exist, as far as can be
-    told."""
+    """Raises UsageError where the lab lacks a colleague, or where the namespace of one does not
+    exist, as far as can be told."""
     if lab.about.colleague == "required":
         _ = cluster.colleague
     for name in given.colleagues:
         exists = cluster.exists(name)
         of_the_platform = not cluster.namespace.startswith(_PREFIXES) or name.startswith(_PREFIXES)
         if exists is False or (exists is None and not of_the_platform):
-            why = "n’existe pas sur ce cluster" if exists is False else "n’a pas la forme de ceux de la plateforme"
-            raise UsageError(f"Le namespace « {name} », donné à --collegue, {why}.", _guess(cluster, name))
+            why = (
+                "n’existe pas sur ce cluster"
+                if exists is False
+                else "n’a pas la forme de ceux de la plateforme"
+            )
+            raise UsageError(
+                f"Le namespace « {name} », donné à --collegue, {why}.", _guess(cluster, name)
+            )
 
 
 def _guess(cluster: LiveCluster, name: str) -> str:

@@ -36,15 +36,18 @@ def snapshot(
     colleague_user: ColleagueUsers = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Garder ce que les vérifications lisent d’un namespace, pour les rejouer plus tard sans le cluster.
+    """Garder ce que les vérifications lisent d’un namespace, pour les rejouer plus tard sans le
+    cluster.
 
-    Rien n’est modifié ni essayé. Aucune valeur de Secret n’y figure, ni celle d’une variable qui a le nom d’un mot de
-    passe ; ce que la personne a écrit ailleurs, dans une ConfigMap par exemple, y est : gardez ce fichier pour vous.
+    Rien n’est modifié ni essayé. Aucune valeur de Secret n’y figure, ni celle d’une variable qui a
+    le nom d’un mot de passe ; ce que la personne a écrit ailleurs, dans une ConfigMap par exemple,
+    y est : gardez ce fichier pour vous.
 
     Le namespace d’une autre personne est lu avec les droits de l’enseignant, comme par « noter ».
 
-    Exemples : cahier instantane -o alice.json.gz · cahier instantane -n user-alice --collegue user-bob ·
-    cahier verifier tp2 --depuis user-alice.json · cahier noter classe.csv --depuis DOSSIER
+    Exemples : cahier instantane -o alice.json.gz · cahier instantane -n user-alice --collegue
+    user-bob · cahier verifier tp2 --depuis user-alice.json · cahier noter classe.csv --depuis
+    DOSSIER
     """
     from checks.diagnosis.rights.role import too_small
     from checks.lab import all_labs
@@ -56,7 +59,9 @@ def snapshot(
     cluster = connect(kubeconfig, namespace, colleague, colleague_user)
     source = _source(cluster, colleague)
     with console_on(stderr=True).status("Lecture du namespace…") as status:
-        taken = record(source, all_labs(), on_lab=lambda lab: status.update(f"Lecture pour {lab.short_name}…"))
+        taken = record(
+            source, all_labs(), on_lab=lambda lab: status.update(f"Lecture pour {lab.short_name}…")
+        )
     file = output or Path(f"{taken.namespace}.json")
     write(taken, file)
     console = console_on(soft_wrap=True)

@@ -14,7 +14,15 @@ import typer
 
 from checks.cli import remembered
 from checks.cli.french import Command
-from checks.cli.options import Colleagues, ColleagueUsers, Kubeconfig, LabName, Namespace, Port, connect
+from checks.cli.options import (
+    Colleagues,
+    ColleagueUsers,
+    Kubeconfig,
+    LabName,
+    Namespace,
+    Port,
+    connect,
+)
 from checks.errors import AccessError, CahierError, UsageError
 
 if TYPE_CHECKING:
@@ -44,30 +52,47 @@ def verify(
     colleague: Colleagues = None,
     colleague_user: ColleagueUsers = None,
     port: Port = None,
-    with_help: Annotated[bool, typer.Option("--aide", help="Montrer aussi le remède de chaque erreur.")] = False,
-    follow: Annotated[bool, typer.Option("--suivre", help="Vérifier de nouveau à chaque changement.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Écrire le verdict en JSON (schéma 1).")] = False,
+    with_help: Annotated[
+        bool, typer.Option("--aide", help="Montrer aussi le remède de chaque erreur.")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--suivre", help="Vérifier de nouveau à chaque changement.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Écrire le verdict en JSON (schéma 1).")
+    ] = False,
     delay: Annotated[
         str,
-        typer.Option("--delai", metavar="DURÉE", help="Attente maximale de ce qui est en train de démarrer (30s, 2m)."),
+        typer.Option(
+            "--delai",
+            metavar="DURÉE",
+            help="Attente maximale de ce qui est en train de démarrer (30s, 2m).",
+        ),
     ] = "30s",
     without_receipt: Annotated[
         bool,
-        typer.Option("--sans-recu", help="Ne pas laisser de reçu dans votre namespace (pour la notation)."),
+        typer.Option(
+            "--sans-recu", help="Ne pas laisser de reçu dans votre namespace (pour la notation)."
+        ),
     ] = False,
     source: Annotated[
         Path | None,
-        typer.Option("--depuis", metavar="FICHIER", help="Vérifier d’après un instantané (cahier instantane)."),
+        typer.Option(
+            "--depuis",
+            metavar="FICHIER",
+            help="Vérifier d’après un instantané (cahier instantane).",
+        ),
     ] = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Vérifier un TP : ce qui marche, ce qui ne marche pas, pourquoi, et comment continuer.
 
-    Code de sortie : 0 tout est juste · 1 une erreur au moins · 2 mauvaise utilisation · 3 rien de faux, mais
-    quelque chose n’a pas pu être vérifié.
+    Code de sortie : 0 tout est juste · 1 une erreur au moins · 2 mauvaise utilisation · 3 rien de
+    faux, mais quelque chose n’a pas pu être vérifié.
 
-    Ce que seul votre poste montre, comme un tunnel, est noté dans un reçu, la ConfigMap « cahier-recus » de votre
-    namespace : « cahier noter » peut ainsi en tenir compte. Il ne contient aucun secret ; --sans-recu l’évite.
+    Ce que seul votre poste montre, comme un tunnel, est noté dans un reçu, la ConfigMap «
+    cahier-recus » de votre namespace : « cahier noter » peut ainsi en tenir compte. Il ne contient
+    aucun secret ; --sans-recu l’évite.
 
     Exemples : cahier verifier tp2 · cahier verifier tp5 --collegue user-alice --aide ·
     cahier verifier tp6 --collegue user-bob --collegue user-chloe
@@ -83,8 +108,12 @@ def verify(
         raise UsageError("--suivre et --json ne vont pas ensemble.", "Choisissez l’un des deux.")
     if source is not None:
         if follow:
-            raise UsageError("--suivre et --depuis ne vont pas ensemble.", "Un instantané ne change pas.")
-        raise typer.Exit(check_snapshot(source, lab, namespace, colleague, with_help=with_help, as_json=as_json))
+            raise UsageError(
+                "--suivre et --depuis ne vont pas ensemble.", "Un instantané ne change pas."
+            )
+        raise typer.Exit(
+            check_snapshot(source, lab, namespace, colleague, with_help=with_help, as_json=as_json)
+        )
     given = remembered.options(lab, kubeconfig, namespace, colleague, colleague_user, port)
     cluster = connect(kubeconfig, namespace, given.colleagues, given.colleague_users, given.port)
     remembered.require_somebody(lab, cluster, given)
@@ -93,7 +122,9 @@ def verify(
         show_error(CahierError(problem.message, problem.remedy))
     console = output()
     receipt = not without_receipt
-    once = partial(check_once, console, lab, seconds=seconds, given=given, with_help=with_help, receipt=receipt)
+    once = partial(
+        check_once, console, lab, seconds=seconds, given=given, with_help=with_help, receipt=receipt
+    )
     if not follow:
         raise typer.Exit(once(cluster, as_json=as_json).exit_code)
     from checks.follow import Watch
@@ -102,15 +133,25 @@ def verify(
     blind = partial(output(stderr=True).print, style="dim", soft_wrap=True)
     other_access = True
     while other_access:
-        with Watch(cluster, lab, blind) as watch:  # before the first look: what changes during it is seen too
+        with Watch(
+            cluster, lab, blind
+        ) as watch:  # before the first look: what changes during it is seen too
             verdict, other_access = once(cluster), False
             while verdict.exit_code and not other_access:
                 other_access = watch.wait(spoilt=verdict.status is Status.ERROR)
                 console.rule(style="dim")
                 cluster.refresh()
                 if other_access:
-                    with contextlib.suppress(AccessError):  # half-written: what comes next will tell
-                        cluster = connect(kubeconfig, namespace, given.colleagues, given.colleague_users, given.port)
+                    with contextlib.suppress(
+                        AccessError
+                    ):  # half-written: what comes next will tell
+                        cluster = connect(
+                            kubeconfig,
+                            namespace,
+                            given.colleagues,
+                            given.colleague_users,
+                            given.port,
+                        )
                 else:
                     verdict = once(cluster)
     raise typer.Exit(verdict.exit_code)
@@ -127,7 +168,8 @@ def check_once(
     as_json: bool = False,
     receipt: bool = True,
 ) -> Verdict:
-    """Run the lab's checks once, show the verdict and remember it, here and in a receipt in the namespace."""
+    """Run the lab's checks once, show the verdict and remember it, here and in a receipt in the
+    namespace."""
     from rich.text import Text
 
     from checks import state
@@ -162,14 +204,20 @@ def check_once(
             tell_once(words)
 
         def on_wait(diagnostic: Diagnostic) -> None:
-            """A wait says what it waits for: at once on a terminal, once for each thing elsewhere."""
+            """A wait says what it waits for: at once on a terminal, once for each thing
+            elsewhere."""
             words = f"J’attends, {seconds:.0f} secondes au plus : {diagnostic.finding}"
             status.update(Text(words))
             tell_once(words)
 
         with waits(on_silence):
             verdict, diagnostics = run(
-                lab, cluster, refresh=cluster.refresh, seconds=seconds, on_check=on_check, on_wait=on_wait
+                lab,
+                cluster,
+                refresh=cluster.refresh,
+                seconds=seconds,
+                on_check=on_check,
+                on_wait=on_wait,
             )
     done = state.load().lab(place(cluster), lab.name).done
     state.remember(place(cluster), verdict, given.kept(remembered.base_of(lab, cluster)))
@@ -189,20 +237,26 @@ def check_once(
 
 
 def role_too_small(lab: Lab, cluster: Cluster, verdict: Verdict) -> AccessError | None:
-    """Why our rights do not suffice for the lab, where that may be why it is not passed; None where it is not."""
+    """Why our rights do not suffice for the lab, where that may be why it is not passed; None where
+    it is not."""
     from checks.diagnosis.rights.role import too_small
     from checks.verdict import Status
 
     statuses = {result.status for result in verdict.checks}
-    if verdict.status is Status.PASSED or Status.ERROR in statuses:  # a cluster in trouble is not asked more
+    if (
+        verdict.status is Status.PASSED or Status.ERROR in statuses
+    ):  # a cluster in trouble is not asked more
         return None
     with contextlib.suppress(AccessError):  # the verdict matters more
         return too_small(cluster, lab.about.role, lab.title)
     return None
 
 
-def guidance(console: Console, lab: Lab, cluster: LiveCluster, verdict: Verdict, shortage: AccessError | None) -> None:
-    """After the verdict: what the role keeps from being done, or where a browser finds what has been done."""
+def guidance(
+    console: Console, lab: Lab, cluster: LiveCluster, verdict: Verdict, shortage: AccessError | None
+) -> None:
+    """After the verdict: what the role keeps from being done, or where a browser finds what has
+    been done."""
     from checks.diagnosis.connections.workplace import in_a_browser
     from checks.render.problem import show
     from checks.verdict import Status
@@ -219,7 +273,8 @@ def guidance(console: Console, lab: Lab, cluster: LiveCluster, verdict: Verdict,
 
 
 def _next_steps(console: Console, lab: Lab, cluster: LiveCluster, verdict: Verdict) -> None:
-    """What to do first with one's files; where nothing is wrong, those that the cluster has in an older text."""
+    """What to do first with one's files; where nothing is wrong, those that the cluster has in an
+    older text."""
     from checks import state
     from checks.manifests import edited_since, first_step, folder_of, next_steps
     from checks.render.wrapping import put, say
@@ -243,7 +298,13 @@ def _next_steps(console: Console, lab: Lab, cluster: LiveCluster, verdict: Verdi
 
 
 def check_snapshot(
-    file: Path, lab: Lab, namespace: str | None, colleagues: Sequence[str] | None, *, with_help: bool, as_json: bool
+    file: Path,
+    lab: Lab,
+    namespace: str | None,
+    colleagues: Sequence[str] | None,
+    *,
+    with_help: bool,
+    as_json: bool,
 ) -> int:
     """Show the verdict of a snapshot; the exit code. Nothing is remembered. Raises UsageError."""
     from checks.output import output
@@ -255,14 +316,22 @@ def check_snapshot(
     if namespace and namespace != cluster.namespace:
         raise UsageError(f"{file} est l’instantané de {cluster.namespace}.", "Retirez --namespace.")
     if colleagues and list(colleagues) != taken_with:
-        with_whom = f"avec --collegue {' --collegue '.join(taken_with)}" if taken_with else "sans --collegue"
-        raise UsageError(f"{file} a été pris {with_whom}.", "Retirez --collegue, ou prenez un autre instantané.")
+        with_whom = (
+            f"avec --collegue {' --collegue '.join(taken_with)}"
+            if taken_with
+            else "sans --collegue"
+        )
+        raise UsageError(
+            f"{file} a été pris {with_whom}.", "Retirez --collegue, ou prenez un autre instantané."
+        )
     if lab.about.colleague == "required":
         _ = cluster.colleague
     console = output()
     if not as_json:
         taken = f"{cluster.snapshot.taken.astimezone():%d/%m/%Y à %H:%M}"
-        console.print(f"Instantané de {cluster.namespace}, pris le {taken} : ce qui suit n’est pas en direct.")
+        console.print(
+            f"Instantané de {cluster.namespace}, pris le {taken} : ce qui suit n’est pas en direct."
+        )
     verdict, diagnostics = run(lab, cluster, refresh=cluster.refresh, seconds=0)
     tell(console, lab, cluster, verdict, diagnostics, with_help=with_help, as_json=as_json)
     return verdict.exit_code
@@ -303,6 +372,8 @@ def parse_duration(text: str, option: str = "--delai") -> float:
     """Seconds of `30s`, `2m`, `1h`, `500ms` or `30`, the value of `option`. Raises UsageError."""
     found = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(ms|s|m|min|h)?", text.strip())
     if found is None:
-        raise UsageError(f"« {text} » n’est pas une durée.", f"Écrivez par exemple {option} 30s ou {option} 2m")
+        raise UsageError(
+            f"« {text} » n’est pas une durée.", f"Écrivez par exemple {option} 30s ou {option} 2m"
+        )
     unit = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, None: 1}[found[2]]
     return float(found[1].replace(",", ".")) * unit

@@ -46,7 +46,9 @@ def play(labs: Sequence[Lab], screen: Screen) -> int:
     people.ensure_people(api, admin)  # chloe too: a team has three
     names = _names(api, screen)
     try:
-        right = _played(labs, {name: _person(api, admin, played) for name, played in names.items()}, screen)
+        right = _played(
+            labs, {name: _person(api, admin, played) for name, played in names.items()}, screen
+        )
     finally:
         for name, played in names.items():
             if played != name:
@@ -55,7 +57,11 @@ def play(labs: Sequence[Lab], screen: Screen) -> int:
     screen.console.print("\nÀ vous maintenant :")
     screen.console.print("  export KUBECONFIG=$(cahier cluster kubeconfig alice)", style="green")
     screen.console.print("  cahier commencer tp1", style="green")
-    screen.console.print(marked("[dim]Le petit SSPCloud reste allumé ; pour l’éteindre : cahier cluster supprimer[/]"))
+    screen.console.print(
+        marked(
+            "[dim]Le petit SSPCloud reste allumé ; pour l’éteindre : cahier cluster supprimer[/]"
+        )
+    )
     return EXIT_PASSED if right == len(labs) else EXIT_FAILED
 
 
@@ -63,7 +69,8 @@ def _played(labs: Sequence[Lab], cast: Mapping[str, Person], screen: Screen) -> 
     """Play the labs; how many had the verdicts that were expected."""
     screen.console.print(marked("\n[bold cyan]Cahier Kubernetes · la démonstration[/]"))
     screen.console.print(
-        "alice et bob suivent les TP sur un vrai cluster : d’abord un travail inachevé, puis la solution."
+        "alice et bob suivent les TP sur un vrai cluster : d’abord un travail inachevé, puis la "
+        "solution."
     )
     right = 0
     for lab in labs:
@@ -73,11 +80,15 @@ def _played(labs: Sequence[Lab], cast: Mapping[str, Person], screen: Screen) -> 
 
 
 def _names(api: Api, screen: Screen) -> Mapping[str, str]:
-    """Who plays alice and bob: they themselves, or stand-ins where a learner's own work must not be touched."""
+    """Who plays alice and bob: they themselves, or stand-ins where a learner's own work must not be
+    touched."""
     cast = ("alice", "bob")
     for name in cast:
         if has_work(api, people.namespace_of(name)):
-            told = "[yellow]{} a déjà du travail dans son namespace : la démonstration joue avec d’autres.[/]"
+            told = (
+                "[yellow]{} a déjà du travail dans son namespace : la démonstration joue avec "
+                "d’autres.[/]"
+            )
             screen.console.print(marked(told, name))
             return {one: f"{one}-demo" for one in cast}
     return {one: one for one in cast}
@@ -89,7 +100,16 @@ def _person(api: Api, admin: Path, name: str) -> Person:
 
 def has_work(api: Api, namespace: str) -> bool:
     """Whether there is anything that a new person's namespace does not hold."""
-    kinds = ("Pod", "Deployment", "Service", "Secret", "ConfigMap", "NetworkPolicy", "Role", "RoleBinding")
+    kinds = (
+        "Pod",
+        "Deployment",
+        "Service",
+        "Secret",
+        "ConfigMap",
+        "NetworkPolicy",
+        "Role",
+        "RoleBinding",
+    )
     return any(
         item["metadata"]["name"] not in _OF_EVERYBODY
         for kind in kinds
@@ -99,16 +119,20 @@ def has_work(api: Api, namespace: str) -> bool:
 
 @contextlib.contextmanager
 def _own_terminals(cast: Mapping[str, Person]) -> Iterator[Mapping[str, Person]]:
-    """The same people with a copy of their kubeconfig: a lab that is cut short leaves no context changed."""
+    """The same people with a copy of their kubeconfig: a lab that is cut short leaves no context
+    changed."""
     with scratch() as folder:
         yield {
-            name: Person(person.namespace, Path(shutil.copy2(person.kubeconfig, Path(folder) / name)))
+            name: Person(
+                person.namespace, Path(shutil.copy2(person.kubeconfig, Path(folder) / name))
+            )
             for name, person in cast.items()
         }
 
 
 def play_lab(lab: Lab, cast: Mapping[str, Person], screen: Screen) -> bool:
-    """Play a lab with alice and bob of the `cast`; whether both verdicts are the expected ones. Nothing is left."""
+    """Play a lab with alice and bob of the `cast`; whether both verdicts are the expected ones.
+    Nothing is left."""
     who = lab.about.story.namespace.removeprefix("user-")
     learner, colleague = cast[who], cast["bob" if who == "alice" else "alice"]
     screen.lab(lab)
@@ -139,7 +163,9 @@ def play_lab(lab: Lab, cast: Mapping[str, Person], screen: Screen) -> bool:
 
 def _verdict(stage: Stage, screen: Screen, seconds: float) -> Verdict:
     lab = stage.lab
-    colleague = stage.colleague.namespace if stage.colleague and lab.about.colleague == "required" else None
+    colleague = (
+        stage.colleague.namespace if stage.colleague and lab.about.colleague == "required" else None
+    )
     cluster = LiveCluster(
         LocalMachine(),
         kubeconfig_path=str(stage.learner.kubeconfig),
@@ -171,7 +197,9 @@ def _stops(lab: Lab) -> Sequence[str]:
         )
     )
     database = lab.about.story.database
-    return (f"cahier catalogue arreter {database} || true",) if f"--nom {database}" in started else ()
+    return (
+        (f"cahier catalogue arreter {database} || true",) if f"--nom {database}" in started else ()
+    )
 
 
 def _free_port(wanted: int | None) -> int | None:

@@ -1,6 +1,8 @@
-"""Record the demonstration: `python -m checks.demo.record [LAB…]` plays labs on the local cluster, and keeps them.
+"""Record the demonstration: `python -m checks.demo.record [LAB…]` plays labs on the local cluster,
+and keeps them.
 
-A recording is refused where its snapshot would tell another story than the cluster did, or would tell a secret.
+A recording is refused where its snapshot would tell another story than the cluster did, or would
+tell a secret.
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ class Camera(Screen):
         diagnostics: Mapping[str, Diagnostic],
         recorded: Collection[str] = (),
     ) -> None:
-        """The verdict of a part: taken with the snapshot of what it was found on. Raises CahierError."""
+        """The verdict of a part: taken with the snapshot of what it was found on. Raises
+        CahierError."""
         super().verdict(lab, cluster, verdict, diagnostics, recorded)
         if not isinstance(cluster, LiveCluster):
             raise TypeError("only what is being played can be recorded")
@@ -85,14 +88,17 @@ class Camera(Screen):
 
 
 def about_the_lab(snapshot: Snapshot) -> Snapshot:
-    """The snapshot without the certificate of its cluster, and without the events of what is no longer there."""
+    """The snapshot without the certificate of its cluster, and without the events of what is no
+    longer there."""
     kept = {
         kind: [item for item in items if item["metadata"]["name"] != _CERTIFICATE]
         for kind, items in snapshot.objects.items()
     }
     there = {item["metadata"].get("uid") for items in kept.values() for item in items}
     if "Event" in kept:
-        kept["Event"] = [event for event in kept["Event"] if event["involvedObject"].get("uid") in there]
+        kept["Event"] = [
+            event for event in kept["Event"] if event["involvedObject"].get("uid") in there
+        ]
     return msgspec.structs.replace(snapshot, objects=kept)
 
 
@@ -100,7 +106,10 @@ def _require_same(lab: Lab, part: Part) -> None:
     """The snapshot, asked again, gives the verdict of the cluster. Raises CahierError."""
     for then, now in zip(part.verdict.checks, replayed(lab, part).verdict.checks, strict=True):
         if _told(then) != _told(now):
-            raise CahierError(f"L’instantané dit autre chose que le cluster : {_told(now)} au lieu de {_told(then)}")
+            raise CahierError(
+                f"L’instantané dit autre chose que le cluster : {_told(now)} au lieu de "
+                f"{_told(then)}"
+            )
 
 
 def _told(result: CheckResult) -> tuple[str, ...]:
@@ -108,18 +117,25 @@ def _told(result: CheckResult) -> tuple[str, ...]:
 
 
 def _require_anonymous(lab: Lab, part: Part, cluster: LiveCluster) -> None:
-    """Neither a password of the two people nor a place of this machine is in it. Raises CahierError."""
+    """Neither a password of the two people nor a place of this machine is in it. Raises
+    CahierError."""
     text = msgspec.json.encode(part).decode()
     if str(Path.home()) in text:
-        raise CahierError(f"L’enregistrement de {lab.short_name} contient un chemin de cette machine : {Path.home()}")
+        raise CahierError(
+            f"L’enregistrement de {lab.short_name} contient un chemin de cette machine : "
+            f"{Path.home()}"
+        )
     owners = [cluster.namespace, *([cluster.colleague.namespace] if cluster.has_colleague else [])]
     for secret, key, value in passwords(cluster, owners):
         if value in text:
-            raise CahierError(f"L’enregistrement de {lab.short_name} contient la clé {key} du Secret {secret}.")
+            raise CahierError(
+                f"L’enregistrement de {lab.short_name} contient la clé {key} du Secret {secret}."
+            )
 
 
 def passwords(cluster: LiveCluster, owners: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    """Secret, key and value of what the owners of these namespaces keep for themselves, each in theirs."""
+    """Secret, key and value of what the owners of these namespaces keep for themselves, each in
+    theirs."""
     for who in filter(None, map(cluster.as_owner, owners)):
         for item in who.objects("Secret"):
             name = item["metadata"]["name"]

@@ -1,4 +1,5 @@
-"""A lab of the demonstration as it went on a real cluster: one file of its folder, which `make recordings` writes."""
+"""A lab of the demonstration as it went on a real cluster: one file of its folder, which `make
+recordings` writes."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ class Typed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A state of the learner's work: how they came to it, its verdict, and the snapshot taken right after.
+    """A state of the learner's work: how they came to it, its verdict, and the snapshot taken right
+    after.
 
     `diagnostics`: those of the checks that failed, by their id.
     """
@@ -55,4 +57,6 @@ def read(lab: Lab) -> Recording:
     except FileNotFoundError:
         raise CahierError(f"Le TP {lab.short_name} n’a pas été enregistré.", again) from None
     except (OSError, EOFError, msgspec.DecodeError) as error:
-        raise CahierError(f"L’enregistrement de {lab.short_name} ne peut pas être lu : {error}", again) from error
+        raise CahierError(
+            f"L’enregistrement de {lab.short_name} ne peut pas être lu : {error}", again
+        ) from error

@@ -1,6 +1,8 @@
-"""`cahier demo` where no cluster can be had: the labs as they were recorded, their checks asked again of the snapshots.
+"""`cahier demo` where no cluster can be had: the labs as they were recorded, their checks asked
+again of the snapshots.
 
-What a snapshot cannot show (a tunnel, a connection, a deleted pod) keeps the answer that it had on the cluster.
+What a snapshot cannot show (a tunnel, a connection, a deleted pod) keeps the answer that it had on
+the cluster.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from checks.verdict import CheckResult, Diagnostic, Status, Verdict
 
 @dataclass(frozen=True)
 class Replayed:
-    """A part's verdict today. `kept`: checks that a snapshot cannot answer, as they were answered on the cluster."""
+    """A part's verdict today. `kept`: checks that a snapshot cannot answer, as they were answered
+    on the cluster."""
 
     cluster: SnapshotCluster
     verdict: Verdict
@@ -30,7 +33,10 @@ class Replayed:
     @property
     def asked_again(self) -> int:
         """How many checks the snapshot has answered."""
-        return sum(one.status is not Status.SKIPPED and one.id not in self.kept for one in self.verdict.checks)
+        return sum(
+            one.status is not Status.SKIPPED and one.id not in self.kept
+            for one in self.verdict.checks
+        )
 
 
 def replayed(lab: Lab, part: Part) -> Replayed:
@@ -73,14 +79,21 @@ def play(why: CahierError | None = None) -> int:
 
 
 def _announce(screen: Screen, recordings: Sequence[Recording], why: CahierError | None) -> None:
-    """Say first that it was recorded, where and when; then why it is not played, and how it could be."""
+    """Say first that it was recorded, where and when; then why it is not played, and how it could
+    be."""
     taken = [part.snapshot for recording in recordings for part in recording.parts]
     days = dict.fromkeys(f"{moment:%d/%m/%Y}" for moment in sorted(one.taken for one in taken))
     versions = sorted({one.version for one in taken if one.version})
-    when, where = (" et ".join(told) for told in (days, (f"{major}.{minor}" for major, minor in versions)))
+    when, where = (
+        " et ".join(told) for told in (days, (f"{major}.{minor}" for major, minor in versions))
+    )
     console = screen.console
     console.print(
-        marked("[bold yellow]Démonstration enregistrée[/] sur un vrai cluster (Kubernetes {}, {}).", where, when)
+        marked(
+            "[bold yellow]Démonstration enregistrée[/] sur un vrai cluster (Kubernetes {}, {}).",
+            where,
+            when,
+        )
     )
     if why is None:
         console.print("Rien n’est joué maintenant. Pour la jouer : cahier demo")
@@ -88,9 +101,9 @@ def _announce(screen: Screen, recordings: Sequence[Recording], why: CahierError 
         console.print(f"Rien n’est joué maintenant. {why.message}")
         console.print(marked("[green]→[/] {}", why.remedy))
     console.print(
-        "\nalice et bob y suivent les TP : d’abord un travail inachevé, puis la solution.\n"
-        "Les vérifications sont refaites sur un instantané du cluster ; celles qui n’ont de sens que sur un cluster en "
-        "marche gardent la réponse qu’elles y ont eue (enregistré)."
+        "\nalice et bob y suivent les TP : d’abord un travail inachevé, puis la solution.\nLes "
+        "vérifications sont refaites sur un instantané du cluster ; celles qui n’ont de sens que "
+        "sur un cluster en marche gardent la réponse qu’elles y ont eue (enregistré)."
     )
 
 

@@ -25,7 +25,9 @@ class Screen:
     def lab(self, lab: Lab) -> None:
         """A lab begins."""
         self.console.print()
-        self.console.rule(marked("[bold cyan]{} · {}[/]", lab.short_name.upper(), lab.about.title), style="cyan")
+        self.console.rule(
+            marked("[bold cyan]{} · {}[/]", lab.short_name.upper(), lab.about.title), style="cyan"
+        )
 
     def part(self, title: str) -> None:
         """One of the two parts of a lab begins."""
@@ -33,7 +35,9 @@ class Screen:
 
     def command(self, namespace: str, command: str) -> None:
         """The owner of a namespace types a command."""
-        self.console.print(marked("[dim]{} $[/] {}", namespace.removeprefix("user-"), command), soft_wrap=True)
+        self.console.print(
+            marked("[dim]{} $[/] {}", namespace.removeprefix("user-"), command), soft_wrap=True
+        )
 
     def verdict(
         self,
@@ -43,8 +47,11 @@ class Screen:
         diagnostics: Mapping[str, Diagnostic],
         recorded: Collection[str] = (),
     ) -> None:
-        """The verdict of a part, on its cluster; `recorded` are the checks that were not played again."""
-        show(self.console, lab, verdict, diagnostics, colleague=companion(cluster), recorded=recorded)
+        """The verdict of a part, on its cluster; `recorded` are the checks that were not played
+        again."""
+        show(
+            self.console, lab, verdict, diagnostics, colleague=companion(cluster), recorded=recorded
+        )
 
     def trouble(self, error: CahierError) -> None:
         """A lab could not be shown to its end."""
@@ -56,4 +63,6 @@ class Screen:
         """Every lab has been shown: how many as expected, and how."""
         self.console.print()
         self.console.rule(style="cyan")
-        self.console.print(marked("[bold]{} TP sur {}[/] : inachevé, puis réussi, {}.", right, labs, how))
+        self.console.print(
+            marked("[bold]{} TP sur {}[/] : inachevé, puis réussi, {}.", right, labs, how)
+        )

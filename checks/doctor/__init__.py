@@ -1,1 +1,2 @@
-"""`cahier diagnostiquer`: what is wrong with an installation or an access, one line for each subject."""
+"""`cahier diagnostiquer`: what is wrong with an installation or an access, one line for each
+subject."""

@@ -26,7 +26,14 @@ from checks.shell import one_word
 
 _OPEN_TO_OTHERS = 0o004
 _STARTS_PODS = ("pods", "count/pods", "cpu", "memory")
-_USED_BY_LABS = ("services", "secrets", "configmaps", "persistentvolumeclaims", "storage", "ephemeral-storage")
+_USED_BY_LABS = (
+    "services",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "storage",
+    "ephemeral-storage",
+)
 
 
 def configuration(explicit: str | None) -> Answer:
@@ -37,11 +44,16 @@ def configuration(explicit: str | None) -> Answer:
     if not present:
         if not explicit and kubeconfig.in_pod():
             return passed(
-                "Aucun fichier : l’identité est celle de ce pod (ServiceAccount), comme dans un service VSCode."
+                "Aucun fichier : l’identité est celle de ce pod (ServiceAccount), comme dans un "
+                "service VSCode."
             )
         return failed(
             f"Aucune configuration Kubernetes : {_listed(absent)} n’existe pas."
-            + (" La variable KUBECONFIG désigne ce fichier." if os.environ.get("KUBECONFIG") and not explicit else ""),
+            + (
+                " La variable KUBECONFIG désigne ce fichier."
+                if os.environ.get("KUBECONFIG") and not explicit
+                else ""
+            ),
             RENEW,
         )
     try:
@@ -65,7 +77,8 @@ def _listed(files: Sequence[Path]) -> str:
 
 
 def context(explicit: str | None) -> Answer:
-    """Whether the configuration designates a context, and this one a cluster, in a way that kubectl accepts."""
+    """Whether the configuration designates a context, and this one a cluster, in a way that kubectl
+    accepts."""
     try:
         choice = kubeconfig.choose(explicit)
         if choice is not None:
@@ -96,7 +109,10 @@ def lifetime(credentials: Credentials, now: datetime) -> Answer:
     if credentials.expires is None:
         return skipped(f"Votre {credentials.named} n’annonce pas sa fin.")
     end = f"{credentials.expires.astimezone():%d/%m/%Y à %H:%M}"
-    return passed(f"Votre {credentials.named} vaut jusqu’au {end} (encore {duration(credentials.expires - now)}).")
+    return passed(
+        f"Votre {credentials.named} vaut jusqu’au {end} (encore "
+        f"{duration(credentials.expires - now)})."
+    )
 
 
 def identity(cluster: Cluster) -> Answer:
@@ -107,7 +123,9 @@ def identity(cluster: Cluster) -> Answer:
         return trouble(silence)
     except Refused as refusal:
         if refusal.status == 404:
-            return unverified("Ce cluster est trop ancien pour dire qui vous êtes (avant Kubernetes 1.28).")
+            return unverified(
+                "Ce cluster est trop ancien pour dire qui vous êtes (avant Kubernetes 1.28)."
+            )
         return trouble(refusal)
     if not user:
         return unverified("Le cluster répond, mais ne dit pas qui vous êtes.", RENEW)
@@ -115,8 +133,8 @@ def identity(cluster: Cluster) -> Answer:
     if account is None:
         return passed(f"Le cluster vous connaît sous le nom « {user} ».")
     return passed(
-        f"Vous êtes le ServiceAccount « {account.name} » du namespace « {account.namespace} » : un programme du "
-        "cluster, par exemple un service VSCode."
+        f"Vous êtes le ServiceAccount « {account.name} » du namespace « {account.namespace} » : un "
+        "programme du cluster, par exemple un service VSCode."
     )
 
 
@@ -137,7 +155,8 @@ def rights(cluster: Cluster) -> Answer:
         return wrong(diagnostic)
     if allowed_everywhere(cluster):
         return passed(
-            "Vous administrez tout le cluster : rien ne vous sera refusé, ce que les TP 6 et 8 veulent montrer."
+            "Vous administrez tout le cluster : rien ne vous sera refusé, ce que les TP 6 et 8 "
+            "veulent montrer."
         )
     return passed("Rôle « admin » : de quoi faire tous les TP.")
 
@@ -162,8 +181,8 @@ def quota(cluster: Cluster) -> Answer:
     if full:
         return failed(
             f"Un quota est atteint dans « {cluster.namespace} » : {' ; '.join(full.values())}.",
-            "Retirez ce que les TP ont laissé (cahier nettoyer TP), arrêtez les services dont vous ne vous servez "
-            "plus. Pour tout voir :",
+            "Retirez ce que les TP ont laissé (cahier nettoyer TP), arrêtez les services dont vous "
+            "ne vous servez plus. Pour tout voir :",
             f"kubectl describe quota -n {cluster.namespace}",
             cause="Ce qui en demande davantage sera refusé, y compris les sondes du vérificateur.",
         )
@@ -173,7 +192,9 @@ def quota(cluster: Cluster) -> Answer:
         resource.rpartition(".")[2] in ("cpu", "memory") for resource in left
     )  # storage is asked of volumes
     told = f"{', '.join(raw['metadata']['name'] for raw in quotas)} : {room}."
-    return passed(told + (" Chaque pod doit y déclarer ses ressources (TP 7)." if demanding else ""))
+    return passed(
+        told + (" Chaque pod doit y déclarer ses ressources (TP 7)." if demanding else "")
+    )
 
 
 def _uses(raw: Mapping[str, Any]) -> Mapping[str, tuple[str, str]]:
@@ -181,11 +202,14 @@ def _uses(raw: Mapping[str, Any]) -> Mapping[str, tuple[str, str]]:
     status = raw.get("status") or {}
     hard = status.get("hard") or (raw.get("spec") or {}).get("hard") or {}
     used = status.get("used") or {}
-    return {resource: (str(used.get(resource, "0")), str(limit)) for resource, limit in hard.items()}
+    return {
+        resource: (str(used.get(resource, "0")), str(limit)) for resource, limit in hard.items()
+    }
 
 
 def _matters(resource: str, hard: Decimal) -> bool:
-    """Whether the labs are stopped by the end of this resource: a quota of zero GPU or load balancers stops none."""
+    """Whether the labs are stopped by the end of this resource: a quota of zero GPU or load
+    balancers stops none."""
     base = resource.removeprefix("requests.").removeprefix("limits.")
     return base in _STARTS_PODS or (hard > 0 and base in _USED_BY_LABS)
 

@@ -1,4 +1,5 @@
-"""The whole examination: what does not depend on the cluster in the background, the way to the cluster in front."""
+"""The whole examination: what does not depend on the cluster in the background, the way to the
+cluster in front."""
 
 from __future__ import annotations
 
@@ -13,7 +14,17 @@ from typing import Any
 from checks.access import kubeconfig
 from checks.access.kubernetes_api import Api
 from checks.doctor import access, machine, network, tools
-from checks.doctor.lines import Answer, Diagnosis, Line, State, ask, depends_on, diagnosis, trouble, unverified
+from checks.doctor.lines import (
+    Answer,
+    Diagnosis,
+    Line,
+    State,
+    ask,
+    depends_on,
+    diagnosis,
+    trouble,
+    unverified,
+)
 from checks.doctor.waiting import QUESTION_SECONDS, begin, within
 from checks.errors import AccessError, UsageError
 from checks.facts import Credentials, KubectlVersion
@@ -21,7 +32,9 @@ from checks.local_sspcloud import engine
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
 
-_PATIENCE = 21.0  # seconds from the beginning: a program of this machine that is silent for twenty is ended
+_PATIENCE = (
+    21.0  # seconds from the beginning: a program of this machine that is silent for twenty is ended
+)
 _BEHIND_THE_WAY = ("identity", "namespace", "rights", "quota", "policies", "skew")
 
 
@@ -37,7 +50,8 @@ class Examination:
     _kubectl: Future[KubectlVersion | None] = field(default_factory=Future)
 
     def run(self) -> Diagnosis:
-        """Ask everything. Raises UsageError for a namespace that cannot be one, and nothing else."""
+        """Ask everything. Raises UsageError for a namespace that cannot be one, and nothing
+        else."""
         deadline = time.monotonic() + _PATIENCE
         self._kubectl = begin(self.machine.kubectl)
         credentials = self._credentials()
@@ -77,21 +91,27 @@ class Examination:
             return None
 
     def _local_sspcloud(self, credentials: Credentials | None) -> None:
-        """What only the local cluster needs: it matters to those who use it, and to those who have no other."""
+        """What only the local cluster needs: it matters to those who use it, and to those who have
+        no other."""
         needed = machine.is_local(credentials.server) if credentials else not kubeconfig.in_pod()
         self._ask("disk", lambda: machine.disk(needed))
         try:
             found = engine.installed()
         except Exception as error:
             self._all(
-                ("engine", "kind"), unverified(f"Les moteurs de conteneurs ne se laissent pas examiner ({error}).")
+                ("engine", "kind"),
+                unverified(f"Les moteurs de conteneurs ne se laissent pas examiner ({error})."),
             )
             return
         self._ask("engine", lambda: machine.engines(found, needed))
         self._ask("kind", lambda: machine.kind(found, needed))
 
     def _without_cluster(self) -> None:
-        configuration = {line.id: line.status for line in list(self.lines) if line.id in ("kubeconfig", "context")}
+        configuration = {
+            line.id: line.status
+            for line in list(self.lines)
+            if line.id in ("kubeconfig", "context")
+        }
         first = "kubeconfig" if configuration["context"] is State.SKIPPED else "context"
         self._ask("proxy", lambda: network.proxy(None))
         self._all(("lifetime", "dns", "tcp", "tls", "clock", *_BEHIND_THE_WAY), depends_on(first))
@@ -118,12 +138,15 @@ class Examination:
             self._inside(cluster, background)
 
     def _connect(self) -> LiveCluster | None:
-        """The cluster as kubectl would reach it. No request is made, but a program that gives a token may run."""
+        """The cluster as kubectl would reach it. No request is made, but a program that gives a
+        token may run."""
         try:
             return within(
                 QUESTION_SECONDS,
                 lambda: LiveCluster(
-                    self.machine, namespace=self.namespace, api=Api(self.kubeconfig_path, QUESTION_SECONDS)
+                    self.machine,
+                    namespace=self.namespace,
+                    api=Api(self.kubeconfig_path, QUESTION_SECONDS),
                 ),
             )
         except UsageError:
@@ -139,7 +162,10 @@ class Examination:
                 ),
             )
         except Exception as error:
-            self._all(("identity",), unverified(f"Votre configuration n’a pas pu être employée ({error})."))
+            self._all(
+                ("identity",),
+                unverified(f"Votre configuration n’a pas pu être employée ({error})."),
+            )
         self._ask("proxy", lambda: network.proxy(None))
         others = [identifier for identifier in _BEHIND_THE_WAY if identifier != "identity"]
         self._all(("dns", "tcp", "tls", "clock", *others), depends_on("identity"))
@@ -147,7 +173,10 @@ class Examination:
 
     def _inside(self, cluster: LiveCluster, background: list[Future[Any]]) -> None:
         """Once the way is open."""
-        if self._bounded("identity", lambda: self._identity(cluster)) in (State.FAILED, State.SKIPPED):
+        if self._bounded("identity", lambda: self._identity(cluster)) in (
+            State.FAILED,
+            State.SKIPPED,
+        ):
             self._all([one for one in _BEHIND_THE_WAY if one != "identity"], depends_on("identity"))
             return
         background.append(begin(lambda: self._skew(cluster)))
@@ -160,13 +189,17 @@ class Examination:
             self._all(("policies",), network.POLICIES_NOT_TRIED)
             return
         # Here and not in the background: what it places is removed even when interrupted.
-        patient = LiveCluster(self.machine, kubeconfig_path=self.kubeconfig_path, namespace=self.namespace)
+        patient = LiveCluster(
+            self.machine, kubeconfig_path=self.kubeconfig_path, namespace=self.namespace
+        )
         self._ask("policies", lambda: network.policies(patient))
 
     def _identity(self, cluster: LiveCluster) -> Answer:
         """Credentials that have ended are one problem, told once."""
         answer = access.identity(cluster)
-        ended = any(line.id == "lifetime" and line.status is State.FAILED for line in list(self.lines))
+        ended = any(
+            line.id == "lifetime" and line.status is State.FAILED for line in list(self.lines)
+        )
         return depends_on("lifetime") if ended and answer.status is State.FAILED else answer
 
     def _skew(self, cluster: LiveCluster) -> None:

@@ -1,4 +1,5 @@
-"""The lines of a diagnosis, in the shape of the contract's JSON (schema 1), and how a question becomes a line."""
+"""The lines of a diagnosis, in the shape of the contract's JSON (schema 1), and how a question
+becomes a line."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _log = logging.getLogger(__name__)
 
 
 class State(StrEnum):
-    """State of a line: in order, wrong, not decided, or not asked. The words are those of a verdict."""
+    """State of a line: in order, wrong, not decided, or not asked. The words are those of a
+    verdict."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -26,7 +28,8 @@ class State(StrEnum):
     SKIPPED = "skipped"
 
 
-# Every line there is, in the order in which they are shown: subject, then identifier and French title.
+# Every line there is, in the order in which they are shown: subject, then identifier and French
+# title.
 SUBJECTS: Mapping[str, Mapping[str, str]] = {
     "Votre installation": {
         "python": "Python et cahier",
@@ -63,7 +66,8 @@ _TITLES = {identifier: title for lines in SUBJECTS.values() for identifier, titl
 
 
 class Line(Said, frozen=True, kw_only=True):
-    """One line. `remedy` and `commands` say how to go on; `cause`, why it matters. Texts are French."""
+    """One line. `remedy` and `commands` say how to go on; `cause`, why it matters. Texts are
+    French."""
 
     id: str
     title: str
@@ -84,7 +88,9 @@ class Diagnosis(Said, frozen=True, kw_only=True):
     @property
     def exit_code(self) -> int:
         """0 nothing is wrong, 1 something is, 3 something could not be decided."""
-        return {State.PASSED: EXIT_PASSED, State.FAILED: EXIT_FAILED}.get(self.status, EXIT_UNVERIFIED)
+        return {State.PASSED: EXIT_PASSED, State.FAILED: EXIT_FAILED}.get(
+            self.status, EXIT_UNVERIFIED
+        )
 
     def line(self, identifier: str) -> Line:
         """The line `identifier`. Raises KeyError when there is no such line."""
@@ -136,8 +142,13 @@ def wrong(diagnostic: Diagnostic) -> Answer:
 
 
 def trouble(error: CahierError, status: State = State.FAILED) -> Answer:
-    """A problem with its remedy as an answer: here, the remedy does not send back to this very command."""
-    return Answer(status, error.message, remedy=error.own_remedy if isinstance(error, ClusterLost) else error.remedy)
+    """A problem with its remedy as an answer: here, the remedy does not send back to this very
+    command."""
+    return Answer(
+        status,
+        error.message,
+        remedy=error.own_remedy if isinstance(error, ClusterLost) else error.remedy,
+    )
 
 
 def shown(path: Path) -> str:
@@ -149,7 +160,8 @@ def shown(path: Path) -> str:
 
 
 def ask(identifier: str, question: Callable[[], Answer]) -> Line:
-    """The line that a question leads to. What breaks, or has no answer in time, is told; nothing is raised."""
+    """The line that a question leads to. What breaks, or has no answer in time, is told; nothing is
+    raised."""
     try:
         answer = question()
     except TimeoutError:
@@ -160,7 +172,8 @@ def ask(identifier: str, question: Callable[[], Answer]) -> Line:
         _log.exception("line %s", identifier)
         answer = unverified(
             f"Le diagnostic lui-même a un problème ({type(error).__name__}: {error}).",
-            "Ce n’est pas une erreur de votre part : signalez-le avec la sortie de « cahier --debug diagnostiquer ».",
+            "Ce n’est pas une erreur de votre part : signalez-le avec la sortie de « cahier "
+            "--debug diagnostiquer ».",
         )
     return Line(
         id=identifier,
@@ -176,9 +189,13 @@ def ask(identifier: str, question: Callable[[], Answer]) -> Line:
 def diagnosis(lines: Sequence[Line]) -> Diagnosis:
     """The diagnosis that these lines make; a line that is missing had no answer in time."""
     known = {line.id: line for line in lines}
-    everything = tuple(known.get(identifier) or ask(identifier, _no_answer) for identifier in _TITLES)
+    everything = tuple(
+        known.get(identifier) or ask(identifier, _no_answer) for identifier in _TITLES
+    )
     states = {line.status for line in everything}
-    worst = next((state for state in (State.FAILED, State.UNVERIFIED) if state in states), State.PASSED)
+    worst = next(
+        (state for state in (State.FAILED, State.UNVERIFIED) if state in states), State.PASSED
+    )
     return Diagnosis(status=worst, lines=everything)
 
 

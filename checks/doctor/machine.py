@@ -71,8 +71,8 @@ def ports(machine: Machine) -> Answer:
     if taken:
         return failed(
             " ".join(taken),
-            "Arrêtez ce programme, ou prenez un autre port local dans votre commande « kubectl port-forward » et "
-            "donnez-le à la vérification : cahier verifier TP --port 15000"
+            "Arrêtez ce programme, ou prenez un autre port local dans votre commande « kubectl "
+            "port-forward » et donnez-le à la vérification : cahier verifier TP --port 15000"
             + (". Pour l’arrêter :" if commands else ""),
             *commands,
         )
@@ -107,7 +107,8 @@ def _refusal(port: int) -> str:
 
 
 def disk(local_sspcloud: bool) -> Answer:
-    """Whether the state folder can be written, and has room; `local_sspcloud`: for a cluster as well."""
+    """Whether the state folder can be written, and has room; `local_sspcloud`: for a cluster as
+    well."""
     folder = state.folder()
     present = next(parent for parent in (folder, *folder.parents) if parent.exists())
     moved = "ou donnez au cahier un autre dossier :"
@@ -126,7 +127,8 @@ def disk(local_sspcloud: bool) -> Answer:
     if left < needed:
         return failed(
             f"Il reste {_size(left)} pour {shown(folder)}, il en faut {_size(needed)}.",
-            f"Libérez de la place (un moteur de conteneurs en tient souvent beaucoup : « docker system df »), {moved}",
+            "Libérez de la place (un moteur de conteneurs en tient souvent beaucoup : « docker "
+            f"system df »), {moved}",
             "export CAHIER_ETAT=/un/disque/plus/grand",
         )
     return passed(f"{_size(left)} libres pour {shown(folder)}.")
@@ -144,7 +146,10 @@ def engines(found: Sequence[Engine | Trouble], needed: bool) -> Answer:
     working = [one for one in found if isinstance(one, Engine)]
     troubles = [one for one in found if isinstance(one, Trouble)]
     if working:
-        told = [f"{one.title[0].upper()}{one.title[1:]} {one.version}".strip() + " répond" for one in working]
+        told = [
+            f"{one.title[0].upper()}{one.title[1:]} {one.version}".strip() + " répond"
+            for one in working
+        ]
         told += [one.message.rstrip(".") for one in troubles]
         return passed("".join(f"{words}. " for words in told).strip())
     if troubles:
@@ -172,20 +177,28 @@ def kind(found: Sequence[Engine | Trouble], needed: bool) -> Answer:
             return trouble(error)
         return skipped(f"{error.message} {_ONLY_LOCAL}", error.remedy)
     known = (
-        f"kind {version[0]}.{version[1]} ({shown(path)})" if version else f"kind ({shown(path)}) ne dit pas sa version"
+        f"kind {version[0]}.{version[1]} ({shown(path)})"
+        if version
+        else f"kind ({shown(path)}) ne dit pas sa version"
     )
     nodes = _nodes(holder)
     stopped = [one.name for one in nodes if not one.running]
     if stopped and needed:
         return failed(
-            f"{known}. Le cluster local est arrêté ({', '.join(stopped)}).", "Redémarrez-le :", "cahier cluster creer"
+            f"{known}. Le cluster local est arrêté ({', '.join(stopped)}).",
+            "Redémarrez-le :",
+            "cahier cluster creer",
         )
     failure = last_failure(holder) if needed and not nodes else None
     if failure is not None:
-        return failed(f"{known}. Le cluster local n’a pas pu être fait. {failure.message}", failure.remedy)
+        return failed(
+            f"{known}. Le cluster local n’a pas pu être fait. {failure.message}", failure.remedy
+        )
     if not nodes:
         return passed(f"{known}. Il n’y a pas de cluster local.")
-    return passed(f"{known}. Le cluster local {'est arrêté' if stopped else 'tourne'} ({holder.title}).")
+    return passed(
+        f"{known}. Le cluster local {'est arrêté' if stopped else 'tourne'} ({holder.title})."
+    )
 
 
 def _nodes(holder: Engine) -> Sequence[engine.Node]:

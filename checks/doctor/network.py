@@ -1,4 +1,5 @@
-"""The way to the API server, one step after the other: proxy, name, connection, encryption, clock."""
+"""The way to the API server, one step after the other: proxy, name, connection, encryption,
+clock."""
 
 from __future__ import annotations
 
@@ -29,13 +30,16 @@ _PORTS = {"https": 443, "http": 80}
 _CLOCK_TOLERANCE = timedelta(seconds=30)
 _VARIABLES = "HTTPS_PROXY, NO_PROXY"
 _EXPIRED, _NOT_YET, _WRONG_NAMES = 10, 9, (62, 64)  # OpenSSL's X509_V_ERR_…: a name, an address
-_NETWORK = "Vérifiez le réseau : êtes-vous en ligne ? faut-il un VPN, ou un proxy (variable HTTPS_PROXY) ?"
+_NETWORK = (
+    "Vérifiez le réseau : êtes-vous en ligne ? faut-il un VPN, ou un proxy (variable HTTPS_PROXY) ?"
+)
 _LOCAL = "Le cluster local est arrêté, ou votre configuration vise un ancien cluster :"
 
 
 @dataclass(frozen=True)
 class Way:
-    """Where the first connection goes (the proxy, or the API server itself) and where the API server is."""
+    """Where the first connection goes (the proxy, or the API server itself) and where the API
+    server is."""
 
     host: str
     port: int
@@ -47,7 +51,8 @@ class Way:
 
     @property
     def plain(self) -> bool:
-        """Whether its steps can be told apart: no proxy, or one that is spoken to without encryption."""
+        """Whether its steps can be told apart: no proxy, or one that is spoken to without
+        encryption."""
         return urlsplit(self.proxy).scheme in ("", "http")
 
     @property
@@ -77,11 +82,12 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-# -- proxy --------------------------------------------------------------------------------------------------------
+# -- proxy -----------------------------------------------------------------------------------------
 
 
 def proxy(api: Api | None) -> Answer:
-    """Which proxy the environment names, and whether the API server is excluded from it: both are told."""
+    """Which proxy the environment names, and whether the API server is excluded from it: both are
+    told."""
     known = getproxies()
     named = known.get("https") or ""
     rules = known.get("no") or ""
@@ -92,12 +98,15 @@ def proxy(api: Api | None) -> Answer:
     if not named:
         return passed("Aucun : le cluster est joint directement.")
     if proxies.is_loopback(api.server):
-        return passed(f"{proxies.shown(named)}, mais pas pour ce poste : le cluster local est joint directement.")
+        return passed(
+            f"{proxies.shown(named)}, mais pas pour ce poste : le cluster local est joint "
+            "directement."
+        )
     rule = api.proxy_exclusion
     if rule:
         return passed(
-            f"{proxies.shown(named)}, mais {api.server} en est exclu (NO_PROXY contient « {rule} ») : le cluster est "
-            "joint directement."
+            f"{proxies.shown(named)}, mais {api.server} en est exclu (NO_PROXY contient « {rule} "
+            "») : le cluster est joint directement."
         )
     excluded = "NO_PROXY est vide" if not rules else f"NO_PROXY, « {rules} », ne l’exclut pas"
     return passed(f"{api.server} est joint par {proxies.shown(named)} ({excluded}).")
@@ -106,22 +115,26 @@ def proxy(api: Api | None) -> Answer:
 def _without_api(named: str) -> Answer:
     if not named:
         return passed("Aucun dans cet environnement.")
-    return skipped(f"{proxies.shown(named)} ; sans configuration, on ne sait pas s’il mène au cluster.")
+    return skipped(
+        f"{proxies.shown(named)} ; sans configuration, on ne sait pas s’il mène au cluster."
+    )
 
 
 def _other_way(road: Way) -> tuple[str, tuple[str, ...]]:
-    """What to try when the way fails: with the proxy where there was none, without it where there was one."""
+    """What to try when the way fails: with the proxy where there was none, without it where there
+    was one."""
     if road.proxy:
         return (
-            f"Si le réseau joint {road.target_host} sans proxy, excluez-le ; sinon, corrigez HTTPS_PROXY. "
-            "Pour l’exclure dans ce terminal :",
+            f"Si le réseau joint {road.target_host} sans proxy, excluez-le ; sinon, corrigez "
+            "HTTPS_PROXY. Pour l’exclure dans ce terminal :",
             (_exclude(road.target_host),),
         )
     named = getproxies().get("https")
     if named and not road.local:
         return (
-            f"Ce réseau a un proxy ({proxies.shown(named)}), et NO_PROXY en exclut {road.target_host} : si le cluster "
-            "n’est pas dans votre réseau, retirez cette exclusion de NO_PROXY.",
+            f"Ce réseau a un proxy ({proxies.shown(named)}), et NO_PROXY en exclut "
+            f"{road.target_host} : si le cluster n’est pas dans votre réseau, retirez cette "
+            "exclusion de NO_PROXY.",
             (),
         )
     return (_LOCAL, ("cahier cluster creer",)) if road.local else (_NETWORK, ())
@@ -133,15 +146,20 @@ def _exclude(host: str) -> str:
     return f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{host}"'
 
 
-# -- name, connection, encryption ---------------------------------------------------------------------------------
+# -- name, connection, encryption ------------------------------------------------------------------
 
 
 def dns(road: Way) -> Answer:
     """Whether the network knows the name."""
     try:
-        found = within(QUESTION_SECONDS, lambda: socket.getaddrinfo(road.host, road.port, type=socket.SOCK_STREAM))
+        found = within(
+            QUESTION_SECONDS,
+            lambda: socket.getaddrinfo(road.host, road.port, type=socket.SOCK_STREAM),
+        )
     except TimeoutError:
-        return failed(f"Aucune réponse du DNS pour {road.host} en {QUESTION_SECONDS:.0f} secondes.", _NETWORK)
+        return failed(
+            f"Aucune réponse du DNS pour {road.host} en {QUESTION_SECONDS:.0f} secondes.", _NETWORK
+        )
     except (OSError, UnicodeError):
         remedy, commands = _other_way(road)
         whose = "Le nom du proxy" if road.proxy else "Le nom"
@@ -155,42 +173,54 @@ def dns(road: Way) -> Answer:
 def tcp(road: Way) -> Answer:
     """Whether a connection opens; through a proxy, whether it lets us through to the API server."""
     if not road.plain:
-        return unverified(f"Le chemin passe par {proxies.shown(road.proxy)} : il n’est pas examiné pas à pas.")
+        return unverified(
+            f"Le chemin passe par {proxies.shown(road.proxy)} : il n’est pas examiné pas à pas."
+        )
     began = time.monotonic()
     remedy, commands = _other_way(road)
     try:
         open_connection(road).close()
     except TimeoutError:
         return failed(
-            f"Aucune réponse de {road.named} en {QUESTION_SECONDS:.0f} secondes : un pare-feu, peut-être.",
+            f"Aucune réponse de {road.named} en {QUESTION_SECONDS:.0f} secondes : un pare-feu, "
+            "peut-être.",
             remedy,
             *commands,
         )
     except ConnectionRefusedError:
         what = "aucun proxy" if road.proxy else "aucun cluster"
         return failed(
-            f"Connexion refusée : {what} n’écoute sur {_bracketed(road.host)}:{road.port}.", remedy, *commands
+            f"Connexion refusée : {what} n’écoute sur {_bracketed(road.host)}:{road.port}.",
+            remedy,
+            *commands,
         )
     except OSError as error:
         said = str(error.strerror or error)
         if road.proxy and said.startswith("Tunnel connection failed: "):
             status = said.removeprefix("Tunnel connection failed: ")
             return failed(
-                f"Le proxy {_bracketed(road.host)}:{road.port} répond, mais refuse d’ouvrir un passage vers "
-                f"{road.target_host}:{road.target_port} ({status}).",
+                f"Le proxy {_bracketed(road.host)}:{road.port} répond, mais refuse d’ouvrir un "
+                f"passage vers {road.target_host}:{road.target_port} ({status}).",
                 remedy,
                 *commands,
             )
-        return failed(f"{road.named.capitalize()} ne peut pas être joint ({said}).", remedy, *commands)
+        return failed(
+            f"{road.named.capitalize()} ne peut pas être joint ({said}).", remedy, *commands
+        )
     spent = (time.monotonic() - began) * 1000
     through = f" par {road.named}" if road.proxy else ""
-    return passed(f"{_bracketed(road.target_host)}:{road.target_port} est joint{through} en {spent:.0f} ms.")
+    return passed(
+        f"{_bracketed(road.target_host)}:{road.target_port} est joint{through} en {spent:.0f} ms."
+    )
 
 
 def open_connection(road: Way) -> socket.socket:
     """A connection to the API server, through the proxy where there is one. Raises OSError."""
     if not road.proxy:
-        return within(QUESTION_SECONDS, lambda: socket.create_connection((road.host, road.port), QUESTION_SECONDS))
+        return within(
+            QUESTION_SECONDS,
+            lambda: socket.create_connection((road.host, road.port), QUESTION_SECONDS),
+        )
     connection = http.client.HTTPConnection(road.host, road.port, timeout=QUESTION_SECONDS)
     connection.set_tunnel(road.target_host, road.target_port, dict(proxies.credentials(road.proxy)))
     try:
@@ -214,17 +244,21 @@ def tls(api: Api, road: Way) -> Answer:
         return _untrusted(api, road, name, error)
     except ssl.SSLError as error:
         return failed(
-            f"Ce qui écoute sur {road.target_host}:{road.target_port} ne parle pas TLS ({error.reason or error}).",
+            f"Ce qui écoute sur {road.target_host}:{road.target_port} ne parle pas TLS "
+            f"({error.reason or error}).",
             f"L’adresse de votre configuration n’est pas celle d’un cluster. {RENEW}",
         )
     except TimeoutError:
         return failed(
-            f"{road.target_host}:{road.target_port} ne répond pas au chiffrement en {QUESTION_SECONDS:.0f} secondes.",
+            f"{road.target_host}:{road.target_port} ne répond pas au chiffrement en "
+            f"{QUESTION_SECONDS:.0f} secondes.",
             _NETWORK,
         )
     except OSError as error:
         return failed(
-            f"{road.target_host}:{road.target_port} coupe la connexion ({error.strerror or error}).", _NETWORK
+            f"{road.target_host}:{road.target_port} coupe la connexion "
+            f"({error.strerror or error}).",
+            _NETWORK,
         )
     if context.verify_mode == ssl.CERT_NONE:
         return passed(f"{version} ; votre configuration demande de ne pas vérifier le certificat.")
@@ -235,7 +269,9 @@ def _encrypted(road: Way, context: ssl.SSLContext, name: str) -> ssl.SSLSocket:
     connection = open_connection(road)
     connection.settimeout(QUESTION_SECONDS)
     try:
-        return within(QUESTION_SECONDS, lambda: context.wrap_socket(connection, server_hostname=name))
+        return within(
+            QUESTION_SECONDS, lambda: context.wrap_socket(connection, server_hostname=name)
+        )
     except BaseException:
         connection.close()
         raise
@@ -245,22 +281,26 @@ def _untrusted(api: Api, road: Way, name: str, error: ssl.SSLCertVerificationErr
     if error.verify_code in (_EXPIRED, _NOT_YET):
         when = "a expiré" if error.verify_code == _EXPIRED else "n’est pas encore valable"
         return failed(
-            f"Le certificat du serveur {when}, d’après l’heure de votre poste ({datetime.now():%d/%m/%Y %H:%M}).",
-            "Si cette heure est fausse, réglez-la (ligne « Heure »). Sinon, le certificat est à renouveler par ceux "
-            "qui administrent le cluster ; s’il est local : cahier cluster supprimer, puis cahier cluster creer",
+            f"Le certificat du serveur {when}, d’après l’heure de votre poste "
+            f"({datetime.now():%d/%m/%Y %H:%M}).",
+            "Si cette heure est fausse, réglez-la (ligne « Heure »). Sinon, le certificat est à "
+            "renouveler par ceux qui administrent le cluster ; s’il est local : cahier cluster "
+            "supprimer, puis cahier cluster creer",
         )
     if error.verify_code in _WRONG_NAMES:
         return failed(
-            f"Le certificat du serveur n’est pas au nom de « {name} » : votre configuration vise une autre adresse que "
-            "celle du cluster.",
+            f"Le certificat du serveur n’est pas au nom de « {name} » : votre configuration vise "
+            "une autre adresse que celle du cluster.",
             RENEW,
         )
     issuer = _issuer(road, name)
     by = f" Il l’est par « {issuer} »." if issuer else ""
     return failed(
-        f"Le certificat du serveur n’est pas signé par l’autorité que votre configuration attend.{by}",
-        f"{RENEW}. Si ce nom est celui de votre établissement ou d’un antivirus, c’est lui qui déchiffre au passage : "
-        "demandez à son service informatique de laisser passer cette adresse.",
+        "Le certificat du serveur n’est pas signé par l’autorité que votre configuration "
+        f"attend.{by}",
+        f"{RENEW}. Si ce nom est celui de votre établissement ou d’un antivirus, c’est lui qui "
+        "déchiffre au passage : demandez à son service informatique de laisser passer cette "
+        "adresse.",
     )
 
 
@@ -271,7 +311,9 @@ def _issuer(road: Way, name: str) -> str:
     context.verify_mode = ssl.CERT_NONE
     try:
         with _encrypted(road, context, name) as connection:
-            issuer = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"").issuer
+            issuer = x509.load_der_x509_certificate(
+                connection.getpeercert(binary_form=True) or b""
+            ).issuer
     except (OSError, ValueError):
         return ""
     names = [
@@ -282,7 +324,7 @@ def _issuer(road: Way, name: str) -> str:
     return str(names[0]) if names else ""
 
 
-# -- clock --------------------------------------------------------------------------------------------------------
+# -- clock -----------------------------------------------------------------------------------------
 
 
 def clock(api: Api) -> Answer:
@@ -296,14 +338,15 @@ def clock(api: Api) -> Answer:
     difference = ours - theirs
     if abs(difference) <= _CLOCK_TOLERANCE:
         return passed(
-            f"Votre poste et le cluster sont d’accord, à {max(1, round(abs(difference.total_seconds())))} s près."
+            "Votre poste et le cluster sont d’accord, à "
+            f"{max(1, round(abs(difference.total_seconds())))} s près."
         )
     late = "retarde" if difference < timedelta() else "avance"
     return failed(
         f"L’horloge de votre poste {late} de {duration(abs(difference))} sur celle du cluster.",
         f"Réglez-la. {_set_clock()}",
-        cause="Un jeton et un certificat valent entre deux dates : avec une heure fausse, ils sont refusés ou "
-        "paraissent expirés.",
+        cause="Un jeton et un certificat valent entre deux dates : avec une heure fausse, ils sont "
+        "refusés ou paraissent expirés.",
     )
 
 
@@ -316,10 +359,11 @@ def _set_clock() -> str:
     )
 
 
-# -- NetworkPolicy ------------------------------------------------------------------------------------------------
+# -- NetworkPolicy ---------------------------------------------------------------------------------
 
 POLICIES_NOT_TRIED = skipped(
-    "Non essayé : il faut placer quelques pods un instant. Pour savoir si ce cluster applique les NetworkPolicies :",
+    "Non essayé : il faut placer quelques pods un instant. Pour savoir si ce cluster applique les "
+    "NetworkPolicies :",
     "",
     "cahier diagnostiquer --reseau",
 )
@@ -335,8 +379,8 @@ def policies(cluster: Cluster) -> Answer:
         return passed("Ce cluster les applique : une connexion interdite a été coupée.")
     return failed(
         "Ce cluster ne les applique pas : une connexion interdite est passée.",
-        "Sur un cluster kind, recréez-le avec un kind récent (cahier cluster supprimer, puis cahier cluster creer) ; "
-        "ailleurs, signalez-le à ceux qui l’administrent.",
-        cause="Une base fermée par une NetworkPolicy y reste ouverte : les vérifications qui en dépendent répondront "
-        "« non vérifiable ».",
+        "Sur un cluster kind, recréez-le avec un kind récent (cahier cluster supprimer, puis "
+        "cahier cluster creer) ; ailleurs, signalez-le à ceux qui l’administrent.",
+        cause="Une base fermée par une NetworkPolicy y reste ouverte : les vérifications qui en "
+        "dépendent répondront « non vérifiable ».",
     )

@@ -22,7 +22,8 @@ def python() -> Answer:
     """Whether Python and what the workbook needs are there."""
     where = Path(__file__).parents[1]
     found = (
-        f"Python {platform.python_version()} ({shown(Path(sys.executable))}), cahier {__version__} ({shown(where)})."
+        f"Python {platform.python_version()} ({shown(Path(sys.executable))}), cahier {__version__} "
+        f"({shown(where)})."
     )
     missing = [name for name in _needed() if not _installed(name)]
     if missing:
@@ -40,7 +41,11 @@ def _needed() -> list[str]:
         lines = metadata.requires(_DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         return [_DISTRIBUTION]
-    return [found[0] for line in lines if "extra ==" not in line and (found := re.match(r"[\w.-]+", line))]
+    return [
+        found[0]
+        for line in lines
+        if "extra ==" not in line and (found := re.match(r"[\w.-]+", line))
+    ]
 
 
 def _installed(name: str) -> bool:
@@ -57,8 +62,8 @@ def kubectl(version: KubectlVersion | None) -> Answer:
     if path is None:
         return failed(
             "Aucun programme « kubectl » n’est dans le PATH de ce terminal.",
-            f"Installez-le ({_INSTALL}), puis ouvrez un nouveau terminal. Dans un service VSCode du SSPCloud, il est "
-            "déjà là.",
+            f"Installez-le ({_INSTALL}), puis ouvrez un nouveau terminal. Dans un service VSCode "
+            "du SSPCloud, il est déjà là.",
             cause="Toutes les commandes des TP passent par lui.",
         )
     if version is None:
@@ -69,10 +74,11 @@ def kubectl(version: KubectlVersion | None) -> Answer:
         )
     if (version.major, version.minor) < OLDEST_KUBECTL:
         return failed(
-            f"kubectl {version.major}.{version.minor} ({shown(version.path)}) est trop ancien pour les TP.",
+            f"kubectl {version.major}.{version.minor} ({shown(version.path)}) est trop ancien pour "
+            "les TP.",
             f"Installez-en un plus récent : {_INSTALL}",
-            cause="Des commandes des TP, comme « kubectl auth whoami », n’existent qu’à partir de la version "
-            f"{OLDEST_KUBECTL[0]}.{OLDEST_KUBECTL[1]}.",
+            cause="Des commandes des TP, comme « kubectl auth whoami », n’existent qu’à partir de "
+            f"la version {OLDEST_KUBECTL[0]}.{OLDEST_KUBECTL[1]}.",
         )
     return passed(f"kubectl {version.major}.{version.minor} ({shown(version.path)}).")
 

@@ -1,4 +1,5 @@
-"""Questions asked in the background: whoever waits for an answer never waits longer than they want."""
+"""Questions asked in the background: whoever waits for an answer never waits longer than they
+want."""
 
 from __future__ import annotations
 

@@ -1,1 +1,2 @@
-"""Real exchanges over a connected socket: HTTP and PostgreSQL, spoken through and closed cleanly."""
+"""Real exchanges over a connected socket: HTTP and PostgreSQL, spoken through and closed
+cleanly."""

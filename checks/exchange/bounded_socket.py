@@ -1,5 +1,5 @@
-"""A socket that neither an endless answer nor one that comes a byte at a time can keep busy: whoever reads it is told
-that the other end is silent, or has closed."""
+"""A socket that neither an endless answer nor one that comes a byte at a time can keep busy:
+whoever reads it is told that the other end is silent, or has closed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ class BoundedSocket(socket.socket):
         if self._received >= _MOST:
             return 0
         with _Wait(self):
-            count = super().recv_into(buffer, min(size or len(buffer), _MOST - self._received), flags)
+            count = super().recv_into(
+                buffer, min(size or len(buffer), _MOST - self._received), flags
+            )
         self._received += count
         return count
 

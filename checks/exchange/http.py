@@ -25,7 +25,9 @@ def get(connection: socket, path: str = "/") -> HttpAnswer:
     client = http.client.HTTPConnection("localhost", timeout=8)
     client.sock = connection
     try:
-        client.request("GET", path, headers={"Connection": "close", "User-Agent": "cahier-kubernetes"})
+        client.request(
+            "GET", path, headers={"Connection": "close", "User-Agent": "cahier-kubernetes"}
+        )
         answer = client.getresponse()
         return HttpAnswer(answer.status, answer.reason, answer.read(65536))
     except (ConnectionError, EOFError) as error:  # closed or reset: chance alone decides which

@@ -1,4 +1,5 @@
-"""The opening of PostgreSQL's protocol: is it PostgreSQL, which server is it, and does it open a session.
+"""The opening of PostgreSQL's protocol: is it PostgreSQL, which server is it, and does it open a
+session.
 
 https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
@@ -21,9 +22,11 @@ _TERMINATE = b"X\x00\x00\x00\x04"
 _AUTHENTICATIONS = (0, 2, 3, 5, 6, 7, 8, 9, 10)  # all that there are
 _AUTHENTICATION_SASL = 10
 _AUTHENTICATION_SASL_CONTINUE = 11
-# Nobody's name. For a user that does not exist PostgreSQL answers with a salt made from the name and
-# from a secret drawn at initdb (mock_authentication_nonce): the same at each call, another on each server.
-# https://github.com/postgres/postgres/blob/REL_15_STABLE/src/backend/libpq/auth-scram.c (mock_scram_secret)
+# Nobody's name. For a user that does not exist PostgreSQL answers with a salt made from the name
+# and from a secret drawn at initdb (mock_authentication_nonce): the same at each call, another on
+# each server.
+# https://github.com/postgres/postgres/blob/REL_15_STABLE/src/backend/libpq/auth-scram.c
+# (mock_scram_secret)
 _NOBODY = "cahier-kubernetes-verification"
 
 
@@ -40,7 +43,8 @@ class Silence(NotPostgres):
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A PostgreSQL server. Two with the same `fingerprint` are the same; None: it could not be taken."""
+    """A PostgreSQL server. Two with the same `fingerprint` are the same; None: it could not be
+    taken."""
 
     fingerprint: str | None
     refusal: str = ""
@@ -67,14 +71,16 @@ def _offers_tls(connection: socket) -> bool:
 
 
 def identify(connection: socket) -> PostgresServer:
-    """The server behind `connection`, without logging in, encrypted where it offers that, as psql does. Raises
-    NotPostgres."""
+    """The server behind `connection`, without logging in, encrypted where it offers that, as psql
+    does. Raises NotPostgres."""
     return _introduced(_Encrypted(connection) if _offers_tls(connection) else connection)
 
 
 def _introduced(connection: _Stream) -> PostgresServer:
     words = ["user", _NOBODY, "database", "postgres", "application_name", "cahier-kubernetes"]
-    body = struct.pack("!I", _PROTOCOL_3) + b"".join(word.encode() + b"\0" for word in words) + b"\0"
+    body = (
+        struct.pack("!I", _PROTOCOL_3) + b"".join(word.encode() + b"\0" for word in words) + b"\0"
+    )
     _send(connection, struct.pack("!I", len(body) + 4) + body)
     kind, payload = _message(connection)
     if kind == b"E":
@@ -92,7 +98,9 @@ def _introduced(connection: _Stream) -> PostgresServer:
     kind, payload = _message(connection)
     if _authentication(kind, payload) != _AUTHENTICATION_SASL_CONTINUE:
         return PostgresServer(None, _error_text(payload))
-    fields = dict(part.partition("=")[::2] for part in payload[4:].decode("utf-8", "replace").split(","))
+    fields = dict(
+        part.partition("=")[::2] for part in payload[4:].decode("utf-8", "replace").split(",")
+    )
     return PostgresServer(fields.get("s"))
 
 
@@ -102,7 +110,8 @@ def _authentication(kind: bytes, payload: bytes) -> int:
 
 
 def refusal(connection: socket, user: str, password: str, database: str) -> tuple[str, str]:
-    """PostgreSQL's error code and message, both "" when the session opens. Raises OSError when it is cut."""
+    """PostgreSQL's error code and message, both "" when the session opens. Raises OSError when it
+    is cut."""
     from pg8000 import native  # slow to load, needed here only
     from scramp import core
 
@@ -110,8 +119,9 @@ def refusal(connection: socket, user: str, password: str, database: str) -> tupl
 
     class Session(native.Connection):  # type: ignore[misc]
         def close(self) -> None:
-            """Hang up without a goodbye. A server that has refused us is gone already: what is written to it then
-            resets the connection, for which a kubectl of 1.37 ends the learner's whole tunnel."""
+            """Hang up without a goodbye. A server that has refused us is gone already: what is
+            written to it then resets the connection, for which a kubectl of 1.37 ends the learner's
+            whole tunnel."""
             with contextlib.suppress(OSError):
                 self._usock.shutdown(SHUT_RDWR)  # `connection`, or TLS in its place
 
@@ -132,9 +142,11 @@ def refusal(connection: socket, user: str, password: str, database: str) -> tupl
 
 
 def _as_libpq(text: str) -> str:
-    """A password as psql and the server prepare it: one that SASLprep forbids (a line feed) is taken as it is.
+    """A password as psql and the server prepare it: one that SASLprep forbids (a line feed) is
+    taken as it is.
 
-    https://github.com/postgres/postgres/blob/REL_15_STABLE/src/interfaces/libpq/fe-auth-scram.c (scram_init)
+    https://github.com/postgres/postgres/blob/REL_15_STABLE/src/interfaces/libpq/fe-auth-scram.c
+    (scram_init)
     """
     from scramp.utils import ScramException, saslprep
 
@@ -145,9 +157,11 @@ def _as_libpq(text: str) -> str:
 
 
 class _Encrypted:
-    """TLS over a connection that stays its owner's to close. The certificate is not looked at: nothing secret is said.
+    """TLS over a connection that stays its owner's to close. The certificate is not looked at:
+    nothing secret is said.
 
-    A tunnel's end cannot be given to `SSLContext.wrap_socket`, which takes its file descriptor away from it.
+    A tunnel's end cannot be given to `SSLContext.wrap_socket`, which takes its file descriptor away
+    from it.
     """
 
     def __init__(self, connection: socket) -> None:
@@ -169,7 +183,8 @@ class _Encrypted:
         return b""
 
     def _done(self, step: Callable[[], _T]) -> _T:
-        """What a step of TLS gives, once the other end has said what it needs: the handshake comes with the first."""
+        """What a step of TLS gives, once the other end has said what it needs: the handshake comes
+        with the first."""
         while True:
             try:
                 done = step()

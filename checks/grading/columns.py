@@ -1,4 +1,5 @@
-"""The columns of a roster: which line names them, under which of their names, and what separates the cells."""
+"""The columns of a roster: which line names them, under which of their names, and what separates
+the cells."""
 
 from __future__ import annotations
 
@@ -36,9 +37,12 @@ class Header:
 
     @property
     def foreign(self) -> bool:
-        """Whether it is another program's, which knows no colleague: neither does a column that we fail to read."""
+        """Whether it is another program's, which knows no colleague: neither does a column that we
+        fail to read."""
         ours = all(_plain(self.columns[place]) == name for name, place in self.places.items())
-        return not ours and not any(word in _plain(name) for name in self.columns for word in _OF_A_PAIR)
+        return not ours and not any(
+            word in _plain(name) for name in self.columns for word in _OF_A_PAIR
+        )
 
     @property
     def said(self) -> str:
@@ -52,7 +56,8 @@ class Header:
 
 
 def find_header(text: str) -> tuple[Header | None, str]:
-    """The first line that names columns, and the separator that shows them best; else the first line of all."""
+    """The first line that names columns, and the separator that shows them best; else the first
+    line of all."""
     best: tuple[Header, str] | None = None
     for separator in SEPARATORS:
         for row in rows(text, separator):
@@ -64,7 +69,9 @@ def find_header(text: str) -> tuple[Header | None, str]:
     if best is not None:
         return best
     separator = separator_of(text)
-    return next((header_of(row) for row in rows(text, separator) if not row.broken), None), separator
+    return next(
+        (header_of(row) for row in rows(text, separator) if not row.broken), None
+    ), separator
 
 
 def header_of(row: Row) -> Header:

@@ -30,7 +30,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen of one lab. `receipt`: when the learner's receipt that counts was written, None where none does."""
+    """What was seen of one lab. `receipt`: when the learner's receipt that counts was written, None
+    where none does."""
 
     verdict: Verdict
     receipt: datetime | None = None
@@ -40,7 +41,8 @@ Verify = Callable[[Learner, Lab], Seen]
 """The verdict of one lab for one learner; called from several threads. May raise anything."""
 
 OnGrade = Callable[[Learner, Lab, bool], None]
-"""Told of each grade, in the order they come; the boolean says that it was kept from a former run."""
+"""Told of each grade, in the order they come; the boolean says that it was kept from a former
+run."""
 
 
 class NamespaceMissing(CahierError):
@@ -59,9 +61,9 @@ def grade_class(
 ) -> ClassGrades:
     """Grades of the class, which depend on neither order nor interruptions.
 
-    Each grade is kept below `folder` as soon as it is made. `resume` grades only what is not there yet, and
-    what the checker or the cluster had trouble with. Raises what interrupts it (KeyboardInterrupt), once the
-    grades that had begun are kept.
+    Each grade is kept below `folder` as soon as it is made. `resume` grades only what is not there
+    yet, and what the checker or the cluster had trouble with. Raises what interrupts it
+    (KeyboardInterrupt), once the grades that had begun are kept.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # marks are nobody else's
     store = Store(folder / WORK)
@@ -74,13 +76,21 @@ def grade_class(
 
 
 def grade_pairs(
-    pairs: Sequence[tuple[Learner, Lab]], verify: Verify, store: Store, *, workers: int, on_grade: OnGrade
+    pairs: Sequence[tuple[Learner, Lab]],
+    verify: Verify,
+    store: Store,
+    *,
+    workers: int,
+    on_grade: OnGrade,
 ) -> Mapping[tuple[str, str], LabGrade]:
-    """The grade of each learner and lab, by their names: the store's, else made and kept there. Raises as above."""
+    """The grade of each learner and lab, by their names: the store's, else made and kept there.
+    Raises as above."""
     grades: dict[tuple[str, str], LabGrade] = {}
     todo = []
     for lab in {lab.name: lab for _learner, lab in pairs}.values():
-        _ = lab.checks  # imported here once: an import that two threads begin together is seen half-made
+        _ = (
+            lab.checks
+        )  # imported here once: an import that two threads begin together is seen half-made
     for learner, lab in pairs:
         kept = store.read(learner, lab)
         if kept is None:
@@ -90,13 +100,18 @@ def grade_pairs(
             on_grade(learner, lab, True)
     with ThreadPoolExecutor(workers, thread_name_prefix="noter") as pool:
         try:
-            running = {pool.submit(_grade, store, verify, learner, lab): (learner, lab) for learner, lab in todo}
+            running = {
+                pool.submit(_grade, store, verify, learner, lab): (learner, lab)
+                for learner, lab in todo
+            }
             for done in as_completed(running):
                 learner, lab = running[done]
                 grades[learner.identifier, lab.name] = done.result()
                 on_grade(learner, lab, False)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # what runs ends, and is kept; what waits never begins
+            pool.shutdown(
+                wait=False, cancel_futures=True
+            )  # what runs ends, and is kept; what waits never begins
             raise
     return grades
 

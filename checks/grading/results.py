@@ -1,4 +1,5 @@
-"""Marks as they are kept: exact points, one file per learner and lab, written at once or not at all."""
+"""Marks as they are kept: exact points, one file per learner and lab, written at once or not at
+all."""
 
 from __future__ import annotations
 
@@ -21,11 +22,15 @@ Points = Annotated[str, msgspec.Meta(pattern=r"^\d+(/\d+)?$")]
 
 Moment = Annotated[
     datetime,
-    msgspec.Meta(tz=True, description="When the learner's receipt that counts was written, by the cluster's clock."),
+    msgspec.Meta(
+        tz=True,
+        description="When the learner's receipt that counts was written, by the cluster's clock.",
+    ),
 ]
 
 State = Literal["graded", "review", "absent"]
-"""`graded`: every check is decided. `review`: some are not, the teacher has to look. `absent`: no such namespace."""
+"""`graded`: every check is decided. `review`: some are not, the teacher has to look. `absent`: no
+such namespace."""
 
 
 class CheckGrade(Said, frozen=True, kw_only=True):
@@ -43,7 +48,8 @@ class CheckGrade(Said, frozen=True, kw_only=True):
 
 
 class LabGrade(Said, frozen=True, kw_only=True):
-    """One lab of one learner. `points_open`: points that are still to be decided; `reason`: why, in French."""
+    """One lab of one learner. `points_open`: points that are still to be decided; `reason`: why, in
+    French."""
 
     lab: str
     state: State
@@ -86,7 +92,8 @@ class LabInfo(Said, frozen=True, kw_only=True):
 
 
 class ClassGrades(Said, frozen=True, kw_only=True):
-    """`notes.json`: the whole class, in the order of the roster. Nothing in it depends on when it was graded."""
+    """`notes.json`: the whole class, in the order of the roster. Nothing in it depends on when it
+    was graded."""
 
     schema: Literal[1] = 1
     labs: tuple[LabInfo, ...]
@@ -106,13 +113,19 @@ def to_json(grades: ClassGrades) -> bytes:
 def json_schema() -> dict[str, object]:
     """JSON Schema of `notes.json`."""
     schema = msgspec.json.schema(ClassGrades)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "cahier noter : notes.json", **schema}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cahier noter : notes.json",
+        **schema,
+    }
 
 
 def lab_info(lab: Lab) -> LabInfo:
     """What the class needs to know of a lab."""
     total = sum((exact(check.points) for check in lab.checks), Fraction())
-    return LabInfo(name=lab.name, short_name=lab.short_name, title=lab.about.title, points_max=str(total))
+    return LabInfo(
+        name=lab.name, short_name=lab.short_name, title=lab.about.title, points_max=str(total)
+    )
 
 
 def from_verdict(lab: Lab, verdict: Verdict, receipt: datetime | None = None) -> LabGrade:
@@ -144,17 +157,21 @@ def without_verdict(lab: Lab, reason: str, *, absent: bool = False) -> LabGrade:
     """The grade of a lab that could not be looked at: all of its points stay open."""
     total = lab_info(lab).points_max
     state: State = "absent" if absent else "review"
-    return LabGrade(lab=lab.name, state=state, points="0", points_open=total, points_max=total, reason=reason)
+    return LabGrade(
+        lab=lab.name, state=state, points="0", points_open=total, points_max=total, reason=reason
+    )
 
 
 def of_class(
     learners: Sequence[Learner], labs: Sequence[Lab], grades: Mapping[tuple[str, str], LabGrade]
 ) -> ClassGrades:
-    """The class, in the order of the roster. `grades`: by a learner's identifier and a lab's name."""
+    """The class, in the order of the roster. `grades`: by a learner's identifier and a lab's
+    name."""
     return ClassGrades(
         labs=tuple(lab_info(lab) for lab in labs),
         learners=tuple(
-            of_learner(learner, [grades[learner.identifier, lab.name] for lab in labs]) for learner in learners
+            of_learner(learner, [grades[learner.identifier, lab.name] for lab in labs])
+            for learner in learners
         ),
     )
 
@@ -162,7 +179,9 @@ def of_class(
 def of_learner(learner: Learner, labs: Sequence[LabGrade]) -> LearnerGrades:
     """Sum of a learner's labs."""
     states = {lab.state for lab in labs}
-    state: State = "absent" if states == {"absent"} else "graded" if states <= {"graded"} else "review"
+    state: State = (
+        "absent" if states == {"absent"} else "graded" if states <= {"graded"} else "review"
+    )
     return LearnerGrades(
         identifier=learner.identifier,
         last_name=learner.last_name,
@@ -183,7 +202,8 @@ def _sum(points: Sequence[Points]) -> Points:
 
 
 def _decided(lab: Lab, verdict: Verdict) -> set[str]:
-    """Checks that are right or wrong for sure: what depends on a failed one is wrong, on an undecided one, open."""
+    """Checks that are right or wrong for sure: what depends on a failed one is wrong, on an
+    undecided one, open."""
     before = {check.id: [each.id for each in check.after] for check in lab.checks}
     wrong = {result.id for result in verdict.checks if result.status is Status.FAILED}
     right = {result.id for result in verdict.checks if result.status is Status.PASSED}
@@ -213,7 +233,8 @@ def _reason(undecided: Sequence[CheckGrade]) -> str:
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """A grade on disk. `key` tells what was graded; `trouble`: the checker or the cluster failed, ask again."""
+    """A grade on disk. `key` tells what was graded; `trouble`: the checker or the cluster failed,
+    ask again."""
 
     key: str
     grade: LabGrade
@@ -245,10 +266,13 @@ class Store:
     def write(self, learner: Learner, lab: Lab, grade: LabGrade, *, trouble: bool = False) -> None:
         """Keep a grade."""
         trouble = trouble or any(check.status is Status.ERROR for check in grade.checks)
-        write_atomically(self._path(learner, lab), msgspec.json.encode(_Kept(_key(learner, lab), grade, trouble)))
+        write_atomically(
+            self._path(learner, lab), msgspec.json.encode(_Kept(_key(learner, lab), grade, trouble))
+        )
 
     def files(self) -> Iterator[tuple[str, str, bytes]]:
-        """Everything that is kept, to be put into another store: identifier, lab's name, content."""
+        """Everything that is kept, to be put into another store: identifier, lab's name,
+        content."""
         for file in sorted(self._folder.glob("*/*.json")):
             yield file.parent.name, file.stem, file.read_bytes()
 
@@ -262,7 +286,8 @@ class Store:
 
 
 def _kept(content: bytes, learner: Learner, lab: Lab) -> _Kept | None:
-    """What a file tells of that learner and lab as they are now, None where it is about something else."""
+    """What a file tells of that learner and lab as they are now, None where it is about something
+    else."""
     try:
         kept = msgspec.json.decode(content, type=_Kept)
     except msgspec.DecodeError:

@@ -1,4 +1,5 @@
-"""The class as the teacher gives it: a CSV file, read whole and judged whole before anything is graded."""
+"""The class as the teacher gives it: a CSV file, read whole and judged whole before anything is
+graded."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from checks.grading.table import SAVE_AS_UTF8, SEPARATORS, Row, Text, decoded, r
 
 _MAY_BE_EMPTY = {"collegue", "prenom"}
 
-# An identifier names a file and a Moodle account: plain letters, and nothing that a spreadsheet takes for a formula.
+# An identifier names a file and a Moodle account: plain letters, and nothing that a spreadsheet
+# takes for a formula.
 _IDENTIFIER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@-]{0,62}[A-Za-z0-9_-])?")
 _EMAIL = re.compile(
     r"[A-Za-z0-9_](?:[A-Za-z0-9._%+'-]*[A-Za-z0-9_%+'-])?@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}"
@@ -22,17 +24,20 @@ _EMAIL = re.compile(
 _NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _ROUNDED = re.compile(r"\d+[.,]\d+E[+-]?\d+|\d+E[+-]\d+", re.IGNORECASE)
 _DECIMAL = re.compile(r"\d+[.,]0+")
-_SUM = re.compile(r"(?:sous-)?(?:total|effectif|nombre|moyenne|somme|count|average)\b", re.IGNORECASE)
+_SUM = re.compile(
+    r"(?:sous-)?(?:total|effectif|nombre|moyenne|somme|count|average)\b", re.IGNORECASE
+)
 _FIGURE = re.compile(r"[\d\s.,%/]+")
 _NAMESPACE_HOW = (
-    "ajoutez-la : sur le SSPCloud c’est « user- » suivi du nom de connexion de chacun, par exemple user-alice, ou le "
-    "namespace de son projet"
+    "ajoutez-la : sur le SSPCloud c’est « user- » suivi du nom de connexion de chacun, par exemple "
+    "user-alice, ou le namespace de son projet"
 )
 
 
 @dataclass(frozen=True)
 class Learner:
-    """One line of the roster. `colleague` is a namespace, "" when there is none; `line` counts from 1."""
+    """One line of the roster. `colleague` is a namespace, "" when there is none; `line` counts from
+    1."""
 
     identifier: str
     last_name: str
@@ -64,7 +69,9 @@ def read_roster(path: Path) -> Sequence[Learner]:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise UsageError(f"La liste de classe {path} n’existe pas.", "Vérifiez son nom et son dossier.") from None
+        raise UsageError(
+            f"La liste de classe {path} n’existe pas.", "Vérifiez son nom et son dossier."
+        ) from None
     except OSError as error:
         raise UsageError(
             f"La liste de classe {path} est illisible : {error.strerror}.", "Vérifiez ses droits."
@@ -89,8 +96,8 @@ def _misread(found: Text) -> Iterator[Problem]:
         row = re.split(r"\r\n|\r|\n", found.text)[found.line - 1].strip()
         yield Problem(
             found.line,
-            f"un caractère est illisible : la liste n’est pas en UTF-8 (en {found.encoding}, cette ligne serait "
-            f"« {row[:80]} »).",
+            f"un caractère est illisible : la liste n’est pas en UTF-8 (en {found.encoding}, cette "
+            f"ligne serait « {row[:80]} »).",
         )
 
 
@@ -104,7 +111,9 @@ def parse_roster(text: str) -> tuple[Sequence[Learner], Sequence[Problem]]:
     learners: list[Learner] = []
     for row in rows(text, separator):
         again = header_of(row)
-        if row.line == first or (again.is_one and row.line > first):  # a second one: two lists, glued
+        if row.line == first or (
+            again.is_one and row.line > first
+        ):  # a second one: two lists, glued
             problems += _header_problems(again) if row.line > first else ()
             header = again
             continue
@@ -123,25 +132,35 @@ def parse_roster(text: str) -> tuple[Sequence[Learner], Sequence[Problem]]:
 
 
 def _learner(values: Mapping[str, str], line: int) -> Learner:
-    identifier, last, first, email, namespace, colleague = (values.get(column, "") for column in COLUMNS)
+    identifier, last, first, email, namespace, colleague = (
+        values.get(column, "") for column in COLUMNS
+    )
     return Learner(identifier, last, first, email, namespace, colleague, line)
 
 
 def _header_problems(header: Header) -> Iterator[Problem]:
     missing = [column for column in COLUMNS if column not in header.places]
     if not header.places and any(_EMAIL.fullmatch(cell) for cell in header.columns):
-        yield Problem(header.line, f"les colonnes ne sont pas nommées : écrivez au-dessus {';'.join(COLUMNS)}")
+        yield Problem(
+            header.line, f"les colonnes ne sont pas nommées : écrivez au-dessus {';'.join(COLUMNS)}"
+        )
         return
     if header.foreign and "collegue" in missing:  # another program's list, which knows of none
         missing.remove("collegue")
     if missing:
         how = f" : {_NAMESPACE_HOW}" if missing == ["namespace"] else ""
-        pairs = " Pour les TP à deux, ajoutez aussi « collegue »." if how and "collegue" not in header.places else ""
+        pairs = (
+            " Pour les TP à deux, ajoutez aussi « collegue »."
+            if how and "collegue" not in header.places
+            else ""
+        )
         names = _listed("la colonne", "les colonnes", missing)
         yield Problem(header.line, f"il manque {names}{how}.{pairs} Colonnes lues : {header.said}.")
     if header.twice:
         names = _listed("la colonne", "les colonnes", sorted(header.twice))
-        yield Problem(header.line, f"{names} figure{'nt' if len(header.twice) > 1 else ''} deux fois.")
+        yield Problem(
+            header.line, f"{names} figure{'nt' if len(header.twice) > 1 else ''} deux fois."
+        )
 
 
 def _above(row: Row, first: int) -> Iterator[Problem]:
@@ -150,7 +169,9 @@ def _above(row: Row, first: int) -> Iterator[Problem]:
         yield _broken(row)
     elif any(_EMAIL.fullmatch(cell) for cell in row.cells):
         yield Problem(
-            row.line, f"quelqu’un figure au-dessus de l’en-tête, qui est à la ligne {first} : mettez-le dessous."
+            row.line,
+            f"quelqu’un figure au-dessus de l’en-tête, qui est à la ligne {first} : mettez-le "
+            "dessous.",
         )
 
 
@@ -170,8 +191,8 @@ def _misshapen(row: Row, header: Header, separator: str) -> Iterator[Problem]:
     yield Problem(
         row.line,
         f"{plural(count, 'cellule')} au lieu de {expected} : il y a un séparateur de trop ou de "
-        f"moins (cette liste est séparée par {SEPARATORS[separator]}), ou un nom qui en contient doit être entre "
-        "guillemets.",
+        f"moins (cette liste est séparée par {SEPARATORS[separator]}), ou un nom qui en contient "
+        "doit être entre guillemets.",
     )
 
 
@@ -189,24 +210,26 @@ def _row_problems(row: Mapping[str, str]) -> Iterator[str]:
     for column, value in row.items():  # those that the roster has
         if not value and column not in _MAY_BE_EMPTY:
             yield f"{column} est vide."
-    identifier, _last, _first, email, namespace, colleague = (row.get(column, "") for column in COLUMNS)
+    identifier, _last, _first, email, namespace, colleague = (
+        row.get(column, "") for column in COLUMNS
+    )
     if _ROUNDED.fullmatch(identifier) or _DECIMAL.fullmatch(identifier):
         yield (
-            f"l’identifiant « {identifier} » est un nombre qu’un tableur a transformé : mettez cette colonne au format "
-            "« Texte », et saisissez-y de nouveau le numéro."
+            f"l’identifiant « {identifier} » est un nombre qu’un tableur a transformé : mettez "
+            "cette colonne au format « Texte », et saisissez-y de nouveau le numéro."
         )
     elif identifier and not _IDENTIFIER.fullmatch(identifier):
         yield (
-            f"l’identifiant « {identifier} » ne convient pas : au plus 64 lettres sans accent, chiffres, « . », « _ », "
-            "« @ » ou « - », et d’abord une lettre ou un chiffre."
+            f"l’identifiant « {identifier} » ne convient pas : au plus 64 lettres sans accent, "
+            "chiffres, « . », « _ », « @ » ou « - », et d’abord une lettre ou un chiffre."
         )
     if email and not _EMAIL.fullmatch(email):
         yield f"« {email} » n’est pas une adresse de courriel."
     for column, name in (("namespace", namespace), ("collegue", colleague)):
         if name and not _NAMESPACE.fullmatch(name):
             yield (
-                f"« {name} » ({column}) ne peut pas être le nom d’un namespace : des minuscules sans accent, des "
-                "chiffres et des tirets, par exemple user-alice."
+                f"« {name} » ({column}) ne peut pas être le nom d’un namespace : des minuscules "
+                "sans accent, des chiffres et des tirets, par exemple user-alice."
             )
     if colleague and colleague == namespace:
         yield f"le collègue de {identifier} est son propre namespace, « {colleague} »."
@@ -218,13 +241,18 @@ _UNIQUE: Mapping[str, Callable[[Learner], str]] = {
 }
 
 
-def _duplicates(name: str, of: Callable[[Learner], str], learners: Sequence[Learner]) -> Iterator[Problem]:
-    """Compared without case: two files, or two accounts, must not be mistaken for one another anywhere."""
+def _duplicates(
+    name: str, of: Callable[[Learner], str], learners: Sequence[Learner]
+) -> Iterator[Problem]:
+    """Compared without case: two files, or two accounts, must not be mistaken for one another
+    anywhere."""
     first: dict[str, int] = {}
     for learner in learners:
         value = of(learner)
         if value and first.setdefault(value.casefold(), learner.line) != learner.line:
-            yield Problem(learner.line, f"{name} « {value} » est déjà à la ligne {first[value.casefold()]}.")
+            yield Problem(
+                learner.line, f"{name} « {value} » est déjà à la ligne {first[value.casefold()]}."
+            )
 
 
 def _listed(one: str, several: str, names: Sequence[str]) -> str:

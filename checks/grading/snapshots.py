@@ -1,4 +1,5 @@
-"""A class graded from snapshots, one file each: the same marks as when they were recorded, without any cluster."""
+"""A class graded from snapshots, one file each: the same marks as when they were recorded, without
+any cluster."""
 
 from __future__ import annotations
 
@@ -19,13 +20,18 @@ class SnapshotVerifier:
     def __init__(self, folder: Path) -> None:
         """Raises UsageError."""
         if not folder.is_dir():
-            raise UsageError(f"{folder} n’est pas un dossier.", "Donnez celui des instantanés : NAMESPACE.json[.gz]")
+            raise UsageError(
+                f"{folder} n’est pas un dossier.",
+                "Donnez celui des instantanés : NAMESPACE.json[.gz]",
+            )
         self._folder = folder
 
     def file(self, namespace: str) -> Path | None:
         """The snapshot of a namespace, None where there is none."""
         names = (f"{namespace}.json", f"{namespace}.json.gz")
-        return next((self._folder / name for name in names if (self._folder / name).is_file()), None)
+        return next(
+            (self._folder / name for name in names if (self._folder / name).is_file()), None
+        )
 
     def __call__(self, learner: Learner, lab: Lab) -> Seen:
         """The verdict of one lab. Raises CahierError."""
@@ -34,15 +40,22 @@ class SnapshotVerifier:
             raise CahierError(f"Aucun instantané de {learner.namespace} dans {self._folder}.")
         cluster = SnapshotCluster(read(file))
         if cluster.namespace != learner.namespace:
-            raise CahierError(f"{file.name} est l’instantané d’un autre namespace, {cluster.namespace}.")
+            raise CahierError(
+                f"{file.name} est l’instantané d’un autre namespace, {cluster.namespace}."
+            )
         if lab.about.colleague == "required":
             if not learner.colleague:
-                raise Unverifiable("Ce TP se fait à deux, et la liste de classe ne donne pas de collègue.")
+                raise Unverifiable(
+                    "Ce TP se fait à deux, et la liste de classe ne donne pas de collègue."
+                )
             if cluster.colleague.namespace != learner.colleague:
                 raise Unverifiable(
-                    f"L’instantané a été pris avec un autre collègue, {cluster.colleague.namespace}, que celui de la "
-                    f"liste de classe, {learner.colleague}."
+                    "L’instantané a été pris avec un autre collègue, "
+                    f"{cluster.colleague.namespace}, que celui de la liste de classe, "
+                    f"{learner.colleague}."
                 )
         reading = Reading(lab.name, cluster.receipts, cluster.place)
-        verdict, _findings = run(lab, cluster, refresh=cluster.refresh, seconds=0, settle=reading.settle)
+        verdict, _findings = run(
+            lab, cluster, refresh=cluster.refresh, seconds=0, settle=reading.settle
+        )
         return Seen(verdict, reading.counted)

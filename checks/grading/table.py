@@ -1,4 +1,5 @@
-"""A table as spreadsheets write it: its encoding, its separator, its rows with the line that each begins at."""
+"""A table as spreadsheets write it: its encoding, its separator, its rows with the line that each
+begins at."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ from checks.errors import UsageError
 
 SEPARATORS = {";": "« ; »", ",": "« , »", "\t": "une tabulation", "|": "« | »"}
 SAVE_AS_UTF8 = (
-    "Enregistrez-la en UTF-8. Excel : « Enregistrer sous », type « CSV UTF-8 (délimité par des virgules) ». "
-    "LibreOffice : « Enregistrer sous », cochez « Éditer les paramètres du filtre », jeu de caractères « UTF-8 »."
+    "Enregistrez-la en UTF-8. Excel : « Enregistrer sous », type « CSV UTF-8 (délimité par des "
+    "virgules) ». LibreOffice : « Enregistrer sous », cochez « Éditer les paramètres du filtre », "
+    "jeu de caractères « UTF-8 »."
 )
 
 _OTHER_FILES = (
@@ -31,7 +33,8 @@ _BYTE_ORDER_MARKS = (  # UTF-32’s own begins like UTF-16’s
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# What Western names are written with. MacRoman and DOS write their accents with other bytes, which give none of these.
+# What Western names are written with. MacRoman and DOS write their accents with other bytes, which
+# give none of these.
 _WESTERN = re.compile(r"[\x00-\x7fÀ-ÖØ-Ýß-öø-ýÿœ’«»\xa0]*")
 _MIXED_CASE = re.compile(r"[a-zß-öø-ÿœ][À-ÖØ-Þ]|[A-ZÀ-ÖØ-Þ]{2}[ß-öø-ÿœ]|[ß-öø-ÿœ][A-Z]")
 _UTF8_LETTER = re.compile(rb"[\xc3\xc5][\x80-\xbf]|\xe2\x80[\x90-\xbf]")
@@ -42,7 +45,8 @@ _SEPARATOR_HINT = re.compile(r'\s*"?sep=([;,\t|])"?[;,\t|]*[ ]*(?:\r\n|\r|\n|\Z)
 
 @dataclass(frozen=True)
 class Text:
-    """The text of a file; `encoding` is told where it is not UTF-8. `line`: the first that may be misread, 0: none."""
+    """The text of a file; `encoding` is told where it is not UTF-8. `line`: the first that may be
+    misread, 0: none."""
 
     text: str
     encoding: str = ""
@@ -51,7 +55,8 @@ class Text:
 
 @dataclass(frozen=True)
 class Row:
-    """A record that is not blank; `broken`: its quotes do not go by two, and its cells mean nothing."""
+    """A record that is not blank; `broken`: its quotes do not go by two, and its cells mean
+    nothing."""
 
     line: int
     cells: Sequence[str]
@@ -59,7 +64,8 @@ class Row:
 
 
 def utf8(data: bytes, name: str) -> str:
-    """The text of a file in UTF-8, with or without BOM. Raises UsageError for any other encoding."""
+    """The text of a file in UTF-8, with or without BOM. Raises UsageError for any other
+    encoding."""
     found = decoded(data, name)
     if found.encoding:
         raise UsageError(f"{name} est en {found.encoding}, pas en UTF-8.", SAVE_AS_UTF8)
@@ -67,7 +73,8 @@ def utf8(data: bytes, name: str) -> str:
 
 
 def decoded(data: bytes, name: str) -> Text:
-    """The text of a file, without what nobody sees. Raises UsageError when it is no text, or none that is certain."""
+    """The text of a file, without what nobody sees. Raises UsageError when it is no text, or none
+    that is certain."""
     for beginning, what in _OTHER_FILES:
         if data.removeprefix(codecs.BOM_UTF8).lstrip().startswith(beginning):
             raise UsageError(f"{name} est {what}, pas un fichier CSV.", SAVE_AS_UTF8)
@@ -90,12 +97,15 @@ def _decoded(data: bytes) -> Text | None:
             return None
         text = data.decode("cp1252", "replace")
         line = len(_LINE.findall(text[: error.start] + "."))
-    certain = _WESTERN.fullmatch(text) and not _MIXED_CASE.search(text) and not _UTF8_LETTER.search(data)
+    certain = (
+        _WESTERN.fullmatch(text) and not _MIXED_CASE.search(text) and not _UTF8_LETTER.search(data)
+    )
     return Text(text, "Windows-1252", 0 if certain else line)
 
 
 def _utf16(data: bytes) -> str:
-    """The UTF-16 that every second byte is nul in, "" where it is none: names and addresses are mostly ASCII."""
+    """The UTF-16 that every second byte is nul in, "" where it is none: names and addresses are
+    mostly ASCII."""
     if len(data) < 4 or len(data) % 2:
         return ""
     low, high = data[::2].count(0), data[1::2].count(0)
@@ -109,17 +119,21 @@ def separator_of(text: str) -> str:
     if hint:
         return hint[1]
     first = next((line for line in _LINE.findall(text) if line.strip()), "")
-    return max(SEPARATORS, key=lambda separator: len(next(csv.reader([first], delimiter=separator), [])))
+    return max(
+        SEPARATORS, key=lambda separator: len(next(csv.reader([first], delimiter=separator), []))
+    )
 
 
 def rows(text: str, separator: str) -> Iterator[Row]:
-    """Records that are not blank, in order. A broken one gives its line, and the next line begins anew."""
+    """Records that are not blank, in order. A broken one gives its line, and the next line begins
+    anew."""
     text = _INVISIBLE.sub("", text)
     hint = _SEPARATOR_HINT.match(text)
     if hint:  # nothing of it is left but its line
         text = re.sub(r"[^\r\n]", "", hint[0]) + text[hint.end() :]
     blank = "[ \xa0\u202f]*"
-    quoted = rf'(^|[{re.escape(separator)}\r\n]){blank}("(?:[^"]|"")*"){blank}(?=[{re.escape(separator)}\r\n]|\Z)'
+    edge = rf"[{re.escape(separator)}\r\n]"
+    quoted = rf'(^|{edge}){blank}("(?:[^"]|"")*"){blank}(?={edge}|\Z)'
     lines = _LINE.findall(re.sub(quoted, r"\1\2", text))
     begin = 0
     while begin < len(lines):
@@ -138,7 +152,8 @@ def rows(text: str, separator: str) -> Iterator[Row]:
 
 
 def _seen(cell: str) -> str:
-    """A cell as a person sees it: without blanks around it, nor what a spreadsheet wraps digits in."""
+    """A cell as a person sees it: without blanks around it, nor what a spreadsheet wraps digits
+    in."""
     text = " ".join(unicodedata.normalize("NFC", cell).split())
     wrapped = re.fullmatch(r'="([^"]*)"', text)
     return wrapped[1].strip() if wrapped else text

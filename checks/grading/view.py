@@ -1,8 +1,10 @@
-"""A learner's namespace as a teacher may see it: read only, with the teacher's access, about the learner's rights.
+"""A learner's namespace as a teacher may see it: read only, with the teacher's access, about the
+learner's rights.
 
-What only the learner's machine or identity can show raises Unverifiable: it is neither right nor wrong from here,
-unless a receipt that their own `verifier` left there tells it and still holds (checks/sources/receipts.py).
-Nothing is written to the namespace, no program is run in its pods, and no Secret is asked for.
+What only the learner's machine or identity can show raises Unverifiable: it is neither right nor
+wrong from here, unless a receipt that their own `verifier` left there tells it and still holds
+(checks/sources/receipts.py). Nothing is written to the namespace, no program is run in its pods,
+and no Secret is asked for.
 """
 
 from __future__ import annotations
@@ -35,21 +37,28 @@ _READ_ONLY = "La notation ne fait que lire : cela demanderait {}."
 
 
 class Inventory:
-    """Objects of a class, listed once per kind for all namespaces, where the teacher's rights reach that far."""
+    """Objects of a class, listed once per kind for all namespaces, where the teacher's rights reach
+    that far."""
 
     def __init__(self, api: Api, namespaces: Collection[str]) -> None:
         self._api = api
         self._wanted = frozenset(namespaces)
         self._uids: dict[str, str] = {}
         self._heavy: set[str] = set()
-        self._lists: dict[str, Mapping[str, list[bytes]] | None] = {}  # as JSON: Python's own is several times larger
+        self._lists: dict[
+            str, Mapping[str, list[bytes]] | None
+        ] = {}  # as JSON: Python's own is several times larger
         self._answers: dict[str, dict[tuple[object, ...], Access]] = {}
         self._turn = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
 
     def missing(self) -> Collection[str]:
-        """Namespaces of the class that are not on the cluster. Raises AccessError, Refused without that right."""
-        found = {item["metadata"]["name"]: item["metadata"]["uid"] for item in self._api.everywhere("Namespace")}
+        """Namespaces of the class that are not on the cluster. Raises AccessError, Refused without
+        that right."""
+        found = {
+            item["metadata"]["name"]: item["metadata"]["uid"]
+            for item in self._api.everywhere("Namespace")
+        }
         self._uids = {name: uid for name, uid in found.items() if name in self._wanted}
         return self._wanted - found.keys()
 
@@ -60,7 +69,8 @@ class Inventory:
         return self._uids[namespace]
 
     def answers(self, namespace: str) -> dict[tuple[object, ...], Access]:
-        """What the API server has answered about rights in a namespace, for all the labs of its learner."""
+        """What the API server has answered about rights in a namespace, for all the labs of its
+        learner."""
         return self._answers.setdefault(namespace, {})
 
     @cached_property
@@ -69,7 +79,8 @@ class Inventory:
         return self._api.version()
 
     def objects(self, kind: str, namespace: str) -> list[dict[str, Any]] | None:
-        """Objects of one namespace; None where they have to be asked of that namespace itself. Raises AccessError."""
+        """Objects of one namespace; None where they have to be asked of that namespace itself.
+        Raises AccessError."""
         if namespace not in self._wanted:
             return None
         with self._turn:
@@ -93,10 +104,14 @@ class Inventory:
                 namespace = metadata["namespace"]
                 if namespace in self._wanted and namespace not in self._heavy:
                     if not is_receipts(item):
-                        metadata.pop("managedFields", None)  # half of an object's size, and no check reads it
+                        metadata.pop(
+                            "managedFields", None
+                        )  # half of an object's size, and no check reads it
                     data = msgspec.json.encode(item)
                     held[namespace] += len(data)
-                    if held[namespace] > HELD:  # one person's namespace must not fill the memory of a whole class
+                    if (
+                        held[namespace] > HELD
+                    ):  # one person's namespace must not fill the memory of a whole class
                         self._heavy.add(namespace)
                         found.pop(namespace, None)
                     else:
@@ -109,7 +124,9 @@ class Inventory:
 class LearnerView(FromAfar, LiveReading):
     """`Cluster` of a learner, served with the teacher's access: what is read, and nothing else."""
 
-    def __init__(self, api: Api, inventory: Inventory, namespace: str, colleague: str | Sequence[str] | None) -> None:
+    def __init__(
+        self, api: Api, inventory: Inventory, namespace: str, colleague: str | Sequence[str] | None
+    ) -> None:
         super().__init__(api, namespace=namespace, colleague=colleague)
         self._inventory = inventory
         self._answers = inventory.answers(namespace)
@@ -129,7 +146,9 @@ class LearnerView(FromAfar, LiveReading):
     def _listed(self, kind: str) -> list[dict[str, Any]]:
         """Out of the class's lists when they serve. Raises Unverifiable."""
         if kind == "Secret":
-            raise Unverifiable(_READ_ONLY.format("la liste des Secrets, que l’enseignant ne lit pas"))
+            raise Unverifiable(
+                _READ_ONLY.format("la liste des Secrets, que l’enseignant ne lit pas")
+            )
         shared = self._inventory.objects(kind, self.namespace)
         return super()._listed(kind) if shared is None else shared
 
@@ -139,7 +158,8 @@ class LearnerView(FromAfar, LiveReading):
 
     @property
     def namespace_uid(self) -> str:
-        """UID of the learner's namespace. Raises AccessError, Forbidden where the teacher may not read it."""
+        """UID of the learner's namespace. Raises AccessError, Forbidden where the teacher may not
+        read it."""
         return self._uid()
 
     def _place(self) -> Place:
@@ -154,8 +174,10 @@ class LearnerView(FromAfar, LiveReading):
     def _namespace_problem(self, refusal: Refused) -> Refused:
         """The teacher's own rights fall short: it says nothing of the learner."""
         return Refused(
-            f"Vos droits ne suffisent pas pour lire le namespace {self.namespace} : {refusal.message}",
-            "Faites-vous donner les droits que montre « cahier droits-enseignant », puis relancez avec --reprendre.",
+            f"Vos droits ne suffisent pas pour lire le namespace {self.namespace} : "
+            f"{refusal.message}",
+            "Faites-vous donner les droits que montre « cahier droits-enseignant », puis relancez "
+            "avec --reprendre.",
             refusal.status,
         )
 
@@ -165,12 +187,14 @@ class LearnerView(FromAfar, LiveReading):
         owner = self.owner
         if not owner:
             raise Unverifiable(
-                f"Le namespace {self.namespace} ne dit pas quel utilisateur le possède (RoleBinding "
-                "full_control_namespace) : on ne peut pas demander ses droits.",
+                f"Le namespace {self.namespace} ne dit pas quel utilisateur le possède "
+                "(RoleBinding full_control_namespace) : on ne peut pas demander ses droits.",
             )
         return owner
 
-    def may(self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = "") -> Access:
+    def may(
+        self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = ""
+    ) -> Access:
         """Whether the learner may, asked of the API server about them. Raises Unverifiable."""
         there = self._at(namespace) if namespace else self
         return there.may_other(self.user, verb, resource, group=group, name=name)
@@ -184,8 +208,11 @@ class LearnerView(FromAfar, LiveReading):
 
     @contextlib.contextmanager
     def forward(self, pod: str, port: int) -> Iterator[Any]:
-        """A tunnel where the teacher may open one; the smallest role does not allow it. Raises Unverifiable."""
-        if not all(LiveReading.may(self, verb, "pods/portforward").allowed for verb in ("create", "get")):
+        """A tunnel where the teacher may open one; the smallest role does not allow it. Raises
+        Unverifiable."""
+        if not all(
+            LiveReading.may(self, verb, "pods/portforward").allowed for verb in ("create", "get")
+        ):
             super().forward(pod, port)
         with self.api.forward(self.namespace, pod, port) as connection:
             yield connection
@@ -196,7 +223,8 @@ class LearnerView(FromAfar, LiveReading):
     def _not_there(self) -> NoReturn:
         raise Unverifiable(
             _ON_THEIR_MACHINE,
-            "Lancez « cahier verifier » sur ce poste : le reçu qu’il laisse dans le namespace est compté.",
+            "Lancez « cahier verifier » sur ce poste : le reçu qu’il laisse dans le namespace est "
+            "compté.",
         )
 
     def _only_read(self, what: str) -> NoReturn:
@@ -210,7 +238,8 @@ class LiveVerifier:
         """Asks which namespaces exist. Raises AccessError."""
         self._api = api
         self.missing: Collection[str] = frozenset()
-        """Namespaces of learners and colleagues that are not on the cluster; none where they may not be listed."""
+        """Namespaces of learners and colleagues that are not on the cluster; none where they may
+        not be listed."""
         self.closed: Collection[str] = frozenset()
         """Namespaces of learners that the teacher may not read."""
         self._inventory = Inventory(
@@ -232,9 +261,13 @@ class LiveVerifier:
         view = LearnerView(self._api, self._inventory, learner.namespace, learner.colleague or None)
         if lab.about.colleague == "required":
             if not learner.colleague:
-                raise Unverifiable("Ce TP se fait à deux, et la liste de classe ne donne pas de collègue.")
+                raise Unverifiable(
+                    "Ce TP se fait à deux, et la liste de classe ne donne pas de collègue."
+                )
             if learner.colleague in self.missing:
-                raise Unverifiable(f"Le namespace du collègue, {learner.colleague}, n’existe pas sur ce cluster.")
+                raise Unverifiable(
+                    f"Le namespace du collègue, {learner.colleague}, n’existe pas sur ce cluster."
+                )
         reading = view.reading(lab.name)
         look = partial(run, lab, view, refresh=view.refresh, settle=reading.settle)
         verdict, findings = look(seconds=self._settled - time.monotonic())

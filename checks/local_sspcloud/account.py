@@ -1,5 +1,5 @@
-"""An account of a database gets a password, which is kept in a Secret and shown nowhere: the server receives what it
-keeps of it (RFC 5803), never the password itself."""
+"""An account of a database gets a password, which is kept in a Secret and shown nowhere: the server
+receives what it keeps of it (RFC 5803), never the password itself."""
 
 from __future__ import annotations
 
@@ -27,14 +27,18 @@ def secret_of(role: str) -> str:
     return "compte-" + (re.sub(r"[^a-z0-9]+", "-", role.lower()).strip("-") or "equipe")
 
 
-def give_password(api: Api, namespace: str, database: str, role: str, secret: str = "") -> Sequence[str]:
+def give_password(
+    api: Api, namespace: str, database: str, role: str, secret: str = ""
+) -> Sequence[str]:
     """Give a role a password, and make the role where there is none; what to say of it.
 
-    The password is drawn and kept in `secret_of(role)`; with `secret`, it is the one that this Secret holds already,
-    without the end of line that it may have. Raises CahierError.
+    The password is drawn and kept in `secret_of(role)`; with `secret`, it is the one that this
+    Secret holds already, without the end of line that it may have. Raises CahierError.
     """
     if not _ROLE.fullmatch(role):
-        raise UsageError(f"« {role} » n’est pas un nom de compte.", "Des lettres, des chiffres et des tirets.")
+        raise UsageError(
+            f"« {role} » n’est pas un nom de compte.", "Des lettres, des chiffres et des tirets."
+        )
     pod = _pod(api, namespace, database)
     if secret:
         password = _held(api, namespace, secret)
@@ -43,7 +47,10 @@ def give_password(api: Api, namespace: str, database: str, role: str, secret: st
         secret, password = secret_of(role), secrets.token_hex(16)
         remember(password)
         _keep(api, namespace, secret, role, password)
-        said = f"Le compte {role} de {database} a un nouveau mot de passe, gardé dans le Secret {secret}."
+        said = (
+            f"Le compte {role} de {database} a un nouveau mot de passe, gardé dans le Secret "
+            f"{secret}."
+        )
     _run(
         api,
         namespace,
@@ -56,10 +63,13 @@ def give_password(api: Api, namespace: str, database: str, role: str, secret: st
 
 
 def verifier(password: str) -> str:
-    """What PostgreSQL keeps of a password. https://www.postgresql.org/docs/current/catalog-pg-authid.html"""
+    """What PostgreSQL keeps of a password.
+    https://www.postgresql.org/docs/current/catalog-pg-authid.html"""
     from scramp.core import ScramMechanism
 
-    salt, stored, server, iterations = ScramMechanism("SCRAM-SHA-256").make_auth_info(password, iteration_count=4096)
+    salt, stored, server, iterations = ScramMechanism("SCRAM-SHA-256").make_auth_info(
+        password, iteration_count=4096
+    )
     told = [base64.b64encode(part).decode() for part in (salt, stored, server)]
     return f"SCRAM-SHA-256${iterations}:{told[0]}${told[1]}:{told[2]}"
 
@@ -70,18 +80,25 @@ def _pod(api: Api, namespace: str, database: str) -> Mapping[str, Any]:
         replica = labels.get("cnpg.io/instanceRole", "primary") != "primary"
         if any(labels.get(key) == database for key in _RELEASE) and not replica:
             return pod
-    raise UsageError(f"Aucune base « {database} » dans {namespace}.", "Vos bases : cahier catalogue lister")
+    raise UsageError(
+        f"Aucune base « {database} » dans {namespace}.", "Vos bases : cahier catalogue lister"
+    )
 
 
 def _held(api: Api, namespace: str, secret: str) -> str:
     path = f"{collection('Secret', namespace)}/{secret}"
     found = api.find(path)
     if found is None:
-        raise UsageError(f"Aucun Secret « {secret} » dans {namespace}.", "Vos Secrets : kubectl get secrets")
+        raise UsageError(
+            f"Aucun Secret « {secret} » dans {namespace}.", "Vos Secrets : kubectl get secrets"
+        )
     data = found.get("data") or {}
     key = next((one for one in ("password", "postgres-password") if data.get(one)), "")
     if not key:
-        raise UsageError(f"Le Secret {secret} ne contient pas de mot de passe.", "Il est attendu sous la clé password.")
+        raise UsageError(
+            f"Le Secret {secret} ne contient pas de mot de passe.",
+            "Il est attendu sous la clé password.",
+        )
     written = base64.b64decode(data[key]).decode("utf-8", "replace")
     password = written.rstrip("\r\n")
     remember(password)
@@ -94,13 +111,20 @@ def _held(api: Api, namespace: str, secret: str) -> str:
 def _keep(api: Api, namespace: str, secret: str, role: str, password: str) -> None:
     path = collection("Secret", namespace)
     values = {"username": role, "password": password}
-    item: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "stringData": values}
+    item: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": secret},
+        "stringData": values,
+    }
     if api.find(f"{path}/{secret}") is None:
         item["metadata"]["labels"] = {LABEL: "oui"}
         api.request("POST", path, item)
     else:
         change = {"stringData": values}
-        api.request("PATCH", f"{path}/{secret}", change, content_type="application/merge-patch+json")
+        api.request(
+            "PATCH", f"{path}/{secret}", change, content_type="application/merge-patch+json"
+        )
 
 
 def _run(api: Api, namespace: str, pod: Mapping[str, Any], sql: str) -> None:
@@ -112,10 +136,25 @@ def _run(api: Api, namespace: str, pod: Mapping[str, Any], sql: str) -> None:
         for variable in box.get("env") or ()
         if variable["name"] in ("POSTGRES_USER", "POSTGRESQL_USERNAME")
     ]
-    box = next((one["name"] for one in boxes if one["name"] in ("postgres", "postgresql")), boxes[0]["name"])
+    box = next(
+        (one["name"] for one in boxes if one["name"] in ("postgres", "postgresql")),
+        boxes[0]["name"],
+    )
     trouble: Unverifiable | None = None
     for admin in dict.fromkeys(("postgres", *filter(None, given))):
-        command = ["psql", "-q", "-X", "-v", "ON_ERROR_STOP=1", "-U", admin, "-d", "postgres", "-c", sql]
+        command = [
+            "psql",
+            "-q",
+            "-X",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+            admin,
+            "-d",
+            "postgres",
+            "-c",
+            sql,
+        ]
         try:
             api.execute(namespace, pod["metadata"]["name"], command, container=box)
             return

@@ -1,4 +1,5 @@
-"""What the platform's catalogue form does, done by the user in the current namespace, under the same names."""
+"""What the platform's catalogue form does, done by the user in the current namespace, under the
+same names."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ _STUCK = (*_UNPULLED, "InvalidImageName", "CreateContainerConfigError", "CrashLo
 
 @dataclass(frozen=True)
 class Release:
-    """A database of the catalogue. `state` is French; `policies` are the NetworkPolicies that select its pod."""
+    """A database of the catalogue. `state` is French; `policies` are the NetworkPolicies that
+    select its pod."""
 
     name: str
     namespace: str
@@ -67,15 +69,17 @@ def launch_postgresql(
 ) -> Release:
     """Launch a PostgreSQL and wait until it accepts connections.
 
-    `name` None: `postgresql-cnpg-` and six digits. `opened`: without the NetworkPolicy that keeps other
-    namespaces out. `user` None: the platform's default, `user-USERNAME`. Raises CahierError; what was
-    begun and could not be made is removed, a pod that is not ready in time stays for its owner to look at.
+    `name` None: `postgresql-cnpg-` and six digits. `opened`: without the NetworkPolicy that keeps
+    other namespaces out. `user` None: the platform's default, `user-USERNAME`. Raises CahierError;
+    what was begun and could not be made is removed, a pod that is not ready in time stays for its
+    owner to look at.
     """
     release = name or f"postgresql-cnpg-{secrets.randbelow(10**6):06d}"
     if not _NAME.fullmatch(release):
         raise UsageError(
             f"« {release} » n’est pas un nom possible.",
-            "Des minuscules, des chiffres et des tirets, une lettre au début, 50 caractères au plus.",
+            "Des minuscules, des chiffres et des tirets, une lettre au début, 50 caractères au "
+            "plus.",
         )
     if _exists(api, namespace, release):
         raise _already_there(namespace, release)
@@ -87,8 +91,11 @@ def launch_postgresql(
     return next(one for one in releases(api, namespace) if one.name == release)
 
 
-def resume(api: Api, namespace: str, name: str, progress: Progress = silent) -> tuple[Release, Sequence[str]]:
-    """Bring a database that is there back to work, and wait until it is ready; names of what had to be made again.
+def resume(
+    api: Api, namespace: str, name: str, progress: Progress = silent
+) -> tuple[Release, Sequence[str]]:
+    """Bring a database that is there back to work, and wait until it is ready; names of what had to
+    be made again.
 
     Raises CahierError.
     """
@@ -99,7 +106,8 @@ def resume(api: Api, namespace: str, name: str, progress: Progress = silent) -> 
             item
             for item in manifests(namespace, name, True, "", DATABASE)
             if item["kind"] in ("ConfigMap", "Service", "Pod")
-            and api.find(f"{collection(item['kind'], namespace)}/{item['metadata']['name']}") is None
+            and api.find(f"{collection(item['kind'], namespace)}/{item['metadata']['name']}")
+            is None
         ]
         _create_all(api, namespace, name, items)
         made += [f"{item['kind']} {item['metadata']['name']}" for item in items]
@@ -109,14 +117,17 @@ def resume(api: Api, namespace: str, name: str, progress: Progress = silent) -> 
 
 
 def _secret_again(api: Api, namespace: str, name: str) -> Iterator[str]:
-    """Make the database's Secret again from the copy that came with it, where only the copy is left."""
+    """Make the database's Secret again from the copy that came with it, where only the copy is
+    left."""
     place = collection("Secret", namespace)
     copy = api.find(f"{place}/{name}-user")
     if copy is None or api.find(f"{place}/{name}") is not None:
         return
     metadata = {"name": name, "labels": copy["metadata"].get("labels") or {}}
     content = {**(copy.get("data") or {}), "database": base64.b64encode(DATABASE.encode()).decode()}
-    api.request("POST", place, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": content})
+    api.request(
+        "POST", place, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": content}
+    )
     yield f"Secret {name}"
 
 
@@ -130,7 +141,8 @@ def _require_ours_and_whole(api: Api, namespace: str, name: str) -> None:
         )
     if None in found[:3]:
         raise UsageError(
-            f"« {name} » existe encore dans {namespace}, mais un de ses Secrets a disparu avec son pod.",
+            f"« {name} » existe encore dans {namespace}, mais un de ses Secrets a disparu avec son "
+            "pod.",
             f"Retirez ce qui en reste, puis relancez-le : cahier catalogue arreter {name}",
         )
 
@@ -158,13 +170,20 @@ def releases(api: Api, namespace: str) -> Sequence[Release]:
 
 
 def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> None:
-    """Remove all of a release and nothing else; returns once its pod is gone. Raises CahierError."""
-    present = [(path, item) for path in _paths(namespace, name) if (item := _labelled(api, path, name)) is not None]
+    """Remove all of a release and nothing else; returns once its pod is gone. Raises
+    CahierError."""
+    present = [
+        (path, item)
+        for path in _paths(namespace, name)
+        if (item := _labelled(api, path, name)) is not None
+    ]
     if not present:
         known = [one.name for one in releases(api, namespace)]
         raise UsageError(
             f"Aucun service « {name} » dans {namespace}.",
-            f"Vos services : {', '.join(known)}" if known else "Vous n’avez aucun service du catalogue.",
+            f"Vos services : {', '.join(known)}"
+            if known
+            else "Vous n’avez aucun service du catalogue.",
         )
     if any(_of_operator(item) for _, item in present):
         raise UsageError(
@@ -177,7 +196,7 @@ def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> No
         _wait_gone(api, _paths(namespace, name)[-1])
 
 
-# -- making -------------------------------------------------------------------------------------------------------
+# -- making ----------------------------------------------------------------------------------------
 
 
 def _create_all(api: Api, namespace: str, name: str, items: Sequence[Mapping[str, Any]]) -> None:
@@ -206,8 +225,10 @@ def _explained(error: BaseException, namespace: str, name: str) -> CahierError |
         return _already_there(namespace, name)
     if status == 403 and "quota" in said:
         return CahierError(
-            f"Le quota de {namespace} ne permet pas un service de plus : {said.rpartition('quota: ')[2]}",
-            "Arrêtez ce qui ne sert plus (cahier catalogue lister, kubectl get pods), puis recommencez.",
+            f"Le quota de {namespace} ne permet pas un service de plus : "
+            f"{said.rpartition('quota: ')[2]}",
+            "Arrêtez ce qui ne sert plus (cahier catalogue lister, kubectl get pods), puis "
+            "recommencez.",
         )
     return None
 
@@ -219,7 +240,7 @@ def _already_there(namespace: str, name: str) -> UsageError:
     )
 
 
-# -- looking ------------------------------------------------------------------------------------------------------
+# -- looking ---------------------------------------------------------------------------------------
 
 
 def _paths(namespace: str, name: str) -> Sequence[str]:
@@ -239,7 +260,9 @@ def _labelled(api: Api, path: str, name: str) -> dict[str, Any] | None:
 
 
 def _of_operator(item: Mapping[str, Any]) -> bool:
-    return any(owner.get("kind") == "Cluster" for owner in item["metadata"].get("ownerReferences", []))
+    return any(
+        owner.get("kind") == "Cluster" for owner in item["metadata"].get("ownerReferences", [])
+    )
 
 
 def _exists(api: Api, namespace: str, name: str) -> bool:
@@ -251,7 +274,8 @@ def _wait_gone(api: Api, path: str) -> None:
     while api.find(path) is not None:
         if time.monotonic() > deadline:
             raise CahierError(
-                "Le pod n’en finit pas de s’arrêter.", f"Regardez-le : kubectl get pod {path.split('/')[-1]}"
+                "Le pod n’en finit pas de s’arrêter.",
+                f"Regardez-le : kubectl get pod {path.split('/')[-1]}",
             )
         time.sleep(_POLL_SECONDS)
 
@@ -271,7 +295,9 @@ def _wait_ready(api: Api, namespace: str, name: str) -> None:
             raise _not_ready(api, path, name, reason, detail)
         if time.monotonic() > deadline:
             scheduled = _condition(pod, "PodScheduled")
-            raise _not_ready(api, path, name, reason or "délai dépassé", detail or scheduled.get("message", ""))
+            raise _not_ready(
+                api, path, name, reason or "délai dépassé", detail or scheduled.get("message", "")
+            )
         time.sleep(_POLL_SECONDS)
 
 
@@ -284,12 +310,14 @@ def _not_ready(api: Api, path: str, name: str, reason: str, detail: str) -> Cahi
     refusal = unpulled_image(detail) if reason in _UNPULLED else None
     if refusal is not None:
         return CahierError(
-            f"« {name} » est lancé, mais son image {IMAGE} n’a pas pu être téléchargée ({reason}). {refusal.cause}",
+            f"« {name} » est lancé, mais son image {IMAGE} n’a pas pu être téléchargée ({reason}). "
+            f"{refusal.cause}",
             f"{refusal.pod}. Puis arrêtez-le et recommencez : cahier catalogue arreter {name}",
         )
     return CahierError(
         f"« {name} » est lancé mais n’est pas prêt ({reason}). {said}".strip(),
-        f"Regardez-le avec « kubectl describe pod {name}-1 », ou arrêtez-le : cahier catalogue arreter {name}",
+        f"Regardez-le avec « kubectl describe pod {name}-1 », ou arrêtez-le : cahier catalogue "
+        f"arreter {name}",
     )
 
 
@@ -319,7 +347,9 @@ def _release(
     if "deletionTimestamp" in metadata:
         state = "s’arrête"
     selecting = [
-        policy["metadata"]["name"] for policy in policies if selects(policy["spec"].get("podSelector") or {}, labels)
+        policy["metadata"]["name"]
+        for policy in policies
+        if selects(policy["spec"].get("podSelector") or {}, labels)
     ]
     created = datetime.fromisoformat(metadata["creationTimestamp"])
     return Release(name, namespace, ready, state, sorted(selecting), created)

@@ -1,4 +1,5 @@
-"""What the platform's page « Connexion à Kubernetes » gives: a script that connects kubectl for a while."""
+"""What the platform's page « Connexion à Kubernetes » gives: a script that connects kubectl for a
+while."""
 
 from __future__ import annotations
 
@@ -13,12 +14,14 @@ _LONGEST = timedelta(days=7)  # as the people's certificates
 
 
 def connection_script(name: str, seconds: float, progress: Progress) -> str:
-    """The script that makes kubectl be `name` for so many seconds. Raises UsageError and CahierError."""
+    """The script that makes kubectl be `name` for so many seconds. Raises UsageError and
+    CahierError."""
     from checks.access.kubernetes_api import Api
 
     if name == people.ADMIN:
         raise UsageError(
-            f"« {name} » administre le cluster, et n’est personne du SSPCloud : il n’a pas de jeton.",
+            f"« {name} » administre le cluster, et n’est personne du SSPCloud : il n’a pas de "
+            "jeton.",
             f"Pour lui : export KUBECONFIG=$(cahier cluster kubeconfig {name})",
         )
     if not 1 <= seconds <= _LONGEST.total_seconds():
@@ -30,14 +33,17 @@ def connection_script(name: str, seconds: float, progress: Progress) -> str:
     api = Api(str(people.kubeconfig_path(people.ADMIN)))
     if not issuer.is_expected(api):
         raise CahierError(
-            "Ce cluster local a été fait par une version de cahier qui ne savait pas donner de jeton : son API n’en "
-            "accepte pas.",
-            "Refaites-le (tout son contenu est perdu) : cahier cluster supprimer, puis cahier cluster creer",
+            "Ce cluster local a été fait par une version de cahier qui ne savait pas donner de "
+            "jeton : son API n’en accepte pas.",
+            "Refaites-le (tout son contenu est perdu) : cahier cluster supprimer, puis cahier "
+            "cluster creer",
         )
     issuer.ensure(api, progress)
     issuer.wait_until_accepted(api, progress)
     token = tokens.sign(name, timedelta(seconds=seconds))
-    return render(api.credentials.server, people.user_of(name), people.working_namespace(name), token)
+    return render(
+        api.credentials.server, people.user_of(name), people.working_namespace(name), token
+    )
 
 
 def render(server: str, user: str, namespace: str, token: str) -> str:
@@ -45,7 +51,7 @@ def render(server: str, user: str, namespace: str, token: str) -> str:
     host = urlsplit(server).netloc
     return (
         f"kubectl config set-cluster {host} --server={server} --insecure-skip-tls-verify=true\n"
-        f"kubectl config set-credentials {user} --token {token}\n"
-        f"kubectl config set-context {host} --user={user} --cluster={host} --namespace={namespace}\n"
-        f"kubectl config use-context {host}\n"
+        f"kubectl config set-credentials {user} --token {token}\nkubectl config set-context {host} "
+        f"--user={user} --cluster={host} --namespace={namespace}\nkubectl config use-context "
+        f"{host}\n"
     )

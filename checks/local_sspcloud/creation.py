@@ -1,4 +1,5 @@
-"""The making of the local cluster: kind is run, its steps are shown, and what goes wrong is told."""
+"""The making of the local cluster: kind is run, its steps are shown, and what goes wrong is
+told."""
 
 from __future__ import annotations
 
@@ -37,7 +38,16 @@ _STEPS = (  # what kind says, what is shown, about how many seconds
     ("Waiting", "Attente du nœud", 20),
 )
 _JOURNALS = "--- journals of the nodes ---"
-_KUBELET_SAYS = ("journalctl", "--unit", "kubelet", "--lines", "100", "--no-pager", "--output", "cat")
+_KUBELET_SAYS = (
+    "journalctl",
+    "--unit",
+    "kubelet",
+    "--lines",
+    "100",
+    "--no-pager",
+    "--output",
+    "cat",
+)
 
 
 class ImageNotPulled(CahierError):
@@ -50,10 +60,14 @@ def configuration(engine: Engine, nodes: int) -> str:
         "kind": "KubeletConfiguration",
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "maxPods": MAX_PODS,
-        "failCgroupV1": False,  # kind still takes machines with cgroup v1, the kubelet no longer does unless told
+        # kind still takes machines with cgroup v1, the kubelet no longer does unless told
+        "failCgroupV1": False,
     }
     # Without version, so that kind adapts it to each Kubernetes' own.
-    control_plane = {"kind": "ClusterConfiguration", "apiServer": {"extraArgs": dict(issuer.api_server_options())}}
+    control_plane = {
+        "kind": "ClusterConfiguration",
+        "apiServer": {"extraArgs": dict(issuer.api_server_options())},
+    }
     roles = ["control-plane"] + ["worker"] * (nodes - 1)
     content: dict[str, Any] = {
         "kind": "Cluster",
@@ -68,7 +82,8 @@ def configuration(engine: Engine, nodes: int) -> str:
 
 
 def is_outdated() -> bool:
-    """Whether the cluster that runs was made otherwise than this version would make it, or nobody knows how."""
+    """Whether the cluster that runs was made otherwise than this version would make it, or nobody
+    knows how."""
     record = records.load()
     if record is None:
         return False
@@ -82,7 +97,8 @@ def _recipe(nodes: int) -> str:
 
 
 def make(engine: Engine, progress: Progress, image: str | None, nodes: int) -> None:
-    """Make the cluster; in the private engine where this one cannot have the node image. Raises CahierError.
+    """Make the cluster; in the private engine where this one cannot have the node image. Raises
+    CahierError.
 
     `image` None: the one of `CAHIER_IMAGE_NOEUD`, else the engine’s own, else kind’s.
     """
@@ -107,7 +123,9 @@ def _make_in(engine: Engine, progress: Progress, image: str | None, nodes: int) 
         if not ready:
             raise _never_ready(engine)
     except BaseException:
-        with contextlib.suppress(CahierError):  # the reason of the failure matters more; `supprimer` can still do it
+        with contextlib.suppress(
+            CahierError
+        ):  # the reason of the failure matters more; `supprimer` can still do it
             running.remove(engine)
         raise
     record.image = image or used
@@ -170,12 +188,14 @@ def _failure(engine: Engine, text: str, journals: str) -> CahierError:
     trouble = messages.failed_creation(engine.name, engine.program, text, journals)
     kind_of_error = ImageNotPulled if trouble.image else CahierError
     return kind_of_error(
-        trouble.message, f"{trouble.remedy.removesuffix('.')}. Tout ce qu’a dit kind est dans {failure_log()}."
+        trouble.message,
+        f"{trouble.remedy.removesuffix('.')}. Tout ce qu’a dit kind est dans {failure_log()}.",
     )
 
 
 def _never_ready(engine: Engine) -> CahierError:
-    """A cluster that was made and does not become ready: what its nodes and its own pods say of it."""
+    """A cluster that was made and does not become ready: what its nodes and its own pods say of
+    it."""
     journals = _journals(engine)
     write_private(failure_log(), f"{messages.UNREADY.sign}\n{_JOURNALS}\n{journals}")
     trouble = messages.failed_creation(engine.name, engine.program, messages.UNREADY.sign, journals)
@@ -197,7 +217,10 @@ def _journals(engine: Engine) -> str:
     said = []
     with contextlib.suppress(CahierError):
         for node in engine.nodes():
-            for asked in (("logs", "--tail", "200", node.name), ("exec", node.name, *_KUBELET_SAYS)):
+            for asked in (
+                ("logs", "--tail", "200", node.name),
+                ("exec", node.name, *_KUBELET_SAYS),
+            ):
                 with contextlib.suppress(CahierError):
                     said.append(engine.run(*asked))
     return "\n".join(said)

@@ -63,8 +63,11 @@ class Engine:
         """The kind command, recent enough. Raises CahierError."""
         return self.known_kind or _find_kind(self.environment)
 
-    def run_kind(self, *arguments: str, seconds: float | None = None) -> subprocess.CompletedProcess[str]:
-        """What a kind command says, and its exit code. Raises CahierError, OSError and TimeoutExpired."""
+    def run_kind(
+        self, *arguments: str, seconds: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """What a kind command says, and its exit code. Raises CahierError, OSError and
+        TimeoutExpired."""
         return _call([str(self.kind()), *arguments], seconds, self.environment)
 
     def nodes(self) -> Sequence[Node]:
@@ -72,14 +75,18 @@ class Engine:
         label = f"label=io.x-k8s.kind.cluster={CLUSTER_NAME}"
         listed = self.run("ps", "--all", "--filter", label, "--format", "{{.Names}}\t{{.Status}}")
         split = [line.split("\t") for line in listed.splitlines() if line.strip()]
-        return [Node(name, status.startswith("Up") and "Paused" not in status) for name, status in split]
+        return [
+            Node(name, status.startswith("Up") and "Paused" not in status) for name, status in split
+        ]
 
     def run(self, *arguments: str, seconds: float = _COMMAND_SECONDS) -> str:
         """What the engine's command prints. Raises CahierError when it fails, or takes longer."""
         try:
             done = _call([self._path(), *arguments], seconds, self.environment)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise CahierError(f"{self.title} ne répond plus ({error}).", "Redémarrez-le, puis recommencez.") from error
+            raise CahierError(
+                f"{self.title} ne répond plus ({error}).", "Redémarrez-le, puis recommencez."
+            ) from error
         if done.returncode:
             said = messages.last_line(done.stderr)
             raise CahierError(f"{self.title} refuse « {self.program} {arguments[0]} » : {said}")
@@ -110,7 +117,8 @@ class NoEngine(CahierError):
 
 
 def choose(progress: Progress, preferred: str = "") -> Engine:
-    """The engine that answers, `preferred` first, else the private one, started. Raises NoEngine and CahierError."""
+    """The engine that answers, `preferred` first, else the private one, started. Raises NoEngine
+    and CahierError."""
     running = private_running() if preferred == PRIVATE else None
     if running is not None:
         return running
@@ -123,7 +131,11 @@ def choose(progress: Progress, preferred: str = "") -> Engine:
             troubles.append(found)
     forced = os.environ.get(_CHOICE)
     if forced:
-        trouble = troubles[0] if troubles else Trouble(f"{forced} n’est pas installé.", messages.INSTALL_ENGINE)
+        trouble = (
+            troubles[0]
+            if troubles
+            else Trouble(f"{forced} n’est pas installé.", messages.INSTALL_ENGINE)
+        )
         raise CahierError(f"{_CHOICE} demande {forced}. {trouble.message}", trouble.remedy)
     reason = private_unsupported()
     if reason is None:
@@ -140,7 +152,8 @@ def answering() -> Sequence[Engine]:
 
 
 def installed() -> Sequence[Engine | Trouble]:
-    """Every engine of this machine, asked at the same time: those that answer, and why the others do not."""
+    """Every engine of this machine, asked at the same time: those that answer, and why the others
+    do not."""
     names = _candidates("")
     with ThreadPoolExecutor(len(names)) as pool:
         found = [one for one in pool.map(probe, names) if one is not None]
@@ -168,7 +181,9 @@ def probe(name: str) -> Engine | Trouble | None:
     if done.returncode == 0 and done.stdout.strip():
         version = done.stdout.strip()
         return Engine(name, Path(path).name, {**os.environ, _CHOICE: name}, version=version)
-    address = os.environ.get({"docker": "DOCKER_HOST", "podman": "CONTAINER_HOST"}.get(name, ""), "")
+    address = os.environ.get(
+        {"docker": "DOCKER_HOST", "podman": "CONTAINER_HOST"}.get(name, ""), ""
+    )
     return messages.silent_engine(name, f"{done.stdout}\n{done.stderr}", address)
 
 
@@ -191,7 +206,7 @@ def _none_answers(troubles: Sequence[Trouble], private_reason: str) -> CahierErr
     )
 
 
-# -- the private engine -------------------------------------------------------------------------------------------
+# -- the private engine ----------------------------------------------------------------------------
 
 
 def private_unsupported() -> str | None:
@@ -235,7 +250,8 @@ def stop_private() -> None:
 
 
 def node_image_key(engine: str, image: str) -> str:
-    """What the private engine makes its node image from, in a few letters; "" for an image that is not its own."""
+    """What the private engine makes its node image from, in a few letters; "" for an image that is
+    not its own."""
     module = _private_module()
     if module is None or engine != PRIVATE:
         return ""
@@ -273,18 +289,22 @@ def _private_module() -> ModuleType | None:
     return private_engine
 
 
-# -- kind ---------------------------------------------------------------------------------------------------------
+# -- kind ------------------------------------------------------------------------------------------
 
 
 def _find_kind(environment: Mapping[str, str]) -> Path:
     found = shutil.which("kind", path=environment.get("PATH"))
     if found is None:
-        raise CahierError("La commande « kind », qui fabrique le cluster, n’est pas installée.", messages.INSTALL_KIND)
+        raise CahierError(
+            "La commande « kind », qui fabrique le cluster, n’est pas installée.",
+            messages.INSTALL_KIND,
+        )
     version = kind_version(Path(found))
     if version is not None and version < KIND_NEEDED:
         have, need = (".".join(map(str, pair)) for pair in (version, KIND_NEEDED))
         raise CahierError(
-            f"kind est trop ancien : {found} est en version {have}, il faut {need}.", messages.INSTALL_KIND
+            f"kind est trop ancien : {found} est en version {have}, il faut {need}.",
+            messages.INSTALL_KIND,
         )
     return Path(found)
 
@@ -294,6 +314,8 @@ def kind_version(path: Path) -> tuple[int, int] | None:
     try:
         done = _call([str(path), "version"], _PROBE_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CahierError(f"{path} ne peut pas être exécuté ({error}).", messages.INSTALL_KIND) from error
+        raise CahierError(
+            f"{path} ne peut pas être exécuté ({error}).", messages.INSTALL_KIND
+        ) from error
     found = re.search(r"v(\d+)\.(\d+)", done.stdout)
     return (int(found[1]), int(found[2])) if found else None

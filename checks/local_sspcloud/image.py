@@ -22,20 +22,28 @@ from checks.local_sspcloud.progress import Progress
 from checks.places import CLUSTER_NAME
 
 NAME = f"cahier-kubernetes:{__version__}"
-FULL_NAME = f"docker.io/library/{NAME}"  # what NAME means to a node, and what Podman would not take it for
+FULL_NAME = (
+    f"docker.io/library/{NAME}"  # what NAME means to a node, and what Podman would not take it for
+)
 KEY_LABEL = "cahier.key"  # of what the image was made from
 
 _CHECKOUT = Path(__file__).parents[2]
 _RECIPE = _CHECKOUT / "engine" / "image"
 _LOCK = _CHECKOUT / "requirements.lock"
 _PROJECT = _CHECKOUT / "pyproject.toml"
-_SOURCES = (_RECIPE, _LOCK, _PROJECT, *(_CHECKOUT / name for name in ("README.md", "checks", "labs")))
+_SOURCES = (
+    _RECIPE,
+    _LOCK,
+    _PROJECT,
+    *(_CHECKOUT / name for name in ("README.md", "checks", "labs")),
+)
 _PYTHON = "3.11"  # of the recipe's own base
 _BUILD_SECONDS = 900.0
 
 
 def ensure(progress: Progress) -> str:
-    """Build the image if it has changed, load it in every node of the local cluster that lacks it; its name.
+    """Build the image if it has changed, load it in every node of the local cluster that lacks it;
+    its name.
 
     Raises CahierError.
     """
@@ -48,7 +56,17 @@ def ensure(progress: Progress) -> str:
 
     engine = engines.choose(progress, _engine_of_the_cluster())
     key = cache.key(*_SOURCES, _architecture())
-    if _ask(engine, "image", "inspect", "--format", f'{{{{index .Config.Labels "{KEY_LABEL}"}}}}', FULL_NAME) != key:
+    if (
+        _ask(
+            engine,
+            "image",
+            "inspect",
+            "--format",
+            f'{{{{index .Config.Labels "{KEY_LABEL}"}}}}',
+            FULL_NAME,
+        )
+        != key
+    ):
         _build(engine, key, progress)
     for node in engine.nodes():
         if node.running and not _is_loaded(engine, node.name, key):
@@ -76,7 +94,7 @@ def _ask(engine: Engine, *arguments: str) -> str | None:
         return None
 
 
-# -- building -----------------------------------------------------------------------------------------------------
+# -- building --------------------------------------------------------------------------------------
 
 
 def _build(engine: Engine, key: str, progress: Progress) -> None:
@@ -92,7 +110,15 @@ def _build(engine: Engine, key: str, progress: Progress) -> None:
             _application(Path(folder, "wheel"), context / "application")
         with progress("Fabrication de l’image", 60):
             engine.run(
-                *("build", "--quiet", "--tag", FULL_NAME, "--label", f"{KEY_LABEL}={key}", str(context)),
+                *(
+                    "build",
+                    "--quiet",
+                    "--tag",
+                    FULL_NAME,
+                    "--label",
+                    f"{KEY_LABEL}={key}",
+                    str(context),
+                ),
                 seconds=_BUILD_SECONDS,
             )
     if before and before != _ask(engine, "image", "inspect", "--format", "{{.Id}}", FULL_NAME):
@@ -100,17 +126,29 @@ def _build(engine: Engine, key: str, progress: Progress) -> None:
 
 
 def _base() -> str:
-    found = re.search(r"^FROM (\S+)", (_RECIPE / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    found = re.search(
+        r"^FROM (\S+)", (_RECIPE / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert found is not None
     return found[1]
 
 
 def _dependencies(listing: Path, target: Path) -> None:
-    """What the project and the group `image` need, in the versions and with the digests of the lock."""
+    """What the project and the group `image` need, in the versions and with the digests of the
+    lock."""
     common = ("--python-version", _PYTHON, "--python-platform", f"{_architecture()}-manylinux_2_28")
     wheels = (*common, "--only-binary", ":all:", "--constraint", str(_LOCK))
     _uv("pip", "compile", *wheels, "--group", "image", "--output-file", str(listing), str(_PROJECT))
-    _uv("pip", "install", *wheels, "--require-hashes", "--target", str(target), "--requirement", str(listing))
+    _uv(
+        "pip",
+        "install",
+        *wheels,
+        "--require-hashes",
+        "--target",
+        str(target),
+        "--requirement",
+        str(listing),
+    )
     for program in (target / "bin").iterdir():
         if program.name != "kubectl":  # scripts, which begin with the path of this machine's Python
             program.unlink()
@@ -118,21 +156,37 @@ def _dependencies(listing: Path, target: Path) -> None:
 
 def _application(built: Path, target: Path) -> None:
     """The project's wheel, unpacked: it is pure Python, installing it would do no more."""
-    _uv("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(built))
+    _uv(
+        "build",
+        "--wheel",
+        "--no-build-isolation",
+        "--python",
+        sys.executable,
+        "--out-dir",
+        str(built),
+    )
     shutil.unpack_archive(next(built.glob("*.whl")), target, "zip")
 
 
 def _uv(*arguments: str) -> None:
     command = [sys.executable, "-m", "uv", "--quiet", "--no-progress", *arguments]
-    done = subprocess.run(command, cwd=_CHECKOUT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=_CHECKOUT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise CahierError(
             f"uv n’a pas pu rassembler ce que l’image contient :\n{done.stderr.strip()}",
-            "Vérifiez l’accès à PyPI (proxy compris) et que « make setup » aboutit, puis recommencez : make image",
+            "Vérifiez l’accès à PyPI (proxy compris) et que « make setup » aboutit, puis "
+            "recommencez : make image",
         )
 
 
-# -- loading ------------------------------------------------------------------------------------------------------
+# -- loading ---------------------------------------------------------------------------------------
 
 
 def _in_node(engine: Engine, node: str, *arguments: str) -> str:
@@ -140,7 +194,9 @@ def _in_node(engine: Engine, node: str, *arguments: str) -> str:
 
 
 def _is_loaded(engine: Engine, node: str, key: str) -> bool:
-    return FULL_NAME in _in_node(engine, node, "list", "--quiet", f'name=={FULL_NAME},labels."{KEY_LABEL}"=={key}')
+    return FULL_NAME in _in_node(
+        engine, node, "list", "--quiet", f'name=={FULL_NAME},labels."{KEY_LABEL}"=={key}'
+    )
 
 
 def _load(engine: Engine, node: str, key: str, progress: Progress) -> None:
@@ -150,7 +206,9 @@ def _load(engine: Engine, node: str, key: str, progress: Progress) -> None:
     ):
         archive = Path(folder, "image.tar")
         engine.run("save", "--output", str(archive), FULL_NAME)
-        done = engine.run_kind("load", "image-archive", str(archive), "--name", CLUSTER_NAME, "--nodes", node)
+        done = engine.run_kind(
+            "load", "image-archive", str(archive), "--name", CLUSTER_NAME, "--nodes", node
+        )
     if done.returncode:
         raise CahierError(
             f"kind n’a pas pu charger l’image dans {node} : {done.stderr.strip()[-300:]}",

@@ -1,8 +1,10 @@
-"""The issuer of the local cluster: it signs the tokens of « Connexion à Kubernetes », and the API server accepts them.
+"""The issuer of the local cluster: it signs the tokens of « Connexion à Kubernetes », and the API
+server accepts them.
 
-The API server asks an issuer, by HTTPS, who it is and which key it signs with (OpenID Connect Discovery). The address
-of this one is the API server's own, which leads to a pod with these two documents: the cluster's certificate is the
-only one that is needed, and nothing of the machine is mounted into the nodes.
+The API server asks an issuer, by HTTPS, who it is and which key it signs with (OpenID Connect
+Discovery). The address of this one is the API server's own, which leads to a pod with these two
+documents: the cluster's certificate is the only one that is needed, and nothing of the machine is
+mounted into the nodes.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
 def api_server_options() -> Mapping[str, str]:
-    """Options of kube-apiserver that make it accept the issuer's tokens, with the platform's prefix."""
+    """Options of kube-apiserver that make it accept the issuer's tokens, with the platform's
+    prefix."""
     return {
         "oidc-issuer-url": ISSUER,
         "oidc-client-id": AUDIENCE,
@@ -54,11 +57,16 @@ def is_expected(api: Api) -> bool:
     query = {"labelSelector": "component=kube-apiserver"}
     servers = api.objects("Pod", "/api/v1/namespaces/kube-system/pods", query)
     option = f"--oidc-issuer-url={ISSUER}"
-    return any(option in (container.get("command") or []) for pod in servers for container in pod["spec"]["containers"])
+    return any(
+        option in (container.get("command") or [])
+        for pod in servers
+        for container in pod["spec"]["containers"]
+    )
 
 
 def ensure(api: Api, progress: Progress) -> None:
-    """Publish the issuer, or what is missing of it, as the cluster's administrator. Raises CahierError."""
+    """Publish the issuer, or what is missing of it, as the cluster's administrator. Raises
+    CahierError."""
     with in_turn(lock(), waiting(progress)):  # two commands would each make a key
         tokens.ensure_key()
     for path, item in _objects(tokens.key()):
@@ -66,7 +74,8 @@ def ensure(api: Api, progress: Progress) -> None:
 
 
 def wait_until_accepted(api: Api, progress: Progress) -> None:
-    """Return once the API server accepts the issuer's tokens. Raises CahierError when that takes too long."""
+    """Return once the API server accepts the issuer's tokens. Raises CahierError when that takes
+    too long."""
     if _accepts(api):
         return
     deadline = time.monotonic() + _READY_SECONDS
@@ -75,9 +84,9 @@ def wait_until_accepted(api: Api, progress: Progress) -> None:
             if time.monotonic() > deadline:
                 raise CahierError(
                     f"L’API du cluster n’accepte toujours pas les jetons ({_state(api)}).",
-                    f"Le pod qui les fait connaître a besoin de l’image {_IMAGE}, que le cluster télécharge. "
-                    f"Recommencez dans un moment, ou regardez ce pod : kubectl describe pods -n {ISSUER_NAMESPACE} "
-                    "--kubeconfig $(cahier cluster kubeconfig admin)",
+                    f"Le pod qui les fait connaître a besoin de l’image {_IMAGE}, que le cluster "
+                    "télécharge. Recommencez dans un moment, ou regardez ce pod : kubectl describe "
+                    f"pods -n {ISSUER_NAMESPACE} --kubeconfig $(cahier cluster kubeconfig admin)",
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -104,7 +113,7 @@ def _state(api: Api) -> str:
     return f"{len(pods)} pod dans {ISSUER_NAMESPACE}"
 
 
-# -- objects ------------------------------------------------------------------------------------------------------
+# -- objects ---------------------------------------------------------------------------------------
 
 
 def _objects(key: RSAKey) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -118,14 +127,29 @@ def _objects(key: RSAKey) -> Iterator[tuple[str, Mapping[str, Any]]]:
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
     }
-    documents = {"discovery": json.dumps(discovery), _KEYS: json.dumps(KeySet([key]).as_dict(private=False))}
+    documents = {
+        "discovery": json.dumps(discovery),
+        _KEYS: json.dumps(KeySet([key]).as_dict(private=False)),
+    }
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ISSUER_NAME}
     # The API server asks as anybody: these documents, and nothing else, are for everybody.
-    rule = {"apiGroups": [""], "resources": ["services/proxy"], "resourceNames": [ISSUER_NAME], "verbs": ["get"]}
-    anybody = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:unauthenticated"}
+    rule = {
+        "apiGroups": [""],
+        "resources": ["services/proxy"],
+        "resourceNames": [ISSUER_NAME],
+        "verbs": ["get"],
+    }
+    anybody = {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": "Group",
+        "name": "system:unauthenticated",
+    }
     space = f"namespaces/{ISSUER_NAMESPACE}"
     rbac = "rbac.authorization.k8s.io/v1"
-    yield f"/api/v1/{space}", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ISSUER_NAMESPACE}}
+    yield (
+        f"/api/v1/{space}",
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ISSUER_NAMESPACE}},
+    )
     yield f"/api/v1/{space}/configmaps/{ISSUER_NAME}", _item("v1", "ConfigMap", data=documents)
     yield (
         f"/apis/apps/v1/{space}/deployments/{ISSUER_NAME}",
@@ -134,7 +158,10 @@ def _objects(key: RSAKey) -> Iterator[tuple[str, Mapping[str, Any]]]:
     service = {"selector": {"app": ISSUER_NAME}, "ports": [{"port": 80, "targetPort": _PORT}]}
     yield f"/api/v1/{space}/services/{ISSUER_NAME}", _item("v1", "Service", spec=service)
     yield f"{_RBAC}/{space}/roles/{ISSUER_NAME}", _item(rbac, "Role", rules=[rule])
-    yield f"{_RBAC}/{space}/rolebindings/{ISSUER_NAME}", _item(rbac, "RoleBinding", roleRef=role, subjects=[anybody])
+    yield (
+        f"{_RBAC}/{space}/rolebindings/{ISSUER_NAME}",
+        _item(rbac, "RoleBinding", roleRef=role, subjects=[anybody]),
+    )
 
 
 def _item(version: str, kind: str, **content: object) -> dict[str, Any]:
@@ -143,14 +170,24 @@ def _item(version: str, kind: str, **content: object) -> dict[str, Any]:
 
 
 def _deployment(key_name: str) -> dict[str, Any]:
-    paths = [{"key": "discovery", "path": ".well-known/openid-configuration"}, {"key": _KEYS, "path": _KEYS}]
+    paths = [
+        {"key": "discovery", "path": ".well-known/openid-configuration"},
+        {"key": _KEYS, "path": _KEYS},
+    ]
     container = {
         "name": "documents",
         "image": _IMAGE,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-m", "http.server", str(_PORT), "--directory", "/documents"],
-        "readinessProbe": {"httpGet": {"path": f"/{_KEYS}", "port": _PORT}, "periodSeconds": 2, "timeoutSeconds": 5},
-        "resources": {"requests": {"cpu": "5m", "memory": "24Mi"}, "limits": {"cpu": "500m", "memory": "64Mi"}},
+        "readinessProbe": {
+            "httpGet": {"path": f"/{_KEYS}", "port": _PORT},
+            "periodSeconds": 2,
+            "timeoutSeconds": 5,
+        },
+        "resources": {
+            "requests": {"cpu": "5m", "memory": "24Mi"},
+            "limits": {"cpu": "500m", "memory": "64Mi"},
+        },
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [{"name": "documents", "mountPath": "/documents", "readOnly": True}],
     }
@@ -164,4 +201,8 @@ def _deployment(key_name: str) -> dict[str, Any]:
     }
     # A new key is a new pod: a file of a running one would follow a minute later.
     labels = {"metadata": {"labels": {"app": ISSUER_NAME}, "annotations": {"cahier/key": key_name}}}
-    return {"replicas": 1, "selector": {"matchLabels": {"app": ISSUER_NAME}}, "template": {**labels, "spec": pod}}
+    return {
+        "replicas": 1,
+        "selector": {"matchLabels": {"app": ISSUER_NAME}},
+        "template": {**labels, "spec": pod},
+    }

@@ -1,4 +1,5 @@
-"""The kind cluster named `cahier`: made, repaired, described, removed. No other kind cluster is ever touched."""
+"""The kind cluster named `cahier`: made, repaired, described, removed. No other kind cluster is
+ever touched."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ _REVIVE_SECONDS = 90.0
 
 
 class State(msgspec.Struct):
-    """The running cluster. `created` is the moment it was made, `image` the node's, "" when unknown."""
+    """The running cluster. `created` is the moment it was made, `image` the node's, "" when
+    unknown."""
 
     engine: str
     image: str
@@ -51,15 +53,19 @@ def create(progress: Progress, image: str | None = None, nodes: int | None = Non
 def _require_same(record: Record, image: str | None, nodes: int | None) -> None:
     remedy = "Supprimez-le d’abord (tout son contenu est perdu) : cahier cluster supprimer"
     if nodes is not None and nodes != record.nodes:
-        raise UsageError(f"Le cluster local existe déjà, avec {record.nodes} nœud(s) et non {nodes}.", remedy)
+        raise UsageError(
+            f"Le cluster local existe déjà, avec {record.nodes} nœud(s) et non {nodes}.", remedy
+        )
     if image is not None and record.image and image != record.image:
         raise UsageError(f"Le cluster local existe déjà, avec l’image {record.image}.", remedy)
 
 
-# -- what exists already ------------------------------------------------------------------------------------------
+# -- what exists already ---------------------------------------------------------------------------
 
 
-def _repaired(engine: Engine, record: Record | None, progress: Progress, image: str | None, nodes: int | None) -> bool:
+def _repaired(
+    engine: Engine, record: Record | None, progress: Progress, image: str | None, nodes: int | None
+) -> bool:
     """Whether a cluster that exists could be used; what cannot be is removed."""
     containers = engine.nodes()
     if not containers:
@@ -91,11 +97,12 @@ def _revived(engine: Engine, stopped: list[str], count: int) -> bool:
     return running.wait_in_order(count, _REVIVE_SECONDS)
 
 
-# -- removing it --------------------------------------------------------------------------------------------------
+# -- removing it -----------------------------------------------------------------------------------
 
 
 def delete(progress: Progress) -> bool:
-    """Remove the cluster, its kubeconfigs and the private engine; whether there was anything. Raises CahierError."""
+    """Remove the cluster, its kubeconfigs and the private engine; whether there was anything.
+    Raises CahierError."""
     private_folder(folder())
     with in_turn(lock(), waiting(progress)):
         record = records.load()
@@ -106,9 +113,14 @@ def delete(progress: Progress) -> bool:
                 found = True
                 with progress(f"Suppression du cluster ({engine.title})", 5):
                     running.remove(engine)
-        if record and record.engine != engines.PRIVATE and record.engine not in {one.name for one in answering}:
+        if (
+            record
+            and record.engine != engines.PRIVATE
+            and record.engine not in {one.name for one in answering}
+        ):
             raise CahierError(
-                f"Le cluster est dans {record.engine}, qui ne répond pas : il ne peut pas être supprimé.",
+                f"Le cluster est dans {record.engine}, qui ne répond pas : il ne peut pas être "
+                "supprimé.",
                 f"Démarrez {record.engine}, puis : cahier cluster supprimer",
             )
         if engines.private_running() or (record and record.engine == engines.PRIVATE):
@@ -122,7 +134,7 @@ def delete(progress: Progress) -> bool:
     return found
 
 
-# -- describing it ------------------------------------------------------------------------------------------------
+# -- describing it ---------------------------------------------------------------------------------
 
 
 def state() -> State:
@@ -132,7 +144,8 @@ def state() -> State:
         nodes = running.readiness(api)
     except AccessError as silence:
         raise AccessError(
-            "Le cluster local existe mais ne répond pas : il est arrêté ou abîmé.", "Réparez-le : cahier cluster creer"
+            "Le cluster local existe mais ne répond pas : il est arrêté ou abîmé.",
+            "Réparez-le : cahier cluster creer",
         ) from silence
     record = records.load()
     system = api.request("GET", "/api/v1/namespaces/kube-system")

@@ -1,8 +1,10 @@
-"""What engines, registries, kind and nodes say when they fail, and what to tell the learner: three tables.
+"""What engines, registries, kind and nodes say when they fail, and what to tell the learner: three
+tables.
 
-Each row is a sign (a regular expression, searched without regard to case), a French message and its remedy.
-The first row whose sign is found is the answer. In the texts, `{engine}` is the engine's name, `{program}` its
-command, `{start}` how it is started here, `{rights}` how one is let in, `{said}` the line in which the sign was found.
+Each row is a sign (a regular expression, searched without regard to case), a French message and its
+remedy. The first row whose sign is found is the answer. In the texts, `{engine}` is the engine's
+name, `{program}` its command, `{start}` how it is started here, `{rights}` how one is let in,
+`{said}` the line in which the sign was found.
 """
 
 from __future__ import annotations
@@ -26,11 +28,13 @@ INSTALL_ENGINE = (
     "Installez Docker (https://docs.docker.com/get-started/get-docker/) ou Podman, démarrez-le, "
     "puis recommencez : cahier cluster creer"
 )
-NO_ENGINE = "Aucun moteur de conteneurs n’est installé sur cette machine (ni Docker, ni Podman, ni nerdctl)"
+NO_ENGINE = (
+    "Aucun moteur de conteneurs n’est installé sur cette machine (ni Docker, ni Podman, ni nerdctl)"
+)
 INSTALL_KIND = (
-    "Installez-le avec « go install sigs.k8s.io/kind@v0.33.0 », « brew install kind » ou "
-    "« winget install Kubernetes.kind » (https://kind.sigs.k8s.io), vérifiez que son dossier est dans le PATH, "
-    "puis recommencez."
+    "Installez-le avec « go install sigs.k8s.io/kind@v0.33.0 », « brew install kind » ou « winget "
+    "install Kubernetes.kind » (https://kind.sigs.k8s.io), vérifiez que son dossier est dans le "
+    "PATH, puis recommencez."
 )
 
 
@@ -38,7 +42,8 @@ def none_here() -> AccessError:
     """There is no local cluster: what to do about it, on a machine of one's own and in a pod."""
     if kubeconfig.in_pod():
         return AccessError(
-            "Le petit SSPCloud local se crée sur un poste : vous êtes ici dans un pod, un service VSCode par exemple.",
+            "Le petit SSPCloud local se crée sur un poste : vous êtes ici dans un pod, un service "
+            "VSCode par exemple.",
             "Vous y avez déjà un vrai cluster, et votre namespace : cahier commencer tp1",
         )
     return AccessError("Le cluster local n’existe pas.", "Créez-le : cahier cluster creer")
@@ -62,24 +67,26 @@ class Row:
     remedy: str
 
 
-# -- an engine that does not answer (`docker info`) ---------------------------------------------------------------
+# -- an engine that does not answer (`docker info`) ------------------------------------------------
 
 ENGINE = (
     Row(
         r"could not be found in this WSL 1",
         "Cette distribution est en WSL 1, où Docker ne fonctionne pas.",
-        "Dans PowerShell : wsl --set-version NOM 2 (« wsl --list » donne son nom), puis recommencez.",
+        "Dans PowerShell : wsl --set-version NOM 2 (« wsl --list » donne son nom), puis "
+        "recommencez.",
     ),
     Row(
         r"could not be found in this WSL",
         "Docker Desktop est fermé, ou n’est pas relié à cette distribution WSL2.",
-        "Ouvrez Docker Desktop ; dans Settings → Resources → WSL integration, cochez votre distribution, puis "
-        "« Apply & restart ». Rouvrez ce terminal, puis recommencez.",
+        "Ouvrez Docker Desktop ; dans Settings → Resources → WSL integration, cochez votre "
+        "distribution, puis « Apply & restart ». Rouvrez ce terminal, puis recommencez.",
     ),
     Row(
         r"Docker Desktop is unable to start",
         "Docker Desktop n’arrive pas à démarrer.",
-        "Quittez-le et rouvrez-le ; si cela dure, « wsl --update » sous Windows, ou « Troubleshoot » dans son menu.",
+        "Quittez-le et rouvrez-le ; si cela dure, « wsl --update » sous Windows, ou « Troubleshoot "
+        "» dans son menu.",
     ),
     Row(
         r"\.docker/config\.json: permission denied",
@@ -89,18 +96,21 @@ ENGINE = (
     Row(
         r"pipe/.*access is denied",
         "Docker est installé mais refuse votre compte.",
-        "Ajoutez votre compte au groupe « docker-users » de Windows, fermez votre session, rouvrez-la.",
+        "Ajoutez votre compte au groupe « docker-users » de Windows, fermez votre session, "
+        "rouvrez-la.",
     ),
     Row(
         r"cannot re-exec process|newuidmap|no subuid ranges|insufficient UIDs",
         "{engine} sans root n’a pas d’identifiants à donner aux conteneurs (subuid).",
-        'Donnez-en : sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER", puis '
+        'Donnez-en : sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER", '
+        "puis "
         "« podman system migrate ».",
     ),
     Row(
         r"containerd\.sock.*permission denied|rootless containerd not running",
         "{engine} est installé, mais son containerd n’est pas à la portée de votre compte.",
-        "Préparez-le sans root : containerd-rootless-setuptool.sh install. Ou lancez cette commande avec sudo.",
+        "Préparez-le sans root : containerd-rootless-setuptool.sh install. Ou lancez cette "
+        "commande avec sudo.",
     ),
     Row(
         r"permission denied|access is denied",
@@ -143,35 +153,38 @@ ENGINE = (
         "Démarrez-le : systemctl --user start docker",
     ),
     Row(
-        r"cannot connect|failed to connect|daemon running|error during connect|connection refused|no such file",
+        r"cannot connect|failed to connect|daemon running|error during connect|connection refused|"
+        r"no such file",
         "{engine} est installé mais n’est pas démarré.",
         "Démarrez-le : {start}",
     ),
 )
 
-# -- a cluster that kind could not make ---------------------------------------------------------------------------
+# -- a cluster that kind could not make ------------------------------------------------------------
 
 INOTIFY = Row(
     r"too many open files|inotify watch limit reached|inotify_add_watch.*no space left",
     "Le noyau n’a plus de surveillance de fichiers à donner (limites inotify).",
-    "Relevez ces limites : sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512. "
-    "Sous Windows, cela se tape dans WSL2. " + AGAIN,
+    "Relevez ces limites : sudo sysctl fs.inotify.max_user_watches=524288 "
+    "fs.inotify.max_user_instances=512. Sous Windows, cela se tape dans WSL2. " + AGAIN,
 )
 DISK = Row(
     r"no space left on device|disk quota exceeded",
     "Le disque du moteur de conteneurs est plein.",
-    "Libérez de la place : {program} system prune (sous Docker Desktop, agrandissez aussi le disque virtuel, dans "
-    "Settings → Resources). " + AGAIN,
+    "Libérez de la place : {program} system prune (sous Docker Desktop, agrandissez aussi le "
+    "disque virtuel, dans Settings → Resources). " + AGAIN,
 )
 MEMORY = Row(
     r"cannot allocate memory|out of memory|oom-kill|signal: killed|exit status 137",
     "La mémoire manque pour démarrer Kubernetes.",
-    "Fermez des programmes ; sous Docker Desktop ou dans « podman machine », donnez au moins 4 Gio. " + AGAIN,
+    "Fermez des programmes ; sous Docker Desktop ou dans « podman machine », donnez au moins 4 "
+    "Gio. " + AGAIN,
 )
 OTHER_PROCESSOR = Row(
     r"exec format error",
     "L’image du nœud est faite pour un autre processeur.",
-    "Prenez celle de kind, faite pour amd64 et arm64 : ni --image, ni la variable CAHIER_IMAGE_NOEUD.",
+    "Prenez celle de kind, faite pour amd64 et arm64 : ni --image, ni la variable "
+    "CAHIER_IMAGE_NOEUD.",
 )
 
 KIND = (
@@ -185,9 +198,10 @@ KIND = (
     ),
     Row(
         r"Delegate=yes",
-        "{engine} sans root n’a pas le droit de limiter le processeur et la mémoire des conteneurs.",
-        "Dans /etc/systemd/system/user@.service.d/delegate.conf, écrivez « [Service] » puis « Delegate=yes », faites "
-        "« sudo systemctl daemon-reload », et rouvrez votre session.",
+        "{engine} sans root n’a pas le droit de limiter le processeur et la mémoire des "
+        "conteneurs.",
+        "Dans /etc/systemd/system/user@.service.d/delegate.conf, écrivez « [Service] » puis « "
+        "Delegate=yes », faites « sudo systemctl daemon-reload », et rouvrez votre session.",
     ),
     Row(
         r"kernel does not support cgroup namespaces",
@@ -196,7 +210,8 @@ KIND = (
     ),
     Row(
         r"cannot find cgroup mount destination",
-        "WSL2 a perdu ses cgroups, ce qui arrive quand ses fenêtres ont été fermées puis rouvertes.",
+        "WSL2 a perdu ses cgroups, ce qui arrive quand ses fenêtres ont été fermées puis "
+        "rouvertes.",
         "Dans PowerShell : wsl --shutdown. Rouvrez votre terminal et Docker, puis recommencez.",
     ),
     Row(
@@ -220,15 +235,18 @@ KIND = (
         f"Supprimez-le : {{program}} rm --force --volumes {CLUSTER_NAME}-control-plane. {AGAIN}",
     ),
     Row(
-        r"non-overlapping IPv4 address pool|address pools have been fully subnetted|non-overlapping subnet",
-        "{engine} n’a plus d’adresses à donner à un réseau : il en a trop, ou un VPN les couvre toutes.",
+        r"non-overlapping IPv4 address pool|address pools have been fully subnetted|"
+        r"non-overlapping subnet",
+        "{engine} n’a plus d’adresses à donner à un réseau : il en a trop, ou un VPN les couvre "
+        "toutes.",
         "Retirez les réseaux inutiles ({program} network prune), ou coupez le VPN. " + AGAIN,
     ),
     Row(
         r"iptables|nftables|netavark|CNI network",
         "{engine} n’a pas pu écrire les règles de réseau de ses conteneurs : {said}",
-        "Chargez les modules du noyau (sudo modprobe -a iptable_nat ip6table_nat), redémarrez {engine} (un pare-feu "
-        "rechargé efface ses règles) ; sous Windows, « wsl --update ». " + AGAIN,
+        "Chargez les modules du noyau (sudo modprobe -a iptable_nat ip6table_nat), redémarrez "
+        "{engine} (un pare-feu rechargé efface ses règles) ; sous Windows, « wsl --update "
+        "». " + AGAIN,
     ),
     MEMORY,
     OTHER_PROCESSOR,
@@ -238,13 +256,14 @@ KIND = (
         "Mettez-le à jour, puis recommencez : cahier cluster creer",
     ),
     Row(
-        r"cat /kind/version|unknown flag|no kind \S+ is registered|old API spec|unsupported kubeadm|unknown apiVersion",
+        r"cat /kind/version|unknown flag|no kind \S+ is registered|old API spec|unsupported "
+        r"kubeadm|unknown apiVersion",
         "Cette image de nœud et cette version de kind ne vont pas ensemble.",
         "Mettez kind à jour, et prenez son image : ni --image, ni la variable CAHIER_IMAGE_NOEUD.",
     ),
 )
 
-# -- a node that did not start, as its own journals tell (systemd's and the kubelet's) ----------------------------
+# -- a node that did not start, as its own journals tell (systemd's and the kubelet's) -------------
 
 NODE = (
     INOTIFY,
@@ -260,7 +279,8 @@ NODE = (
     Row(
         r"cgroupns not enabled",
         "Cette machine emploie encore cgroup v1, sans les espaces de noms dont le nœud a besoin.",
-        "Passez à une distribution plus récente ; sous Windows, « wsl --update » puis « wsl --shutdown ». " + AGAIN,
+        "Passez à une distribution plus récente ; sous Windows, « wsl --update » puis « wsl "
+        "--shutdown ». " + AGAIN,
     ),
 )
 _MORE = (
@@ -268,7 +288,9 @@ _MORE = (
     "fs.inotify.max_user_instances=512), redémarrez {engine}. " + AGAIN
 )
 NOT_STARTED = Row(
-    r"could not find a log line|failed to (init|join) node with kubeadm", "Le nœud n’a pas démarré : {said}", _MORE
+    r"could not find a log line|failed to (init|join) node with kubeadm",
+    "Le nœud n’a pas démarré : {said}",
+    _MORE,
 )
 UNREADY = Row(  # what we say ourselves, when kind made a cluster whose nodes or pods do not follow
     r"never ready",
@@ -277,7 +299,7 @@ UNREADY = Row(  # what we say ourselves, when kind made a cluster whose nodes or
 )
 
 
-# -- reading them -------------------------------------------------------------------------------------------------
+# -- reading them ----------------------------------------------------------------------------------
 
 
 def title(name: str) -> str:
@@ -292,9 +314,10 @@ def start_command(name: str) -> str:
             "docker": "sudo systemctl start docker (ou ouvrez Docker Desktop)",
             "podman": "systemctl --user start podman.socket",
         }.get(name, "sudo systemctl start containerd")
-    return {"docker": "ouvrez Docker Desktop et attendez qu’il soit prêt", "podman": "podman machine start"}.get(
-        name, f"{name} vm start"
-    )
+    return {
+        "docker": "ouvrez Docker Desktop et attendez qu’il soit prêt",
+        "podman": "podman machine start",
+    }.get(name, f"{name} vm start")
 
 
 def _rights(name: str) -> str:
@@ -304,10 +327,13 @@ def _rights(name: str) -> str:
 
 
 def silent_engine(name: str, said: str, address: str = "") -> Trouble:
-    """Why the engine `name` does not answer, from what its client said; `address`: where a variable sends it."""
+    """Why the engine `name` does not answer, from what its client said; `address`: where a variable
+    sends it."""
     row = _found(ENGINE, said)
     if row is None:
-        message = f"{{engine}} est installé mais ne répond pas : {last_line(said)}".replace("{engine}", title(name))
+        message = f"{{engine}} est installé mais ne répond pas : {last_line(said)}".replace(
+            "{engine}", title(name)
+        )
         return Trouble(message, f"Démarrez-le : {start_command(name)}")
     if address and row is ENGINE[-1]:
         return Trouble(
@@ -318,10 +344,15 @@ def silent_engine(name: str, said: str, address: str = "") -> Trouble:
 
 
 def failed_creation(name: str, program: str, said: str, journals: str = "") -> Trouble:
-    """Why kind made no cluster on the engine `name`; `journals`: the nodes' own, where they were begun."""
+    """Why kind made no cluster on the engine `name`; `journals`: the nodes' own, where they were
+    begun."""
     if re.search(r"failed to pull image|pull access denied", said) and not _found((DISK,), said):
         return _unpulled_node_image(name, program, said)
-    row = _found(KIND, said) or _found(NODE, journals) or _found((NOT_STARTED, UNREADY, *ENGINE), said)
+    row = (
+        _found(KIND, said)
+        or _found(NODE, journals)
+        or _found((NOT_STARTED, UNREADY, *ENGINE), said)
+    )
     if row is not None:
         return _filled(row, name, program, said if _found((row,), said) else journals)
     return Trouble(f"kind n’a pas pu faire le cluster : {_telling_line(said)}", AGAIN)

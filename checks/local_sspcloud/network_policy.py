@@ -1,4 +1,5 @@
-"""Who reaches a database of the catalogue by the network: open to every namespace, or closed but to some."""
+"""Who reaches a database of the catalogue by the network: open to every namespace, or closed but to
+some."""
 
 from __future__ import annotations
 
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
 
 Item = Mapping[str, Any]
-_RELEASE = ("cnpg.io/cluster", "app.kubernetes.io/instance")  # the newer chart's label, and the older's
+_RELEASE = (
+    "cnpg.io/cluster",
+    "app.kubernetes.io/instance",
+)  # the newer chart's label, and the older's
 
 
 def open_to_all(api: Api, namespace: str, name: str) -> Sequence[str]:
-    """Take away the policy that came with the database, as the form's box unticked; what to say of it.
+    """Take away the policy that came with the database, as the form's box unticked; what to say of
+    it.
 
     Raises CahierError.
     """
@@ -38,17 +43,18 @@ def open_to_all(api: Api, namespace: str, name: str) -> Sequence[str]:
     left = [one["metadata"]["name"] for one in _choosing(api, namespace, labels)]
     if left:
         said.append(
-            f"D’autres NetworkPolicies choisissent son pod, et n’y laissent entrer que qui elles admettent : "
-            f"{', '.join(left)}."
+            "D’autres NetworkPolicies choisissent son pod, et n’y laissent entrer que qui elles "
+            f"admettent : {', '.join(left)}."
         )
     return said
 
 
 def close(api: Api, namespace: str, name: str, admitted: Sequence[str] = ()) -> Sequence[str]:
-    """Put back the policy that comes with the database, as the form's box ticked; what to say of it.
+    """Put back the policy that comes with the database, as the form's box ticked; what to say of
+    it.
 
-    With `admitted`, only the pods of these namespaces and of the database's own enter, whatever the other policies
-    said; programs of the administrators stay. Raises CahierError.
+    With `admitted`, only the pods of these namespaces and of the database's own enter, whatever the
+    other policies said; programs of the administrators stay. Raises CahierError.
     """
     labels = _pod_labels(api, namespace, name)
     others = [one for one in _choosing(api, namespace, labels) if one["metadata"]["name"] != name]
@@ -58,7 +64,9 @@ def close(api: Api, namespace: str, name: str, admitted: Sequence[str] = ()) -> 
     policy, was = _policy(namespace, name, labels, guests), api.find(f"{api_path}/{name}")
     own = policy["spec"]["ingress"]
     kept = read.kept(was) if was is not None else []
-    for_others = [rule for rule in kept if rule not in own and read.serves_others(_with(policy, [rule]))]
+    for_others = [
+        rule for rule in kept if rule not in own and read.serves_others(_with(policy, [rule]))
+    ]
     changed = _put(api, f"{api_path}/{name}", _with(policy, [*for_others, *own]))
     who = " et de ".join([namespace, *guests])
     said = [
@@ -82,7 +90,8 @@ def close(api: Api, namespace: str, name: str, admitted: Sequence[str] = ()) -> 
 
 
 def _reading(api: Api, namespace: str, name: str, guests: Sequence[str]) -> Reading:
-    """What the policies admit to the database's pod besides the pods of `namespace` and of the `guests`."""
+    """What the policies admit to the database's pod besides the pods of `namespace` and of the
+    `guests`."""
     from checks.sources.live_cluster import LiveCluster
     from checks.sources.machine import LocalMachine
 
@@ -110,7 +119,9 @@ def _pod_labels(api: Api, namespace: str, name: str) -> Mapping[str, str]:
     known = [one.name for one in releases(api, namespace)]
     raise UsageError(
         f"Aucun service « {name} » dans {namespace}.",
-        f"Vos services : {', '.join(known)}" if known else "Pour en lancer un : cahier catalogue lancer postgresql",
+        f"Vos services : {', '.join(known)}"
+        if known
+        else "Pour en lancer un : cahier catalogue lancer postgresql",
     )
 
 

@@ -68,7 +68,8 @@ def user_of(name: str) -> str:
 
 
 def kubeconfig_path(name: str) -> Path:
-    """Where a person's kubeconfig is written; `admin` is the cluster's administrator. May not exist."""
+    """Where a person's kubeconfig is written; `admin` is the cluster's administrator. May not
+    exist."""
     return admin_kubeconfig() if name == ADMIN else people_folder() / f"{name}.kubeconfig"
 
 
@@ -80,11 +81,16 @@ def known() -> Sequence[str]:
 
 def teacher_role() -> str:
     """The manifest of the smallest ClusterRole that grading needs."""
-    return resources.files("checks.local_sspcloud").joinpath("teacher.yaml").read_text(encoding="utf-8")
+    return (
+        resources.files("checks.local_sspcloud")
+        .joinpath("teacher.yaml")
+        .read_text(encoding="utf-8")
+    )
 
 
 def ensure_people(api: Api, admin: Path | None = None) -> None:
-    """Make whoever is missing: three learners and the teacher. `admin`: the administrator's kubeconfig file."""
+    """Make whoever is missing: three learners and the teacher. `admin`: the administrator's
+    kubeconfig file."""
     source = admin or admin_kubeconfig()
     with ThreadPoolExecutor(len(LEARNERS) + 1) as pool:
         made = [pool.submit(create_person, api, source, name) for name in LEARNERS]
@@ -94,12 +100,15 @@ def ensure_people(api: Api, admin: Path | None = None) -> None:
 
 
 def create_person(api: Api, admin: Path, name: str) -> Path:
-    """Make a learner, or what is missing of one; the kubeconfig file. Pods can be made there when it returns.
+    """Make a learner, or what is missing of one; the kubeconfig file. Pods can be made there when
+    it returns.
 
     `admin` is the administrator's kubeconfig file, which `api` uses. Raises CahierError.
     """
     if not _NAME.fullmatch(name) or name in (ADMIN, TEACHER):
-        raise UsageError(f"« {name} » ne peut pas être le nom d’un apprenant.", "Par exemple : dominique")
+        raise UsageError(
+            f"« {name} » ne peut pas être le nom d’un apprenant.", "Par exemple : dominique"
+        )
     namespace = create_namespace(api, name)
     file = _ensure_kubeconfig(api, admin, name, namespace)
     account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
@@ -108,7 +117,8 @@ def create_person(api: Api, admin: Path, name: str) -> Path:
 
 
 def create_namespace(api: Api, name: str) -> str:
-    """Make a learner's namespace and rights, or what is missing of them; its name. Raises CahierError."""
+    """Make a learner's namespace and rights, or what is missing of them; its name. Raises
+    CahierError."""
     namespace = namespace_of(name)
     _wait_until_not_terminating(api, namespace)
     for path, item in _objects(name):
@@ -117,14 +127,21 @@ def create_namespace(api: Api, name: str) -> str:
 
 
 def create_teacher(api: Api, admin: Path) -> Path:
-    """Make the teacher, who may read what grading needs; the kubeconfig file. Raises CahierError."""
+    """Make the teacher, who may read what grading needs; the kubeconfig file. Raises
+    CahierError."""
     role = yaml.safe_load(teacher_role())
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
         "metadata": {"name": TEACHER_ROLE},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": TEACHER_ROLE},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user_of(TEACHER)}],
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": TEACHER_ROLE,
+        },
+        "subjects": [
+            {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user_of(TEACHER)}
+        ],
     }
     api.apply(f"{_RBAC}/clusterroles/{TEACHER_ROLE}", role)
     api.apply(f"{_RBAC}/clusterrolebindings/{TEACHER_ROLE}", binding)
@@ -143,10 +160,12 @@ def remove_person(api: Api, name: str) -> None:
 
 
 def usable_kubeconfig(name: str) -> Path:
-    """A person's kubeconfig file, renewed when it must be. Raises UsageError for a stranger, AccessError."""
+    """A person's kubeconfig file, renewed when it must be. Raises UsageError for a stranger,
+    AccessError."""
     if name not in known():
         raise UsageError(
-            f"Personne ne s’appelle « {name} » sur le cluster local.", f"Choisissez parmi : {', '.join(known())}"
+            f"Personne ne s’appelle « {name} » sur le cluster local.",
+            f"Choisissez parmi : {', '.join(known())}",
         )
     admin = admin_kubeconfig()
     if not admin.is_file():
@@ -160,7 +179,7 @@ def usable_kubeconfig(name: str) -> Path:
     return create_teacher(api, admin) if name == TEACHER else create_person(api, admin, name)
 
 
-# -- objects ------------------------------------------------------------------------------------------------------
+# -- objects ---------------------------------------------------------------------------------------
 
 
 def _objects(name: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
@@ -179,15 +198,27 @@ def _objects(name: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
             "namespace": namespace,
             "labels": {"createdby": "onyxia"},
         },
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user_of(name)}],
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "admin",
+        },
+        "subjects": [
+            {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user_of(name)}
+        ],
     }
     # No CPU, no memory: a pod without `resources` runs, as on the platform.
     quota = {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
-        "metadata": {"name": "onyxia-quota", "namespace": namespace, "labels": {"createdby": "onyxia"}},
-        "spec": {"hard": {"pods": "50", "requests.storage": "50Gi", "persistentvolumeclaims": "10"}},
+        "metadata": {
+            "name": "onyxia-quota",
+            "namespace": namespace,
+            "labels": {"createdby": "onyxia"},
+        },
+        "spec": {
+            "hard": {"pods": "50", "requests.storage": "50Gi", "persistentvolumeclaims": "10"}
+        },
     }
     return [
         (f"/api/v1/namespaces/{namespace}", space),
@@ -208,18 +239,22 @@ def _wait(done: Callable[[], bool], message: str) -> None:
     deadline = time.monotonic() + _WAIT_SECONDS
     while not done():
         if time.monotonic() > deadline:
-            raise CahierError(message, "Recommencez ; sinon, recréez le cluster : cahier cluster supprimer")
+            raise CahierError(
+                message, "Recommencez ; sinon, recréez le cluster : cahier cluster supprimer"
+            )
         time.sleep(0.05)
 
 
-# -- kubeconfigs --------------------------------------------------------------------------------------------------
+# -- kubeconfigs -----------------------------------------------------------------------------------
 
 
 def _ensure_kubeconfig(api: Api, admin: Path, name: str, namespace: str) -> Path:
     file, cluster = kubeconfig_path(name), _read_cluster(admin)
     if not _is_current(file, cluster):
         key, certificate = certified(api, user_of(name))
-        write_private(file, render(name, namespace, cluster.server, cluster.authority, certificate, key))
+        write_private(
+            file, render(name, namespace, cluster.server, cluster.authority, certificate, key)
+        )
     return file
 
 
@@ -227,7 +262,9 @@ def _read_cluster(file: Path) -> _Cluster:
     choice = kubeconfig.choose(str(file))
     assert choice is not None, "a file that is given is never the pod's ServiceAccount"
     cluster = choice.cluster
-    authority = kubeconfig.content(cluster.certificate_authority_data, cluster.certificate_authority)
+    authority = kubeconfig.content(
+        cluster.certificate_authority_data, cluster.certificate_authority
+    )
     return _Cluster(cluster.server, base64.b64encode(authority).decode())
 
 
@@ -238,17 +275,31 @@ def _is_current(file: Path, cluster: _Cluster) -> bool:
         expires = kubeconfig.read(str(file)).expires
     except (CahierError, OSError, LookupError, ValueError):
         return False
-    return found == cluster and expires is not None and expires > datetime.now(UTC) + _RENEWED_BEFORE_END
+    return (
+        found == cluster
+        and expires is not None
+        and expires > datetime.now(UTC) + _RENEWED_BEFORE_END
+    )
 
 
-def render(name: str, namespace: str, server: str, authority: str, certificate: str, key: str) -> str:
+def render(
+    name: str, namespace: str, server: str, authority: str, certificate: str, key: str
+) -> str:
     """A kubeconfig with one context. `authority`, `certificate` and `key` are PEM in base64."""
     content = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "cahier", "cluster": {"server": server, "certificate-authority-data": authority}}],
+        "clusters": [
+            {
+                "name": "cahier",
+                "cluster": {"server": server, "certificate-authority-data": authority},
+            }
+        ],
         "users": [
-            {"name": user_of(name), "user": {"client-certificate-data": certificate, "client-key-data": key}},
+            {
+                "name": user_of(name),
+                "user": {"client-certificate-data": certificate, "client-key-data": key},
+            },
         ],
         "contexts": [
             {
@@ -262,13 +313,19 @@ def render(name: str, namespace: str, server: str, authority: str, certificate: 
 
 
 def certified(api: Api, user: str, groups: Sequence[str] = ()) -> tuple[str, str]:
-    """A new key and the certificate that the cluster signs for this user, both PEM in base64. Raises CahierError."""
+    """A new key and the certificate that the cluster signs for this user, both PEM in base64.
+    Raises CahierError."""
     key = ec.generate_private_key(ec.SECP256R1())
     request = _signing_request(f"cahier-{secrets.token_hex(8)}", user, groups, key)
     path = f"{_CERTIFICATES}/{request['metadata']['name']}"
     made = api.request("POST", _CERTIFICATES, request)
     try:
-        approved = {"type": "Approved", "status": "True", "reason": "CahierCluster", "message": "cahier cluster creer"}
+        approved = {
+            "type": "Approved",
+            "status": "True",
+            "reason": "CahierCluster",
+            "message": "cahier cluster creer",
+        }
         made["status"] = {"conditions": [approved]}
         api.request("PUT", f"{path}/approval", made)
         _wait(lambda: _issued(api, path) != "", f"Le certificat de {user} n’a pas été signé.")
@@ -276,16 +333,22 @@ def certified(api: Api, user: str, groups: Sequence[str] = ()) -> tuple[str, str
     finally:
         with contextlib.suppress(AccessError):
             api.request("DELETE", path)
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     remember(pem.decode())
     return base64.b64encode(pem).decode(), certificate
 
 
-def _signing_request(name: str, user: str, groups: Sequence[str], key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
+def _signing_request(
+    name: str, user: str, groups: Sequence[str], key: ec.EllipticCurvePrivateKey
+) -> dict[str, Any]:
     """Kubernetes reads the user in the common name, and the groups in the organizations."""
     names = [(NameOID.ORGANIZATION_NAME, group) for group in groups] + [(NameOID.COMMON_NAME, user)]
     subject = x509.Name([x509.NameAttribute(kind, value) for kind, value in names])
-    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    request = (
+        x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    )
     pem = request.public_bytes(serialization.Encoding.PEM)
     return {
         "apiVersion": "certificates.k8s.io/v1",

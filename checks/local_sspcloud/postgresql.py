@@ -1,7 +1,7 @@
 """What a PostgreSQL of the platform's catalogue consists of, under the same names and labels.
 
-https://github.com/InseeFrLab/helm-charts-databases/tree/main/charts/postgresql-cnpg: here a plain pod takes
-the place of the CloudNativePG operator, which a learner could not install.
+https://github.com/InseeFrLab/helm-charts-databases/tree/main/charts/postgresql-cnpg: here a plain
+pod takes the place of the CloudNativePG operator, which a learner could not install.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ SQL
 """
 
 
-def manifests(namespace: str, name: str, opened: bool, user: str, database: str) -> Sequence[Mapping[str, Any]]:
+def manifests(
+    namespace: str, name: str, opened: bool, user: str, database: str
+) -> Sequence[Mapping[str, Any]]:
     """Everything that a database consists of, in the order in which it is made: the pod last."""
     alphabet = string.ascii_letters + string.digits
     password = "".join(secrets.choice(alphabet) for _ in range(20))
@@ -39,7 +41,8 @@ def manifests(namespace: str, name: str, opened: bool, user: str, database: str)
         return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
 
     account = {"username": user, "password": password}
-    # The real chart gives the superuser the very same password: sharing it shares more than a database.
+    # The real chart gives the superuser the very same password: sharing it shares more than a
+    # database.
     superuser = {"username": "postgres", "password": password}
     made = [
         item("v1", "Secret", "", type="Opaque", stringData={**account, "database": database}),
@@ -49,9 +52,15 @@ def manifests(namespace: str, name: str, opened: bool, user: str, database: str)
         item("v1", "Service", "-rw", spec=_service(name)),
     ]
     if not opened:
-        made.append(item("networking.k8s.io/v1", "NetworkPolicy", "", spec=_same_namespace_only(name)))
+        made.append(
+            item("networking.k8s.io/v1", "NetworkPolicy", "", spec=_same_namespace_only(name))
+        )
     pod = item("v1", "Pod", "-1", spec=_pod(name))
-    roles = {"cnpg.io/instanceName": f"{name}-1", "cnpg.io/podRole": "instance", "cnpg.io/instanceRole": "primary"}
+    roles = {
+        "cnpg.io/instanceName": f"{name}-1",
+        "cnpg.io/podRole": "instance",
+        "cnpg.io/instanceRole": "primary",
+    }
     pod["metadata"]["labels"] |= roles
     return [*made, pod]
 
@@ -82,7 +91,10 @@ def _same_namespace_only(name: str) -> dict[str, Any]:
 
 
 def _pod(name: str) -> dict[str, Any]:
-    accepts = {"exec": {"command": ["pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"]}, "timeoutSeconds": 5}
+    accepts = {
+        "exec": {"command": ["pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"]},
+        "timeoutSeconds": 5,
+    }
     container = {
         "name": "postgres",
         "image": IMAGE,
@@ -92,15 +104,17 @@ def _pod(name: str) -> dict[str, Any]:
             {"name": "PGDATA", "value": "/var/lib/postgresql/data/pgdata"},
             {"name": "POSTGRES_USER", "value": "postgres"},
             _from_secret("POSTGRES_PASSWORD", f"{name}-superuser", "password"),
-            # A port-forward arrives from the pod's own loopback, which the image would trust without password.
+            # A port-forward arrives from the pod's own loopback, which the image would trust
+            # without password.
             {"name": "POSTGRES_INITDB_ARGS", "value": "--auth-host=scram-sha-256"},
             {"name": "POSTGRES_HOST_AUTH_METHOD", "value": "scram-sha-256"},
             _from_secret("OWNER", name, "username"),
             _from_secret("OWNER_PASSWORD", name, "password"),
             _from_secret("OWNER_DATABASE", name, "database"),
         ],
-        # A process every second while it starts (however long: a slow machine must not have it killed), none
-        # afterwards: a class has thirty of them on one node. The port is open on the network only once filled.
+        # A process every second while it starts (however long: a slow machine must not have it
+        # killed), none afterwards: a class has thirty of them on one node. The port is open on the
+        # network only once filled.
         "startupProbe": {**accepts, "periodSeconds": 1, "failureThreshold": 3600},
         "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 5},
         "resources": {
@@ -116,7 +130,12 @@ def _pod(name: str) -> dict[str, Any]:
     return {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 5,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": _UID, "runAsGroup": _UID, "fsGroup": _UID},
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _UID,
+            "runAsGroup": _UID,
+            "fsGroup": _UID,
+        },
         "containers": [container],
         "volumes": [
             {"name": "data", "emptyDir": {}},

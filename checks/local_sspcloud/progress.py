@@ -68,7 +68,9 @@ class TerminalProgress:
 
             def tick() -> None:
                 spent = time.monotonic() - begun
-                status.update(marked("{}… [dim]{} s, {}[/]", step, f"{spent:.0f}", about(estimate_seconds)))
+                status.update(
+                    marked("{}… [dim]{} s, {}[/]", step, f"{spent:.0f}", about(estimate_seconds))
+                )
 
             with meanwhile(1, tick):
                 yield

@@ -1,4 +1,5 @@
-"""The local cluster as it runs: asked through its API, and through the engine that holds its nodes."""
+"""The local cluster as it runs: asked through its API, and through the engine that holds its
+nodes."""
 
 from __future__ import annotations
 
@@ -62,14 +63,23 @@ def kubeconfig(engine: Engine) -> str:
     """The administrator's kubeconfig, as kind knows it. Raises CahierError."""
     done = engine.run_kind("get", "kubeconfig", "--name", CLUSTER_NAME)
     if done.returncode:
-        raise CahierError(f"kind ne retrouve pas le cluster : {done.stderr.strip()[-300:]}", messages.AGAIN)
+        raise CahierError(
+            f"kind ne retrouve pas le cluster : {done.stderr.strip()[-300:]}", messages.AGAIN
+        )
     return done.stdout
 
 
 def remove(engine: Engine) -> None:
     """Remove the cluster's containers, whatever their state."""
     with contextlib.suppress(CahierError, OSError, subprocess.SubprocessError):
-        what = ("delete", "cluster", "--name", CLUSTER_NAME, "--kubeconfig", str(admin_kubeconfig()))
+        what = (
+            "delete",
+            "cluster",
+            "--name",
+            CLUSTER_NAME,
+            "--kubeconfig",
+            str(admin_kubeconfig()),
+        )
         engine.run_kind(*what, seconds=120)
     left = [node.name for node in engine.nodes()]
     if left:

@@ -1,4 +1,5 @@
-"""The signed tokens of « Connexion à Kubernetes » on the local cluster, as the platform's own: JWT, RS256."""
+"""The signed tokens of « Connexion à Kubernetes » on the local cluster, as the platform's own: JWT,
+RS256."""
 
 from __future__ import annotations
 
@@ -17,8 +18,11 @@ AUDIENCE = "kubernetes"
 ALGORITHM = "RS256"  # the platform's, and the one that the API server expects when nothing is said
 
 
-def sign(person: str, lifetime: timedelta, groups: Sequence[str] = (), issued: datetime | None = None) -> str:
-    """A signed token for `person`, a user of the cluster under `oidc-PERSON` with the groups `oidc-GROUP`.
+def sign(
+    person: str, lifetime: timedelta, groups: Sequence[str] = (), issued: datetime | None = None
+) -> str:
+    """A signed token for `person`, a user of the cluster under `oidc-PERSON` with the groups
+    `oidc-GROUP`.
 
     `issued` None: now. There must be a key.
     """

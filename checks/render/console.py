@@ -11,7 +11,8 @@ _FAILURE = re.compile(r"^(?:Error|error|no$|curl: \(| *! )|✘", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Command:
-    """One command of a block and what the page shows of its answer; `line` counts from the block's first."""
+    """One command of a block and what the page shows of its answer; `line` counts from the block's
+    first."""
 
     typed: str
     expected: str
@@ -24,7 +25,8 @@ class Command:
 
     @property
     def may_fail(self) -> bool:
-        """Whether the page shows a failure, or what cannot be verified: a refusal is part of its lesson."""
+        """Whether the page shows a failure, or what cannot be verified: a refusal is part of its
+        lesson."""
         return _FAILURE.search(self.expected) is not None
 
     @property
@@ -34,7 +36,8 @@ class Command:
 
 
 def commands(source: str) -> Iterator[Command]:
-    """The commands of a block: a line that begins with `$ `, those after it with `> `, then what is shown."""
+    """The commands of a block: a line that begins with `$ `, those after it with `> `, then what is
+    shown."""
     typed: list[str] = []
     shown: list[str] = []
     first = 0

@@ -58,5 +58,7 @@ def _conclusion(diagnosis: Diagnosis) -> Text:
         return Text(f"{plural(wrong, 'problème')} à corriger : commencez par le premier.", "bold")
     if unknown:
         one = "Une ligne n’a" if unknown == 1 else f"{unknown} lignes n’ont"
-        return Text(f"Rien n’est faux. {one} pas pu être décidée{'s' if unknown > 1 else ''}.", "yellow")
+        return Text(
+            f"Rien n’est faux. {one} pas pu être décidée{'s' if unknown > 1 else ''}.", "yellow"
+        )
     return Text("Tout est en ordre.", "bold green")

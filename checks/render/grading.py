@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from checks.errors import CahierError
 from checks.french import plural
@@ -37,7 +44,10 @@ def progress_bar(console: Console) -> Progress:
 
 def conclude(console: Console, grades: ClassGrades, folder: Path) -> None:
     """Say how many are graded, and what the teacher has to look at."""
-    count = {state: sum(each.state == state for each in grades.learners) for state in ("graded", "review", "absent")}
+    count = {
+        state: sum(each.state == state for each in grades.learners)
+        for state in ("graded", "review", "absent")
+    }
     console.print(
         f"{plural(len(grades.learners), 'personne')}, {len(grades.labs)} TP : "
         f"{plural(count['graded'], 'entièrement notée')}, "
@@ -49,7 +59,9 @@ def conclude(console: Console, grades: ClassGrades, folder: Path) -> None:
             console.print(f"  – {learner.identifier} : absent, sans note. {learner.labs[0].reason}")
         elif learner.state == "review":
             still_open = ", ".join(
-                f"{names[lab.lab]} ({cell(lab).text} sur 20)" for lab in learner.labs if lab.state != "graded"
+                f"{names[lab.lab]} ({cell(lab).text} sur 20)"
+                for lab in learner.labs
+                if lab.state != "graded"
             )
             console.print(f"  ? {learner.identifier} : à revoir, sans note : {still_open}")
     console.print(f"Rapport : {folder / 'rapport.html'}")
@@ -59,7 +71,9 @@ def conclude_worksheet(console: Console, filled: Filled, worksheet: Path) -> Non
     """Say what came of the Moodle worksheet."""
     console.print(f"Feuille Moodle {worksheet} : {plural(filled.marks, 'note posée')}.")
     if filled.unknown:
-        console.print(f"  Pas dans la liste de classe, laissées telles quelles : {', '.join(filled.unknown)}")
+        console.print(
+            f"  Pas dans la liste de classe, laissées telles quelles : {', '.join(filled.unknown)}"
+        )
     if filled.left:
         console.print(f"  Sans note dans la feuille : {', '.join(filled.left)}")
 
@@ -81,7 +95,7 @@ def tell_shared(errors: Console, roster: Path, learners: Sequence[Learner]) -> N
         if len(them) > 1:
             lines = ", ".join(str(one.line) for one in them)
             errors.print(
-                f"? {roster.name}, lignes {lines} : ces personnes travaillent toutes dans {namespace} ; "
-                "le même travail y comptera pour chacune.",
+                f"? {roster.name}, lignes {lines} : ces personnes travaillent toutes dans "
+                f"{namespace} ; le même travail y comptera pour chacune.",
                 style="yellow",
             )

@@ -1,4 +1,5 @@
-"""A verdict in a terminal: the path hop by hop, then each sentence with its lesson. 80 columns are enough."""
+"""A verdict in a terminal: the path hop by hop, then each sentence with its lesson. 80 columns are
+enough."""
 
 from __future__ import annotations
 
@@ -48,13 +49,17 @@ def show(
     done: float = 0,
     typed: str = "",
 ) -> None:
-    """Print the verdict. `with_help` adds the remedies (--aide); the checks in `recorded` are told to be so.
+    """Print the verdict. `with_help` adds the remedies (--aide); the checks in `recorded` are told
+    to be so.
 
-    `port` is the learner's local port, `done` when the lab was wholly right before, `typed` the options to repeat in
-    a command to be typed next.
+    `port` is the learner's local port, `done` when the lab was wholly right before, `typed` the
+    options to repeat in a command to be typed next.
     """
     console.print()
-    put(console, Text.assemble((f"{lab.short_name.upper()} · ", "bold cyan"), (lab.about.title, "bold")))
+    put(
+        console,
+        Text.assemble((f"{lab.short_name.upper()} · ", "bold cyan"), (lab.about.title, "bold")),
+    )
     say(console, f"{verdict.user} dans {verdict.namespace}" + colleague, "dim")
     if lab.about.path:
         console.print()
@@ -81,7 +86,9 @@ def companion(cluster: Cluster) -> str:
         colleague = cluster.colleague
     except CahierError:  # the sentences that need to know them have told why
         return ""
-    return f" · collègue : {colleague.namespace}" + (f" ({colleague.user})" if colleague.user else "")
+    return f" · collègue : {colleague.namespace}" + (
+        f" ({colleague.user})" if colleague.user else ""
+    )
 
 
 def _step(console: Console, step: Step, words: str) -> None:
@@ -116,7 +123,9 @@ def _sentence(console: Console, result: CheckResult, note: str) -> None:
         mark = points = ""
 
 
-def _lesson(console: Console, result: CheckResult, diagnostic: Diagnostic | None, with_help: bool) -> None:
+def _lesson(
+    console: Console, result: CheckResult, diagnostic: Diagnostic | None, with_help: bool
+) -> None:
     _labelled(console, _LABELS[result.status], result.finding)
     if result.cause:
         _labelled(console, "Pourquoi", result.cause)
@@ -124,20 +133,31 @@ def _lesson(console: Console, result: CheckResult, diagnostic: Diagnostic | None
         _labelled(console, "Où voir", commands=diagnostic.look, style="cyan")
     if with_help or result.status is not Status.FAILED:
         steps, answer = parted(result.fix_commands)
-        _labelled(console, "Remède", result.fix, commands=(*result.fix_lines, *steps), style="green")
+        _labelled(
+            console, "Remède", result.fix, commands=(*result.fix_lines, *steps), style="green"
+        )
         if answer:
-            _labelled(console, "Corrigé", "En dernier recours, tout à la fois :", commands=answer, style="green")
+            _labelled(
+                console,
+                "Corrigé",
+                "En dernier recours, tout à la fois :",
+                commands=answer,
+                style="green",
+            )
 
 
 def parted(commands: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """What is done before the lab's own solution is applied, in the catalogue, and what does it all at once."""
+    """What is done before the lab's own solution is applied, in the catalogue, and what does it all
+    at once."""
     first = next((at for at, one in enumerate(commands) if not one.startswith(_STEPS)), 0)
     if any(one.startswith("cahier solution ") for one in commands[first:]):
         return commands[:first], commands[first:]
     return commands, ()
 
 
-def _labelled(console: Console, label: str, text: str = "", *, commands: Sequence[str] = (), style: str = "") -> None:
+def _labelled(
+    console: Console, label: str, text: str = "", *, commands: Sequence[str] = (), style: str = ""
+) -> None:
     """A paragraph and commands beside their label, or below it on a narrow terminal."""
     if not text and not commands:
         return
@@ -158,10 +178,18 @@ def _labelled(console: Console, label: str, text: str = "", *, commands: Sequenc
 def _conclude(console: Console, lab: Lab, verdict: Verdict, done: float) -> None:
     score = f"{number(verdict.points)}/{number(verdict.points_max)} points"
     if verdict.status is Status.PASSED:
-        put(console, Text.assemble(("Tout est juste. ", "bold green"), f"{score}. ", (_farewell(lab), "green")))
+        put(
+            console,
+            Text.assemble(
+                ("Tout est juste. ", "bold green"), f"{score}. ", (_farewell(lab), "green")
+            ),
+        )
         following = next_lab(lab)
         if following is not None:
-            say(console, f"Ensuite : cahier commencer {following.short_name} ({following.about.title})")
+            say(
+                console,
+                f"Ensuite : cahier commencer {following.short_name} ({following.about.title})",
+            )
         return
     failed = [result for result in verdict.checks if result.status is Status.FAILED]
     if failed:

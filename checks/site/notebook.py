@@ -1,6 +1,7 @@
 """A lab's page as a Jupyter notebook (Bash kernel): the learner's, or the corrected one.
 
-`python -m checks.render.notebook LEARNERS CORRECTED` writes both families of files, one for each lab.
+`python -m checks.render.notebook LEARNERS CORRECTED` writes both families of files, one for each
+lab.
 """
 
 from __future__ import annotations
@@ -20,30 +21,47 @@ from checks.render.statement import whole_page
 
 _HEADER = "---\njupyter:\n  kernelspec: {display_name: Bash, language: bash, name: bash}\n---\n\n"
 _CONSOLE = re.compile(
-    r'^(?P<indent> *)```console(?: title="(?P<terminal>[^"]*)")?\n(?P<source>.*?)^ *```$', re.MULTILINE | re.DOTALL
+    r'^(?P<indent> *)```console(?: title="(?P<terminal>[^"]*)")?\n(?P<source>.*?)^ *```$',
+    re.MULTILINE | re.DOTALL,
 )
 _COMPLETED = re.compile(r"^<!-- fichiers: (?P<state>\w+) -->$", re.MULTILINE)
-_ADMONITION = re.compile(r'^!!! \w+ "(?P<title>[^"]*)"\n(?P<body>(?:    .*\n|\n(?=    ))*)', re.MULTILINE)
+_ADMONITION = re.compile(
+    r'^!!! \w+ "(?P<title>[^"]*)"\n(?P<body>(?:    .*\n|\n(?=    ))*)', re.MULTILINE
+)
 _TAB = re.compile(r'^=== "(?P<title>[^"]*)"\n(?P<body>(?:    .*\n|\n(?=    ))*)', re.MULTILINE)
-_ANSWER = re.compile(r'^\?\?\? \w+ "(?P<title>[^"]*)"\n(?P<body>(?:    .*\n|\n(?=    ))*)', re.MULTILINE)
+_ANSWER = re.compile(
+    r'^\?\?\? \w+ "(?P<title>[^"]*)"\n(?P<body>(?:    .*\n|\n(?=    ))*)', re.MULTILINE
+)
 _PAGE = re.compile(r"\((?:\.\./)+(\w+)/enonce(?:\.md|/)\)")
 _DOWNLOAD = re.compile(r"^.*\]\((?:\.\./)+notebooks/.*\n", re.MULTILINE)
 _OPEN = "2>&1 &"  # a tunnel in the background
 _CLEAN_UP = "## Nettoyer\n"
-_CLOSE = "```bash\n# Fermer les tunnels que ce carnet a ouverts\nkill $tunnels 2>/dev/null || true\n```\n"
+_CLOSE = (
+    "```bash\n# Fermer les tunnels que ce carnet a ouverts\nkill $tunnels 2>/dev/null || "
+    "true\n```\n"
+)
 _PASSWORD = re.compile(r"^Password\b.*:$", re.MULTILINE)
 
 
-def notebook(lab: Lab, *, corrected: bool, translate: Callable[[str], str] = str) -> nbformat.NotebookNode:
+def notebook(
+    lab: Lab, *, corrected: bool, translate: Callable[[str], str] = str
+) -> nbformat.NotebookNode:
     """The notebook of `lab`, without outputs; `translate` replaces the names of its story.
 
-    In the corrected one, a cell writes the solution's files where the reader would complete them, and the answers
-    that the page folds away are there.
+    In the corrected one, a cell writes the solution's files where the reader would complete them,
+    and the answers that the page folds away are there.
     """
     text = whole_page(lab, translate)
-    text = _COMPLETED.sub(lambda found: _written(lab, found["state"], translate) if corrected else "", text)
-    text = _ANSWER.sub(lambda found: _unindented(found["body"], "    ") + "\n" if corrected else "", text)
-    text = _TAB.sub(lambda found: f"**{found['title']}**\n\n{_unindented(found['body'], '    ').strip()}\n", text)
+    text = _COMPLETED.sub(
+        lambda found: _written(lab, found["state"], translate) if corrected else "", text
+    )
+    text = _ANSWER.sub(
+        lambda found: _unindented(found["body"], "    ") + "\n" if corrected else "", text
+    )
+    text = _TAB.sub(
+        lambda found: f"**{found['title']}**\n\n{_unindented(found['body'], '    ').strip()}\n",
+        text,
+    )
     text = _CONSOLE.sub(_Cells(), text)
     if _OPEN in text:
         text = text.replace(_CLEAN_UP, f"{_CLEAN_UP}\n{_CLOSE}\n", 1)
@@ -64,7 +82,8 @@ def write(folder: Path, *, corrected: bool) -> None:
 
 
 class _Cells:
-    """Makes a code cell of each console block. A notebook has one shell: other terminals are subshells of it."""
+    """Makes a code cell of each console block. A notebook has one shell: other terminals are
+    subshells of it."""
 
     def __init__(self) -> None:
         self._exports: dict[str, list[str]] = {}
@@ -74,7 +93,9 @@ class _Cells:
         typed = list(commands(_unindented(found["source"], indent)))
         if any(_PASSWORD.search(command.expected) for command in typed):
             return f"(Dans un terminal, et non dans ce carnet :)\n\n{found[0]}"
-        lines = list(self._subshell(found["terminal"], typed) if found["terminal"] else _typed(typed))
+        lines = list(
+            self._subshell(found["terminal"], typed) if found["terminal"] else _typed(typed)
+        )
         tags = ' tags=["raises-exception"]' if typed[-1].may_fail else ""
         return "\n".join(indent + line for line in [f"```bash{tags}", *lines, "```"])
 
@@ -110,7 +131,10 @@ def _written(lab: Lab, state: str, translate: Callable[[str], str]) -> str:
 
 def _quoted(found: re.Match[str]) -> str:
     body = _unindented(found["body"], "    ").rstrip()
-    return "\n".join(["> " + line for line in [f"**{found['title']}**", "", *body.splitlines()]]) + "\n"
+    return (
+        "\n".join(["> " + line for line in [f"**{found['title']}**", "", *body.splitlines()]])
+        + "\n"
+    )
 
 
 def _unindented(text: str, indent: str) -> str:

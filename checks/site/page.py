@@ -1,4 +1,5 @@
-"""Parts of the site's pages that are derived from the labs: Markdown, evaluated when the site is built.
+"""Parts of the site's pages that are derived from the labs: Markdown, evaluated when the site is
+built.
 
 Its links are those of the built site: the builder does not follow them, a test does.
 """
@@ -20,7 +21,8 @@ NODE_IMAGE = "kindest/node:v1.37.0"  # what kind 0.33.0 takes of itself
 _COMMAND_IMAGE = re.compile(r"--image=(\S+:\S+)")
 _ADDRESS = re.compile(r"(https://[^\s,;»()]*[^\s,;»().:])")
 _CODE = re.compile(  # commands, files, variables and options within a sentence
-    r"((?<![\w/.:-])(?:(?:sudo|wsl|cahier cluster|docker|podman|colima|systemctl|containerd-rootless-setuptool\.sh|"
+    r"((?<![\w/.:-])(?:(?:sudo|wsl|cahier "
+    r"cluster|docker|podman|colima|systemctl|containerd-rootless-setuptool\.sh|"
     r"export|kind load|net st\w+)(?: [^\s,;»()]*[^\s,;»().:])+|"
     r"(?<![\w/.:-])[~/][\w.@-]*/[\w./@-]*\w|[A-Z]+_[A-Z_]+|--image))"
 )
@@ -37,9 +39,17 @@ def opening(name: str) -> str:
     company = _COMPANY[about.colleague] + (f" : {about.roles}." if about.roles else ".")
     lines += ["", f"    **Durée** : {about.duration_minutes} minutes. {company}"]
     lines += ["", f"    **Il faut avoir fait** : {before}."] if before else []
-    lines += ["", f"    **Ce n’en est pas le sujet** : {' ; '.join(about.out_of_scope)}."] if about.out_of_scope else []
+    lines += (
+        ["", f"    **Ce n’en est pas le sujet** : {' ; '.join(about.out_of_scope)}."]
+        if about.out_of_scope
+        else []
+    )
     notebook = f"{find_lab(name).name}.ipynb"
-    lines += ["", f"    **Aussi en carnet Jupyter**, pour le noyau Bash : [{notebook}](../../../notebooks/{notebook})"]
+    lines += [
+        "",
+        "    **Aussi en carnet Jupyter**, pour le noyau Bash : "
+        f"[{notebook}](../../../notebooks/{notebook})",
+    ]
     return "\n".join(lines)
 
 
@@ -47,7 +57,9 @@ def success_criteria(name: str) -> str:
     """The sentences that the checker proves, one a line, with their points."""
     lab = find_lab(name)
     total = number(sum(check.points for check in lab.checks))
-    lines = [f'!!! success "Le TP est réussi quand chacune de ces {len(lab.checks)} phrases est vraie"']
+    lines = [
+        f'!!! success "Le TP est réussi quand chacune de ces {len(lab.checks)} phrases est vraie"'
+    ]
     lines += [f"    - {check.title} *({_points(check.points)})*" for check in lab.checks]
     lines += ["", f"    En tout, {total} points."]
     return "\n".join(lines)
@@ -64,7 +76,8 @@ def list_of_labs() -> str:
 
 
 def troubles() -> str:
-    """Every typical mistake of the corpus with its reviewed lesson (`constat.md`), by lab and by sentence."""
+    """Every typical mistake of the corpus with its reviewed lesson (`constat.md`), by lab and by
+    sentence."""
     return "\n".join(line for lab in all_labs() for line in _troubles(lab))
 
 
@@ -76,7 +89,8 @@ def _troubles(lab: Lab) -> Iterator[str]:
         caught = [name for name, case in mistakes.items() if case.fails == check.id]
         if not caught:
             continue
-        yield f"### {check.title.removesuffix('.')} {{ #{lab.short_name}-{check.id.replace('_', '-')} }}"
+        anchor = f"{lab.short_name}-{check.id.replace('_', '-')}"
+        yield f"### {check.title.removesuffix('.')} {{ #{anchor} }}"
         yield ""
         for name in caught:
             yield f'??? failure "{mistakes[name].description.replace(chr(34), "”")}"'
@@ -89,18 +103,28 @@ def _troubles(lab: Lab) -> Iterator[str]:
 def images() -> str:
     """Table of every image that a local cluster pulls, and what it is for."""
     rows = {NODE_IMAGE: "le nœud, avec kind 0.33.0", **_lab_images()}
-    return "\n".join(["| image | pour |", "|---|---|", *(f"| `{image}` | {use} |" for image, use in rows.items())])
+    return "\n".join(
+        [
+            "| image | pour |",
+            "|---|---|",
+            *(f"| `{image}` | {use} |" for image, use in rows.items()),
+        ]
+    )
 
 
 def carrying() -> str:
     """The commands that put these images into two files."""
     pulls = [f"docker pull {image}" for image in (NODE_IMAGE, *_lab_images())]
-    saves = [f"docker save -o noeud.tar {NODE_IMAGE}", f"docker save -o tp.tar {' '.join(_lab_images())}"]
+    saves = [
+        f"docker save -o noeud.tar {NODE_IMAGE}",
+        f"docker save -o tp.tar {' '.join(_lab_images())}",
+    ]
     return "\n".join(["```bash", *pulls, *saves, "```"])
 
 
 def _lab_images() -> Mapping[str, str]:
-    """Every image of the labs' solutions and commands, of the catalogue and of the checks, and what it is for."""
+    """Every image of the labs' solutions and commands, of the catalogue and of the checks, and what
+    it is for."""
     uses: dict[str, list[str]] = {}
     for lab in all_labs():
         manifests = [yaml.safe_load_all(text) for text in lab.files("solution").values()]
@@ -122,7 +146,8 @@ def _images_in(value: object) -> Sequence[str]:
 
 
 def engine_messages(table: Sequence[messages.Row]) -> str:
-    """Table of what a learner is told when the engine or kind fails, as it is for Docker under Linux."""
+    """Table of what a learner is told when the engine or kind fails, as it is for Docker under
+    Linux."""
     return _remedies([(row.message, row.remedy) for row in table])
 
 
@@ -132,12 +157,21 @@ def image_messages(of_pods: bool) -> str:
 
 
 def _remedies(rows: Sequence[tuple[str, str]]) -> str:
-    named = {"engine": "Docker", "program": "docker", "said": "…", "start": "sudo systemctl start docker"}
-    named["rights"] = "Exécutez « sudo usermod -aG docker $USER », fermez votre session et rouvrez-la"
+    named = {
+        "engine": "Docker",
+        "program": "docker",
+        "said": "…",
+        "start": "sudo systemctl start docker",
+    }
+    named["rights"] = (
+        "Exécutez « sudo usermod -aG docker $USER », fermez votre session et rouvrez-la"
+    )
     lines = ["| ce que vous lisez | le remède |", "|---|---|"]
     for row in rows:
         told = [_CODE.sub(r"`\1`", _ADDRESS.sub(r"<\1>", cell.format(**named))) for cell in row]
-        lines.append("| " + " | ".join(re.sub(r"« (`[^`]*`) »", r"\1", cell) for cell in told) + " |")
+        lines.append(
+            "| " + " | ".join(re.sub(r"« (`[^`]*`) »", r"\1", cell) for cell in told) + " |"
+        )
     return "\n".join(lines)
 
 

@@ -1,4 +1,5 @@
-"""What is broken on purpose in a learner's namespace is mended, whatever happens meanwhile: its maker makes another."""
+"""What is broken on purpose in a learner's namespace is mended, whatever happens meanwhile: its
+maker makes another."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ _MERGE = "application/merge-patch+json"
 
 
 def delete(api: Api, namespace: str, name: str) -> None:
-    """Delete a pod at once, and see it go. Raises Forbidden, and Unverifiable where it stays for another reason."""
+    """Delete a pod at once, and see it go. Raises Forbidden, and Unverifiable where it stays for
+    another reason."""
     path = f"{collection('Pod', namespace)}/{name}"
     before = api.find(path)
     if before is None:
@@ -46,12 +48,17 @@ def delete(api: Api, namespace: str, name: str) -> None:
 
 
 def _is_gone(before: Mapping[str, Any], now: Mapping[str, Any] | None) -> bool:
-    return now is None or now["metadata"]["uid"] != before["metadata"]["uid"] or "deletionTimestamp" in now["metadata"]
+    return (
+        now is None
+        or now["metadata"]["uid"] != before["metadata"]["uid"]
+        or "deletionTimestamp" in now["metadata"]
+    )
 
 
 @contextlib.contextmanager
 def breaking(api: Api, namespace: str, name: str) -> Iterator[Callable[[], None]]:
-    """While something in a pod is broken on purpose; see `capabilities`. Raises AccessError before anything is."""
+    """While something in a pod is broken on purpose; see `capabilities`. Raises AccessError before
+    anything is."""
     well = False
 
     def say() -> None:
@@ -78,14 +85,16 @@ def _note(api: Api, namespace: str, name: str, whose: str | None) -> None:
 
 
 def clear(api: Api, namespace: str, pods: Iterable[Mapping[str, Any]]) -> bool:
-    """Replace what a killed run of this machine has left broken of these pods, as they are listed; whether there was
-    any. Raises nothing."""
+    """Replace what a killed run of this machine has left broken of these pods, as they are listed;
+    whether there was any. Raises nothing."""
     found = False
     for pod in pods:
         name, metadata = pod["metadata"]["name"], pod["metadata"]
         if PROBE_LABEL not in (metadata.get("labels") or {}) and has_ended(owner(metadata)):
             found = True
-            conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions") or ()}
+            conditions = {
+                one["type"]: one["status"] for one in pod["status"].get("conditions") or ()
+            }
             with contextlib.suppress(CahierError):
                 if conditions.get("Ready") == "True":  # it has healed by itself
                     _note(api, namespace, name, None)

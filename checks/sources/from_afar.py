@@ -1,4 +1,5 @@
-"""A cluster that is only read: what takes the learner's own identity or machine, or an experiment, is refused here."""
+"""A cluster that is only read: what takes the learner's own identity or machine, or an experiment,
+is refused here."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from checks.facts import Credentials, Listing
 
 
 class FromAfar(ABC):
-    """`InPerson` and `Experiments` of a cluster that has neither: each question raises Unverifiable."""
+    """`InPerson` and `Experiments` of a cluster that has neither: each question raises
+    Unverifiable."""
 
     @abstractmethod
     def _not_there(self) -> NoReturn:
@@ -23,7 +25,7 @@ class FromAfar(ABC):
     def _only_read(self, what: str) -> NoReturn:
         """Raise Unverifiable. `what` it would take, in French: « d’ouvrir un tunnel »."""
 
-    # -- the learner's own identity and machine ------------------------------------------------------------------
+    # -- the learner's own identity and machine ----------------------------------------------------
 
     @property
     def credentials(self) -> Credentials:
@@ -56,7 +58,7 @@ class FromAfar(ABC):
         """Raises Unverifiable."""
         self._only_read("de lire tous les objets du namespace")
 
-    # -- experiments ---------------------------------------------------------------------------------------------
+    # -- experiments -------------------------------------------------------------------------------
 
     def execute(self, pod: str, command: Sequence[str], container: str = "") -> str:
         """Raises Unverifiable."""
@@ -70,7 +72,9 @@ class FromAfar(ABC):
         """Raises Unverifiable."""
         self._not_there()
 
-    def probe(self, targets: Sequence[str], labels: Mapping[str, str] | None = None) -> AbstractContextManager[Probe]:
+    def probe(
+        self, targets: Sequence[str], labels: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[Probe]:
         """Raises Unverifiable."""
         self._only_read("de placer une sonde dans le namespace")
 

@@ -1,4 +1,5 @@
-"""The live cluster: what is asked of a real API server as the learner, from their own machine, and tried there."""
+"""The live cluster: what is asked of a real API server as the learner, from their own machine, and
+tried there."""
 
 from __future__ import annotations
 
@@ -50,8 +51,8 @@ class LiveCluster(LiveReading):
         port: int | None = None,
         api: Api | None = None,
     ) -> None:
-        """Beside what a reading takes: the machine that the learner works on, and their kubeconfig, unless there is an
-        `api` already."""
+        """Beside what a reading takes: the machine that the learner works on, and their kubeconfig,
+        unless there is an `api` already."""
         super().__init__(
             api or Api(kubeconfig_path),
             namespace=namespace,
@@ -78,14 +79,22 @@ class LiveCluster(LiveReading):
         return self._identity[1]
 
     def kubectl_user(self) -> str | None:
-        """Who a real kubectl is for the API server, with our configuration. Raises KubectlRefused."""
+        """Who a real kubectl is for the API server, with our configuration. Raises
+        KubectlRefused."""
         return self.api.kubectl_user()
 
     def own_rules(self) -> Sequence[Mapping[str, Any]] | None:
-        """All the rules that hold for us in the learner's namespace; None where some may be missing."""
+        """All the rules that hold for us in the learner's namespace; None where some may be
+        missing."""
         spec = {"namespace": self.namespace}
-        body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": spec}
-        found = self.api.ask("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", RulesReview, body).status
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectRulesReview",
+            "spec": spec,
+        }
+        found = self.api.ask(
+            "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", RulesReview, body
+        ).status
         return None if found.incomplete else found.resourceRules
 
     def everything(self) -> Sequence[Listing]:
@@ -95,13 +104,19 @@ class LiveCluster(LiveReading):
 
     @property
     def _readable(self) -> Sequence[Resource]:
-        return [one for one in self._served if one.namespaced and "list" in one.verbs and one.dotted != "secrets"]
+        return [
+            one
+            for one in self._served
+            if one.namespaced and "list" in one.verbs and one.dotted != "secrets"
+        ]
 
     def _listing(self, resource: Resource) -> Listing:
         path = resource.path(self.namespace)
         known = next((kind for kind in PATHS if collection(kind, self.namespace) == path), "")
         try:
-            items = self.objects(known) if known else self.api.objects("", path, budget=self._budget)
+            items = (
+                self.objects(known) if known else self.api.objects("", path, budget=self._budget)
+            )
         except Refused as refusal:
             # Forbidden, or an API that another program serves, and that is away.
             if refusal.status != 403 and (known or refusal.status not in (404, 405, 503)):
@@ -110,7 +125,8 @@ class LiveCluster(LiveReading):
         return Listing(resource.kind, resource.dotted, items)
 
     def secret_values(self, name: str) -> Mapping[str, str] | None:
-        """Decoded values of a Secret, None when there is no such Secret; fetched each time, never kept."""
+        """Decoded values of a Secret, None when there is no such Secret; fetched each time, never
+        kept."""
         answer = self.api.find(f"{collection('Secret', self.namespace)}/{name}")
         if answer is None:
             if name in self.secret_names():
@@ -126,7 +142,9 @@ class LiveCluster(LiveReading):
 
     def execute(self, pod: str, command: Sequence[str], container: str = "") -> str:
         """Standard output of a command run in the pod."""
-        return self.api.execute(self.namespace, pod, command, container=container or self._main_container(pod))
+        return self.api.execute(
+            self.namespace, pod, command, container=container or self._main_container(pod)
+        )
 
     def forward(self, pod: str, port: int) -> contextlib.AbstractContextManager[Any]:
         """Our own tunnel to a port of a pod."""
@@ -137,8 +155,12 @@ class LiveCluster(LiveReading):
         """A socket through a `kubectl port-forward` of this identity, ended with the context."""
         found = self.machine.kubectl()
         if found is None:
-            raise Unverifiable("kubectl n’est pas installé sur ce poste.", "Installez-le, puis recommencez.")
-        configuration = None if self.credentials.kind == "serviceaccount" else self.credentials.source
+            raise Unverifiable(
+                "kubectl n’est pas installé sur ce poste.", "Installez-le, puis recommencez."
+            )
+        configuration = (
+            None if self.credentials.kind == "serviceaccount" else self.credentials.source
+        )
         with forwarding(found.path, configuration, self.namespace, pod, port) as local:
             try:
                 connection = self.machine.connect(local)
@@ -156,7 +178,8 @@ class LiveCluster(LiveReading):
 
     @cached_property
     def enforces_policies(self) -> bool:
-        """Whether this cluster enforces NetworkPolicy: tried once, and not again in the minutes that follow a yes."""
+        """Whether this cluster enforces NetworkPolicy: tried once, and not again in the minutes
+        that follow a yes."""
         if not state.enforcement_seen(self.api.identity):
             if not enforces_policies(self.api, self.namespace):
                 return False
@@ -171,20 +194,26 @@ class LiveCluster(LiveReading):
             self.refresh()
 
     def breaking(self, pod: str) -> contextlib.AbstractContextManager[Callable[[], None]]:
-        """While something in a pod is broken on purpose: unless it is said to be well again, it is replaced."""
+        """While something in a pod is broken on purpose: unless it is said to be well again, it is
+        replaced."""
         return breakage.breaking(self.api, self.namespace, pod)
 
     def as_owner(self, owner: str, at: str = "") -> LiveCluster | None:
-        """The cluster as the owner of a namespace sees it: with the access that the local cluster keeps for them."""
+        """The cluster as the owner of a namespace sees it: with the access that the local cluster
+        keeps for them."""
         if not self._is_at_hand(owner):
             return None
-        return LiveCluster(self.machine, kubeconfig_path=str(_access_of(owner)), namespace=at or owner)
+        return LiveCluster(
+            self.machine, kubeconfig_path=str(_access_of(owner)), namespace=at or owner
+        )
 
     def _is_at_hand(self, owner: str) -> bool:
         """Whether the local cluster keeps somebody's access, and is this one."""
         if owner not in self._at_hand:
             path = _access_of(owner)
-            self._at_hand[owner] = path.is_file() and kubeconfig.read(str(path)).server == self.credentials.server
+            self._at_hand[owner] = (
+                path.is_file() and kubeconfig.read(str(path)).server == self.credentials.server
+            )
         return self._at_hand[owner]
 
     def exists(self, namespace: str) -> bool | None:
@@ -210,7 +239,9 @@ class LiveCluster(LiveReading):
         """Namespaces of the local cluster's other people."""
         known = {self.namespace, *self._colleagues}
         found = {path.stem for path in people_folder().glob("*.kubeconfig")}
-        first = [name for name in LEARNERS if name in found]  # the others may be of a class, or of a test
+        first = [
+            name for name in LEARNERS if name in found
+        ]  # the others may be of a class, or of a test
         names = [f"user-{name}" for name in (*first, *sorted(found - {*LEARNERS, "prof"}))]
         return [name for name in names if name not in known and self._is_at_hand(name)]
 

@@ -1,4 +1,5 @@
-"""What is read of a real API server: facts of a namespace, and who may do what. Nothing is tried, placed or changed."""
+"""What is read of a real API server: facts of a namespace, and who may do what. Nothing is tried,
+placed or changed."""
 
 from __future__ import annotations
 
@@ -45,23 +46,31 @@ class LiveReading(Served):
         colleague_user: str | Sequence[str] | None = None,
         port: int | None = None,
     ) -> None:
-        """`colleague`: one namespace or several; `colleague_user`: their users, in the same order. The connections of
-        `api` may serve a whole class."""
+        """`colleague`: one namespace or several; `colleague_user`: their users, in the same order.
+        The connections of `api` may serve a whole class."""
         namespaces, users = _several(colleague), _several(colleague_user)
         if len(users) > max(1, len(namespaces)):
             raise UsageError(
-                f"--utilisateur-collegue est donné {len(users)} fois, --collegue {len(namespaces)} fois.",
-                "Donnez d’abord à chacun son --collegue : le premier utilisateur est celui du premier collègue, etc.",
+                f"--utilisateur-collegue est donné {len(users)} fois, --collegue {len(namespaces)} "
+                "fois.",
+                "Donnez d’abord à chacun son --collegue : le premier utilisateur est celui du "
+                "premier collègue, etc.",
             )
-        for option, given in (("--namespace", namespace), *(("--collegue", one) for one in namespaces)):
+        for option, given in (
+            ("--namespace", namespace),
+            *(("--collegue", one) for one in namespaces),
+        ):
             if given and not _NAMESPACE.fullmatch(given):
                 raise UsageError(
                     f"« {given} » ne peut pas être le nom d’un namespace ({option}).",
-                    "Un tel nom n’a que des minuscules sans accent, des chiffres et des tirets, par exemple user-alice",
+                    "Un tel nom n’a que des minuscules sans accent, des chiffres et des tirets, "
+                    "par exemple user-alice",
                 )
         self.api = api
         self.namespace = namespace or self.api.credentials.namespace
-        self._colleagues = dict.fromkeys(namespaces, "") | dict(zip(namespaces, users, strict=False))
+        self._colleagues = dict.fromkeys(namespaces, "") | dict(
+            zip(namespaces, users, strict=False)
+        )
         self._port = port
         super().__init__()
         self._lists: dict[str, list[dict[str, Any]]] = {}
@@ -108,14 +117,17 @@ class LiveReading(Served):
 
     @cached_property
     def colleagues(self) -> Sequence[Colleague]:
-        """Those who were given; the RBAC user is inferred from our own pair when it was not, "" where our rights do not
-        let us read that pair."""
+        """Those who were given; the RBAC user is inferred from our own pair when it was not, ""
+        where our rights do not let us read that pair."""
         if self.namespace in self._colleagues:
             raise UsageError(
                 f"--collegue {self.namespace} désigne votre propre namespace.",
                 "Donnez celui d’une autre personne, par exemple --collegue user-bob",
             )
-        return [Colleague(namespace, user or self._inferred(namespace)) for namespace, user in self._colleagues.items()]
+        return [
+            Colleague(namespace, user or self._inferred(namespace))
+            for namespace, user in self._colleagues.items()
+        ]
 
     def _inferred(self, namespace: str) -> str:
         with contextlib.suppress(Forbidden):
@@ -123,19 +135,23 @@ class LiveReading(Served):
         return ""
 
     def user_of(self, namespace: str) -> str:
-        """Onyxia names a namespace `user-NAME` and the RBAC user `PREFIX NAME`; the prefix is ours."""
+        """Onyxia names a namespace `user-NAME` and the RBAC user `PREFIX NAME`; the prefix is
+        ours."""
         mine = self.namespace.removeprefix("user-")
         owner = self.user if self.user.endswith(mine) else self.owner
         if not owner.endswith(mine):
             raise UsageError(
-                f"Le nom d’utilisateur de {namespace} ne se déduit pas du vôtre ({self.user} dans {self.namespace}).",
-                "Donnez-le : --utilisateur-collegue oidc-bob (votre collègue le lit avec « kubectl auth whoami »)",
+                f"Le nom d’utilisateur de {namespace} ne se déduit pas du vôtre ({self.user} dans "
+                f"{self.namespace}).",
+                "Donnez-le : --utilisateur-collegue oidc-bob (votre collègue le lit avec « kubectl "
+                "auth whoami »)",
             )
         return owner.removesuffix(mine) + namespace.removeprefix("user-")
 
     @property
     def in_own_service(self) -> bool:
-        """Whether our identity is that of a program of the learner's namespace, such as a VSCode service."""
+        """Whether our identity is that of a program of the learner's namespace, such as a VSCode
+        service."""
         return refusals.is_service_of(self.user, self.namespace)
 
     @property
@@ -169,7 +185,8 @@ class LiveReading(Served):
             raise self._namespace_problem(refusal) from refusal
 
     def receipts(self) -> Mapping[str, Any] | None:
-        """The ConfigMap of the receipts, which `objects` leaves out: it is no part of the learner's work."""
+        """The ConfigMap of the receipts, which `objects` leaves out: it is no part of the learner's
+        work."""
         self.objects("ConfigMap")
         return self._receipts
 
@@ -183,7 +200,8 @@ class LiveReading(Served):
         return served(self.api)
 
     def latest(self, kind: str) -> str:
-        """The version of the objects of `kind` in the learner's namespace, from which they can be watched."""
+        """The version of the objects of `kind` in the learner's namespace, from which they can be
+        watched."""
         return self.api.latest(collection(kind, self.namespace))
 
     def watch(self, kind: str, since: str) -> Iterator[Mapping[str, Any]]:
@@ -197,8 +215,10 @@ class LiveReading(Served):
             and not any(self.may("list", resource).allowed for resource in ("pods", "services"))
         ):
             return UsageError(
-                f"Vous n’avez pas accès au namespace « {self.namespace} », ou il n’existe pas (vous êtes {self.user}).",
-                "Vérifiez son nom : kubectl config view --minify. Pour en changer : --namespace NOM",
+                f"Vous n’avez pas accès au namespace « {self.namespace} », ou il n’existe pas "
+                f"(vous êtes {self.user}).",
+                "Vérifiez son nom : kubectl config view --minify. Pour en changer : --namespace "
+                "NOM",
             )
         return refusal
 
@@ -210,9 +230,15 @@ class LiveReading(Served):
             return ""
 
     def heard(self, pod: Pod, word: str, since: datetime) -> bool:
-        """Whether the log of a pod has kept `word` since then. Raises AccessError where it may not be read."""
-        asked = range(2)  # twice, before its silence is held against anybody: nothing shows that a log came whole
-        return any(word in self._log(pod.name, "", sinceTime=since.isoformat(), limitBytes=_LOG_BYTES) for _ in asked)
+        """Whether the log of a pod has kept `word` since then. Raises AccessError where it may not
+        be read."""
+        asked = range(
+            2
+        )  # twice, before its silence is held against anybody: nothing shows that a log came whole
+        return any(
+            word in self._log(pod.name, "", sinceTime=since.isoformat(), limitBytes=_LOG_BYTES)
+            for _ in asked
+        )
 
     def _log(self, pod: str, container: str, **query: str) -> str:
         container = container or self._main_container(pod)
@@ -220,17 +246,26 @@ class LiveReading(Served):
         return self.api.text(path, {**query, "container": container} if container else query)
 
     def _main_container(self, pod: str) -> str:
-        """The container that kubectl would choose: the annotated one, else the first. "" for an unknown pod."""
+        """The container that kubectl would choose: the annotated one, else the first. "" for an
+        unknown pod."""
         found = self.pod(pod)
         if found is None:
             return ""
-        chosen = (found.raw["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
+        chosen = (found.raw["metadata"].get("annotations") or {}).get(
+            "kubectl.kubernetes.io/default-container"
+        )
         return str(chosen or found.containers[0].name)
 
-    def may(self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = "") -> Access:
+    def may(
+        self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = ""
+    ) -> Access:
         """Whether the learner may, in `namespace` (the learner's own when empty)."""
         attributes = _attributes(verb, resource, group, name, namespace or self.namespace)
-        return self._review("SelfSubjectAccessReview", "/selfsubjectaccessreviews", {"resourceAttributes": attributes})
+        return self._review(
+            "SelfSubjectAccessReview",
+            "/selfsubjectaccessreviews",
+            {"resourceAttributes": attributes},
+        )
 
     def may_other(
         self,
@@ -242,7 +277,8 @@ class LiveReading(Served):
         name: str = "",
         groups: Sequence[str] = (),
     ) -> Access:
-        """Whether `user` may, in the learner's namespace. Raises Unverifiable where that user is not known."""
+        """Whether `user` may, in the learner's namespace. Raises Unverifiable where that user is
+        not known."""
         must_be_known(user)
         attributes = _attributes(verb, resource, group, name, self.namespace)
         spec = {
@@ -265,26 +301,34 @@ class LiveReading(Served):
 
     def cluster_role(self, name: str) -> Mapping[str, Any] | None:
         """A ClusterRole as the API gives it, None when there is none."""
-        return self.api.find(f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{quote(name, safe='')}")
+        return self.api.find(
+            f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{quote(name, safe='')}"
+        )
 
     def api_resources(self) -> Sequence[ApiResource]:
         """All that the API server serves in a namespace."""
         namespaced = [one for one in self._served if one.namespaced]
-        return [ApiResource(one.group, name, verbs) for one in namespaced for name, verbs in one.parts]
+        return [
+            ApiResource(one.group, name, verbs) for one in namespaced for name, verbs in one.parts
+        ]
 
     def other_policies(self) -> Iterator[PolicyKind]:
         """The kinds of network policy that another program enforces, those of namespaces first."""
         found = [
             one
             for one in self._served
-            if one.kind.endswith("NetworkPolicy") and one.group != "networking.k8s.io" and "list" in one.verbs
+            if one.kind.endswith("NetworkPolicy")
+            and one.group != "networking.k8s.io"
+            and "list" in one.verbs
         ]
         for one in sorted(found, key=lambda one: (not one.namespaced, one.kind)):
             yield PolicyKind(one.kind, self._names(one))
 
     def _names(self, kind: Resource) -> tuple[str, ...] | None:
         try:
-            answer = self.api.request("GET", kind.path(self.namespace), query={"limit": "20"}, accept=METADATA_ONLY)
+            answer = self.api.request(
+                "GET", kind.path(self.namespace), query={"limit": "20"}, accept=METADATA_ONLY
+            )
         except Refused:
             return None
         return tuple(str(item["metadata"]["name"]) for item in listed(answer, "", self.api.server))

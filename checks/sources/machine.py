@@ -1,4 +1,5 @@
-"""The learner's own machine: who listens on a port, which port-forwards run, which kubectl is there."""
+"""The learner's own machine: who listens on a port, which port-forwards run, which kubectl is
+there."""
 
 from __future__ import annotations
 
@@ -51,7 +52,8 @@ class LocalMachine:
         return found
 
     def connect(self, port: int) -> socket.socket:
-        """A connection to `port` as a client makes one: 127.0.0.1 first, then ::1. Raises OSError."""
+        """A connection to `port` as a client makes one: 127.0.0.1 first, then ::1. Raises
+        OSError."""
         try:
             return BoundedSocket(socket.create_connection(("127.0.0.1", port), _CONNECT_SECONDS))
         except OSError as refused:
@@ -81,7 +83,9 @@ class LocalMachine:
 
 def _listening() -> Iterator[tuple[str, int, int | None]]:
     try:
-        connections = [(item.laddr, item.pid, item.status) for item in psutil.net_connections(kind="tcp")]
+        connections = [
+            (item.laddr, item.pid, item.status) for item in psutil.net_connections(kind="tcp")
+        ]
     except psutil.AccessDenied:  # macOS lets root alone see everybody's sockets
         connections = []
         for process in psutil.process_iter():
@@ -105,9 +109,12 @@ def _process(pid: int | None) -> psutil.Process | None:
 
 
 def _shares_our_network(process: psutil.Process) -> bool:
-    """Whether its ports are this machine's: a container's are its own, though Linux shows its processes here."""
+    """Whether its ports are this machine's: a container's are its own, though Linux shows its
+    processes here."""
     try:
-        return Path(f"/proc/{process.pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink()
+        return (
+            Path(f"/proc/{process.pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink()
+        )
     except OSError:  # another system, or somebody else's process
         return True
 
@@ -133,14 +140,29 @@ def _forward(process: psutil.Process | None) -> ForwardCommand | None:
     return parse_forward(command, environment, folder)
 
 
-# Options of kubectl that take a value, which must not be mistaken for the target; from `kubectl options`.
+# Options of kubectl that take a value, which must not be mistaken for the target; from `kubectl
+# options`.
 _VALUED = (
     *("address", "as", "as-group", "as-uid", "as-user-extra", "cache-dir", "certificate-authority"),
-    *("client-certificate", "client-key", "cluster", "context", "kubeconfig", "kuberc", "log-flush-frequency"),
+    *(
+        "client-certificate",
+        "client-key",
+        "cluster",
+        "context",
+        "kubeconfig",
+        "kuberc",
+        "log-flush-frequency",
+    ),
     *("password", "pod-running-timeout", "profile", "profile-output", "request-timeout", "server"),
     *("tls-server-name", "token", "user", "username", "v", "vmodule"),
 )
-_KINDS = {"pods": "pod", "po": "pod", "services": "service", "svc": "service", "deployments": "deployment"}
+_KINDS = {
+    "pods": "pod",
+    "po": "pod",
+    "services": "service",
+    "svc": "service",
+    "deployments": "deployment",
+}
 _KINDS |= {"deploy": "deployment", "statefulsets": "statefulset", "sts": "statefulset"}
 
 
@@ -170,7 +192,9 @@ def parse_forward(
     kind, _, name = words[1].rpartition("/")
     kind = kind.partition(".")[0].lower() or "pod"
     namespace = options.namespace or ""
-    if not namespace and (environment is not None or (options.kubeconfig and Path(options.kubeconfig).is_absolute())):
+    if not namespace and (
+        environment is not None or (options.kubeconfig and Path(options.kubeconfig).is_absolute())
+    ):
         own = _absolute(environment or {}, folder)
         explicit = str(folder / options.kubeconfig) if options.kubeconfig else None
         namespace = kubeconfig.context_namespace(own, explicit, options.context)
@@ -190,12 +214,15 @@ def _is_kubectl(word: str) -> bool:
 
 def _absolute(environment: Mapping[str, str], folder: Path) -> Mapping[str, str]:
     """`environment` with the files of KUBECONFIG as the process in `folder` finds them."""
-    files = [str(folder / part) for part in environment.get("KUBECONFIG", "").split(os.pathsep) if part]
+    files = [
+        str(folder / part) for part in environment.get("KUBECONFIG", "").split(os.pathsep) if part
+    ]
     return {**environment, "KUBECONFIG": os.pathsep.join(files)}
 
 
 def _port_pairs(words: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Local and remote port of `8000`, `1500:8000`; not of `:8000` (drawn at random) nor of a named port."""
+    """Local and remote port of `8000`, `1500:8000`; not of `:8000` (drawn at random) nor of a named
+    port."""
     for word in words:
         local, _, remote = word.rpartition(":")
         if remote.isdigit() and (local.isdigit() or ":" not in word):

@@ -1,4 +1,5 @@
-"""Typed facts out of the objects that the API server lists: the same for a live cluster and for a snapshot."""
+"""Typed facts out of the objects that the API server lists: the same for a live cluster and for a
+snapshot."""
 
 from __future__ import annotations
 
@@ -20,14 +21,16 @@ def must_be_known(user: str) -> None:
     """Raise Unverifiable for the colleague whose user name our rights do not tell."""
     if not user:
         raise Unverifiable(
-            "Le nom d’utilisateur de votre collègue ne se déduit pas du vôtre : vos droits ne permettent pas de lire à "
-            "qui appartient votre namespace.",
-            "Donnez-le : --utilisateur-collegue oidc-bob (votre collègue le lit avec « kubectl auth whoami »)",
+            "Le nom d’utilisateur de votre collègue ne se déduit pas du vôtre : vos droits ne "
+            "permettent pas de lire à qui appartient votre namespace.",
+            "Donnez-le : --utilisateur-collegue oidc-bob (votre collègue le lit avec « kubectl "
+            "auth whoami »)",
         )
 
 
 class Served(ABC):
-    """What all who serve `capabilities.Cluster` do alike: typed facts of listed objects, answers kept for a round."""
+    """What all who serve `capabilities.Cluster` do alike: typed facts of listed objects, answers
+    kept for a round."""
 
     def __init__(self) -> None:
         self._kept: dict[object, Any] = {}
@@ -38,7 +41,8 @@ class Served(ABC):
         """Objects of the learner's namespace, as the API gives them."""
 
     def pods(self, labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
-        """Pods of the learner's namespace that carry all `labels`, sorted by name; probes of ours are none of them."""
+        """Pods of the learner's namespace that carry all `labels`, sorted by name; probes of ours
+        are none of them."""
         return _pods_in(self.objects("Pod"), labels)
 
     def pod(self, name: str) -> Pod | None:
@@ -70,14 +74,15 @@ class Served(ABC):
         return _events_in(self.objects("Event"), name)
 
     def once(self, ask: Callable[[Self], _T]) -> _T:
-        """`ask(self)`, kept until `ask_anew`, unless it raised; `ask` is a function of a module, its own key."""
+        """`ask(self)`, kept until `ask_anew`, unless it raised; `ask` is a function of a module,
+        its own key."""
         if ask not in self._kept:
             self._kept[ask] = ask(self)
         return cast(_T, self._kept[ask])
 
     def try_once(self, version: Hashable, experiment: Callable[[Self], _T]) -> _T:
-        """`experiment(self)`, made once on each version of the learner's work, whatever is asked anew; unless it
-        raised."""
+        """`experiment(self)`, made once on each version of the learner's work, whatever is asked
+        anew; unless it raised."""
         if (experiment, version) not in self._tried:
             self._tried[experiment, version] = experiment(self)
         return cast(_T, self._tried[experiment, version])
@@ -114,7 +119,9 @@ def _typed(items: Sequence[Mapping[str, Any]], kind: type[_T]) -> Sequence[_T]:
         ) from error
 
 
-def _pods_in(items: Iterable[Mapping[str, Any]], labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
+def _pods_in(
+    items: Iterable[Mapping[str, Any]], labels: Mapping[str, str] | None = None
+) -> Sequence[Pod]:
     found = [_pod(raw) for raw in items if PROBE_LABEL not in (raw["metadata"].get("labels") or {})]
     wanted = (labels or {}).items()
     return sorted((pod for pod in found if wanted <= pod.labels.items()), key=lambda pod: pod.name)
@@ -122,10 +129,14 @@ def _pods_in(items: Iterable[Mapping[str, Any]], labels: Mapping[str, str] | Non
 
 def _events_in(items: Iterable[Mapping[str, Any]], name: str) -> Sequence[Event]:
     def when(raw: Mapping[str, Any]) -> str:
-        return str(raw.get("lastTimestamp") or raw.get("eventTime") or raw["metadata"]["creationTimestamp"])
+        return str(
+            raw.get("lastTimestamp") or raw.get("eventTime") or raw["metadata"]["creationTimestamp"]
+        )
 
     return [
-        Event(raw["involvedObject"]["kind"], name, raw.get("reason") or "", raw.get("message") or "")
+        Event(
+            raw["involvedObject"]["kind"], name, raw.get("reason") or "", raw.get("message") or ""
+        )
         for raw in sorted(items, key=when)
         if raw["involvedObject"].get("name") == name
     ]
@@ -146,7 +157,9 @@ def _pod(raw: Mapping[str, Any]) -> Pod:
         ready=conditions.get("Ready", {}).get("status") == "True",
         deleting="deletionTimestamp" in metadata,
         ip=status.get("podIP", ""),
-        containers=tuple(_container(item, states.get(item["name"], {})) for item in lasting_containers(spec)),
+        containers=tuple(
+            _container(item, states.get(item["name"], {})) for item in lasting_containers(spec)
+        ),
         created=datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC),
         unschedulable=scheduled.get("message", "") if scheduled.get("status") == "False" else "",
         raw=raw,

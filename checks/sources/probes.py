@@ -1,7 +1,9 @@
-"""Pods of ours that try a path for real, from where the traffic would come; removed on every exit path.
+"""Pods of ours that try a path for real, from where the traffic would come; removed on every exit
+path.
 
-Should we be killed, a probe ends by itself after two minutes, and the next run takes it away: at once on the machine
-that placed it, elsewhere once it has surely ended. The policy of a probe belongs to it: the cluster removes both.
+Should we be killed, a probe ends by itself after two minutes, and the next run takes it away: at
+once on the machine that placed it, elsewhere once it has surely ended. The policy of a probe
+belongs to it: the cluster removes both.
 """
 
 from __future__ import annotations
@@ -58,12 +60,15 @@ class Probe:
     def connect(self, target: str) -> Iterator[socket]:
         """A connection to `target` as this pod makes it. Raises ForwardRefused.
 
-        A target out of reach shows as a connection that closes without a word, `_CONNECT` seconds later at most.
+        A target out of reach shows as a connection that closes without a word, `_CONNECT` seconds
+        later at most.
         """
         before = self._told(target)
         with (
             self.api.forward(self.namespace, self.name, self.ports[target]) as end,
-            _cut_once(end, lambda: self._told(target) not in (None, before)) if before is not None else nullcontext(),
+            _cut_once(end, lambda: self._told(target) not in (None, before))
+            if before is not None
+            else nullcontext(),
         ):
             yield end
 
@@ -75,12 +80,14 @@ class Probe:
     def said(self, target: str) -> str:
         """What the attempt at `target` ended with, in socat's words."""
         path = f"/api/v1/namespaces/{self.namespace}/pods/{self.name}/log"
-        return self.api.text(path, {"container": f"p{self.ports[target]}", "tailLines": "3", "limitBytes": "65536"})
+        return self.api.text(
+            path, {"container": f"p{self.ports[target]}", "tailLines": "3", "limitBytes": "65536"}
+        )
 
 
 def _cut_once(end: socket, failed: Callable[[], bool]) -> contextlib.AbstractContextManager[None]:
-    """Ends a connection as soon as its attempt is known to have `failed`: the node's own news of it comes a second
-    later, for containerd waits so long for the other direction."""
+    """Ends a connection as soon as its attempt is known to have `failed`: the node's own news of it
+    comes a second later, for containerd waits so long for the other direction."""
 
     def look() -> bool:
         told = failed()
@@ -118,16 +125,19 @@ def probe(
 
 
 def enforces_policies(api: Api, namespace: str) -> bool:
-    """Whether this cluster enforces NetworkPolicy at all: the control of every experiment about policies.
+    """Whether this cluster enforces NetworkPolicy at all: the control of every experiment about
+    policies.
 
-    Two echo servers of ours, the one closed by a policy, the other opened by one; a client tries both. Policies add
-    up: where one of the namespace's own opens every pod in it, the closed server proves nothing, and a client that
-    may not leave is tried instead. Raises Unverifiable when even the open server is out of reach.
+    Two echo servers of ours, the one closed by a policy, the other opened by one; a client tries
+    both. Policies add up: where one of the namespace's own opens every pod in it, the closed server
+    proves nothing, and a client that may not leave is tried instead. Raises Unverifiable when even
+    the open server is out of reach.
     """
     with contextlib.ExitStack() as stack:
         with ThreadPoolExecutor(2) as pool:
             entered = [
-                pool.submit(stack.enter_context, probe(api, namespace, [_ECHO], rule=rule)) for rule in (_OPEN, _CLOSED)
+                pool.submit(stack.enter_context, probe(api, namespace, [_ECHO], rule=rule))
+                for rule in (_OPEN, _CLOSED)
             ]
             opened, closed = (each.result() for each in entered)
         ways = [f"{server.ip}:{server.ports[_ECHO]}" for server in (opened, closed)]
@@ -139,17 +149,22 @@ def enforces_policies(api: Api, namespace: str) -> bool:
             leaked = _still_echoes(held, ways[0])
     if not reached:
         raise Unverifiable(
-            "L’expérience témoin n’a pas abouti : deux pods d’ici ne se joignent pas, même sans interdiction.",
+            "L’expérience témoin n’a pas abouti : deux pods d’ici ne se joignent pas, même sans "
+            "interdiction.",
             "Relancez la commande ; si cela dure, le réseau des pods du cluster a un problème.",
         )
     return not leaked
 
 
 def _echoes(client: Probe, target: str) -> bool:
-    """Whether an echo comes back. A refusal is fast, and asked again: the server may be opening its port."""
+    """Whether an echo comes back. A refusal is fast, and asked again: the server may be opening its
+    port."""
     deadline = time.monotonic() + 1.5
     while True:
-        with contextlib.suppress(ForwardRefused, Unverifiable, OSError), client.connect(target) as connection:
+        with (
+            contextlib.suppress(ForwardRefused, Unverifiable, OSError),
+            client.connect(target) as connection,
+        ):
             connection.sendall(_WORD)
             if connection.recv(len(_WORD)) == _WORD:
                 return True
@@ -239,8 +254,8 @@ def _made(api: Api, path: str, body: Mapping[str, Any]) -> Iterator[str]:
             sure = refusal.status < 500
             raise Unverifiable(
                 f"Une sonde n’a pas pu être placée : {refusal.message}",
-                "Libérez de la place si un quota est atteint : kubectl describe quota ; sinon vérifiez vos droits : "
-                "cahier verifier tp1",
+                "Libérez de la place si un quota est atteint : kubectl describe quota ; sinon "
+                "vérifiez vos droits : cahier verifier tp1",
             ) from refusal
         sure = True
         yield uid
@@ -258,16 +273,23 @@ def _started(api: Api, path: str) -> str:
         if status.get("phase") == "Failed":
             break
         pause(0.15)
-    waiting = [(item.get("state") or {}).get("waiting") or {} for item in status.get("containerStatuses") or []]
-    reasons = sorted({str(one["reason"]) for one in waiting if one.get("reason")}) or [str(status.get("phase"))]
+    waiting = [
+        (item.get("state") or {}).get("waiting") or {}
+        for item in status.get("containerStatuses") or []
+    ]
+    reasons = sorted({str(one["reason"]) for one in waiting if one.get("reason")}) or [
+        str(status.get("phase"))
+    ]
     raise Unverifiable(
         f"Une sonde n’a pas démarré ({', '.join(reasons)}) : son image est {IMAGE}.",
-        "Relancez la commande dans un instant ; si cela dure, ce cluster ne peut pas télécharger cette image.",
+        "Relancez la commande dans un instant ; si cela dure, ce cluster ne peut pas télécharger "
+        "cette image.",
     )
 
 
 def _delete(api: Api, path: str, *, sure: bool = True) -> None:
-    """Take away what is ours; asked again for a moment, so that one bad answer leaves nothing behind.
+    """Take away what is ours; asked again for a moment, so that one bad answer leaves nothing
+    behind.
 
     `sure`: that it is there or is not; else the request that makes it may still be on its way.
     """
@@ -285,9 +307,14 @@ def _delete(api: Api, path: str, *, sure: bool = True) -> None:
 
 
 def sweep(api: Api, namespace: str) -> None:
-    """Take away the probes that runs which have ended left in a namespace, whosever they were. Raises nothing."""
+    """Take away the probes that runs which have ended left in a namespace, whosever they were.
+    Raises nothing."""
     with contextlib.suppress(AccessError):
-        clear(api, namespace, api.objects("Pod", collection("Pod", namespace), {"labelSelector": PROBE_LABEL}))
+        clear(
+            api,
+            namespace,
+            api.objects("Pod", collection("Pod", namespace), {"labelSelector": PROBE_LABEL}),
+        )
 
 
 def clear(api: Api, namespace: str, pods: Iterable[Mapping[str, Any]]) -> bool:
@@ -303,11 +330,15 @@ def clear(api: Api, namespace: str, pods: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def _is_over(api: Api, path: str, pod: Mapping[str, Any]) -> bool:
-    """Whether the run that placed this probe has surely ended; by the API server's clock, where only time tells."""
+    """Whether the run that placed this probe has surely ended; by the API server's clock, where
+    only time tells."""
     whose = owner(pod["metadata"])
     if is_here(whose):
         return has_ended(whose) or (whose == mark() and path not in _placed)
     if pod["status"].get("reason") == "DeadlineExceeded":
         return True
     now = api.clock(_CLOCK)
-    return now is not None and now - datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) > _OVER
+    return (
+        now is not None
+        and now - datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) > _OVER
+    )

@@ -1,8 +1,10 @@
-"""Receipts: what a learner's own `verifier` saw, left in their namespace, and whether it still holds.
+"""Receipts: what a learner's own `verifier` saw, left in their namespace, and whether it still
+holds.
 
-One ConfigMap, one key per lab. A receipt is no proof against somebody who wants to forge it: its author owns the
-namespace. What it says is tied to what the API server says, so that one which was copied, edited or overtaken by
-events is noticed: docs/enseignants/guide.md tells what this can and cannot prove.
+One ConfigMap, one key per lab. A receipt is no proof against somebody who wants to forge it: its
+author owns the namespace. What it says is tied to what the API server says, so that one which was
+copied, edited or overtaken by events is noticed: docs/enseignants/guide.md tells what this can and
+cannot prove.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ _MARGIN = timedelta(minutes=1)  # between what the pod heard and the receipt tha
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What one run of a lab's checks found. `pods`: name and UID of those that were looked into.
 
-    `policies`: every NetworkPolicy and its version, None where no check asked for them; pods do not change with them.
-    `word` was sent through the learner's tunnel; `heard_by` is the pod whose log kept it, "" when none did.
+    `policies`: every NetworkPolicy and its version, None where no check asked for them; pods do not
+    change with them. `word` was sent through the learner's tunnel; `heard_by` is the pod whose log
+    kept it, "" when none did.
     """
 
     schema: Literal[1] = 1
@@ -66,7 +69,8 @@ def key(lab: str) -> str:
 
 
 def manager(lab: str) -> str:
-    """Field manager that owns a lab's key: the API server notes when it wrote, and who else wrote there."""
+    """Field manager that owns a lab's key: the API server notes when it wrote, and who else wrote
+    there."""
     return f"cahier-recu-{lab.partition('_')[0]}"
 
 
@@ -77,13 +81,19 @@ def is_receipts(item: Mapping[str, Any]) -> bool:
 
 
 def versions(policies: Iterable[Mapping[str, Any]]) -> Mapping[str, str]:
-    """Names and versions of NetworkPolicies: a version changes with what the policy says. Those of probes are ours."""
-    told = [item["metadata"] for item in policies if PROBE_LABEL not in (item["metadata"].get("labels") or {})]
+    """Names and versions of NetworkPolicies: a version changes with what the policy says. Those of
+    probes are ours."""
+    told = [
+        item["metadata"]
+        for item in policies
+        if PROBE_LABEL not in (item["metadata"].get("labels") or {})
+    ]
     return {one["name"]: f"{one['uid']}/{one.get('generation', 0)}" for one in told}
 
 
 def manifest(receipt: Receipt) -> Mapping[str, Any]:
-    """The ConfigMap as `manager(receipt.lab)` applies it: other labs' keys belong to their own managers."""
+    """The ConfigMap as `manager(receipt.lab)` applies it: other labs' keys belong to their own
+    managers."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -92,8 +102,11 @@ def manifest(receipt: Receipt) -> Mapping[str, Any]:
     }
 
 
-def holding(found: Mapping[str, Any] | None, lab: str, place: Place) -> tuple[Receipt, datetime] | None:
-    """The receipt of a lab and when it was written, by the API server's clock; None where there is none.
+def holding(
+    found: Mapping[str, Any] | None, lab: str, place: Place
+) -> tuple[Receipt, datetime] | None:
+    """The receipt of a lab and when it was written, by the API server's clock; None where there is
+    none.
 
     `found` is the ConfigMap with its managedFields. Raises Doubtful, and what `place.heard` raises.
     """
@@ -116,10 +129,16 @@ def holding(found: Mapping[str, Any] | None, lab: str, place: Place) -> tuple[Re
 def _written(found: Mapping[str, Any], lab: str) -> datetime:
     """When our own command wrote the key. Raises Doubtful when somebody else did."""
     entries = found["metadata"].get("managedFields") or ()
-    owners = [one for one in entries if f"f:{key(lab)}" in ((one.get("fieldsV1") or {}).get("f:data") or {})]
+    owners = [
+        one
+        for one in entries
+        if f"f:{key(lab)}" in ((one.get("fieldsV1") or {}).get("f:data") or {})
+    ]
     others = sorted({str(one.get("manager")) for one in owners if not _is_ours(one, lab)})
     if others:
-        raise Doubtful(f"il a été écrit ou modifié avec « {', '.join(others)} », pas par « cahier verifier »")
+        raise Doubtful(
+            f"il a été écrit ou modifié avec « {', '.join(others)} », pas par « cahier verifier »"
+        )
     if not owners or not owners[0].get("time"):
         raise Doubtful("le cluster ne dit pas qui l’a écrit")
     return datetime.fromisoformat(owners[0]["time"])
@@ -131,11 +150,15 @@ def _is_ours(entry: Mapping[str, Any], lab: str) -> bool:
 
 def _same_namespace(receipt: Receipt, place: Place) -> None:
     if not place.uid:
-        raise Unverifiable(f"L’identifiant (UID) du namespace {place.namespace} n’a pas pu être lu.")
+        raise Unverifiable(
+            f"L’identifiant (UID) du namespace {place.namespace} n’a pas pu être lu."
+        )
     if receipt.namespace != place.namespace:
         raise Doubtful(f"il vient d’un autre namespace, {receipt.namespace}")
     if receipt.namespace_uid != place.uid:
-        raise Doubtful("il vient d’un autre namespace de même nom, supprimé depuis ou d’un autre cluster")
+        raise Doubtful(
+            "il vient d’un autre namespace de même nom, supprimé depuis ou d’un autre cluster"
+        )
 
 
 def _same_pods(receipt: Receipt, place: Place, written: datetime) -> None:
@@ -149,10 +172,14 @@ def _same_pods(receipt: Receipt, place: Place, written: datetime) -> None:
         return
     pod = alive.get(receipt.pods.get(receipt.heard_by, ""))
     if pod is None:
-        raise Doubtful(f"le pod {receipt.heard_by} dont il parle n’est pas de ceux qui ont été vérifiés")
+        raise Doubtful(
+            f"le pod {receipt.heard_by} dont il parle n’est pas de ceux qui ont été vérifiés"
+        )
     if not place.heard(pod, receipt.word, written - _MARGIN):
         again = " ; son programme a redémarré depuis" if _restarted(pod, written) else ""
-        raise Doubtful(f"le journal du pod {pod.name} ne garde pas trace de la connexion dont il parle{again}")
+        raise Doubtful(
+            f"le journal du pod {pod.name} ne garde pas trace de la connexion dont il parle{again}"
+        )
 
 
 def _same_policies(receipt: Receipt, place: Place) -> None:
@@ -161,31 +188,47 @@ def _same_policies(receipt: Receipt, place: Place) -> None:
     now = place.policies()
     changed = sorted({name for name, _version in receipt.policies.items() ^ now.items()})
     if changed:
-        raise Doubtful(f"des NetworkPolicies ont été ajoutées, modifiées ou supprimées depuis : {', '.join(changed)}")
+        raise Doubtful(
+            "des NetworkPolicies ont été ajoutées, modifiées ou supprimées depuis : "
+            f"{', '.join(changed)}"
+        )
 
 
 def _restarted(pod: Pod, since: datetime) -> bool:
     """Whether a container began after `since`: the log before it is gone."""
-    states = [(one.get("state") or {}) for one in (pod.raw.get("status") or {}).get("containerStatuses") or ()]
-    begun = [state["running"]["startedAt"] for state in states if (state.get("running") or {}).get("startedAt")]
+    states = [
+        (one.get("state") or {})
+        for one in (pod.raw.get("status") or {}).get("containerStatuses") or ()
+    ]
+    begun = [
+        state["running"]["startedAt"]
+        for state in states
+        if (state.get("running") or {}).get("startedAt")
+    ]
     return any(datetime.fromisoformat(one) > since for one in begun)
 
 
 class Reading:
-    """A lab's receipt as grading reads it: what it settles, and when it was written if it counts."""
+    """A lab's receipt as grading reads it: what it settles, and when it was written if it
+    counts."""
 
-    def __init__(self, lab: str, found: Callable[[], Mapping[str, Any] | None], place: Callable[[], Place]) -> None:
+    def __init__(
+        self, lab: str, found: Callable[[], Mapping[str, Any] | None], place: Callable[[], Place]
+    ) -> None:
         """`found`: the ConfigMap, None where there is none; `place`: what it is held against."""
         self._lab = lab
         self._found = found
         self._place = place
         self.counted: datetime | None = None
-        """When the receipt that counts was written, by the API server's clock; None as long as none does."""
+        """When the receipt that counts was written, by the API server's clock; None as long as none
+        does."""
 
     def settle(self, result: CheckResult) -> CheckResult:
-        """A check that could not be verified from afar, counted as passed where a receipt that holds says so.
+        """A check that could not be verified from afar, counted as passed where a receipt that
+        holds says so.
 
-        One that does not hold, or that cannot be looked into, leaves it open and tells why. Raises ClusterLost.
+        One that does not hold, or that cannot be looked into, leaves it open and tells why. Raises
+        ClusterLost.
         """
         try:
             found = self._found()
@@ -195,14 +238,18 @@ class Reading:
         except ClusterLost:
             raise
         except CahierError as trouble:
-            return self._open(result, f"S’il existe un reçu, il n’a pas pu être examiné. {trouble.message}")
+            return self._open(
+                result, f"S’il existe un reçu, il n’a pas pu être examiné. {trouble.message}"
+            )
         if held is None:
             return result
         receipt, written = held
         when = f"{written.astimezone():%d/%m/%Y à %H:%M}"
         if receipt.checks.get(result.id) is not Status.PASSED:
             return msgspec.structs.replace(
-                result, finding=f"Le reçu laissé le {when} ne dit pas que c’était juste.", cause=result.finding
+                result,
+                finding=f"Le reçu laissé le {when} ne dit pas que c’était juste.",
+                cause=result.finding,
             )
         self.counted = written
         return msgspec.structs.replace(

@@ -19,7 +19,17 @@ from checks.errors import CahierError, ClusterLost, Unverifiable
 from checks.facts import LAST_APPLIED, Access, ApiResource, Pod
 from checks.lab import Lab
 from checks.sources.receipts import Doubtful, Place, holding
-from checks.sources.snapshot import Granted, Local, Log, Right, Snapshot, SnapshotCluster, Word, question, view
+from checks.sources.snapshot import (
+    Granted,
+    Local,
+    Log,
+    Right,
+    Snapshot,
+    SnapshotCluster,
+    Word,
+    question,
+    view,
+)
 
 KINDS = tuple(PATHS)
 _HIDDEN = "(masqué)"
@@ -28,7 +38,8 @@ _log = logging.getLogger(__name__)
 
 
 class Source(Cluster, Protocol):
-    """Where a snapshot is recorded: the learner's own cluster, or their namespace as a teacher sees it."""
+    """Where a snapshot is recorded: the learner's own cluster, or their namespace as a teacher sees
+    it."""
 
     @property
     def namespace_uid(self) -> str:
@@ -45,7 +56,8 @@ class Source(Cluster, Protocol):
 
 
 class Recorder(SnapshotCluster):
-    """A snapshot that asks the cluster what it does not know yet, and keeps the answer. It changes nothing there.
+    """A snapshot that asks the cluster what it does not know yet, and keeps the answer. It changes
+    nothing there.
 
     `local`: what only the local cluster tells is kept too.
     """
@@ -78,7 +90,9 @@ class Recorder(SnapshotCluster):
         if kind not in self.snapshot.objects and kind not in self.snapshot.unread:
             with self._unread(kind):
                 found = self._source.objects(kind)
-                self.snapshot.objects[kind] = [clean(kind, item, applied=self._local) for item in found]
+                self.snapshot.objects[kind] = [
+                    clean(kind, item, applied=self._local) for item in found
+                ]
         return super().objects(kind)
 
     def user_of(self, namespace: str) -> str:
@@ -101,7 +115,9 @@ class Recorder(SnapshotCluster):
         if name not in self.snapshot.cluster_roles:
             with self._unread(f"ClusterRole {name}"):
                 found = self._source.cluster_role(name)
-                self.snapshot.cluster_roles[name] = None if found is None else clean("ClusterRole", found)
+                self.snapshot.cluster_roles[name] = (
+                    None if found is None else clean("ClusterRole", found)
+                )
         return super().cluster_role(name)
 
     def api_resources(self) -> Sequence[ApiResource]:
@@ -122,7 +138,9 @@ class Recorder(SnapshotCluster):
     def _ask(self, asked: Right) -> Access:
         named = {"group": asked.group, "name": asked.name}
         if asked.user:
-            return self._source.may_other(asked.user, asked.verb, asked.resource, groups=asked.groups, **named)
+            return self._source.may_other(
+                asked.user, asked.verb, asked.resource, groups=asked.groups, **named
+            )
         return self._source.may(asked.verb, asked.resource, namespace=asked.namespace, **named)
 
     @property
@@ -169,7 +187,9 @@ class Recorder(SnapshotCluster):
 
         for lab in labs:
             with contextlib.suppress(Doubtful, Unverifiable):
-                place = Place(self.namespace, self.snapshot.namespace_uid, self.pods(), self._policies, heard)
+                place = Place(
+                    self.namespace, self.snapshot.namespace_uid, self.pods(), self._policies, heard
+                )
                 holding(self.snapshot.receipts, lab.name, place)
 
 
@@ -180,10 +200,11 @@ def record(
     *,
     local: bool = False,
 ) -> Snapshot:
-    """What the checks of `labs` ask of the cluster. Nothing is changed, tried or broken there. Raises ClusterLost.
+    """What the checks of `labs` ask of the cluster. Nothing is changed, tried or broken there.
+    Raises ClusterLost.
 
-    Every check is asked, also those that a failure would keep from being asked: what is repaired later, or counted
-    from a receipt, finds its answer.
+    Every check is asked, also those that a failure would keep from being asked: what is repaired
+    later, or counted from a receipt, finds its answer.
     """
     recorder = Recorder(source, local=local)
     for kind in KINDS:
@@ -205,13 +226,17 @@ def record(
 def clean(kind: str, item: Mapping[str, Any], *, applied: bool = False) -> dict[str, Any]:
     """A copy of an object without what a snapshot must not contain.
 
-    Of a Secret, its name and labels are left: `kubectl apply` writes its values in an annotation. A variable that is
-    named like a password is hidden where its value is written in the pod itself. `applied`: what `kubectl apply` keeps
-    of the object is left too, as clean as the object itself.
+    Of a Secret, its name and labels are left: `kubectl apply` writes its values in an annotation. A
+    variable that is named like a password is hidden where its value is written in the pod itself.
+    `applied`: what `kubectl apply` keeps of the object is left too, as clean as the object itself.
     """
     metadata = item["metadata"]
     if kind == "Secret":
-        kept = {key: metadata[key] for key in ("name", "namespace", "labels", "creationTimestamp") if key in metadata}
+        kept = {
+            key: metadata[key]
+            for key in ("name", "namespace", "labels", "creationTimestamp")
+            if key in metadata
+        }
         return copy.deepcopy({"metadata": kept})
     found: dict[str, Any] = copy.deepcopy(dict(item))
     found["metadata"].pop("managedFields", None)

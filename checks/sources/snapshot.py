@@ -1,6 +1,8 @@
-"""A snapshot: what the checks asked of a namespace, kept in one file, so that they can be played again without it.
+"""A snapshot: what the checks asked of a namespace, kept in one file, so that they can be played
+again without it.
 
-What takes the learner's machine, an identity or an experiment is not in it, neither is the value of any Secret.
+What takes the learner's machine, an identity or an experiment is not in it, neither is the value of
+any Secret.
 """
 
 from __future__ import annotations
@@ -65,10 +67,11 @@ class Word(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, kw_only=True):
-    """The file. `taken`: by the clock of the machine that recorded. `objects`: by kind, as the API gives them.
+    """The file. `taken`: by the clock of the machine that recorded. `objects`: by kind, as the API
+    gives them.
 
-    `unread`: what could not be read when it was recorded, and why. `users`: owner of a namespace, by namespace.
-    `local`: in the recordings of the labs' tests alone.
+    `unread`: what could not be read when it was recorded, and why. `users`: owner of a namespace,
+    by namespace. `local`: in the recordings of the labs' tests alone.
     """
 
     schema: Literal[1] = 1
@@ -94,8 +97,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
 class Local(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What only the local cluster tells. None: was not asked.
 
-    `views`: the cluster as other people see it, None where their access was not at hand, by `view`. `outsiders`:
-    namespaces of those who are neither the learner nor the colleague.
+    `views`: the cluster as other people see it, None where their access was not at hand, by `view`.
+    `outsiders`: namespaces of those who are neither the learner nor the colleague.
     """
 
     groups: list[str] | None = None
@@ -105,8 +108,11 @@ class Local(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def write(snapshot: Snapshot, path: Path) -> None:
-    """Write the file, gzip where its name ends with .gz, for its owner's eyes only. Raises CahierError."""
-    data = in_json(msgspec.json.format(msgspec.json.encode(redacted(msgspec.to_builtins(snapshot))), indent=1))
+    """Write the file, gzip where its name ends with .gz, for its owner's eyes only. Raises
+    CahierError."""
+    data = in_json(
+        msgspec.json.format(msgspec.json.encode(redacted(msgspec.to_builtins(snapshot))), indent=1)
+    )
     try:
         write_atomically(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     except OSError as error:
@@ -120,14 +126,18 @@ def read(path: Path) -> Snapshot:
     """The snapshot of a file. Raises UsageError."""
     try:
         data = path.read_bytes()
-        return msgspec.json.decode(gzip.decompress(data) if path.suffix == ".gz" else data, type=Snapshot)
+        return msgspec.json.decode(
+            gzip.decompress(data) if path.suffix == ".gz" else data, type=Snapshot
+        )
     except OSError as error:
         raise UsageError(
-            f"{path} ne peut pas être lu : {error.strerror or error}.", "Donnez un fichier de « cahier instantane »."
+            f"{path} ne peut pas être lu : {error.strerror or error}.",
+            "Donnez un fichier de « cahier instantane ».",
         ) from error
     except (EOFError, msgspec.DecodeError) as error:
         raise UsageError(
-            f"{path} n’est pas un instantané : {error}", "Donnez un fichier de « cahier instantane »."
+            f"{path} n’est pas un instantané : {error}",
+            "Donnez un fichier de « cahier instantane ».",
         ) from error
 
 
@@ -144,9 +154,11 @@ class SnapshotCluster(FromAfar, Served):
 
     def _missing(self, what: str) -> NoReturn:
         why = self.snapshot.unread.get(what, "")
-        raise Unverifiable(why or f"L’instantané ne contient pas la réponse à cette question : {what}.", _AGAIN)
+        raise Unverifiable(
+            why or f"L’instantané ne contient pas la réponse à cette question : {what}.", _AGAIN
+        )
 
-    # -- who and where -----------------------------------------------------------------------------------------
+    # -- who and where -----------------------------------------------------------------------------
 
     @property
     def namespace(self) -> str:
@@ -168,14 +180,19 @@ class SnapshotCluster(FromAfar, Served):
         """The colleague given when it was recorded."""
         if self.snapshot.colleague is None:
             raise Unverifiable(
-                "Ce TP se fait à deux, et l’instantané a été pris sans --collegue.", "Prenez-en un avec --collegue."
+                "Ce TP se fait à deux, et l’instantané a été pris sans --collegue.",
+                "Prenez-en un avec --collegue.",
             )
         return self.snapshot.colleague
 
     @property
     def colleagues(self) -> Sequence[Colleague]:
         """All those who were given when it was recorded."""
-        return [self.snapshot.colleague, *self.snapshot.other_colleagues] if self.snapshot.colleague else []
+        return (
+            [self.snapshot.colleague, *self.snapshot.other_colleagues]
+            if self.snapshot.colleague
+            else []
+        )
 
     @property
     def has_colleague(self) -> bool:
@@ -190,7 +207,7 @@ class SnapshotCluster(FromAfar, Served):
         """The local port of the lab."""
         return default
 
-    # -- what was recorded -------------------------------------------------------------------------------------
+    # -- what was recorded -------------------------------------------------------------------------
 
     def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
         """Objects of the learner's namespace; of a Secret, its name and labels."""
@@ -203,16 +220,29 @@ class SnapshotCluster(FromAfar, Served):
         found = self._logs.get((pod, lines, container))
         return self._missing(f"logs {pod} {lines}") if found is None else found
 
-    def may(self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = "") -> Access:
+    def may(
+        self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = ""
+    ) -> Access:
         """Whether the learner may."""
-        return self._right(Right(verb=verb, resource=resource, group=group, name=name, namespace=namespace))
+        return self._right(
+            Right(verb=verb, resource=resource, group=group, name=name, namespace=namespace)
+        )
 
     def may_other(
-        self, user: str, verb: str, resource: str, *, group: str = "", name: str = "", groups: Sequence[str] = ()
+        self,
+        user: str,
+        verb: str,
+        resource: str,
+        *,
+        group: str = "",
+        name: str = "",
+        groups: Sequence[str] = (),
     ) -> Access:
         """Whether `user` may, in the learner's namespace."""
         must_be_known(user)
-        asked = Right(user=user, verb=verb, resource=resource, group=group, name=name, groups=tuple(groups))
+        asked = Right(
+            user=user, verb=verb, resource=resource, group=group, name=name, groups=tuple(groups)
+        )
         return self._right(asked)
 
     def _right(self, asked: Right) -> Access:
@@ -229,8 +259,8 @@ class SnapshotCluster(FromAfar, Served):
         return self.snapshot.api_resources or self._missing("ressources")
 
     def receipts(self) -> Mapping[str, Any] | None:
-        """The ConfigMap of the receipts. Raises Unverifiable where they, or what they are held against, could not be
-        read."""
+        """The ConfigMap of the receipts. Raises Unverifiable where they, or what they are held
+        against, could not be read."""
         if "receipts" in self.snapshot.unread:
             self._missing("receipts")
         return self.snapshot.receipts
@@ -249,7 +279,7 @@ class SnapshotCluster(FromAfar, Served):
     def _policies(self) -> Mapping[str, str]:
         return versions(self.objects("NetworkPolicy"))
 
-    # -- what the local cluster alone tells: no snapshot of a learner contains it --------------------------------
+    # -- what the local cluster alone tells: no snapshot of a learner contains it ------------------
 
     @property
     def groups(self) -> Sequence[str]:
@@ -261,7 +291,8 @@ class SnapshotCluster(FromAfar, Served):
         return self._not_there() if self._seen.own_rules is None else self._seen.own_rules
 
     def as_owner(self, owner: str, at: str = "") -> Cluster | None:
-        """What was recorded of the cluster as the owner of a namespace sees it; None for nothing."""
+        """What was recorded of the cluster as the owner of a namespace sees it; None for
+        nothing."""
         seen = self._seen.views.get(view(owner, at))
         if seen is None:
             return None
@@ -271,7 +302,7 @@ class SnapshotCluster(FromAfar, Served):
         """Namespaces of people whose access was at hand; none in a snapshot of a learner."""
         return self._seen.outsiders
 
-    # -- what no snapshot contains -----------------------------------------------------------------------------
+    # -- what no snapshot contains -----------------------------------------------------------------
 
     def _not_there(self) -> NoReturn:
         raise Unverifiable(_LIVE, _AGAIN)

@@ -1,4 +1,5 @@
-"""Leaves a receipt of the learner's own run in their namespace: what it found, and what ties it to the place."""
+"""Leaves a receipt of the learner's own run in their namespace: what it found, and what ties it to
+the place."""
 
 from __future__ import annotations
 
@@ -62,7 +63,8 @@ class WatchedCluster(LiveCluster):
         self.machine.connected.clear()
 
     def _listed(self, kind: str) -> list[dict[str, Any]]:
-        """Objects of a kind; before the first pods are looked at, what a killed run has left is taken away."""
+        """Objects of a kind; before the first pods are looked at, what a killed run has left is
+        taken away."""
         found = super()._listed(kind)
         if kind != "Pod" or self._swept:
             return found
@@ -116,10 +118,11 @@ class WatchedCluster(LiveCluster):
 
 
 def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
-    """Write the receipt of a run that has just ended; why it could not be written, in French, "" when it was.
+    """Write the receipt of a run that has just ended; why it could not be written, in French, ""
+    when it was.
 
-    None is left in somebody else's namespace, nor where nothing is right, nor in the place of one that holds and
-    tells more. Raises nothing that is the cluster's trouble.
+    None is left in somebody else's namespace, nor where nothing is right, nor in the place of one
+    that holds and tells more. Raises nothing that is the cluster's trouble.
     """
     passed = {result.id for result in verdict.checks if result.status is Status.PASSED}
     try:
@@ -141,9 +144,16 @@ def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
             word=word,
             heard_by=_heard_by(cluster, lab, passed, pods, word),
         )
-        path = f"/api/v1/namespaces/{cluster.namespace}/configmaps/{manifest(receipt)['metadata']['name']}"
+        name = manifest(receipt)["metadata"]["name"]
+        path = f"/api/v1/namespaces/{cluster.namespace}/configmaps/{name}"
         query = {"fieldManager": manager(lab.name), "force": "true"}
-        cluster.api.request("PATCH", path, manifest(receipt), query=query, content_type="application/apply-patch+yaml")
+        cluster.api.request(
+            "PATCH",
+            path,
+            manifest(receipt),
+            query=query,
+            content_type="application/apply-patch+yaml",
+        )
     except (ClusterLost, UsageError):  # the verdict has told it
         return ""
     except CahierError as trouble:
@@ -168,11 +178,16 @@ def _proven(cluster: WatchedCluster, lab: Lab, place: Place) -> set[str]:
         found = holding(cluster.receipts(), lab.name, place)
     except Doubtful:
         return set()
-    return {name for name, status in found[0].checks.items() if status is Status.PASSED} if found else set()
+    return (
+        {name for name, status in found[0].checks.items() if status is Status.PASSED}
+        if found
+        else set()
+    )
 
 
 def _still_there(touched: Sequence[Pod], now: Sequence[Pod]) -> Sequence[Pod]:
-    """Those of the pods that are there now; in the place of one that is gone, those that its maker made since."""
+    """Those of the pods that are there now; in the place of one that is gone, those that its maker
+    made since."""
     alive = [pod for pod in now if not pod.deleting]
     uids = {pod.uid for pod in touched}
     kept = uids & {pod.uid for pod in alive}
@@ -184,13 +199,19 @@ def _maker(pod: Pod) -> str:
     return str(controller(pod.raw).get("uid", ""))
 
 
-def _heard_by(cluster: WatchedCluster, lab: Lab, passed: Collection[str], pods: Sequence[Pod], word: str) -> str:
-    """Name of the pod whose log keeps a word that is said to it through the learner's tunnel; "" when none does.
+def _heard_by(
+    cluster: WatchedCluster, lab: Lab, passed: Collection[str], pods: Sequence[Pod], word: str
+) -> str:
+    """Name of the pod whose log keeps a word that is said to it through the learner's tunnel; ""
+    when none does.
 
-    Nothing is said through a tunnel that no check that has `passed` went through: its silence has been waited for.
+    Nothing is said through a tunnel that no check that has `passed` went through: its silence has
+    been waited for.
     """
     port = cluster.local_port(lab.about.port) if lab.about.port else 0
-    if not lab.about.port_speaks or not any((check, port) in cluster.machine.connected for check in passed):
+    if not lab.about.port_speaks or not any(
+        (check, port) in cluster.machine.connected for check in passed
+    ):
         return ""
     try:
         with cluster.machine.connect(port) as connection:

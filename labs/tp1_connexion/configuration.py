@@ -22,7 +22,10 @@ def refused_by_kubectl(cluster: Cluster) -> lessons.UnreadConfiguration | None:
     try:
         seen = cluster.kubectl_user()
     except KubectlRefused as refusal:
-        stays_out, asked = lessons.KubectlStaysOut(refusal=str(refusal)), lessons.AskKubectl(copy_script=COPY_SCRIPT)
+        stays_out, asked = (
+            lessons.KubectlStaysOut(refusal=str(refusal)),
+            lessons.AskKubectl(copy_script=COPY_SCRIPT),
+        )
         raise Unverifiable(str(stays_out), str(asked)) from None
     if seen in (None, user):
         return None

@@ -1,4 +1,5 @@
-"""Ce que le TP 1 dit quand une phrase n’est pas vraie. Corriger un texte ne demande de toucher à rien d’autre."""
+"""Ce que le TP 1 dit quand une phrase n’est pas vraie. Corriger un texte ne demande de toucher à
+rien d’autre."""
 
 from __future__ import annotations
 
@@ -10,10 +11,12 @@ class NoKubectl(Lesson):
     """No kubectl that runs is in the PATH."""
 
     finding = "Aucun programme « kubectl » utilisable n’a été trouvé dans le PATH de ce terminal."
-    cause = "Toutes les commandes des TP passent par lui : c’est lui qui parle à l’API de Kubernetes."
+    cause = (
+        "Toutes les commandes des TP passent par lui : c’est lui qui parle à l’API de Kubernetes."
+    )
     fix = (
-        "Installez-le (https://kubernetes.io/fr/docs/tasks/tools/install-kubectl/), puis ouvrez un nouveau terminal. "
-        "Dans un service VSCode du SSPCloud, il est déjà là."
+        "Installez-le (https://kubernetes.io/fr/docs/tasks/tools/install-kubectl/), puis ouvrez un "
+        "nouveau terminal. Dans un service VSCode du SSPCloud, il est déjà là."
     )
     look = ("command -v kubectl", "kubectl version --client")
 
@@ -28,7 +31,7 @@ class UnreadConfiguration(Lesson):
     refusal: ConfigurationRefused
 
 
-# -- what cannot be decided here --------------------------------------------------------------------------------------
+# -- what cannot be decided here -------------------------------------------------------------------
 
 NOBODY = "Le cluster répond, mais ne dit pas qui vous êtes."
 
@@ -36,7 +39,10 @@ NOBODY = "Le cluster répond, mais ne dit pas qui vous êtes."
 class KubectlStaysOut(Clause):
     """We get in, and kubectl does not."""
 
-    text = "Avec votre configuration, le vérificateur entre dans le cluster, mais pas kubectl : « {refusal} »."
+    text = (
+        "Avec votre configuration, le vérificateur entre dans le cluster, mais pas kubectl : « "
+        "{refusal} »."
+    )
     refusal: str
 
 
@@ -59,13 +65,14 @@ class TwoUsers(Clause):
     """Both get in, as two users."""
 
     text = (
-        "Avec la même configuration, le cluster reconnaît le vérificateur comme « {user} », kubectl comme « {seen} »."
+        "Avec la même configuration, le cluster reconnaît le vérificateur comme « {user} », "
+        "kubectl comme « {seen} »."
     )
     user: str
     seen: str
 
 
 WHICH_KUBECTL = (
-    "Un autre programme de ce nom, ou un fichier de préférences (kuberc), change peut-être ce que fait kubectl : "
-    "« command -v kubectl » dit lequel est lancé."
+    "Un autre programme de ce nom, ou un fichier de préférences (kuberc), change peut-être ce que "
+    "fait kubectl : « command -v kubectl » dit lequel est lancé."
 )

@@ -1,4 +1,5 @@
-"""Les vérifications du TP 1 : qui vous êtes pour le cluster, dans quel namespace, et ce que vous y pouvez."""
+"""Les vérifications du TP 1 : qui vous êtes pour le cluster, dans quel namespace, et ce que vous y
+pouvez."""
 
 from __future__ import annotations
 
@@ -35,9 +36,9 @@ def kubectl_est_installe(cluster: Cluster) -> Wrong | None:
 def le_cluster_vous_reconnait(cluster: Cluster) -> Wrong | None:
     """Le cluster répond et vous reconnaît.
 
-    Il est interrogé avec vos identifiants, puis par votre kubectl (« kubectl auth whoami ») : il dit sous quel nom il
-    vous connaît, et ce doit être le même. Un jeton expiré ou refusé n’est pas une faute : il se renouvelle ; ce que
-    kubectl refuse de lire en est une.
+    Il est interrogé avec vos identifiants, puis par votre kubectl (« kubectl auth whoami ») : il
+    dit sous quel nom il vous connaît, et ce doit être le même. Un jeton expiré ou refusé n’est pas
+    une faute : il se renouvelle ; ce que kubectl refuse de lire en est une.
     """
     refused = refused_by_kubectl(cluster)
     if refused is None and not cluster.user:
@@ -49,8 +50,9 @@ def le_cluster_vous_reconnait(cluster: Cluster) -> Wrong | None:
 def la_version_de_kubectl_convient(cluster: Cluster) -> Wrong | None:
     """Votre kubectl comprend ce cluster.
 
-    Kubernetes garantit une version mineure d’écart. Les TP n’emploient que des API stables, qu’un kubectl plus
-    éloigné parle aussi : seul est refusé celui qui sort de cet écart et ignore une commande des TP.
+    Kubernetes garantit une version mineure d’écart. Les TP n’emploient que des API stables, qu’un
+    kubectl plus éloigné parle aussi : seul est refusé celui qui sort de cet écart et ignore une
+    commande des TP.
     """
     kubectl = cluster.once(_kubectl)
     if kubectl is None:
@@ -62,7 +64,8 @@ def la_version_de_kubectl_convient(cluster: Cluster) -> Wrong | None:
 def le_contexte_designe_un_namespace(cluster: Cluster) -> Wrong | None:
     """Votre contexte désigne un cluster et un namespace de travail.
 
-    Le contexte courant est lu comme kubectl le lit. Sans namespace, kubectl travaille dans « default ».
+    Le contexte courant est lu comme kubectl le lit. Sans namespace, kubectl travaille dans «
+    default ».
     """
     return shared_namespace(cluster)
 
@@ -71,8 +74,8 @@ def le_contexte_designe_un_namespace(cluster: Cluster) -> Wrong | None:
 def le_namespace_est_le_votre(cluster: Cluster) -> Wrong | None:
     """Ce namespace existe, et c’est le vôtre ou celui de votre projet.
 
-    Le cluster dit si vous y avez des droits, et par quelle liaison. Un ServiceAccount de ce namespace (celui d’un
-    service VSCode) convient aussi bien que la personne.
+    Le cluster dit si vous y avez des droits, et par quelle liaison. Un ServiceAccount de ce
+    namespace (celui d’un service VSCode) convient aussi bien que la personne.
     """
     return foreign_namespace(cluster)
 
@@ -81,8 +84,8 @@ def le_namespace_est_le_votre(cluster: Cluster) -> Wrong | None:
 def vos_droits_suffisent(cluster: Cluster) -> Wrong | None:
     """Vos droits suffisent pour tous les TP.
 
-    Chaque droit est demandé au cluster, comme « kubectl auth can-i ». Les rôles « view » et « edit » n’en donnent
-    qu’une partie.
+    Chaque droit est demandé au cluster, comme « kubectl auth can-i ». Les rôles « view » et « edit
+    » n’en donnent qu’une partie.
     """
     return insufficient_rights(cluster)
 
@@ -91,10 +94,10 @@ def vos_droits_suffisent(cluster: Cluster) -> Wrong | None:
 def vos_identifiants_ne_vont_pas_expirer(cluster: Cluster) -> Wrong | None:
     """Vos identifiants n’annoncent pas leur fin prochaine.
 
-    La fin est lue dans le jeton ou le certificat : il doit en rester dix minutes, ou le cinquième de sa durée si elle
-    est courte. Un jeton opaque n’annonce rien, et le cluster vient de l’accepter ; ce qui se renouvelle tout seul
-    (exec, jeton de rafraîchissement, ServiceAccount du pod) convient toujours. Un jeton déjà expiré n’est pas une
-    faute : il se renouvelle.
+    La fin est lue dans le jeton ou le certificat : il doit en rester dix minutes, ou le cinquième
+    de sa durée si elle est courte. Un jeton opaque n’annonce rien, et le cluster vient de
+    l’accepter ; ce qui se renouvelle tout seul (exec, jeton de rafraîchissement, ServiceAccount du
+    pod) convient toujours. Un jeton déjà expiré n’est pas une faute : il se renouvelle.
     """
     credentials, now = cluster.credentials, datetime.now(UTC)
     diagnostic = ending_credentials(credentials, now)

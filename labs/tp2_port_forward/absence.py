@@ -27,7 +27,8 @@ def why_absent(cluster: Cluster) -> Lesson:
 
 
 def _refused(cluster: Cluster) -> lessons.CreationRefused | None:
-    """None unless the cluster refused to make the pods of a Deployment of the API: quota, unknown account, rule."""
+    """None unless the cluster refused to make the pods of a Deployment of the API: quota, unknown
+    account, rule."""
     for item in _deployments(cluster):
         for condition in (item.get("status") or {}).get("conditions") or ():
             if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
@@ -52,7 +53,9 @@ def _not_asked_for(cluster: Cluster) -> Lesson | None:
     for item in _deployments(cluster):
         name = item["metadata"]["name"]
         if item["spec"].get("replicas") == 0:
-            lines, commands = woken(cluster, item, "mon-api.yaml" if name == API else "", again(cluster))
+            lines, commands = woken(
+                cluster, item, "mon-api.yaml" if name == API else "", again(cluster)
+            )
             asleep = lessons.AsleepInItsFile if lines else lessons.Asleep
             return asleep(name=name, lines=lines, commands=commands)
         if not (item.get("status") or {}).get("conditions"):
@@ -76,6 +79,12 @@ def _under_another_label(cluster: Cluster) -> lessons.OtherLabels | None:
         named = pod.name == API or pod.name.startswith(f"{API}-")
         if pod.deleting or not (named or API in pod.labels.values()):
             continue
-        labels = ", ".join(f"{key}={value}" for key, value in sorted(pod.labels.items()) if key != "pod-template-hash")
-        return lessons.OtherLabels(pod=pod.name, labels=labels or lessons.NO_LABEL, commands=again(cluster, pod))
+        labels = ", ".join(
+            f"{key}={value}"
+            for key, value in sorted(pod.labels.items())
+            if key != "pod-template-hash"
+        )
+        return lessons.OtherLabels(
+            pod=pod.name, labels=labels or lessons.NO_LABEL, commands=again(cluster, pod)
+        )
     return None

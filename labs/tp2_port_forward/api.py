@@ -1,4 +1,5 @@
-"""The API of the lab: its pods, where its program listens, the tunnel that leads to it, and how it is put right."""
+"""The API of the lab: its pods, where its program listens, the tunnel that leads to it, and how it
+is put right."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from checks.diagnosis.connections.tunnel import Tunnel
 from checks.diagnosis.workloads.objects import maker
 from checks.errors import Unverifiable
 from checks.exchange.http import get
-from checks.facts import Pod
+from checks.facts import ForwardRefused, Pod
 from checks.shell import one_word
 
 from . import lessons
@@ -23,18 +24,30 @@ LOCAL_PORT = 1500
 
 
 def labelled(cluster: Cluster) -> Sequence[Pod]:
-    """The pods that bear the label, but those that are being deleted and those that another has replaced."""
+    """The pods that bear the label, but those that are being deleted and those that another has
+    replaced."""
     pods = [pod for pod in cluster.pods(LABELS) if not pod.deleting]
     return [pod for pod in pods if pod.phase not in ("Failed", "Succeeded")] or pods
 
 
 def api_pods(cluster: Cluster) -> Sequence[Pod]:
-    """The pods of the API, those that are ready first, once it is known that there are some. Raises Unverifiable when
-    they have gone since."""
+    """The pods of the API, those that are ready first, once it is known that there are some. Raises
+    Unverifiable when they have gone since."""
     pods = labelled(cluster)
     if not pods:
-        raise Unverifiable("Les pods de l’API ont disparu pendant la vérification.", "Relancez la vérification.")
+        raise Unverifiable(
+            "Les pods de l’API ont disparu pendant la vérification.", "Relancez la vérification."
+        )
     return sorted(pods, key=lambda pod: not pod.ready)
+
+
+def require_opened(pod: Pod, refused: ForwardRefused) -> None:
+    """Raise Unverifiable where it is not the pod that refused our own tunnel."""
+    if "refused" not in str(refused):
+        raise Unverifiable(
+            f"Notre propre tunnel vers le pod {pod.name} n’a pas pu être ouvert : {refused}.",
+            "Vérifiez vos droits : cahier verifier tp1",
+        ) from None
 
 
 def nothing_listens(cluster: Cluster, pod: Pod) -> lessons.NothingListens:
@@ -71,6 +84,7 @@ def again(cluster: Cluster, *pods: Pod) -> tuple[str, ...]:
 
 
 def _maker(cluster: Cluster, pod: Pod) -> str:
-    """What to delete for this pod not to come back, be it the pod itself or the object that makes it anew."""
+    """What to delete for this pod not to come back, be it the pod itself or the object that makes
+    it anew."""
     kind, name = maker(cluster, pod)
     return f"{one_word(f'{kind}/{name}')} --now" if kind == "pod" else one_word(f"{kind}/{name}")

@@ -1,4 +1,5 @@
-"""Ce que le TP 2 dit quand une phrase n’est pas vraie. Corriger un texte ne demande de toucher à rien d’autre."""
+"""Ce que le TP 2 dit quand une phrase n’est pas vraie. Corriger un texte ne demande de toucher à
+rien d’autre."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from checks.lesson import Lesson
 APPLY = "Corrigez votre manifeste, puis appliquez-le de nouveau."
 
 
-# -- no pod is the API's -------------------------------------------------------------------------------------------
+# -- no pod is the API's ---------------------------------------------------------------------------
 
 
 class BeingDeleted(Lesson):
@@ -24,7 +25,10 @@ class CreationRefused(Lesson):
     """The API server refuses the pods of a Deployment (`said`: why)."""
 
     finding = "Le Deployment {name} existe, mais le cluster a refusé de créer son pod : {said}"
-    cause = "Un Deployment est accepté avant ses pods : chacun d’eux est jugé à sa création, sans que kubectl le dise."
+    cause = (
+        "Un Deployment est accepté avant ses pods : chacun d’eux est jugé à sa création, sans que "
+        "kubectl le dise."
+    )
     fix = f"Corrigez ce qui est refusé. {APPLY}"
     look = (
         "kubectl describe deployment {name} -n {namespace}",
@@ -37,7 +41,10 @@ class CreationRefused(Lesson):
 class QuotaExceeded(CreationRefused):
     """The namespace has all the pods, or resources, that it may have."""
 
-    cause = "Votre namespace n’a droit qu’à une quantité limitée de pods et de ressources (ResourceQuota)."
+    cause = (
+        "Votre namespace n’a droit qu’à une quantité limitée de pods et de ressources "
+        "(ResourceQuota)."
+    )
     fix = f"Supprimez ce qui ne vous sert plus (kubectl get pods), ou demandez moins. {APPLY}"
 
 
@@ -51,7 +58,10 @@ class QuotaToBeSaid(CreationRefused):
 class UnknownAccount(CreationRefused):
     """The pod names a ServiceAccount that does not exist."""
 
-    cause = "Un pod agit au nom d’un ServiceAccount de son namespace ; celui que le manifeste cite n’existe pas."
+    cause = (
+        "Un pod agit au nom d’un ServiceAccount de son namespace ; celui que le manifeste cite "
+        "n’existe pas."
+    )
     fix = f"Retirez « serviceAccountName », ou citez un compte qui existe. {APPLY}"
 
 
@@ -59,7 +69,10 @@ class Asleep(Lesson):
     """The Deployment was scaled down to no pod."""
 
     finding = "Le Deployment {name} existe, mais il demande 0 pod (replicas: 0)."
-    cause = "Un Deployment crée autant de pods que « replicas » le dit ; 0 met l’application en sommeil."
+    cause = (
+        "Un Deployment crée autant de pods que « replicas » le dit ; 0 met l’application en "
+        "sommeil."
+    )
     fix = "Demandez-en un : kubectl scale deployment {name} --replicas=1"
     look = ("kubectl get deployment {name} -n {namespace}",)
     name: str
@@ -84,11 +97,17 @@ class JustMade(Lesson):
 class OtherLabels(Lesson):
     """A pod looks like the API's without its label."""
 
-    finding = "Aucun pod ne porte l’étiquette app=mon-api dans {namespace} ; le pod {pod} porte {labels}."
-    cause = "Ce ne sont pas leurs noms qui relient les objets de Kubernetes, mais leurs étiquettes (labels)."
+    finding = (
+        "Aucun pod ne porte l’étiquette app=mon-api dans {namespace} ; le pod {pod} porte {labels}."
+    )
+    cause = (
+        "Ce ne sont pas leurs noms qui relient les objets de Kubernetes, mais leurs étiquettes "
+        "(labels)."
+    )
     fix = (
-        "Écrivez « app: mon-api » dans les étiquettes du pod (template.metadata.labels et selector), supprimez "
-        "l’ancien Deployment, dont le selector ne se change pas, puis appliquez de nouveau."
+        "Écrivez « app: mon-api » dans les étiquettes du pod (template.metadata.labels et "
+        "selector), supprimez l’ancien Deployment, dont le selector ne se change pas, puis "
+        "appliquez de nouveau."
     )
     look = ("kubectl get pods -n {namespace} --show-labels",)
     pod: str
@@ -107,14 +126,16 @@ class NoPod(Lesson):
     look = ("kubectl get deployments,pods -n {namespace} --show-labels",)
 
 
-# -- in its pod ----------------------------------------------------------------------------------------------------
+# -- in its pod ------------------------------------------------------------------------------------
 
 
 class NothingListens(Lesson):
     """The pod refuses a connection to the port of the lab."""
 
     finding = "Dans le pod {pod}, rien n’écoute sur le port 8000."
-    cause = "« containerPort » n’est qu’une indication : seul le programme décide du port où il écoute."
+    cause = (
+        "« containerPort » n’est qu’une indication : seul le programme décide du port où il écoute."
+    )
     fix = f"Faites écouter votre programme sur 8000. {APPLY}"
     look = ("kubectl logs {pod} -n {namespace}",)
     pod: str
@@ -138,7 +159,7 @@ class SpeaksNoHttp(Lesson):
     silence: str
 
 
-# -- through the tunnel --------------------------------------------------------------------------------------------
+# -- through the tunnel ----------------------------------------------------------------------------
 
 
 class ExchangeCut(Lesson):
@@ -152,6 +173,6 @@ class ExchangeCut(Lesson):
     silence: str
 
 
-# -- this lab's words in what several labs tell ---------------------------------------------------------------------
+# -- this lab's words in what several labs tell ----------------------------------------------------
 
 YOUR_API = "votre API"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from checks.capabilities import Cluster
 from checks.diagnosis.connections.tunnel import leads_elsewhere, nobody_listens
 from checks.diagnosis.workloads.readiness import not_ready
-from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp, get
 from checks.facts import ForwardRefused
 from checks.lesson import Wrong
@@ -13,7 +12,16 @@ from checks.verification import verification
 
 from . import lessons
 from .absence import why_absent
-from .api import LOCAL_PORT, PORT, again, api_pods, labelled, nothing_listens, tunnel
+from .api import (
+    LOCAL_PORT,
+    PORT,
+    again,
+    api_pods,
+    labelled,
+    nothing_listens,
+    require_opened,
+    tunnel,
+)
 
 
 @verification(points=1)
@@ -25,7 +33,10 @@ def l_api_est_deployee(cluster: Cluster) -> Wrong | None:
 @verification(points=2, after=l_api_est_deployee)
 def l_api_est_prete(cluster: Cluster) -> Wrong | None:
     """Votre API est démarrée et prête."""
-    found = (not_ready(cluster, pod, lessons.APPLY, again(cluster, pod)) for pod in reversed(api_pods(cluster)))
+    found = (
+        not_ready(cluster, pod, lessons.APPLY, again(cluster, pod))
+        for pod in reversed(api_pods(cluster))
+    )
     return next(filter(None, found), None)
 
 
@@ -33,21 +44,20 @@ def l_api_est_prete(cluster: Cluster) -> Wrong | None:
 def l_api_repond_dans_son_pod(cluster: Cluster) -> Wrong | None:
     """Dans son pod, votre API répond en HTTP sur le port 8000.
 
-    Une requête lui est envoyée par un tunnel à nous, qui ne dépend pas du vôtre. Toute réponse HTTP convient.
+    Une requête lui est envoyée par un tunnel à nous, qui ne dépend pas du vôtre. Toute réponse HTTP
+    convient.
     """
     for pod in api_pods(cluster):
         try:
             with cluster.forward(pod.name, PORT) as connection:
                 get(connection)
         except ForwardRefused as refused:
-            if "refused" not in str(refused):
-                raise Unverifiable(
-                    f"Notre propre tunnel vers le pod {pod.name} n’a pas pu être ouvert : {refused}.",
-                    "Vérifiez vos droits : cahier verifier tp1",
-                ) from None
+            require_opened(pod, refused)
             return nothing_listens(cluster, pod)
         except (NotHttp, OSError) as silence:
-            return lessons.SpeaksNoHttp(pod=pod.name, silence=str(silence), commands=again(cluster, pod))
+            return lessons.SpeaksNoHttp(
+                pod=pod.name, silence=str(silence), commands=again(cluster, pod)
+            )
     return None
 
 
@@ -79,5 +89,7 @@ def votre_api_repond_a_travers_le_tunnel(cluster: Cluster) -> Wrong | None:
                 connection.settimeout(8)
                 get(connection)
     except (NotHttp, OSError) as silence:
-        return lessons.ExchangeCut(port=port, silence=str(silence), commands=(tunnel(cluster).command,))
+        return lessons.ExchangeCut(
+            port=port, silence=str(silence), commands=(tunnel(cluster).command,)
+        )
     return None

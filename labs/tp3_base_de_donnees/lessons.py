@@ -1,4 +1,5 @@
-"""Ce que le TP 3 dit quand une phrase n’est pas vraie. Corriger un texte ne demande de toucher à rien d’autre."""
+"""Ce que le TP 3 dit quand une phrase n’est pas vraie. Corriger un texte ne demande de toucher à
+rien d’autre."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ from checks.lesson import Clause, Lesson
 class SilentServer(Lesson):
     """The pod is ready, and PostgreSQL does not answer in it."""
 
-    finding = "Le pod {pod} est prêt, mais PostgreSQL n’y répond pas sur le port {port} ({silence})."
+    finding = (
+        "Le pod {pod} est prêt, mais PostgreSQL n’y répond pas sur le port {port} ({silence})."
+    )
     cause = "« Prêt » veut dire que la sonde du conteneur réussit, pas que votre client sera servi."
     fix = f"Lisez le journal du pod. {RELAUNCH}"
     look = ("kubectl logs {pod} -n {namespace}",)
@@ -18,13 +21,16 @@ class SilentServer(Lesson):
     silence: str
 
 
-# -- what answers on this machine ---------------------------------------------------------------------------------
+# -- what answers on this machine ------------------------------------------------------------------
 
 
 class NotTheBase(Lesson):
     """What the two kinds have in common: what answers on localhost is not known to be the base."""
 
-    fix = "Fermez ce qui écoute sur ce port et rouvrez le tunnel vers le pod de votre base, dans un second terminal."
+    fix = (
+        "Fermez ce qui écoute sur ce port et rouvrez le tunnel vers le pod de votre base, dans un "
+        "second terminal."
+    )
     look = ("ps aux | grep port-forward", "ss -ltnp   (Windows : netstat -ano)")
     port: int
 
@@ -34,7 +40,8 @@ class AnotherServer(NotTheBase):
 
     finding = "Le serveur atteint par localhost:{port} n’est pas celui du pod {pods}."
     cause = (
-        "Deux serveurs PostgreSQL répondent : l’un sur votre port, l’autre dans le pod. Vos données iraient au premier."
+        "Deux serveurs PostgreSQL répondent : l’un sur votre port, l’autre dans le pod. Vos "
+        "données iraient au premier."
     )
     pods: str
 
@@ -47,7 +54,7 @@ class ExchangeCut(NotTheBase):
     silence: str
 
 
-# -- the account of the Secret --------------------------------------------------------------------------------------
+# -- the account of the Secret ---------------------------------------------------------------------
 
 
 class NoSecret(Lesson):
@@ -55,8 +62,8 @@ class NoSecret(Lesson):
 
     finding = "Le Secret {name} n’existe pas dans le namespace {namespace}."
     cause = (
-        "La plateforme y range l’utilisateur et le mot de passe de la base : sans lui, plus personne ne peut les "
-        "relire, et le pod ne redémarrera pas."
+        "La plateforme y range l’utilisateur et le mot de passe de la base : sans lui, plus "
+        "personne ne peut les relire, et le pod ne redémarrera pas."
     )
     fix = "Rétablissez-le à partir de sa copie, si elle existe ; sinon relancez la base."
     look = ("kubectl get secrets -n {namespace}", "kubectl describe secret {name} -n {namespace}")
@@ -88,13 +95,22 @@ class NoSessionNow(Lesson):
 class LineFeed(Lesson):
     """A password that was copied into the Secret with the end of its line."""
 
-    finding = "Le mot de passe rangé dans le Secret {name} finit par un saut de ligne ; celui de la base n’en a pas."
-    cause = (
-        "Quand vous le relisez avec $(…), le shell retire cette fin de ligne. Un pod la garde : les services qui "
-        "reçoivent ce mot de passe sont refusés par la base."
+    finding = (
+        "Le mot de passe rangé dans le Secret {name} finit par un saut de ligne ; celui de la base "
+        "n’en a pas."
     )
-    fix = "Récrivez la clé {key} sans cette fin de ligne : « echo » en ajoute une, « echo -n » n’en ajoute pas."
-    look = ("kubectl get secret {name} -n {namespace} -o jsonpath='{{.data.{key}}}' | base64 -d | wc -l",)
+    cause = (
+        "Quand vous le relisez avec $(…), le shell retire cette fin de ligne. Un pod la garde : "
+        "les services qui reçoivent ce mot de passe sont refusés par la base."
+    )
+    fix = (
+        "Récrivez la clé {key} sans cette fin de ligne : « echo » en ajoute une, « echo -n » n’en "
+        "ajoute pas."
+    )
+    look = (
+        "kubectl get secret {name} -n {namespace} -o jsonpath='{{.data.{key}}}' | base64 -d | wc "
+        "-l",
+    )
     name: str
     key: str
 
@@ -102,10 +118,13 @@ class LineFeed(Lesson):
 class AccountRefused(Lesson):
     """The Secret and the base do not agree."""
 
-    finding = "La base {name} refuse le compte {user} avec le mot de passe rangé dans le Secret {name} : {message}"
+    finding = (
+        "La base {name} refuse le compte {user} avec le mot de passe rangé dans le Secret {name} : "
+        "{message}"
+    )
     cause = (
-        "Le Secret n’est qu’une copie : changer le mot de passe dans la base ne le change pas dans le Secret, ni "
-        "l’inverse. Les services qui lisent le Secret ne se connectent plus."
+        "Le Secret n’est qu’une copie : changer le mot de passe dans la base ne le change pas dans "
+        "le Secret, ni l’inverse. Les services qui lisent le Secret ne se connectent plus."
     )
     fix = "Mettez les deux d’accord : donnez à ce compte, dans la base, le mot de passe du Secret."
     look = ("kubectl describe secret {name} -n {namespace}",)
@@ -125,12 +144,16 @@ class AdmittedNowhere(Clause):
 WRITE_ITS_DATABASE = "Ajoutez au Secret une clé « database » avec le nom de la vôtre."
 
 
-# -- this lab's words in what several labs tell -----------------------------------------------------------------------
+# -- this lab's words in what several labs tell ----------------------------------------------------
 
 THE_BASE = "la base"
 NO_POLICY_STOPS_IT = (
-    "Un tunnel entre dans le pod par sa propre boucle locale : aucune NetworkPolicy ne l’arrête. Seuls les droits du "
-    "namespace le réservent à son propriétaire."
+    "Un tunnel entre dans le pod par sa propre boucle locale : aucune NetworkPolicy ne l’arrête. "
+    "Seuls les droits du namespace le réservent à son propriétaire."
 )
-NOT_ENCRYPTED = "Un Secret n’est pas chiffré pour qui a le droit de le lire : base64 n’est qu’une écriture."
-ADMINISTRATOR_INSIDE = "Dans le conteneur, psql ouvre une session d’administrateur sans mot de passe."
+NOT_ENCRYPTED = (
+    "Un Secret n’est pas chiffré pour qui a le droit de le lire : base64 n’est qu’une écriture."
+)
+ADMINISTRATOR_INSIDE = (
+    "Dans le conteneur, psql ouvre une session d’administrateur sans mot de passe."
+)

@@ -1,4 +1,5 @@
-"""The servers of the bases: whether they answer in their pods, and which one answers on this machine."""
+"""The servers of the bases: whether they answer in their pods, and which one answers on this
+machine."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ class Silent:
 
 
 def silent_base(cluster: Cluster) -> Silent | None:
-    """The first base, when PostgreSQL answers in no pod of any; None when it answers in one. Raises Unverifiable when
-    no base is ready any more."""
+    """The first base, when PostgreSQL answers in no pod of any; None when it answers in one. Raises
+    Unverifiable when no base is ready any more."""
     ready = ready_pods(cluster)
     said = ""
     for _, pod in ready:
@@ -50,14 +51,16 @@ def tunnel(cluster: Cluster) -> Tunnel:
 
 
 def reached(cluster: Cluster) -> tuple[Database, Pod] | None:
-    """The database that answers on localhost, told by its fingerprint. Raises NotPostgres, OSError, Unverifiable."""
+    """The database that answers on localhost, told by its fingerprint. Raises NotPostgres, OSError,
+    Unverifiable."""
     local_port = cluster.local_port(PORT)
     with cluster.machine.connect(local_port) as connection:
         connection.settimeout(8)
         answering = identify(connection)
     for database, pod in ready_pods(cluster):
         if answering.fingerprint is None:
-            # A server without SCRAM has no fingerprint: its pod's own table of connections tells as much.
+            # A server without SCRAM has no fingerprint: its pod's own table of connections tells as
+            # much.
             if reaches(cluster, local_port, pod, PORT):
                 return database, pod
             continue

@@ -1,11 +1,18 @@
-"""Les vérifications du TP 3 : une base du catalogue, un tunnel vers elle, et personne d’autre que son propriétaire."""
+"""Les vérifications du TP 3 : une base du catalogue, un tunnel vers elle, et personne d’autre que
+son propriétaire."""
 
 from __future__ import annotations
 
 from checks.capabilities import Cluster
 from checks.diagnosis.connections.services import no_service_leads
 from checks.diagnosis.connections.tunnel import leads_elsewhere, nobody_listens
-from checks.diagnosis.databases.catalogue import PORT, no_database, not_serving, ready_pods, relaunch
+from checks.diagnosis.databases.catalogue import (
+    PORT,
+    no_database,
+    not_serving,
+    ready_pods,
+    relaunch,
+)
 from checks.diagnosis.rights.excess import entering, obtaining, tunnel_to
 from checks.diagnosis.rights.leaks import only_the_owner
 from checks.exchange.postgres import NotPostgres
@@ -37,7 +44,8 @@ def la_base_est_prete(cluster: Cluster) -> Wrong | None:
 def un_service_mene_a_la_base(cluster: Cluster) -> Wrong | None:
     """Un Service mène au pod de la base.
 
-    Demandé au cluster lui-même : ses EndpointSlices disent à quels pods chaque Service envoie ses clients.
+    Demandé au cluster lui-même : ses EndpointSlices disent à quels pods chaque Service envoie ses
+    clients.
     """
     return no_service_leads(cluster)
 
@@ -79,15 +87,17 @@ def le_tunnel_mene_a_la_base(cluster: Cluster) -> Wrong | None:
 def le_serveur_est_celui_du_pod(cluster: Cluster) -> Wrong | None:
     """Le serveur qui répond sur localhost:5432 est celui qui tourne dans ce pod.
 
-    Deux serveurs PostgreSQL se distinguent sans mot de passe : l’empreinte lue par localhost doit être celle qui est
-    lue dans le pod.
+    Deux serveurs PostgreSQL se distinguent sans mot de passe : l’empreinte lue par localhost doit
+    être celle qui est lue dans le pod.
     """
     port, pods = cluster.local_port(PORT), ", ".join(pod.name for _, pod in ready_pods(cluster))
     try:
         if reached(cluster):
             return None
     except (NotPostgres, OSError) as silence:
-        return lessons.ExchangeCut(port=port, silence=str(silence), commands=(tunnel(cluster).command,))
+        return lessons.ExchangeCut(
+            port=port, silence=str(silence), commands=(tunnel(cluster).command,)
+        )
     return lessons.AnotherServer(port=port, pods=pods, commands=(tunnel(cluster).command,))
 
 
@@ -110,17 +120,21 @@ def le_compte_du_secret_ouvre_une_session(cluster: Cluster) -> Wrong | None:
 def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Wrong | None:
     """Personne d’autre que vous ne peut ouvrir un tunnel vers la base.
 
-    Demandé au cluster pour un inconnu, pour votre collègue et pour toute personne que vos RoleBindings nomment. Le
-    namespace d’un projet appartient à tous ses membres : « vous », ce sont eux.
+    Demandé au cluster pour un inconnu, pour votre collègue et pour toute personne que vos
+    RoleBindings nomment. Le namespace d’un projet appartient à tous ses membres : « vous », ce sont
+    eux.
     """
-    return only_the_owner(cluster, tunnel_to(cluster, pods_of_bases(cluster)), lessons.NO_POLICY_STOPS_IT)
+    return only_the_owner(
+        cluster, tunnel_to(cluster, pods_of_bases(cluster)), lessons.NO_POLICY_STOPS_IT
+    )
 
 
 @verification(points=1, after=personne_d_autre_n_ouvre_de_tunnel)
 def personne_d_autre_ne_lit_le_mot_de_passe(cluster: Cluster) -> Wrong | None:
     """Personne d’autre que vous ne peut lire le mot de passe de la base.
 
-    Ni dans son Secret, ni en faisant tourner chez vous un pod qui le monte, ou en prenant un de vos comptes de service.
+    Ni dans son Secret, ni en faisant tourner chez vous un pod qui le monte, ou en prenant un de vos
+    comptes de service.
     """
     return only_the_owner(cluster, obtaining(secrets_of_bases(cluster)), lessons.NOT_ENCRYPTED)
 
@@ -128,4 +142,6 @@ def personne_d_autre_ne_lit_le_mot_de_passe(cluster: Cluster) -> Wrong | None:
 @verification(points=1, after=personne_d_autre_ne_lit_le_mot_de_passe)
 def personne_d_autre_n_entre_dans_le_pod(cluster: Cluster) -> Wrong | None:
     """Personne d’autre que vous ne peut exécuter de commande dans le pod de la base."""
-    return only_the_owner(cluster, entering(cluster, pods_of_bases(cluster)), lessons.ADMINISTRATOR_INSIDE)
+    return only_the_owner(
+        cluster, entering(cluster, pods_of_bases(cluster)), lessons.ADMINISTRATOR_INSIDE
+    )

@@ -1,4 +1,5 @@
-"""The base that is judged: what the policies mean for it, and what the connections from three namespaces found."""
+"""The base that is judged: what the policies mean for it, and what the connections from three
+namespaces found."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ _STRANGER = "cahier-namespace-inconnu"
 
 @dataclass(frozen=True)
 class Subject:
-    """A database, the name by which other pods call it, and what the policies mean for each of three namespaces."""
+    """A database, the name by which other pods call it, and what the policies mean for each of
+    three namespaces."""
 
     database: Database
     pod: Pod
@@ -33,7 +35,8 @@ class Subject:
 
 @dataclass(frozen=True)
 class Seen:
-    """The database that is judged, and what the connections found; None: no probe could be placed there."""
+    """The database that is judged, and what the connections found; None: no probe could be placed
+    there."""
 
     subject: Subject
     own: Attempt
@@ -44,27 +47,41 @@ class Seen:
 
 def policies(cluster: Cluster) -> Sequence[Policy]:
     """The namespace's policies, without those of our own experiments."""
-    return [one for one in cluster.objects("NetworkPolicy") if PROBE_LABEL not in (one["metadata"].get("labels") or {})]
+    return [
+        one
+        for one in cluster.objects("NetworkPolicy")
+        if PROBE_LABEL not in (one["metadata"].get("labels") or {})
+    ]
 
 
 def written_here(cluster: Cluster) -> Sequence[Policy]:
     """The policies that came with no database: the learner's own."""
     known = databases(cluster)
-    return [one for one in policies(cluster) if not any(_from_catalogue(one, database) for database in known)]
+    return [
+        one
+        for one in policies(cluster)
+        if not any(_from_catalogue(one, database) for database in known)
+    ]
 
 
 def _from_catalogue(policy: Policy, database: Database) -> bool:
     """Whether the platform's form made it with the database."""
     labels = policy["metadata"].get("labels") or {}
-    return name_of(policy) == database.release or labels.get("app.kubernetes.io/instance") == database.release
+    return (
+        name_of(policy) == database.release
+        or labels.get("app.kubernetes.io/instance") == database.release
+    )
 
 
 def peer(namespace: str, attempt: Attempt | None = None) -> Peer:
-    """A pod of that namespace: any of them, hence without labels of its own; the probe, where one was placed."""
+    """A pod of that namespace: any of them, hence without labels of its own; the probe, where one
+    was placed."""
     return Peer(namespace, PROBE_LABELS, ip=attempt.ip if attempt else "")
 
 
-def meant(cluster: Cluster, subject: Subject, namespace: str, attempt: Attempt | None = None) -> Decision:
+def meant(
+    cluster: Cluster, subject: Subject, namespace: str, attempt: Attempt | None = None
+) -> Decision:
     """What the policies mean for a pod of that namespace; for the probe, where one was placed."""
     return decide(policies(cluster), subject.pod, peer(namespace, attempt), PORT)
 
@@ -72,20 +89,26 @@ def meant(cluster: Cluster, subject: Subject, namespace: str, attempt: Attempt |
 def seen(cluster: Cluster) -> Seen:
     """What the connections found about the database that the learner opens. Raises Unverifiable.
 
-    Everything is tried once per round, at the same time; with several databases, the best opened one counts.
+    Everything is tried once per round, at the same time; with several databases, the best opened
+    one counts.
     """
     tried = cluster.once(_tried)
     if not tried.enforced.result():
         raise Unverifiable(
-            "Ce cluster n’applique pas les NetworkPolicies : dans l’expérience témoin, un pod fermé par une policy a "
-            "laissé entrer un client. Ce que vaut la vôtre ne peut donc pas être prouvé ici.",
-            "Refaites ce TP sur le cluster local (cahier cluster creer), dont le réseau les applique.",
+            "Ce cluster n’applique pas les NetworkPolicies : dans l’expérience témoin, un pod "
+            "fermé par une policy a laissé entrer un client. Ce que vaut la vôtre ne peut donc pas "
+            "être prouvé ici.",
+            "Refaites ce TP sur le cluster local (cahier cluster creer), dont le réseau les "
+            "applique.",
         )
-    return max((_seen(one, tried) for one in _subjects(cluster)), key=lambda one: _score(cluster, one))
+    return max(
+        (_seen(one, tried) for one in _subjects(cluster)), key=lambda one: _score(cluster, one)
+    )
 
 
 def reading(cluster: Cluster) -> Reading:
-    """The policies as they apply to the base's pod, beside what the connections showed. Raises Unverifiable."""
+    """The policies as they apply to the base's pod, beside what the connections showed. Raises
+    Unverifiable."""
     found = seen(cluster)
     made = [one for one in (found.own, found.colleague, found.outsider) if one]
     outsider, colleague = found.outsider, cluster.colleague.namespace
@@ -123,7 +146,9 @@ def _subjects(cluster: Cluster) -> Sequence[Subject]:
             )
             found.append(Subject(database, pod, address, own, colleague, stranger))
     if not found:
-        raise Unverifiable("Le Service de la base a changé pendant la vérification.", "Relancez la commande.")
+        raise Unverifiable(
+            "Le Service de la base a changé pendant la vérification.", "Relancez la commande."
+        )
     return found
 
 
@@ -139,9 +164,13 @@ def _seen(subject: Subject, tried: Trial) -> Seen:
 
 
 def _score(cluster: Cluster, one: Seen) -> tuple[int, int]:
-    """How many of the three namespaces are treated as they should be; then, how many policies the learner wrote."""
+    """How many of the three namespaces are treated as they should be; then, how many policies the
+    learner wrote."""
     subject = one.subject
     entered = one.colleague.entered if one.colleague else subject.colleague.allowed is True
     leaks = one.outsider.entered if one.outsider else subject.stranger.allowed is True
     written = written_here(cluster)
-    return (one.own.entered + entered + (not leaks), sum(astray(policy, subject.pod) is None for policy in written))
+    return (
+        one.own.entered + entered + (not leaks),
+        sum(astray(policy, subject.pod) is None for policy in written),
+    )

@@ -30,16 +30,22 @@ def shut_out_at_home(cluster: Cluster, found: Seen) -> Lesson:
     failing = lessons.NoAnswer(place=cluster.namespace, address=subject.address.name)
     leaving = Names(held_back(cluster))
     if decision.allowed and leaving:
-        remedy = (*(deleted(cluster, name) for name in leaving), *repaired(cluster, subject, leaving))
+        remedy = (
+            *(deleted(cluster, name) for name in leaving),
+            *repaired(cluster, subject, leaving),
+        )
         return lessons.MayNotLeave(failing=failing, leaving=leaving, pod=pod, commands=remedy)
     if decision.allowed is not False:
         return _unexplained(found.own, failing, subject)
     closing = Names(decision.selecting)
-    return lessons.NotAdmittedAtHome(failing=failing, closing=closing, pod=pod, commands=(closed(cluster, subject),))
+    return lessons.NotAdmittedAtHome(
+        failing=failing, closing=closing, pod=pod, commands=(closed(cluster, subject),)
+    )
 
 
 def shut_out_from_the_colleague(cluster: Cluster, subject: Subject, attempt: Attempt) -> Lesson:
-    """Why a pod of the colleague's has not reached the base. Raises Unverifiable where they keep it in themselves."""
+    """Why a pod of the colleague's has not reached the base. Raises Unverifiable where they keep it
+    in themselves."""
     there = cluster.colleague.namespace
     decision = meant(cluster, subject, there, attempt)
     failing = lessons.NoAnswer(place=there, address=subject.address.name)
@@ -55,15 +61,16 @@ def _require_free_to_leave(cluster: Cluster, there: str) -> None:
     leaving = Names(held_back(colleague) if colleague is not None else ())
     if leaving:
         raise Unverifiable(
-            f"Vos policies admettent {there}, mais {leaving} y {leaving:gouverne|gouvernent} ce qui en sort : la "
-            "connexion n’aboutit pas, et ce n’est pas de votre fait.",
+            f"Vos policies admettent {there}, mais {leaving} y {leaving:gouverne|gouvernent} ce "
+            "qui en sort : la connexion n’aboutit pas, et ce n’est pas de votre fait.",
             "C’est à votre collègue d’y remédier. Sur le petit SSPCloud local, jouez son rôle : "
             + as_typed(there, " ".join(("kubectl delete networkpolicy", *map(one_word, leaving)))),
         )
 
 
 def not_admitted_as_read(cluster: Cluster, subject: Subject) -> Lesson | None:
-    """Why the policies, read without a connection, keep the colleague out; None where they admit them.
+    """Why the policies, read without a connection, keep the colleague out; None where they admit
+    them.
 
     Raises Unverifiable where reading them is no proof.
     """
@@ -71,18 +78,26 @@ def not_admitted_as_read(cluster: Cluster, subject: Subject) -> Lesson | None:
     decision = meant(cluster, subject, there)
     if decision.allowed is None:
         raise Unverifiable(
-            f"Le namespace {there} est peut-être admis par « {decision.by} », mais cela dépend de ce que ce poste "
-            "ne peut pas lire : ses étiquettes, ou les adresses de ses pods.",
+            f"Le namespace {there} est peut-être admis par « {decision.by} », mais cela dépend de "
+            "ce que ce poste ne peut pas lire : ses étiquettes, ou les adresses de ses pods.",
             f"Votre collègue peut l’essayer : kubectl run essai --rm -it --image=busybox:1.36 -- "
             f"nc -zv {address.name} {address.port}",
         )
     require_decided(cluster, there, admitted=decision.allowed)
-    return None if decision.allowed else _not_opened(cluster, subject, lessons.NotAdmittedAsRead(place=there), None)
+    return (
+        None
+        if decision.allowed
+        else _not_opened(cluster, subject, lessons.NotAdmittedAsRead(place=there), None)
+    )
 
 
-def _not_opened(cluster: Cluster, subject: Subject, failing: Clause, attempt: Attempt | None) -> Lesson:
+def _not_opened(
+    cluster: Cluster, subject: Subject, failing: Clause, attempt: Attempt | None
+) -> Lesson:
     """What the policies lack to open the base to the colleague."""
-    near = nearest(written_here(cluster), subject.pod, peer(cluster.colleague.namespace, attempt), PORT)
+    near = nearest(
+        written_here(cluster), subject.pod, peer(cluster.colleague.namespace, attempt), PORT
+    )
     if near is None:
         return lessons.NotOpened(
             failing=failing,
@@ -118,11 +133,14 @@ def _besides(cluster: Cluster, subject: Subject) -> Iterator[Clause]:
 
 
 def _unexplained(attempt: Attempt, failing: Clause, subject: Subject) -> Lesson:
-    return lessons.Unexplained(failing=failing, silence=attempt.said, pod=subject.pod.name, transient=True)
+    return lessons.Unexplained(
+        failing=failing, silence=attempt.said, pod=subject.pod.name, transient=True
+    )
 
 
 def another_server(cluster: Cluster, subject: Subject, reached: Attempt) -> Lesson | None:
-    """None when the server that the colleague reached is the one in the pod. Raises Unverifiable."""
+    """None when the server that the colleague reached is the one in the pod. Raises
+    Unverifiable."""
     inside = _server_inside(cluster, subject)
     answering = reached.server
     if answering is None or answering.fingerprint is None or inside.fingerprint is None:
@@ -144,20 +162,22 @@ def _server_inside(cluster: Cluster, subject: Subject) -> PostgresServer:
         return server_in(cluster, subject.pod)
     except (NotPostgres, ForwardRefused) as silence:
         raise Unverifiable(
-            f"Le serveur du pod {subject.pod.name} ne répond pas à notre tunnel : {silence}.", "Relancez la commande."
+            f"Le serveur du pod {subject.pod.name} ne répond pas à notre tunnel : {silence}.",
+            "Relancez la commande.",
         ) from silence
 
 
 def _require_one_pod(
     cluster: Cluster, subject: Subject, inside: PostgresServer, answering: PostgresServer | None
 ) -> None:
-    """Raises Unverifiable where a server without a fingerprint may be another one than that of the pod."""
+    """Raises Unverifiable where a server without a fingerprint may be another one than that of the
+    pod."""
     service = subject.address.service
     if leads_only_to(cluster, service, subject.pod):
         return
     said = (answering.refusal if answering else "") or inside.refusal or "il n’utilise pas SCRAM"
     raise Unverifiable(
-        f"La connexion aboutit, mais le serveur ne se laisse pas identifier ({said}), et plusieurs pods répondent "
-        f"derrière {service}.",
+        f"La connexion aboutit, mais le serveur ne se laisse pas identifier ({said}), et plusieurs "
+        f"pods répondent derrière {service}.",
         f"Faites choisir à ce Service le seul pod de la base : kubectl describe service {service}",
     )

@@ -1,4 +1,5 @@
-"""Ce que le TP 4 dit quand une phrase n’est pas vraie. Corriger un texte ne demande de toucher à rien d’autre."""
+"""Ce que le TP 4 dit quand une phrase n’est pas vraie. Corriger un texte ne demande de toucher à
+rien d’autre."""
 
 from __future__ import annotations
 
@@ -6,8 +7,9 @@ from checks.diagnosis.policies.explanations import Fault
 from checks.lesson import Clause, Lesson, Names
 
 ADDITIVE = (
-    "Un pod qu’aucune policy ne choisit accepte tout. Dès qu’une le choisit, il n’accepte plus que ce que l’une au "
-    "moins autorise : les autorisations s’additionnent, et aucune policy n’en retire."
+    "Un pod qu’aucune policy ne choisit accepte tout. Dès qu’une le choisit, il n’accepte plus que "
+    "ce que l’une au moins autorise : les autorisations s’additionnent, et aucune policy n’en "
+    "retire."
 )
 LOOK = (
     "kubectl get networkpolicy -n {namespace}",
@@ -15,7 +17,7 @@ LOOK = (
 )
 
 
-# -- what was tried: the beginning of a finding ---------------------------------------------------------------------
+# -- what was tried: the beginning of a finding ----------------------------------------------------
 
 
 class NoAnswer(Clause):
@@ -45,23 +47,29 @@ class WouldComeIn(Clause):
     """The same, where no connection was made."""
 
     text = (
-        "Un namespace qui n’est ni le vôtre ni celui de votre collègue atteindrait la base (lu dans vos policies, sans "
-        "connexion)"
+        "Un namespace qui n’est ni le vôtre ni celui de votre collègue atteindrait la base (lu "
+        "dans vos policies, sans connexion)"
     )
 
 
-# -- one's own pods -------------------------------------------------------------------------------------------------
+# -- one's own pods --------------------------------------------------------------------------------
 
 
 class MayNotLeave(Lesson):
     """The base admits them: another policy keeps them from leaving their namespace."""
 
-    finding = "{failing} : {leaving} {leaving:empêche|empêchent} les pods de {namespace} d’en sortir."
-    cause = (
-        "policyTypes: Egress gouverne ce qui sort des pods choisis. Un podSelector vide les choisit tous, et ce "
-        "qu’aucune règle « egress » n’autorise est refusé, le DNS du cluster comme la base."
+    finding = (
+        "{failing} : {leaving} {leaving:empêche|empêchent} les pods de {namespace} d’en sortir."
     )
-    fix = "Supprimez cette policy, ou retirez-lui Egress : ouvrir la base ne demande que de l’Ingress."
+    cause = (
+        "policyTypes: Egress gouverne ce qui sort des pods choisis. Un podSelector vide les "
+        "choisit tous, et ce qu’aucune règle « egress » n’autorise est refusé, le DNS du cluster "
+        "comme la base."
+    )
+    fix = (
+        "Supprimez cette policy, ou retirez-lui Egress : ouvrir la base ne demande que de "
+        "l’Ingress."
+    )
     look = LOOK
     failing: Clause
     leaving: Names
@@ -72,13 +80,17 @@ class NotAdmittedAtHome(Lesson):
     """The base admits others than one's own pods."""
 
     finding = (
-        "{failing} : {closing} {closing:s’applique|s’appliquent} au pod {pod}, sans admettre votre propre namespace."
+        "{failing} : {closing} {closing:s’applique|s’appliquent} au pod {pod}, sans admettre votre "
+        "propre namespace."
     )
     cause = (
-        f"{ADDITIVE} Être dans le même namespace ne donne rien par soi-même : la policy du catalogue, elle, "
-        "l’autorisait."
+        f"{ADDITIVE} Être dans le même namespace ne donne rien par soi-même : la policy du "
+        "catalogue, elle, l’autorisait."
     )
-    fix = "Rétablissez la policy du catalogue, qui admet les pods de votre namespace ; gardez la vôtre à côté."
+    fix = (
+        "Rétablissez la policy du catalogue, qui admet les pods de votre namespace ; gardez la "
+        "vôtre à côté."
+    )
     look = LOOK
     failing: Clause
     closing: Names
@@ -90,8 +102,8 @@ class Unexplained(Lesson):
 
     finding = "{failing}, alors que vos policies l’admettent ({silence})."
     cause = (
-        "Le réseau du cluster met un instant à suivre un changement ; sinon, le nom du Service, son port ou le serveur "
-        "est en cause."
+        "Le réseau du cluster met un instant à suivre un changement ; sinon, le nom du Service, "
+        "son port ou le serveur est en cause."
     )
     fix = "Relancez la vérification dans un instant."
     look = ("kubectl logs {pod} -n {namespace}", *LOOK)
@@ -100,14 +112,19 @@ class Unexplained(Lesson):
     pod: str
 
 
-# -- the colleague's ------------------------------------------------------------------------------------------------
+# -- the colleague's -------------------------------------------------------------------------------
 
 
 class AnotherServer(Lesson):
     """The colleague's connection ends at another server than the one in the pod."""
 
-    finding = "Depuis {colleague}, {address} mène à un autre serveur PostgreSQL que celui du pod {pod}."
-    cause = "Un Service partage ses clients entre tous les pods que son sélecteur choisit : plusieurs conviennent."
+    finding = (
+        "Depuis {colleague}, {address} mène à un autre serveur PostgreSQL que celui du pod {pod}."
+    )
+    cause = (
+        "Un Service partage ses clients entre tous les pods que son sélecteur choisit : plusieurs "
+        "conviennent."
+    )
     fix = "Faites choisir à ce Service le seul pod de la base. (kubectl describe service {service})"
     look = ("kubectl get endpointslices -n {namespace} -l kubernetes.io/service-name={service}",)
     address: str
@@ -134,17 +151,21 @@ class NearlyOpened(Lesson):
 
 
 class NotOpened(Lesson):
-    """No policy of the learner's opens the base. `besides`: what may mislead, sentences or nothing."""
+    """No policy of the learner's opens the base. `besides`: what may mislead, sentences or
+    nothing."""
 
     finding = (
-        "{failing} : {closing} {closing:ferme|ferment} le pod {pod}, et aucune policy de {namespace} ne l’ouvre à "
-        "{colleague}.{besides}"
+        "{failing} : {closing} {closing:ferme|ferment} le pod {pod}, et aucune policy de "
+        "{namespace} ne l’ouvre à {colleague}.{besides}"
     )
     cause = (
-        "Une NetworkPolicy protège les pods de son propre namespace : c’est à la propriétaire de la base d’ouvrir chez "
-        "elle, personne ne s’ouvre une porte de l’extérieur."
+        "Une NetworkPolicy protège les pods de son propre namespace : c’est à la propriétaire de "
+        "la base d’ouvrir chez elle, personne ne s’ouvre une porte de l’extérieur."
     )
-    fix = "Complétez ouverture.yaml et appliquez-le dans votre namespace : kubectl apply -f ouverture.yaml"
+    fix = (
+        "Complétez ouverture.yaml et appliquez-le dans votre namespace : kubectl apply -f "
+        "ouverture.yaml"
+    )
     look = LOOK
     failing: Clause
     closing: Names
@@ -167,7 +188,7 @@ class OtherBasesClosedToo(Clause):
     bases: str
 
 
-# -- anybody else ---------------------------------------------------------------------------------------------------
+# -- anybody else ----------------------------------------------------------------------------------
 
 
 class NotFollowedYet(Lesson):
@@ -186,12 +207,12 @@ class OpenToAll(Lesson):
 
     finding = "{failing} : aucune NetworkPolicy dans {namespace}, tout le cluster atteint la base."
     cause = (
-        f"{ADDITIVE} La base a été lancée sans l’option « only allow access from the same namespace » (--ouvert sur le "
-        "cluster local), ou sa policy a été supprimée."
+        f"{ADDITIVE} La base a été lancée sans l’option « only allow access from the same "
+        "namespace » (--ouvert sur le cluster local), ou sa policy a été supprimée."
     )
     fix = (
-        "Fermez d’abord la base aux autres namespaces (c’est ce que fait l’option du catalogue), puis ouvrez-la à "
-        "votre collègue."
+        "Fermez d’abord la base aux autres namespaces (c’est ce que fait l’option du catalogue), "
+        "puis ouvrez-la à votre collègue."
     )
     look = LOOK
     failing: Clause
@@ -202,8 +223,8 @@ class MissedByItsPolicies(OpenToAll):
     """The namespace has policies, and each chooses other pods."""
 
     finding = (
-        "{failing} : aucune NetworkPolicy ne s’applique au pod {pod}. Celle qui s’appelle « {policy} » le manque : "
-        "{fault.said}."
+        "{failing} : aucune NetworkPolicy ne s’applique au pod {pod}. Celle qui s’appelle « "
+        "{policy} » le manque : {fault.said}."
     )
     cause = "{fault.cause}"
     policy: str
@@ -211,13 +232,14 @@ class MissedByItsPolicies(OpenToAll):
 
 
 class OpenedBy(Lesson):
-    """Policies open the base to others. `openings`: how, policy by policy; `besides`: what is not at fault."""
+    """Policies open the base to others. `openings`: how, policy by policy; `besides`: what is not
+    at fault."""
 
     finding = "{failing}. {openings}{besides}"
     cause = ADDITIVE
     fix = (
-        "Supprimez {policies}, ou limitez-{policies:la|les} à votre namespace et à {colleague}, nommé par son "
-        "étiquette kubernetes.io/metadata.name."
+        "Supprimez {policies}, ou limitez-{policies:la|les} à votre namespace et à {colleague}, "
+        "nommé par son étiquette kubernetes.io/metadata.name."
     )
     look = LOOK
     failing: Clause
@@ -267,7 +289,7 @@ class ProgramsSpared(Clause):
     places: Names
 
 
-# -- this lab's words in what several labs tell: « Vos NetworkPolicies, à elles seules, … » ---------------------------
+# -- this lab's words in what several labs tell: « Vos NetworkPolicies, à elles seules, … » --------
 
 ADMIT_OTHERS = "admettent d’autres namespaces que les vôtres"
 ADMIT_NOBODY_ELSE = "n’admettent aucun autre namespace"

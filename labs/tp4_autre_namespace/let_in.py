@@ -26,17 +26,21 @@ def opened_to_the_outsider(cluster: Cluster, found: Seen, read: Reading) -> Less
 
 
 def require_no_contradiction(found: Seen, read: Reading) -> None:
-    """Raises Unverifiable where a third namespace stayed out, and the policies do not explain it."""
+    """Raises Unverifiable where a third namespace stayed out, and the policies do not explain
+    it."""
     if not found.subject.own.selecting or read.contradicted():
         raise Unverifiable(
-            f"Vos policies admettent le namespace {found.outsider_namespace}, et pourtant une connexion qui en vient "
-            f"n’atteint pas {found.subject.address.name} : autre chose l’arrête, qui peut en laisser passer d’autres.",
-            "Relancez la commande ; si cela dure, signalez-le à l’équipe qui administre le cluster.",
+            f"Vos policies admettent le namespace {found.outsider_namespace}, et pourtant une "
+            f"connexion qui en vient n’atteint pas {found.subject.address.name} : autre chose "
+            "l’arrête, qui peut en laisser passer d’autres.",
+            "Relancez la commande ; si cela dure, signalez-le à l’équipe qui administre le "
+            "cluster.",
         )
 
 
 def opened_as_read(cluster: Cluster, subject: Subject, read: Reading) -> Lesson | None:
-    """How the policies admit others, as they are written; None where they do not. Raises Unverifiable."""
+    """How the policies admit others, as they are written; None where they do not. Raises
+    Unverifiable."""
     leaks = read.leaks()
     if _is_open(subject, leaks):
         require_only_network_policies(cluster, lessons.ADMIT_OTHERS)
@@ -64,12 +68,17 @@ def _opened(cluster: Cluster, subject: Subject, read: Reading, failing: Clause) 
 def _open_to_all(cluster: Cluster, subject: Subject, failing: Clause) -> Lesson:
     """No policy applies to the pod: there is none, or each chooses other pods."""
     known, pod = policies(cluster), subject.pod.name
-    missing = next(((name_of(policy), fault) for policy in known if (fault := astray(policy, subject.pod))), None)
+    missing = next(
+        ((name_of(policy), fault) for policy in known if (fault := astray(policy, subject.pod))),
+        None,
+    )
     remedy = (closed(cluster, subject), *repaired(cluster, subject))
     if missing is None:
         return lessons.OpenToAll(failing=failing, pod=pod, commands=remedy)
     name, fault = missing
-    return lessons.MissedByItsPolicies(failing=failing, policy=name, fault=fault, pod=pod, commands=remedy)
+    return lessons.MissedByItsPolicies(
+        failing=failing, policy=name, fault=fault, pod=pod, commands=remedy
+    )
 
 
 def _opened_by(cluster: Cluster, subject: Subject, read: Reading, failing: Clause) -> Lesson:
@@ -87,7 +96,9 @@ def _opened_by(cluster: Cluster, subject: Subject, read: Reading, failing: Claus
         pod=subject.pod.name,
         lines=kept(read, by),
         commands=closed_to_others(cluster, subject, read, by),
-        look_first=tuple(f"kubectl describe networkpolicy {name} -n {cluster.namespace}" for name in by),
+        look_first=tuple(
+            f"kubectl describe networkpolicy {name} -n {cluster.namespace}" for name in by
+        ),
     )
 
 
@@ -105,5 +116,7 @@ def _openings(leaks: Sequence[Leak]) -> Iterator[Clause]:
     for leak in leaks:
         told.setdefault((leak.sure, leak.policy), []).append(how(leak))
     for rank, ((sure, name), ways) in enumerate(told.items()):
-        opening = lessons.PerhapsOpening if not sure else lessons.AlsoOpening if rank else lessons.Opening
+        opening = (
+            lessons.PerhapsOpening if not sure else lessons.AlsoOpening if rank else lessons.Opening
+        )
         yield opening(policy=name, ways=" ; ".join(ways))

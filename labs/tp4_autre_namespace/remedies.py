@@ -1,4 +1,5 @@
-"""The remedies of the lab: what opens the base to the colleague, and closes it to everybody else."""
+"""The remedies of the lab: what opens the base to the colleague, and closes it to everybody
+else."""
 
 from __future__ import annotations
 
@@ -19,40 +20,55 @@ SOLUTION = "ouverture-collegue"
 
 
 def repaired(cluster: Cluster, subject: Subject, wrong: Sequence[str] = ()) -> tuple[str, ...]:
-    """The commands that open to the colleague; a policy found `wrong` that bears the solution's name goes first."""
+    """The commands that open to the colleague; a policy found `wrong` that bears the solution's
+    name goes first."""
     there, release = cluster.colleague.namespace, subject.database.release
     existing = next((one for one in policies(cluster) if name_of(one) == SOLUTION), None)
     serves_others = existing is not None and reading(cluster).serves_others(existing)
-    if serves_others or "cnpg.io/cluster" not in subject.pod.labels:  # the older catalogue labels its pods otherwise
+    if (
+        serves_others or "cnpg.io/cluster" not in subject.pod.labels
+    ):  # the older catalogue labels its pods otherwise
         return (_only(cluster, subject),)
-    applied = f"cahier solution tp4 --namespace {cluster.namespace} --collegue {there} --base {release} --appliquer"
+    applied = (
+        f"cahier solution tp4 --namespace {cluster.namespace} --collegue {there} --base {release} "
+        "--appliquer"
+    )
     return (*(deleted(cluster, name) for name in wrong if name == SOLUTION), applied)
 
 
 def closed(cluster: Cluster, subject: Subject) -> str:
-    """The command that puts back the policy of the catalogue: one's own namespace, and nobody else."""
+    """The command that puts back the policy of the catalogue: one's own namespace, and nobody
+    else."""
     return f"cahier catalogue fermer {subject.database.release} --namespace {cluster.namespace}"
 
 
-def closed_to_others(cluster: Cluster, subject: Subject, read: Reading, by: Sequence[str]) -> tuple[str, ...]:
-    """The commands that close all that these policies open, and leave in place what else they serve."""
+def closed_to_others(
+    cluster: Cluster, subject: Subject, read: Reading, by: Sequence[str]
+) -> tuple[str, ...]:
+    """The commands that close all that these policies open, and leave in place what else they
+    serve."""
     at_fault = [policy for policy in policies(cluster) if name_of(policy) in by]
     if any(read.serves_others(policy) for policy in at_fault):
         return (_only(cluster, subject),)
     left = [policy for policy in policies(cluster) if name_of(policy) not in by]
     own = subject.database.release
     commands = [deleted(cluster, name_of(policy)) for policy in at_fault if name_of(policy) != own]
-    if own in by or not decide(left, subject.pod, peer(cluster.namespace), PORT).by:  # nothing else admits one's pods
+    if (
+        own in by or not decide(left, subject.pod, peer(cluster.namespace), PORT).by
+    ):  # nothing else admits one's pods
         commands.append(closed(cluster, subject))
     return (*commands, *repaired(cluster, subject))
 
 
 def kept(read: Reading, by: Sequence[str]) -> tuple[str, ...]:
-    """What ouverture.yaml may keep, where it is that file's policy which opens, and serves others too."""
+    """What ouverture.yaml may keep, where it is that file's policy which opens, and serves others
+    too."""
     policy = next((one for one in read.policies if name_of(one) == SOLUTION), None)
     if SOLUTION not in by or policy is None or not read.serves_others(policy):
         return ()
-    rules = yaml.safe_dump({"spec": {"ingress": read.kept(policy)}}, sort_keys=False, allow_unicode=True)
+    rules = yaml.safe_dump(
+        {"spec": {"ingress": read.kept(policy)}}, sort_keys=False, allow_unicode=True
+    )
     return (f"# ouverture.yaml, NetworkPolicy {SOLUTION} :", *rules.splitlines())
 
 
@@ -61,7 +77,8 @@ def one_server_only(cluster: Cluster, subject: Subject) -> tuple[str, ...]:
     service = subject.address.service
     return (
         f"kubectl delete service {service} -n {cluster.namespace} --ignore-not-found",
-        f"kubectl expose pod/{subject.pod.name} --name={service} --port={PORT} -n {cluster.namespace}",
+        f"kubectl expose pod/{subject.pod.name} --name={service} --port={PORT} -n "
+        f"{cluster.namespace}",
     )
 
 
@@ -71,7 +88,7 @@ def deleted(cluster: Cluster, name: str) -> str:
 
 
 def _only(cluster: Cluster, subject: Subject) -> str:
-    """The command that leaves the base open to the colleague and to one's own pods, whatever the policies say; what
-    serves an operator, or another port, stays."""
+    """The command that leaves the base open to the colleague and to one's own pods, whatever the
+    policies say; what serves an operator, or another port, stays."""
     there, place = cluster.colleague.namespace, f"--namespace {cluster.namespace}"
     return f"cahier catalogue fermer {subject.database.release} --seulement {there} {place}"

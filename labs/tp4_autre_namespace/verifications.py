@@ -11,7 +11,12 @@ from checks.verification import verification
 
 from . import lessons
 from .judged_base import reading, seen
-from .kept_out import another_server, not_admitted_as_read, shut_out_at_home, shut_out_from_the_colleague
+from .kept_out import (
+    another_server,
+    not_admitted_as_read,
+    shut_out_at_home,
+    shut_out_from_the_colleague,
+)
 from .let_in import opened_as_read, opened_to_the_outsider, require_no_contradiction
 
 
@@ -25,7 +30,8 @@ def la_base_est_prete(cluster: Cluster) -> Wrong | None:
 def un_service_mene_a_la_base(cluster: Cluster) -> Wrong | None:
     """Un Service mène au pod de la base : les autres namespaces l’appellent par ce nom.
 
-    Demandé au cluster lui-même : ses EndpointSlices disent à quels pods chaque Service envoie ses clients.
+    Demandé au cluster lui-même : ses EndpointSlices disent à quels pods chaque Service envoie ses
+    clients.
     """
     return no_service_leads(cluster)
 
@@ -44,8 +50,9 @@ def votre_namespace_atteint_la_base(cluster: Cluster) -> Wrong | None:
 def le_namespace_du_collegue_atteint_la_base(cluster: Cluster) -> Wrong | None:
     """Le namespace de votre collègue atteint la base, et c’est bien ce serveur qui répond.
 
-    Une vraie connexion, d’un pod sans étiquette particulière placé chez lui : l’empreinte du serveur atteint doit
-    être celle du serveur qui tourne dans votre pod. Sans accès chez lui, vos policies sont interprétées.
+    Une vraie connexion, d’un pod sans étiquette particulière placé chez lui : l’empreinte du
+    serveur atteint doit être celle du serveur qui tourne dans votre pod. Sans accès chez lui, vos
+    policies sont interprétées.
     """
     found = seen(cluster)
     if found.colleague is None:
@@ -59,8 +66,9 @@ def le_namespace_du_collegue_atteint_la_base(cluster: Cluster) -> Wrong | None:
 def un_troisieme_namespace_est_refuse(cluster: Cluster) -> Wrong | None:
     """Aucun autre namespace n’atteint la base.
 
-    Une vraie connexion, d’un pod placé dans le namespace d’une troisième personne, doit échouer ; et vos policies
-    ne doivent admettre personne d’autre. Sans accès ailleurs, elles sont interprétées.
+    Une vraie connexion, d’un pod placé dans le namespace d’une troisième personne, doit échouer ;
+    et vos policies ne doivent admettre personne d’autre. Sans accès ailleurs, elles sont
+    interprétées.
     """
     found, read = seen(cluster), reading(cluster)
     if found.outsider is not None and found.outsider.entered:

@@ -1,4 +1,5 @@
-"""The relay of the lab: its pod, the exchanges that are made through it, the tunnel that leads to it, its remedy."""
+"""The relay of the lab: its pod, the exchanges that are made through it, the tunnel that leads to
+it, its remedy."""
 
 from __future__ import annotations
 
@@ -26,17 +27,23 @@ def pod_of_relay(cluster: Cluster) -> Pod:
 
 def socat_under_another_name(cluster: Cluster) -> str:
     """Name of a pod that runs socat, "" for none."""
-    pods = (pod.name for pod in cluster.pods() if any("socat" in box.image for box in pod.containers))
+    pods = (
+        pod.name for pod in cluster.pods() if any("socat" in box.image for box in pod.containers)
+    )
     return next(pods, "")
 
 
 def ended_by_itself(pod: Pod) -> bool:
-    """Whether a container has ended without an error, as socat does once its only client has left."""
-    return not pod.deleting and any(box.exit_code == 0 and not box.running for box in pod.containers)
+    """Whether a container has ended without an error, as socat does once its only client has
+    left."""
+    return not pod.deleting and any(
+        box.exit_code == 0 and not box.running for box in pod.containers
+    )
 
 
 def clients(cluster: Cluster) -> Served | NotPostgres | ForwardRefused:
-    """How the relay serves several clients, or why it serves none. Asked once: a silence is waited for."""
+    """How the relay serves several clients, or why it serves none. Asked once: a silence is waited
+    for."""
     return cluster.once(_clients)
 
 
@@ -48,7 +55,8 @@ def _clients(cluster: Cluster) -> Served | NotPostgres | ForwardRefused:
 
 
 def server_behind(cluster: Cluster) -> PostgresServer:
-    """The server that the relay reaches, asked through a tunnel of ours. Raises NotPostgres or ForwardRefused."""
+    """The server that the relay reaches, asked through a tunnel of ours. Raises NotPostgres or
+    ForwardRefused."""
     met = clients(cluster)
     if isinstance(met, Served):
         return met.server
@@ -56,7 +64,8 @@ def server_behind(cluster: Cluster) -> PostgresServer:
 
 
 def stranger_behind(cluster: Cluster) -> Stranger | None:
-    """Whose server that is, None for the colleague's. Raises NotPostgres or ForwardRefused, and Unverifiable."""
+    """Whose server that is, None for the colleague's. Raises NotPostgres or ForwardRefused, and
+    Unverifiable."""
     return cluster.once(_stranger_behind)
 
 
@@ -65,7 +74,8 @@ def _stranger_behind(cluster: Cluster) -> Stranger | None:
 
 
 def keeps_its_fingerprint(cluster: Cluster, behind: PostgresServer) -> bool:
-    """False for a pooler, which may give each client another server: its tunnel is known by its connections."""
+    """False for a pooler, which may give each client another server: its tunnel is known by its
+    connections."""
     try:
         return server_in(cluster, pod_of_relay(cluster), PORT) == behind
     except (NotPostgres, ForwardRefused):
@@ -84,8 +94,8 @@ def tunnel(cluster: Cluster) -> Tunnel:
 
 
 def made_again(cluster: Cluster) -> tuple[str, ...]:
-    """The common remedy: the pod of the solution in the place of theirs, towards the colleague's database, which is
-    launched where it is known not to run; nothing where no database is known."""
+    """The common remedy: the pod of the solution in the place of theirs, towards the colleague's
+    database, which is launched where it is known not to run; nothing where no database is known."""
     pod = cluster.pod(NAME)
     base = their_base(cluster, targets(cluster, pod) if pod else ())
     if not base.release:
@@ -94,5 +104,6 @@ def made_again(cluster: Cluster) -> tuple[str, ...]:
     return (
         *launched(cluster, base),
         f"kubectl delete pod {NAME} -n {place} --ignore-not-found --now",
-        f"cahier solution tp5 --namespace {place} --collegue {there} --base {base.release} --appliquer",
+        f"cahier solution tp5 --namespace {place} --collegue {there} --base {base.release} "
+        "--appliquer",
     )

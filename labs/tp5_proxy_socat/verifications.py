@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from checks.capabilities import Cluster
 from checks.diagnosis.connections.tunnel import leads_elsewhere, nobody_listens
-from checks.diagnosis.databases.relay_failures import Unanswered, misdirected, too_few_clients, unanswered
+from checks.diagnosis.databases.relay_failures import (
+    Unanswered,
+    misdirected,
+    too_few_clients,
+    unanswered,
+)
 from checks.diagnosis.databases.relay_manifest import listening_ports
 from checks.diagnosis.databases.relays import Served
 from checks.diagnosis.workloads.readiness import never_admitted, not_ready
@@ -34,7 +39,11 @@ def le_proxy_existe(cluster: Cluster) -> Wrong | None:
     """Un pod « pg-proxy » existe dans votre namespace."""
     if cluster.pod(NAME):
         return None
-    other, why, remedy = socat_under_another_name(cluster), never_admitted(cluster), made_again(cluster)
+    other, why, remedy = (
+        socat_under_another_name(cluster),
+        never_admitted(cluster),
+        made_again(cluster),
+    )
     if other:
         return lessons.RelayUnderAnotherName(never_admitted=why, other=other, commands=remedy)
     return lessons.NoRelay(never_admitted=why, commands=remedy)
@@ -53,8 +62,8 @@ def le_proxy_tourne(cluster: Cluster) -> Wrong | None:
 def le_proxy_vise_la_base_du_collegue(cluster: Cluster) -> Wrong | None:
     """Le proxy relaie vers un Service du namespace de votre collègue.
 
-    Un client passe par le proxy : le serveur atteint décide, quel que soit l’outil. Le manifeste ne sert qu’à
-    expliquer pourquoi le chemin ne mène pas chez votre collègue.
+    Un client passe par le proxy : le serveur atteint décide, quel que soit l’outil. Le manifeste ne
+    sert qu’à expliquer pourquoi le chemin ne mène pas chez votre collègue.
     """
     why = misdirected(cluster, pod_of_relay(cluster), lambda: stranger_behind(cluster))
     return lessons.LeadsElsewhere(why=why, commands=made_again(cluster)) if why else None
@@ -64,7 +73,8 @@ def le_proxy_vise_la_base_du_collegue(cluster: Cluster) -> Wrong | None:
 def le_proxy_ecoute_sur_5432(cluster: Cluster) -> Wrong | None:
     """Le proxy accepte plusieurs clients à la fois sur son port 5432.
 
-    Trois connexions sont ouvertes en même temps par des tunnels à nous, puis une autre après leur départ.
+    Trois connexions sont ouvertes en même temps par des tunnels à nous, puis une autre après leur
+    départ.
     """
     met = clients(cluster)
     if isinstance(met, ForwardRefused) and "refused" in str(met):
@@ -118,10 +128,14 @@ def le_tunnel_mene_au_proxy(cluster: Cluster) -> Wrong | None:
 def un_client_atteint_le_serveur_du_collegue(cluster: Cluster) -> Wrong | None:
     """Un client de votre poste atteint le serveur de votre collègue à travers le proxy.
 
-    Deux serveurs PostgreSQL se distinguent sans mot de passe : l’empreinte lue par localhost doit être celle lue
-    dans le pod relais.
+    Deux serveurs PostgreSQL se distinguent sans mot de passe : l’empreinte lue par localhost doit
+    être celle lue dans le pod relais.
     """
-    port, behind, again = cluster.local_port(PORT), server_behind(cluster), (tunnel(cluster).command,)
+    port, behind, again = (
+        cluster.local_port(PORT),
+        server_behind(cluster),
+        (tunnel(cluster).command,),
+    )
     try:
         with cluster.machine.connect(port) as connection:
             connection.settimeout(8)

@@ -1,4 +1,5 @@
-"""What others may do beyond a tunnel to the base, withdrawn, and the tunnel given again where that takes it too."""
+"""What others may do beyond a tunnel to the base, withdrawn, and the tunnel given again where that
+takes it too."""
 
 from __future__ import annotations
 
@@ -21,8 +22,9 @@ from .shared_base import ROLE, shared_again
 
 
 def only_a_tunnel(cluster: Cluster, cause: str, *kinds: Excess) -> Diagnostic | None:
-    """None when the guests have no right of these kinds beyond a tunnel; else what gives it, withdrawn, and what was
-    asked for given again. Raises Unverifiable where a guest may own the namespace."""
+    """None when the guests have no right of these kinds beyond a tunnel; else what gives it,
+    withdrawn, and what was asked for given again. Raises Unverifiable where a guest may own the
+    namespace."""
     concern = beyond_a_tunnel(cluster, *kinds)
     found = only_the_owner(cluster, concern, cause, who=_guests(cluster), advice=lessons.TWO_RULES)
     if found is None:
@@ -44,13 +46,18 @@ def way_to_secrets(cluster: Cluster) -> Excess | None:
 
 
 def tunnel_of_the_uninvited(cluster: Cluster) -> Diagnostic | None:
-    """None when nobody but the guests may open a tunnel to a base; else what gives it, withdrawn."""
+    """None when nobody but the guests may open a tunnel to a base; else what gives it,
+    withdrawn."""
     invited = {one.user for one in colleagues(cluster)}
     found = only_the_owner(
         cluster,
         tunnel_to(cluster, [pod.name for _, pod in ready_pods(cluster)]),
         lessons.ONLY_DOOR,
-        who=[one for one in people(cluster) if one.user not in invited and not is_member(cluster, one)],
+        who=[
+            one
+            for one in people(cluster)
+            if one.user not in invited and not is_member(cluster, one)
+        ],
         advice=lessons.ONLY_THE_INVITED,
     )
     if found is None or not any(f" rolebinding {ROLE} " in command for command in found.commands):
@@ -59,7 +66,8 @@ def tunnel_of_the_uninvited(cluster: Cluster) -> Diagnostic | None:
 
 
 def _guests(cluster: Cluster) -> Sequence[Person]:
-    """Those with whom the base is shared: the colleagues, and the team of lab 8 where one is declared."""
+    """Those with whom the base is shared: the colleagues, and the team of lab 8 where one is
+    declared."""
     given = {one.user for one in colleagues(cluster)}
     those = [*colleagues(cluster), *(one for one in persons(cluster) if one.user not in given)]
     return [one for one in those if not owns(cluster, one)]
@@ -67,5 +75,7 @@ def _guests(cluster: Cluster) -> Sequence[Person]:
 
 def _given_again(cluster: Cluster, found: Diagnostic) -> Diagnostic:
     """What is withdrawn, and the lab's own binding given again: the learner's file says it too."""
-    kept = (one for one in found.commands if not one.startswith(f"kubectl create rolebinding {ROLE} "))
+    kept = (
+        one for one in found.commands if not one.startswith(f"kubectl create rolebinding {ROLE} ")
+    )
     return replace(found, commands=tuple(dict.fromkeys((*kept, *shared_again(cluster)))))

@@ -1,4 +1,5 @@
-"""Ce que le TP 6 dit quand une phrase n’est pas vraie. Corriger un texte ne demande de toucher à rien d’autre."""
+"""Ce que le TP 6 dit quand une phrase n’est pas vraie. Corriger un texte ne demande de toucher à
+rien d’autre."""
 
 from __future__ import annotations
 
@@ -6,13 +7,17 @@ from checks.lesson import Clause, Lesson
 
 from .shared_base import Refusal
 
-# -- the colleague may not open a tunnel ----------------------------------------------------------------------------
+# -- the colleague may not open a tunnel -----------------------------------------------------------
 
 
 class TunnelRefused(Lesson, kw_only=True):
-    """A colleague lacks a right. Each kind says what is lacking; `also`: what is seen besides, sentences or nothing."""
+    """A colleague lacks a right. Each kind says what is lacking; `also`: what is seen besides,
+    sentences or nothing."""
 
-    fix = "Donnez à cet utilisateur, et sur ce pod, « get » sur pods et « create » sur pods/portforward."
+    fix = (
+        "Donnez à cet utilisateur, et sur ce pod, « get » sur pods et « create » sur "
+        "pods/portforward."
+    )
     look = ("kubectl describe roles,rolebindings -n {namespace}",)
     also: str = ""
 
@@ -29,8 +34,8 @@ class OthersNamed(NobodyNamed):
     """Its bindings name others."""
 
     finding = (
-        "Aucune RoleBinding du namespace {namespace} ne s’adresse à {user}. Celles qui existent s’adressent à : "
-        "{others}.{also}"
+        "Aucune RoleBinding du namespace {namespace} ne s’adresse à {user}. Celles qui existent "
+        "s’adressent à : {others}.{also}"
     )
     others: str
 
@@ -38,10 +43,14 @@ class OthersNamed(NobodyNamed):
 class AccountNamed(TunnelRefused):
     """A binding names an account of the colleague's pods, or one that is called like them."""
 
-    finding = "La RoleBinding « {binding} » s’adresse au compte de service « {account} » de {place}.{also}"
+    finding = (
+        "La RoleBinding « {binding} » s’adresse au compte de service « {account} » de "
+        "{place}.{also}"
+    )
     cause = (
-        "Un compte de service est l’identité d’un pod, pas d’une personne. Si votre collègue travaille dans ce pod "
-        "(un service VSCode), nommez-le : --utilisateur-collegue system:serviceaccount:{place}:{account}"
+        "Un compte de service est l’identité d’un pod, pas d’une personne. Si votre collègue "
+        "travaille dans ce pod (un service VSCode), nommez-le : --utilisateur-collegue "
+        "system:serviceaccount:{place}:{account}"
     )
     binding: str
     account: str
@@ -51,7 +60,9 @@ class AccountNamed(TunnelRefused):
 class GroupNamed(TunnelRefused):
     """A binding names a group that is called like the colleague."""
 
-    finding = "La RoleBinding « {binding} » s’adresse au groupe « {group} », pas à un utilisateur.{also}"
+    finding = (
+        "La RoleBinding « {binding} » s’adresse au groupe « {group} », pas à un utilisateur.{also}"
+    )
     cause = "L’API n’ajoute pas une personne à un groupe qui porterait son nom."
     binding: str
     group: str
@@ -60,10 +71,12 @@ class GroupNamed(TunnelRefused):
 class OtherNameWritten(TunnelRefused):
     """A binding names the colleague by another name than the API's."""
 
-    finding = "La RoleBinding « {binding} » s’adresse à « {name} » : ce n’est le nom de personne.{also}"
+    finding = (
+        "La RoleBinding « {binding} » s’adresse à « {name} » : ce n’est le nom de personne.{also}"
+    )
     cause = (
-        "Le nom d’une personne pour l’API n’est pas celui de son namespace ; l’API ne corrige rien et n’avertit pas. "
-        "« kubectl auth whoami » donne le vrai nom à qui le demande pour soi."
+        "Le nom d’une personne pour l’API n’est pas celui de son namespace ; l’API ne corrige rien "
+        "et n’avertit pas. « kubectl auth whoami » donne le vrai nom à qui le demande pour soi."
     )
     binding: str
     name: str
@@ -72,13 +85,20 @@ class OtherNameWritten(TunnelRefused):
 class RoleGone(TunnelRefused):
     """The colleague's binding gives a role that is not there."""
 
-    finding = "La RoleBinding « {binding} » désigne le Role « {role} », qui n’existe pas dans {namespace}.{also}"
-    cause = "Une RoleBinding ne donne rien par elle-même : son Role disparu, elle reste, sans effet."
+    finding = (
+        "La RoleBinding « {binding} » désigne le Role « {role} », qui n’existe pas dans "
+        "{namespace}.{also}"
+    )
+    cause = (
+        "Une RoleBinding ne donne rien par elle-même : son Role disparu, elle reste, sans effet."
+    )
     binding: str
     role: str
 
 
-_REFUSED = "L’API refuse à {refusal.user} « {refusal.verb} » sur {refusal.resource} du pod {refusal.pod}"
+_REFUSED = (
+    "L’API refuse à {refusal.user} « {refusal.verb} » sur {refusal.resource} du pod {refusal.pod}"
+)
 _THE_ROLE = _REFUSED + " : le Role {roles} "
 
 
@@ -86,7 +106,9 @@ class ReadyMadeRole(TunnelRefused):
     """The colleague's binding gives a ClusterRole that is not enough."""
 
     finding = (
-        _REFUSED + " : la RoleBinding « {binding} » lui donne le ClusterRole « {role} », qui n’y suffit pas.{also}"
+        _REFUSED
+        + " : la RoleBinding « {binding} » lui donne le ClusterRole « {role} », qui n’y suffit "
+        "pas.{also}"
     )
     cause = "Un ClusterRole tout fait ne contient pas forcément ce qu’il vous faut."
     refusal: Refusal
@@ -107,7 +129,10 @@ class RuleOnServices(NoRule):
     """They have one on the tunnels of Services, which there are none of."""
 
     finding = _THE_ROLE + "parle de services/portforward.{also}"
-    cause = "Cette sous-ressource n’existe pas : un tunnel vers un Service choisit un pod, et s’ouvre vers lui."
+    cause = (
+        "Cette sous-ressource n’existe pas : un tunnel vers un Service choisit un pod, et s’ouvre "
+        "vers lui."
+    )
 
 
 class RuleOnNothing(NoRule):
@@ -115,7 +140,8 @@ class RuleOnNothing(NoRule):
 
     finding = _THE_ROLE + "parle de « pods/* », qui ne désigne rien.{also}"
     cause = (
-        "RBAC ne connaît que « * », toutes les ressources, et « */portforward » : une sous-ressource s’écrit en entier."
+        "RBAC ne connaît que « * », toutes les ressources, et « */portforward » : une "
+        "sous-ressource s’écrit en entier."
     )
 
 
@@ -131,7 +157,10 @@ class OtherObjects(NoRule):
     """Their rules on the resource, with that verb, are for other objects."""
 
     finding = _THE_ROLE + "ne le permet que sur {names}.{also}"
-    cause = "resourceNames contient des noms d’objets de la ressource citée : ici des pods, pas leur Service."
+    cause = (
+        "resourceNames contient des noms d’objets de la ressource citée : ici des pods, pas leur "
+        "Service."
+    )
     names: str
 
 
@@ -161,7 +190,7 @@ class SameRefusal(Clause):
     users: str
 
 
-# -- the tunnel itself ------------------------------------------------------------------------------------------------
+# -- the tunnel itself -----------------------------------------------------------------------------
 
 
 class NothingAtItsEnd(Lesson):
@@ -187,15 +216,15 @@ class AnotherServer(Lesson):
     pod: str
 
 
-# -- what cannot be decided here --------------------------------------------------------------------------------------
+# -- what cannot be decided here -------------------------------------------------------------------
 
 
 class Member(Clause):
     """The colleague is known to own the namespace."""
 
     text = (
-        "{namespace} est le namespace d’un projet, dont {user} est membre : la RoleBinding « {binding} » lui donne "
-        "déjà tous les droits, et aucun Role ne peut les réduire."
+        "{namespace} est le namespace d’un projet, dont {user} est membre : la RoleBinding « "
+        "{binding} » lui donne déjà tous les droits, et aucun Role ne peut les réduire."
     )
     namespace: str
     user: str
@@ -203,7 +232,8 @@ class Member(Clause):
 
 
 ANOTHER_COLLEAGUE = (
-    "Faites ce TP avec quelqu’un qui n’est pas du projet, ou chacun dans son namespace personnel (--namespace user-…)."
+    "Faites ce TP avec quelqu’un qui n’est pas du projet, ou chacun dans son namespace personnel "
+    "(--namespace user-…)."
 )
 
 
@@ -211,8 +241,8 @@ class PerhapsMember(Clause):
     """Nobody knows who is in the group that owns the namespace."""
 
     text = (
-        "Vos Roles ne donnent rien de trop à {user}. Mais {namespace} appartient à tout le groupe {groups} : qui en "
-        "est a tous les droits, et le cluster ne dit pas si {user} en est."
+        "Vos Roles ne donnent rien de trop à {user}. Mais {namespace} appartient à tout le groupe "
+        "{groups} : qui en est a tous les droits, et le cluster ne dit pas si {user} en est."
     )
     user: str
     namespace: str
@@ -222,14 +252,18 @@ class PerhapsMember(Clause):
 class AskAboutSecrets(Clause):
     """What tells whether they are."""
 
-    text = "Demandez-lui : kubectl auth can-i get secrets -n {namespace} (la réponse doit être « no »)"
+    text = (
+        "Demandez-lui : kubectl auth can-i get secrets -n {namespace} (la réponse doit être « no »)"
+    )
     namespace: str
 
 
 class TunnelOfAnotherMachine(Clause):
     """The colleague's access is not at hand."""
 
-    text = "Le cluster répond que {user} a ce droit ; l’ouverture du tunnel se prouve sur son poste."
+    text = (
+        "Le cluster répond que {user} a ce droit ; l’ouverture du tunnel se prouve sur son poste."
+    )
     user: str
 
 
@@ -237,31 +271,38 @@ class AskForTheTunnel(Clause):
     """What they may try themselves."""
 
     text = (
-        "Demandez-lui : kubectl port-forward pod/{pod} 5432:{port} -n {namespace} (avec cette identité : celle d’un "
-        "service VSCode est une autre)"
+        "Demandez-lui : kubectl port-forward pod/{pod} 5432:{port} -n {namespace} (avec cette "
+        "identité : celle d’un service VSCode est une autre)"
     )
     pod: str
     port: int
     namespace: str
 
 
-# -- this lab's words in what several labs tell -----------------------------------------------------------------------
+# -- this lab's words in what several labs tell ----------------------------------------------------
 
 SECRETS_GIVEN = (
-    "Le mot de passe d’une base se donne à qui l’on veut ; un droit sur les Secrets les donne tous, sans le dire."
+    "Le mot de passe d’une base se donne à qui l’on veut ; un droit sur les Secrets les donne "
+    "tous, sans le dire."
 )
 INSIDE_PODS = (
-    "Dans le conteneur, psql ouvre une session d’administrateur sans mot de passe ; un journal peut citer des "
-    "requêtes, donc des données."
+    "Dans le conteneur, psql ouvre une session d’administrateur sans mot de passe ; un journal "
+    "peut citer des requêtes, donc des données."
 )
 CHANGES = (
-    "Qui crée un pod chez vous y monte vos Secrets ; qui supprime le vôtre arrête la base. Un tunnel ne demande rien "
-    "de tel."
+    "Qui crée un pod chez vous y monte vos Secrets ; qui supprime le vôtre arrête la base. Un "
+    "tunnel ne demande rien de tel."
 )
 OTHER_PATHS = (
-    "Votre namespace contient aussi vos services VSCode, vos API, vos autres bases : un droit sans nom d’objet les "
-    "ouvre tous, y compris ceux de demain."
+    "Votre namespace contient aussi vos services VSCode, vos API, vos autres bases : un droit sans "
+    "nom d’objet les ouvre tous, y compris ceux de demain."
 )
 TWO_RULES = "Gardez deux règles : lire le pod de la base, et ouvrir un tunnel vers lui."
-ONLY_DOOR = "Un tunnel ignore les NetworkPolicies : ce droit est la seule porte, et le mot de passe la seule serrure."
-ONLY_THE_INVITED = "La RoleBinding ne doit nommer que votre collègue, ou ceux que vous déclarez (--collegue répété)."
+ONLY_DOOR = (
+    "Un tunnel ignore les NetworkPolicies : ce droit est la seule porte, et le mot de passe la "
+    "seule serrure."
+)
+ONLY_THE_INVITED = (
+    "La RoleBinding ne doit nommer que votre collègue, ou ceux que vous déclarez (--collegue "
+    "répété)."
+)

@@ -15,14 +15,20 @@ def refuse_a_member(cluster: Cluster) -> None:
     if not is_project(cluster):
         return
     theirs = as_colleague(cluster, cluster.colleague) if _groups(cluster) else None
-    of_the_group = theirs is not None and theirs.may("create", "rolebindings.rbac.authorization.k8s.io").allowed
+    of_the_group = (
+        theirs is not None
+        and theirs.may("create", "rolebindings.rbac.authorization.k8s.io").allowed
+    )
     if of_the_group or ("User", cluster.colleague.user) in owners(cluster):
-        member = lessons.Member(namespace=cluster.namespace, user=cluster.colleague.user, binding=OWNER_BINDING)
+        member = lessons.Member(
+            namespace=cluster.namespace, user=cluster.colleague.user, binding=OWNER_BINDING
+        )
         raise Unverifiable(str(member), lessons.ANOTHER_COLLEAGUE)
 
 
 def require_no_member(cluster: Cluster) -> None:
-    """Raises Unverifiable when the colleague may be a member: the cluster tells nobody who is in a group."""
+    """Raises Unverifiable when the colleague may be a member: the cluster tells nobody who is in a
+    group."""
     groups, user = _groups(cluster), cluster.colleague.user
     if groups and as_colleague(cluster, cluster.colleague) is None:
         perhaps = lessons.PerhapsMember(user=user, namespace=cluster.namespace, groups=groups)

@@ -1,4 +1,5 @@
-"""Why a colleague may not open a tunnel: the binding that misses them, else the role that misses the right.
+"""Why a colleague may not open a tunnel: the binding that misses them, else the role that misses
+the right.
 
 Read in the objects, once the API server has said no.
 """
@@ -24,7 +25,8 @@ from .shared_base import Refusal, meant, refused, shared_again, shared_pods
 
 
 def tunnel_refused(cluster: Cluster) -> lessons.TunnelRefused | None:
-    """Why the first colleague without a tunnel to any base has none, and who else; None when each of them has one."""
+    """Why the first colleague without a tunnel to any base has none, and who else; None when each
+    of them has one."""
     pairs = zip(cluster.colleagues, colleagues(cluster), strict=True)
     out = [(one, person) for one, person in pairs if not shared_pods(cluster, person)]
     if not out:
@@ -39,7 +41,9 @@ def tunnel_refused(cluster: Cluster) -> lessons.TunnelRefused | None:
     also = (
         _may_else(cluster, person),
         lessons.NoneOfTheOtherBases(bases=bases) if bases else "",
-        lessons.SameRefusal(users=", ".join(one.user for one, _ in out[1:])) if len(out) > 1 else "",
+        lessons.SameRefusal(users=", ".join(one.user for one, _ in out[1:]))
+        if len(out) > 1
+        else "",
     )
     return replace(why, also="".join(map(str, also)), commands=shared_again(cluster))
 
@@ -62,10 +66,12 @@ def why_not(cluster: Cluster, colleague: Colleague, refusal: Refusal) -> lessons
         if one.role not in cluster.roles():
             return lessons.RoleGone(binding=one.name, role=one.role)
     theirs = {one.role for one in ours}
-    return _lacking({name: rules for name, rules in cluster.roles().items() if name in theirs}, refusal)
+    return _lacking(
+        {name: rules for name, rules in cluster.roles().items() if name in theirs}, refusal
+    )
 
 
-# -- the binding that misses the colleague ----------------------------------------------------------------------------
+# -- the binding that misses the colleague ---------------------------------------------------------
 
 
 def _bindings(cluster: Cluster) -> Sequence[Binding]:
@@ -89,7 +95,9 @@ def _nobody_named(cluster: Cluster, colleague: Colleague) -> lessons.TunnelRefus
     return lessons.NobodyNamed(user=colleague.user)
 
 
-def _misnamed(cluster: Cluster, colleague: Colleague, binding: str, subject: Subject) -> lessons.TunnelRefused | None:
+def _misnamed(
+    cluster: Cluster, colleague: Colleague, binding: str, subject: Subject
+) -> lessons.TunnelRefused | None:
     """What a subject of a binding is, when it was meant for the colleague; None when it was not."""
     name, short = subject.name, colleague.namespace.removeprefix("user-")
     place = subject.namespace or cluster.namespace
@@ -102,7 +110,7 @@ def _misnamed(cluster: Cluster, colleague: Colleague, binding: str, subject: Sub
     return None
 
 
-# -- the role that misses the right -----------------------------------------------------------------------------------
+# -- the role that misses the right ----------------------------------------------------------------
 
 
 def _lacking(roles: Mapping[str, Sequence[Rule]], refusal: Refusal) -> lessons.NoRule:

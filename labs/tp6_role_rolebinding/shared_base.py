@@ -1,4 +1,5 @@
-"""The base that the learner shares: who may open a tunnel to it, and the remedy that gives that right."""
+"""The base that the learner shares: who may open a tunnel to it, and the remedy that gives that
+right."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ ROLE = "tunnel-vers-la-base"
 
 @dataclass(frozen=True)
 class Refusal:
-    """What the API server refuses to somebody about a pod; `resource` has its subresource ("pods/portforward")."""
+    """What the API server refuses to somebody about a pod; `resource` has its subresource
+    ("pods/portforward")."""
 
     user: str
     verb: str
@@ -37,29 +39,34 @@ def refused(cluster: Cluster, person: Person, pod: Pod) -> Refusal | None:
 
 
 def shared_pods(cluster: Cluster, person: Person) -> Sequence[Pod]:
-    """The bases' pods that somebody may forward to. Raises Unverifiable when no base is ready any more."""
+    """The bases' pods that somebody may forward to. Raises Unverifiable when no base is ready any
+    more."""
     return [pod for _, pod in ready_pods(cluster) if refused(cluster, person, pod) is None]
 
 
 def meant(cluster: Cluster) -> tuple[Database, Pod]:
-    """The base that the learner shares: of several, one that their Roles name. Raises Unverifiable when none is ready
-    any more."""
-    named_pods = {name for rules in cluster.roles().values() for rule in rules for name in rule.resource_names}
+    """The base that the learner shares: of several, one that their Roles name. Raises Unverifiable
+    when none is ready any more."""
+    named_pods = {
+        name for rules in cluster.roles().values() for rule in rules for name in rule.resource_names
+    }
     ready = ready_pods(cluster)
     return next((one for one in ready if one[1].name in named_pods), ready[0])
 
 
 def shared_again(cluster: Cluster) -> tuple[str, ...]:
-    """The common remedy: the solution's role and binding, for the base that is there, and a binding for each other
-    colleague. A binding's role cannot be changed, hence the deletions."""
+    """The common remedy: the solution's role and binding, for the base that is there, and a binding
+    for each other colleague. A binding's role cannot be changed, hence the deletions."""
     database, _ = meant(cluster)
     colleague, *others = cluster.colleagues
     usual = f"oidc-{colleague.namespace.removeprefix('user-')}"
-    named_so = "" if colleague.user == usual else f"--utilisateur-collegue {one_word(colleague.user)} "
+    named_so = (
+        "" if colleague.user == usual else f"--utilisateur-collegue {one_word(colleague.user)} "
+    )
     return (
         f"kubectl delete rolebinding {ROLE} -n {cluster.namespace} --ignore-not-found",
-        f"cahier solution tp6 --namespace {cluster.namespace} --collegue {colleague.namespace} {named_so}"
-        f"--base {database.release} --appliquer",
+        f"cahier solution tp6 --namespace {cluster.namespace} --collegue {colleague.namespace} "
+        f"{named_so}--base {database.release} --appliquer",
         *(command for one in others for command in _addressed(cluster, one)),
     )
 

@@ -1,14 +1,11 @@
-"""Les vérifications du TP 6 : un droit précis, pour une personne précise, demandé à l’API dans les deux sens."""
+"""Les vérifications du TP 6 : un droit précis, pour une personne précise, demandé à l’API dans les
+deux sens."""
 
 from __future__ import annotations
 
 from checks.capabilities import Cluster
-from checks.diagnosis.databases.catalogue import PORT, no_database, not_serving, server_in
+from checks.diagnosis.databases.catalogue import no_database, not_serving
 from checks.diagnosis.rights.excess import Excess
-from checks.diagnosis.rights.people import as_colleague, colleagues
-from checks.errors import Unverifiable
-from checks.exchange.postgres import NotPostgres, identify
-from checks.facts import ForwardRefused
 from checks.lesson import Wrong
 from checks.verification import Follows, verification
 
@@ -16,7 +13,7 @@ from . import lessons
 from .beyond_the_tunnel import only_a_tunnel, tunnel_of_the_uninvited, way_to_secrets
 from .project import refuse_a_member
 from .refused_tunnel import tunnel_refused
-from .shared_base import shared_pods
+from .their_tunnel import tunnel_leads_elsewhere
 
 
 @verification(points=1)
@@ -29,9 +26,10 @@ def la_base_est_prete(cluster: Cluster) -> Wrong | None:
 def votre_collegue_peut_ouvrir_le_tunnel(cluster: Cluster) -> Wrong | None:
     """Votre collègue a le droit d’ouvrir un tunnel vers la base.
 
-    Demandé au cluster : lire le pod (get sur pods), puis créer le tunnel (create sur pods/portforward). Le nom des
-    objets, leur nombre et leur ordre sont libres. Si vous donnez plusieurs collègues (--collegue répété), chacun doit
-    l’avoir. Le namespace d’un projet appartient à tous ses membres : un collègue qui en est n’a rien à recevoir.
+    Demandé au cluster : lire le pod (get sur pods), puis créer le tunnel (create sur
+    pods/portforward). Le nom des objets, leur nombre et leur ordre sont libres. Si vous donnez
+    plusieurs collègues (--collegue répété), chacun doit l’avoir. Le namespace d’un projet
+    appartient à tous ses membres : un collègue qui en est n’a rien à recevoir.
     """
     refuse_a_member(cluster)
     return tunnel_refused(cluster)
@@ -41,8 +39,8 @@ def votre_collegue_peut_ouvrir_le_tunnel(cluster: Cluster) -> Wrong | None:
 def votre_collegue_ne_lit_aucun_secret(cluster: Cluster) -> Wrong | None:
     """Votre collègue ne lit aucun de vos Secrets.
 
-    Qui crée un pod, entre dans un des vôtres ou prend un de vos comptes de service les obtient sans les lire : cette
-    phrase attend alors celle qui le dit.
+    Qui crée un pod, entre dans un des vôtres ou prend un de vos comptes de service les obtient sans
+    les lire : cette phrase attend alors celle qui le dit.
     """
     found = only_a_tunnel(cluster, lessons.SECRETS_GIVEN, Excess.SECRET)
     other = None if found else way_to_secrets(cluster)
@@ -61,7 +59,8 @@ def votre_collegue_n_entre_pas_dans_les_pods(cluster: Cluster) -> Wrong | None:
 def votre_collegue_ne_change_rien(cluster: Cluster) -> Wrong | None:
     """Votre collègue ne crée, ne modifie et ne supprime rien chez vous.
 
-    Tout ce que vos RoleBindings lui donnent est lu, quelle que soit la ressource, puis confirmé par le cluster.
+    Tout ce que vos RoleBindings lui donnent est lu, quelle que soit la ressource, puis confirmé par
+    le cluster.
     """
     return only_a_tunnel(cluster, lessons.CHANGES, Excess.CHANGE)
 
@@ -70,8 +69,8 @@ def votre_collegue_ne_change_rien(cluster: Cluster) -> Wrong | None:
 def votre_collegue_n_atteint_que_la_base(cluster: Cluster) -> Wrong | None:
     """Ce droit ne porte que sur la base, et rien de plus : ni d’autres pods, ni un autre chemin.
 
-    Lister les pods est toléré, et lire par son nom le Service de la base : un tunnel vers un Service en a besoin, et
-    « list » ne se réduit pas à un nom.
+    Lister les pods est toléré, et lire par son nom le Service de la base : un tunnel vers un
+    Service en a besoin, et « list » ne se réduit pas à un nom.
     """
     return only_a_tunnel(cluster, lessons.OTHER_PATHS, Excess.OTHER)
 
@@ -87,9 +86,9 @@ _TOLD_BY = {
 def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Wrong | None:
     """Personne d’autre n’a ce droit.
 
-    Demandé pour un inconnu, pour les groupes de tout le monde, et pour chaque personne que vos RoleBindings nomment,
-    hors des membres du projet si le namespace est celui d’un projet. Une équipe se déclare en répétant --collegue, ou
-    par la ConfigMap « equipe » du TP 8.
+    Demandé pour un inconnu, pour les groupes de tout le monde, et pour chaque personne que vos
+    RoleBindings nomment, hors des membres du projet si le namespace est celui d’un projet. Une
+    équipe se déclare en répétant --collegue, ou par la ConfigMap « equipe » du TP 8.
     """
     return tunnel_of_the_uninvited(cluster)
 
@@ -98,18 +97,7 @@ def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Wrong | None:
 def le_tunnel_de_votre_collegue_s_ouvre(cluster: Cluster) -> Wrong | None:
     """Le tunnel de votre collègue s’ouvre, et mène au serveur de votre base.
 
-    Sur le petit SSPCloud local, kubectl l’ouvre vraiment avec les identifiants de votre collègue ; le serveur qui
-    répond doit avoir l’empreinte de celui du pod.
+    Sur le petit SSPCloud local, kubectl l’ouvre vraiment avec les identifiants de votre collègue ;
+    le serveur qui répond doit avoir l’empreinte de celui du pod.
     """
-    theirs, user = as_colleague(cluster, cluster.colleague), cluster.colleague.user
-    pod = shared_pods(cluster, colleagues(cluster)[0])[0]
-    if theirs is None:
-        asked = lessons.AskForTheTunnel(pod=pod.name, port=PORT, namespace=cluster.namespace)
-        raise Unverifiable(str(lessons.TunnelOfAnotherMachine(user=user)), str(asked))
-    try:
-        with theirs.kubectl_forward(pod.name, PORT) as connection:
-            reached = identify(connection)
-        own = server_in(cluster, pod)
-    except (ForwardRefused, NotPostgres) as silence:
-        return lessons.NothingAtItsEnd(user=user, pod=pod.name, silence=str(silence), transient=True)
-    return None if reached == own else lessons.AnotherServer(user=user, pod=pod.name, transient=True)
+    return tunnel_leads_elsewhere(cluster)

@@ -1,7 +1,8 @@
-"""What is broken on purpose, once, and watched until it has healed: a container's program, then a whole pod.
+"""What is broken on purpose, once, and watched until it has healed: a container's program, then a
+whole pod.
 
-These questions wait by themselves: what was broken must be seen to heal within the same question, for the runner asks
-a question anew from its beginning, and would break it again.
+These questions wait by themselves: what was broken must be seen to heal within the same question,
+for the runner asks a question anew from its beginning, and would break it again.
 """
 
 from __future__ import annotations
@@ -46,17 +47,21 @@ def _watched(cluster: Cluster, seconds: float) -> Iterator[float]:
 
 @dataclass(frozen=True)
 class Stopped:
-    """A pod whose container did not come back. `port_held`: what it said of its port; "" for another reason."""
+    """A pod whose container did not come back. `port_held`: what it said of its port; "" for
+    another reason."""
 
     pod: Pod
     port_held: str
 
 
-def restarted(cluster: Cluster, pod: Pod, port: int, explain: Callable[[Stopped], Wrong | None]) -> Wrong | None:
-    """End the program of a relaying pod while a client is connected to `port`; None when it serves again.
+def restarted(
+    cluster: Cluster, pod: Pod, port: int, explain: Callable[[Stopped], Wrong | None]
+) -> Wrong | None:
+    """End the program of a relaying pod while a client is connected to `port`; None when it serves
+    again.
 
-    A pod that does not come back is explained, then replaced: nobody waits until its port is free. Raises Unverifiable
-    when the program cannot be ended, or is not restarted in time.
+    A pod that does not come back is explained, then replaced: nobody waits until its port is free.
+    Raises Unverifiable when the program cannot be ended, or is not restarted in time.
     """
     require_replacing(cluster)
     before, container = sum(box.restarts for box in pod.containers), holder(cluster, pod, port)
@@ -66,7 +71,8 @@ def restarted(cluster: Cluster, pod: Pod, port: int, explain: Callable[[Stopped]
             if _serves(cluster, pod, port):
                 well()
             raise Unverifiable(
-                f"Le programme du pod {pod.name} n’a pas pu être arrêté pour voir s’il reprend son port.",
+                f"Le programme du pod {pod.name} n’a pas pu être arrêté pour voir s’il reprend son "
+                "port.",
                 "Il faut pouvoir y exécuter « sh » (kubectl exec).",
             )
         for _ in _watched(cluster, _RESTART_SECONDS):
@@ -89,9 +95,13 @@ def restarted(cluster: Cluster, pod: Pod, port: int, explain: Callable[[Stopped]
 
 
 def require_replacing(cluster: Cluster) -> None:
-    """Nothing is broken on purpose that we may not mend. Raises Unverifiable without the right to delete a pod."""
+    """Nothing is broken on purpose that we may not mend. Raises Unverifiable without the right to
+    delete a pod."""
     if not cluster.may("delete", "pods").allowed:
-        raise Unverifiable("Supprimer un pod de ce namespace ne vous est pas permis.", "Vérifiez : cahier verifier tp1")
+        raise Unverifiable(
+            "Supprimer un pod de ce namespace ne vous est pas permis.",
+            "Vérifiez : cahier verifier tp1",
+        )
 
 
 def _serves(cluster: Cluster, pod: Pod, port: int) -> bool:
@@ -102,7 +112,8 @@ def _serves(cluster: Cluster, pod: Pod, port: int) -> bool:
 
 
 def _end_while_used(cluster: Cluster, pod: Pod, port: int, container: str) -> bool:
-    """End the program of the pod's `container` while a client is connected; whether that client was cut."""
+    """End the program of the pod's `container` while a client is connected; whether that client was
+    cut."""
     served = False
     try:
         with cluster.forward(pod.name, port) as client:
@@ -118,7 +129,8 @@ def _end_while_used(cluster: Cluster, pod: Pod, port: int, container: str) -> bo
 
 
 class Unreplaced(Exception):
-    """A pod was deleted and not replaced. `unreached`: what our client said of the Service; "" for nothing."""
+    """A pod was deleted and not replaced. `unreached`: what our client said of the Service; "" for
+    nothing."""
 
     def __init__(self, lost: Pod, unreached: str) -> None:
         super().__init__(lost.name)
@@ -127,12 +139,16 @@ class Unreplaced(Exception):
 
 
 def replaced(cluster: Cluster, name: str, target: str, port: int) -> None:
-    """Delete a pod of the Deployment `name`, until another is ready, and the server behind `target` the same.
+    """Delete a pod of the Deployment `name`, until another is ready, and the server behind `target`
+    the same.
 
-    `target` (`host:port`) is the Service, `port` that of the pods. A pooler answers for the server, under a fingerprint
-    that may change with its pod. Raises Unreplaced, and Unverifiable when nothing answered there before.
+    `target` (`host:port`) is the Service, `port` that of the pods. A pooler answers for the server,
+    under a fingerprint that may change with its pod. Raises Unreplaced, and Unverifiable when
+    nothing answered there before.
     """
-    lost = max(find(cluster, name).pods, key=lambda pod: sum(box.restarts for box in pod.containers))
+    lost = max(
+        find(cluster, name).pods, key=lambda pod: sum(box.restarts for box in pod.containers)
+    )
     with cluster.probe([target]) as probe:
         expected = _expected(cluster, probe, target)
         cluster.delete_pod(lost.name)
@@ -141,7 +157,9 @@ def replaced(cluster: Cluster, name: str, target: str, port: int) -> None:
                 now = find(cluster, name)
                 back = [pod for pod in now.pods if pod.ready and pod.uid != lost.uid]
                 answer = _answer(probe, target) if len(back) >= now.wanted else None
-                if answer is not None and (answer == expected or answers_itself(cluster, back[0], port)):
+                if answer is not None and (
+                    answer == expected or answers_itself(cluster, back[0], port)
+                ):
                     return
                 if passed > _REFUSED_SECONDS and creation_refused(cluster, now):
                     break
@@ -150,16 +168,29 @@ def replaced(cluster: Cluster, name: str, target: str, port: int) -> None:
 
 
 def _expected(cluster: Cluster, probe: Probe, target: str) -> PostgresServer:
-    """The server behind `target`, before anything is broken. Raises Unverifiable when none answers there."""
+    """The server behind `target`, before anything is broken. Raises Unverifiable when none answers
+    there."""
     expected = _answer(probe, target)
     if expected is None:  # the Service may still be following what the check before has restarted
-        expected = next((found for _ in _watched(cluster, _REFUSED_SECONDS) if (found := _answer(probe, target))), None)
+        expected = next(
+            (
+                found
+                for _ in _watched(cluster, _REFUSED_SECONDS)
+                if (found := _answer(probe, target))
+            ),
+            None,
+        )
     if expected is None:
-        raise Unverifiable(f"{target} a cessé de répondre pendant la vérification.", "Relancez la commande.")
+        raise Unverifiable(
+            f"{target} a cessé de répondre pendant la vérification.", "Relancez la commande."
+        )
     return expected
 
 
 def _answer(probe: Probe, target: str) -> PostgresServer | None:
-    with contextlib.suppress(NotPostgres, ForwardRefused, Unverifiable), probe.connect(target) as connection:
+    with (
+        contextlib.suppress(NotPostgres, ForwardRefused, Unverifiable),
+        probe.connect(target) as connection,
+    ):
         return identify(connection)
     return None

@@ -36,7 +36,10 @@ def _socat_under_another_name(cluster: Cluster) -> str:
     others = (
         str(item["metadata"]["name"])
         for item in cluster.objects("Deployment")
-        if any("socat" in json.dumps(box) for box in lasting_containers(item["spec"]["template"]["spec"]))
+        if any(
+            "socat" in json.dumps(box)
+            for box in lasting_containers(item["spec"]["template"]["spec"])
+        )
     )
     return next(others, "")
 
@@ -48,10 +51,14 @@ def floating_image(cluster: Cluster) -> lessons.FloatingImage | None:
         return None
     container, image, lacking = floating
     if "socat" not in image:
-        return lessons.FloatingImage(container=container, image=image, lacking=lacking, commands=again(cluster))
+        return lessons.FloatingImage(
+            container=container, image=image, lacking=lacking, commands=again(cluster)
+        )
     lines = deployments.to_write(FILE, container, "image: alpine/socat:1.7.4.4")
     remedy = again(cluster)
-    return lessons.FloatingSocat(container=container, image=image, lacking=lacking, lines=lines, commands=remedy)
+    return lessons.FloatingSocat(
+        container=container, image=image, lacking=lacking, lines=lines, commands=remedy
+    )
 
 
 def without_resources(cluster: Cluster) -> Diagnostic | None:
@@ -86,7 +93,9 @@ def _serves_once(cluster: Cluster, pod: Pod) -> lessons.ServesOnce | None:
     """A socat without `fork`, which the probe's own connection is enough to end."""
     for box in pod.containers:
         if box.exit_code == 0 and (not box.running or (box.restarts and _without_fork(pod))):
-            return lessons.ServesOnce(container=box.name, pod=pod.name, restarts=box.restarts, commands=again(cluster))
+            return lessons.ServesOnce(
+                container=box.name, pod=pod.name, restarts=box.restarts, commands=again(cluster)
+            )
     return None
 
 

@@ -27,7 +27,9 @@ class Front:
     def entry(self) -> ServicePort | None:
         """How the Service declares its clients' port; None when it does not."""
         wanted = (self.port, "TCP")
-        return next((one for one in self.service.spec.ports if (one.port, one.protocol) == wanted), None)
+        return next(
+            (one for one in self.service.spec.ports if (one.port, one.protocol) == wanted), None
+        )
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def endpoints(cluster: Cluster, front: Front) -> Sequence[Endpoint]:
 
 
 def others_leading_to(cluster: Cluster, found: Deployment, port: int) -> Sequence[str]:
-    """Names of the Services, whatever they are called, that send clients to the Deployment's pods."""
+    """Names of the Services, whatever they are called, that send clients to the Deployment's
+    pods."""
     ours = {pod.uid for pod in found.pods}
     return sorted(
         service.name

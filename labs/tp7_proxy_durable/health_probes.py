@@ -1,4 +1,5 @@
-"""The liveness and readiness probes of a container: what they are answered when they are played now, by us."""
+"""The liveness and readiness probes of a container: what they are answered when they are played
+now, by us."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ def deadly_liveness(cluster: Cluster, pod: Pod) -> lessons.DeadlyLiveness | None
 
 
 def _failing(cluster: Cluster, pod: Pod) -> tuple[Mapping[str, Any], str] | None:
-    """The first container, as its manifest gives it, whose liveness probe fails, and how; None when there is none."""
+    """The first container, as its manifest gives it, whose liveness probe fails, and how; None when
+    there is none."""
     for box, status in zip(lasting_containers(pod.raw["spec"]), pod.containers, strict=True):
         probe = box.get("livenessProbe")
         if not probe:
@@ -54,8 +56,8 @@ def _patience(probe: Mapping[str, Any]) -> int:
 
 
 def useless_readiness(cluster: Cluster, pod: Pod) -> Lesson | None:
-    """None when a readiness probe tells whether the pod serves; one that is a command is tried in a pod of ours where
-    nothing listens."""
+    """None when a readiness probe tells whether the pod serves; one that is a command is tried in a
+    pod of ours where nothing listens."""
     boxes = lasting_containers(pod.raw["spec"])
     probes = [(box, box["readinessProbe"]) for box in boxes if box.get("readinessProbe")]
     if not probes:
@@ -77,10 +79,17 @@ def _always_succeeds(cluster: Cluster, pod: Pod, box: Mapping[str, Any]) -> less
     )
 
 
-def _played(cluster: Cluster, pod: Pod, box: Mapping[str, Any], probe: Mapping[str, Any]) -> str | None:
-    """What a probe of the pod is answered when it is played now; "" when it succeeds, None when it cannot be played."""
+def _played(
+    cluster: Cluster, pod: Pod, box: Mapping[str, Any], probe: Mapping[str, Any]
+) -> str | None:
+    """What a probe of the pod is answered when it is played now; "" when it succeeds, None when it
+    cannot be played."""
     if "exec" in probe:
-        return "" if _succeeds(cluster, pod.name, probe["exec"]["command"], box["name"]) else lessons.COMMAND_FAILS
+        return (
+            ""
+            if _succeeds(cluster, pod.name, probe["exec"]["command"], box["name"])
+            else lessons.COMMAND_FAILS
+        )
     question = probe.get("tcpSocket") or probe.get("httpGet") or {"host": "elsewhere"}
     if question.get("host"):
         return None
@@ -104,7 +113,8 @@ def _played(cluster: Cluster, pod: Pod, box: Mapping[str, Any], probe: Mapping[s
 
 
 def _hollow(cluster: Cluster, command: Sequence[str], target: str) -> bool:
-    """Whether a probe's command succeeds in a pod of ours where nothing listens: then it says nothing of its pod.
+    """Whether a probe's command succeeds in a pod of ours where nothing listens: then it says
+    nothing of its pod.
 
     `target` (`host:port`) is what a client of the pod would ask for.
     """
@@ -114,7 +124,8 @@ def _hollow(cluster: Cluster, command: Sequence[str], target: str) -> bool:
 
 
 def _number(pod: Pod, container: str, port: int | str) -> int:
-    """The number of a port that may be called by its name; 0 for a name that the container does not give."""
+    """The number of a port that may be called by its name; 0 for a name that the container does not
+    give."""
     box = next(one for one in pod.containers if one.name == container)
     return box.port_named(port) or 0
 
@@ -124,7 +135,10 @@ def _succeeds(cluster: Cluster, pod: str, command: Sequence[str], container: str
     try:
         cluster.execute(pod, command, container)
     except Unverifiable as failure:
-        if "exit code" not in failure.message and "executable file not found" not in failure.message:
+        if (
+            "exit code" not in failure.message
+            and "executable file not found" not in failure.message
+        ):
             raise
         return False
     return True

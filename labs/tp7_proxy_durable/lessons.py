@@ -1,4 +1,5 @@
-"""Ce que le TP 7 dit quand une phrase n’est pas vraie. Corriger un texte ne demande de toucher à rien d’autre."""
+"""Ce que le TP 7 dit quand une phrase n’est pas vraie. Corriger un texte ne demande de toucher à
+rien d’autre."""
 
 from __future__ import annotations
 
@@ -10,14 +11,17 @@ APPLY = "Appliquez ensuite de nouveau proxy.yaml."
 THEN = "Écrivez ceci, puis : kubectl apply -f proxy.yaml"
 
 
-# -- the Deployment ------------------------------------------------------------------------------------------------
+# -- the Deployment --------------------------------------------------------------------------------
 
 
 class NoDeployment(Lesson):
     """No Deployment has the relay's name."""
 
     finding = "Aucun Deployment « pg-proxy » dans le namespace {namespace}."
-    cause = "Le manifeste n’a pas été appliqué, ou l’a été dans un autre namespace ou sous un autre nom."
+    cause = (
+        "Le manifeste n’a pas été appliqué, ou l’a été dans un autre namespace ou sous un autre "
+        "nom."
+    )
     fix = "Appliquez votre manifeste : kubectl apply -f proxy.yaml"
     look = ("kubectl get deployments,pods -n {namespace}",)
 
@@ -26,21 +30,27 @@ class DeploymentUnderAnotherName(NoDeployment):
     """A Deployment runs socat, and is called otherwise."""
 
     finding = (
-        "Aucun Deployment « pg-proxy » dans le namespace {namespace}. Le Deployment {other} utilise bien socat, mais "
-        "porte un autre nom."
+        "Aucun Deployment « pg-proxy » dans le namespace {namespace}. Le Deployment {other} "
+        "utilise bien socat, mais porte un autre nom."
     )
-    fix = "Donnez-lui ce nom (metadata.name), supprimez l’ancien, puis appliquez : kubectl apply -f proxy.yaml"
+    fix = (
+        "Donnez-lui ce nom (metadata.name), supprimez l’ancien, puis appliquez : kubectl apply -f "
+        "proxy.yaml"
+    )
     other: str
 
 
 class FloatingImage(Lesson):
     """Another image may come under the same name. `lacking`: what is not precise in it."""
 
-    finding = "Le conteneur « {container} » du Deployment pg-proxy utilise l’image « {image} », {lacking}."
+    finding = (
+        "Le conteneur « {container} » du Deployment pg-proxy utilise l’image « {image} », "
+        "{lacking}."
+    )
     cause = (
-        "C’est « la plus récente au moment du démarrage » : le pod qui remplace un pod perdu peut recevoir une autre "
-        "version que lui ; et il la redemande au registre à chaque démarrage (imagePullPolicy: Always), même quand "
-        "celui-ci limite les téléchargements."
+        "C’est « la plus récente au moment du démarrage » : le pod qui remplace un pod perdu peut "
+        "recevoir une autre version que lui ; et il la redemande au registre à chaque démarrage "
+        "(imagePullPolicy: Always), même quand celui-ci limite les téléchargements."
     )
     fix = f"Il faut une étiquette de version après le nom de l’image. {APPLY}"
     look = ("kubectl get deployment pg-proxy -n {namespace} -o wide",)
@@ -59,18 +69,24 @@ class ServesOnce(Lesson):
     """socat without `fork`: the connection of a probe is enough to end it."""
 
     finding = (
-        "Le conteneur « {container} » du pod {pod} s’arrête sans erreur (code 0), puis redémarre : {restarts} "
-        "redémarrage(s)."
+        "Le conteneur « {container} » du pod {pod} s’arrête sans erreur (code 0), puis redémarre : "
+        "{restarts} redémarrage(s)."
     )
-    cause = "socat n’attend qu’un seul client, le sert, puis se termine. La connexion d’une sonde en est un."
-    fix = f"Ajoutez l’option fork, qui crée un processus par client : TCP-LISTEN:5432,fork,reuseaddr. {APPLY}"
+    cause = (
+        "socat n’attend qu’un seul client, le sert, puis se termine. La connexion d’une sonde en "
+        "est un."
+    )
+    fix = (
+        "Ajoutez l’option fork, qui crée un processus par client : TCP-LISTEN:5432,fork,reuseaddr. "
+        f"{APPLY}"
+    )
     look = ("kubectl get pods -n {namespace}",)
     container: str
     pod: str
     restarts: int
 
 
-# -- its health probes ---------------------------------------------------------------------------------------------
+# -- its health probes -----------------------------------------------------------------------------
 
 
 class DeadlyLiveness(Lesson):
@@ -78,12 +94,13 @@ class DeadlyLiveness(Lesson):
 
     finding = "La sonde « liveness » du conteneur « {container} » échoue sur le pod {pod} : {said}."
     cause = (
-        "Le kubelet tue et redémarre le conteneur après {seconds} secondes d’échecs (periodSeconds × "
-        "failureThreshold), même s’il sert très bien ses clients, et recommence sans fin : CrashLoopBackOff."
+        "Le kubelet tue et redémarre le conteneur après {seconds} secondes d’échecs (periodSeconds "
+        "× failureThreshold), même s’il sert très bien ses clients, et recommence sans fin : "
+        "CrashLoopBackOff."
     )
     fix = (
-        "Posez une question à laquelle socat peut répondre : une connexion TCP (tcpSocket) à son port d’écoute ; ou "
-        f"retirez cette sonde. {THEN}"
+        "Posez une question à laquelle socat peut répondre : une connexion TCP (tcpSocket) à son "
+        f"port d’écoute ; ou retirez cette sonde. {THEN}"
     )
     look = ("kubectl describe pod {pod} -n {namespace}",)
     container: str
@@ -103,8 +120,8 @@ class NoReadiness(Lesson):
 
     finding = "Aucun conteneur du pod {pod} n’a de sonde « readiness » (readinessProbe)."
     cause = (
-        "Sans elle, un pod est « prêt » dès que son conteneur démarre : le Service lui envoie des clients avant que "
-        "socat n’écoute, et continue quand il n’écoute plus."
+        "Sans elle, un pod est « prêt » dès que son conteneur démarre : le Service lui envoie des "
+        "clients avant que socat n’écoute, et continue quand il n’écoute plus."
     )
     fix = f"Ajoutez au conteneur une sonde TCP sur son port d’écoute. {THEN}"
     look = ("kubectl describe pod {pod} -n {namespace}",)
@@ -115,11 +132,12 @@ class HollowReadiness(Lesson):
     """A readiness probe by a command that always succeeds."""
 
     finding = (
-        "La sonde « readiness » du conteneur « {container} » (« {command} ») réussit aussi dans un pod où rien "
-        "n’écoute."
+        "La sonde « readiness » du conteneur « {container} » (« {command} ») réussit aussi dans un "
+        "pod où rien n’écoute."
     )
     cause = (
-        "Une sonde qui réussit toujours déclare prêt un pod qui ne sert personne, et le Service lui envoie des clients."
+        "Une sonde qui réussit toujours déclare prêt un pod qui ne sert personne, et le Service "
+        "lui envoie des clients."
     )
     fix = f"Interrogez le port d’écoute du relais (tcpSocket). {THEN}"
     look = ("kubectl describe pod {pod} -n {namespace}",)
@@ -128,7 +146,7 @@ class HollowReadiness(Lesson):
     pod: str
 
 
-# -- the Service ---------------------------------------------------------------------------------------------------
+# -- the Service -----------------------------------------------------------------------------------
 
 
 class NoService(Lesson):
@@ -136,8 +154,8 @@ class NoService(Lesson):
 
     finding = "Aucun Service « pg-proxy » dans le namespace {namespace}."
     cause = (
-        "Un pod remplacé change de nom et d’adresse. Le Service est le nom qui reste, celui que vos clients écrivent : "
-        "pg-proxy:5432."
+        "Un pod remplacé change de nom et d’adresse. Le Service est le nom qui reste, celui que "
+        "vos clients écrivent : pg-proxy:5432."
     )
     fix = f"Il en faut un de ce nom (metadata.name), devant les pods du Deployment. {THEN}"
     look = ("kubectl get services -n {namespace} -o wide",)
@@ -147,8 +165,8 @@ class ServiceUnderAnotherName(NoService):
     """A Service leads to the relay's pods, and is called otherwise."""
 
     finding = (
-        "Aucun Service « pg-proxy » dans le namespace {namespace}. Le Service {other} mène bien à ses pods, mais porte "
-        "un autre nom."
+        "Aucun Service « pg-proxy » dans le namespace {namespace}. Le Service {other} mène bien à "
+        "ses pods, mais porte un autre nom."
     )
     other: str
 
@@ -156,12 +174,18 @@ class ServiceUnderAnotherName(NoService):
 class OtherLabels(Lesson):
     """The selector asks for labels that the relay's pods do not bear."""
 
-    finding = "Le Service pg-proxy cherche des pods étiquetés {wanted} ; ceux du Deployment portent {labels}."
-    cause = (
-        "Un Service choisit ses pods par leurs étiquettes, jamais par le nom du Deployment. Aucune erreur ne le "
-        "signale : ses clients sont refusés."
+    finding = (
+        "Le Service pg-proxy cherche des pods étiquetés {wanted} ; ceux du Deployment portent "
+        "{labels}."
     )
-    fix = f"Recopiez dans spec.selector les étiquettes du modèle de pod (template.metadata.labels). {THEN}"
+    cause = (
+        "Un Service choisit ses pods par leurs étiquettes, jamais par le nom du Deployment. Aucune "
+        "erreur ne le signale : ses clients sont refusés."
+    )
+    fix = (
+        "Recopiez dans spec.selector les étiquettes du modèle de pod (template.metadata.labels). "
+        f"{THEN}"
+    )
     look = (
         "kubectl get endpointslices -n {namespace} -l kubernetes.io/service-name=pg-proxy",
         "kubectl get pods -n {namespace} --show-labels",
@@ -173,8 +197,14 @@ class OtherLabels(Lesson):
 class NoSelector(Lesson):
     """The Service chooses no pod by itself."""
 
-    finding = "Le Service pg-proxy n’a pas de sélecteur (spec.selector) : le cluster ne lui trouve aucun pod."
-    cause = "Un Service choisit ses pods par leurs étiquettes ; sans sélecteur, rien ne suit les pods remplacés."
+    finding = (
+        "Le Service pg-proxy n’a pas de sélecteur (spec.selector) : le cluster ne lui trouve aucun "
+        "pod."
+    )
+    cause = (
+        "Un Service choisit ses pods par leurs étiquettes ; sans sélecteur, rien ne suit les pods "
+        "remplacés."
+    )
     fix = OtherLabels.fix
     look = OtherLabels.look
 
@@ -183,7 +213,10 @@ class OnlyAnotherName(Lesson):
     """The Service is of type ExternalName."""
 
     finding = "Le Service pg-proxy est de type ExternalName : il renvoie à « {host} »."
-    cause = "Ce n’est qu’un autre nom, donné par le DNS : les clients ne passent pas par les pods du proxy."
+    cause = (
+        "Ce n’est qu’un autre nom, donné par le DNS : les clients ne passent pas par les pods du "
+        "proxy."
+    )
     fix = f"Retirez type et externalName. {OtherLabels.fix}"
     look = OtherLabels.look
     host: str
@@ -194,8 +227,8 @@ class PortNotOpened(Lesson):
 
     finding = "Le Service pg-proxy n’ouvre pas le port 5432/TCP ; il ouvre {opened}."
     cause = (
-        "« port » est celui que les clients écrivent ; « targetPort », celui des pods. Un Service n’accepte que les "
-        "ports qu’il déclare."
+        "« port » est celui que les clients écrivent ; « targetPort », celui des pods. Un Service "
+        "n’accepte que les ports qu’il déclare."
     )
     fix = f"Dans spec.ports, écrivez port: 5432 et, en targetPort, le port où socat écoute. {THEN}"
     look = ("kubectl describe service pg-proxy -n {namespace}",)
@@ -205,8 +238,14 @@ class PortNotOpened(Lesson):
 class PortNameUnknown(Lesson):
     """The Service leads to a port by a name that no container gives."""
 
-    finding = "Le Service pg-proxy mène au port nommé « {port} » ; aucun port des pods ne s’appelle ainsi."
-    cause = "Un targetPort en toutes lettres est cherché parmi les noms de « ports », dans le conteneur."
+    finding = (
+        "Le Service pg-proxy mène au port nommé « {port} » ; aucun port des pods ne s’appelle "
+        "ainsi."
+    )
+    cause = (
+        "Un targetPort en toutes lettres est cherché parmi les noms de « ports », dans le "
+        "conteneur."
+    )
     fix = PortNotOpened.fix
     look = PortNotOpened.look
     port: str
@@ -216,14 +255,17 @@ class TakesAnotherPod(Lesson):
     """A pod that is not the Deployment's has the labels of the selector too."""
 
     finding = (
-        "Le Service pg-proxy envoie aussi des clients au pod {pod}, qui n’est pas du Deployment pg-proxy : ce pod "
-        "porte lui aussi {selector}."
+        "Le Service pg-proxy envoie aussi des clients au pod {pod}, qui n’est pas du Deployment "
+        "pg-proxy : ce pod porte lui aussi {selector}."
     )
     cause = (
-        "Un Service prend tous les pods qui ont les étiquettes de son sélecteur, d’où qu’ils viennent : un client sur "
-        "deux peut arriver ailleurs."
+        "Un Service prend tous les pods qui ont les étiquettes de son sélecteur, d’où qu’ils "
+        "viennent : un client sur deux peut arriver ailleurs."
     )
-    fix = "Donnez aux pods du Deployment une étiquette qu’ils sont seuls à porter, et ajoutez-la au sélecteur."
+    fix = (
+        "Donnez aux pods du Deployment une étiquette qu’ils sont seuls à porter, et ajoutez-la au "
+        "sélecteur."
+    )
     look = ("kubectl get pods -n {namespace} --show-labels",)
     pod: str
     selector: str
@@ -247,9 +289,12 @@ class NotYetLinked(Lesson):
 class ClosedPort(Lesson):
     """Nothing listens on the port to which the Service sends its clients."""
 
-    finding = "Le Service pg-proxy envoie ses clients sur le port {port} du pod {pod}, où rien n’écoute."
+    finding = (
+        "Le Service pg-proxy envoie ses clients sur le port {port} du pod {pod}, où rien n’écoute."
+    )
     cause = (
-        "« targetPort » est le port du pod. S’il est faux, le Service a bien des pods, mais chaque client est refusé."
+        "« targetPort » est le port du pod. S’il est faux, le Service a bien des pods, mais chaque "
+        "client est refusé."
     )
     fix = f"Mettez d’accord spec.ports.targetPort et le port de TCP-LISTEN. {THEN}"
     look = ("kubectl describe service pg-proxy -n {namespace}",)
@@ -261,13 +306,13 @@ class ListensElsewhere(ClosedPort):
     """The relay waits for its clients on another port."""
 
     finding = (
-        "Le Service pg-proxy envoie ses clients sur le port {port} du pod {pod}, où rien n’écoute ; il écoute sur "
-        "{heard}."
+        "Le Service pg-proxy envoie ses clients sur le port {port} du pod {pod}, où rien n’écoute "
+        "; il écoute sur {heard}."
     )
     heard: int
 
 
-# -- the way through -----------------------------------------------------------------------------------------------
+# -- the way through -------------------------------------------------------------------------------
 
 
 class LeadsElsewhere(Lesson):
@@ -284,15 +329,16 @@ class ClosedByPolicies(Lesson):
     """NetworkPolicies keep the clients of the namespace away from the relay's pods."""
 
     finding = (
-        "Un pod de votre namespace n’atteint pas pg-proxy:5432 : {reason}. Les pods du proxy sont isolés par la "
-        "NetworkPolicy {names}."
+        "Un pod de votre namespace n’atteint pas pg-proxy:5432 : {reason}. Les pods du proxy sont "
+        "isolés par la NetworkPolicy {names}."
     )
     cause = (
-        "Une NetworkPolicy qui choisit un pod lui ferme tout ce qu’elle n’autorise pas, y compris vos propres clients."
+        "Une NetworkPolicy qui choisit un pod lui ferme tout ce qu’elle n’autorise pas, y compris "
+        "vos propres clients."
     )
     fix = (
-        "Autorisez les pods de {namespace} à joindre le port {port} du proxy, ou retirez cette NetworkPolicy, de votre "
-        "fichier aussi."
+        "Autorisez les pods de {namespace} à joindre le port {port} du proxy, ou retirez cette "
+        "NetworkPolicy, de votre fichier aussi."
     )
     look = ("kubectl get networkpolicies,services -n {namespace}",)
     reason: str
@@ -305,8 +351,9 @@ class NoWayIn(Lesson):
 
     finding = "Un pod de votre namespace n’atteint pas pg-proxy:5432 : {reason}."
     cause = (
-        "Le chemin s’arrête avant le relais : le cluster n’a pas encore suivi le dernier changement, ou un Service "
-        "sans adresse (clusterIP: None) mène au pod sans traduire le port."
+        "Le chemin s’arrête avant le relais : le cluster n’a pas encore suivi le dernier "
+        "changement, ou un Service sans adresse (clusterIP: None) mène au pod sans traduire le "
+        "port."
     )
     fix = f"Faites écouter le relais sur 5432 ou donnez une adresse au Service. {APPLY}"
     look = ("kubectl get networkpolicies,services -n {namespace}",)
@@ -317,7 +364,10 @@ class ServerOfNobodyKnown(Lesson):
     """A pod leads to a server that is not the colleague's, and nothing tells whose it is."""
 
     finding = "Le pod {pod} mène à un serveur PostgreSQL qui n’est aucun de ceux de {colleague}."
-    cause = "PostgreSQL répond, donc tout semble marcher ; mais vos données iraient dans une autre base."
+    cause = (
+        "PostgreSQL répond, donc tout semble marcher ; mais vos données iraient dans une autre "
+        "base."
+    )
     fix = f"Visez le Service de la base de {{colleague}}. {APPLY}"
     look = ("kubectl describe deployment pg-proxy -n {namespace}",)
     pod: str
@@ -326,23 +376,29 @@ class ServerOfNobodyKnown(Lesson):
 class ServerOfAnotherNamespace(ServerOfNobodyKnown):
     """The pod showed where it went to serve a client."""
 
-    finding = "Le pod {pod} mène à un serveur PostgreSQL du namespace « {place} », pas de « {colleague} »."
+    finding = (
+        "Le pod {pod} mène à un serveur PostgreSQL du namespace « {place} », pas de « {colleague} "
+        "»."
+    )
     place: str
 
 
-# -- broken on purpose ---------------------------------------------------------------------------------------------
+# -- broken on purpose -----------------------------------------------------------------------------
 
 
 class PortHeld(Lesson):
-    """The container cannot take its port again (`said`: its last words): socat without `reuseaddr`."""
+    """The container cannot take its port again (`said`: its last words): socat without
+    `reuseaddr`."""
 
     finding = (
-        "Arrêté pendant qu’un client était connecté, le conteneur du pod {pod} n’a pas pu redémarrer : « {said} »."
+        "Arrêté pendant qu’un client était connecté, le conteneur du pod {pod} n’a pas pu "
+        "redémarrer : « {said} »."
     )
     cause = (
-        "Après un arrêt, le noyau garde environ une minute les connexions qui viennent d’être coupées (TIME_WAIT), et "
-        "refuse leur port à qui ne dit pas qu’il accepte de le partager avec elles. Jusque-là, le pod tourne en "
-        "CrashLoopBackOff. (Le vérificateur vient de le remplacer.)"
+        "Après un arrêt, le noyau garde environ une minute les connexions qui viennent d’être "
+        "coupées (TIME_WAIT), et refuse leur port à qui ne dit pas qu’il accepte de le partager "
+        "avec elles. Jusque-là, le pod tourne en CrashLoopBackOff. (Le vérificateur vient de le "
+        "remplacer.)"
     )
     fix = f"Ajoutez l’option reuseaddr à TCP-LISTEN : TCP-LISTEN:5432,fork,reuseaddr. {APPLY}"
     look = ("kubectl logs {pod} -n {namespace} --previous",)
@@ -368,22 +424,32 @@ class ServiceLost(Lesson):
     """The pods are back, and the Service does not lead to them (`said`: what a client is told)."""
 
     finding = (
-        "Le pod {lost} a été supprimé exprès ; ses pods sont revenus, mais les clients ne passent plus par le Service "
-        "({said})"
+        "Le pod {lost} a été supprimé exprès ; ses pods sont revenus, mais les clients ne passent "
+        "plus par le Service ({said})"
     )
-    cause = "Le Service ne suit pas les pods remplacés. Tant que l’ancien pod vivait, rien ne le montrait."
+    cause = (
+        "Le Service ne suit pas les pods remplacés. Tant que l’ancien pod vivait, rien ne le "
+        "montrait."
+    )
     fix = f"Comparez le sélecteur du Service et les étiquettes du modèle de pod. {APPLY}"
     look = NotReplaced.look
     lost: str
     said: str
 
 
-# -- this lab's words in what several labs tell, and while one waits ------------------------------------------------
+# -- this lab's words in what several labs tell, and while one waits -------------------------------
 
 ROLE = "relais"
-SERVE_ALL = f"Laissez-le servir tous ceux qui viennent, par exemple TCP-LISTEN:5432,fork,reuseaddr. {APPLY}"
-UNRESOLVED = "Le nom n’est cherché qu’à l’arrivée d’un client : les pods restent prêts malgré l’erreur."
-UNANSWERED = f"Demandez à votre collègue le résultat de « kubectl get svc », corrigez le nom et le port. {APPLY}"
+SERVE_ALL = (
+    f"Laissez-le servir tous ceux qui viennent, par exemple TCP-LISTEN:5432,fork,reuseaddr. {APPLY}"
+)
+UNRESOLVED = (
+    "Le nom n’est cherché qu’à l’arrivée d’un client : les pods restent prêts malgré l’erreur."
+)
+UNANSWERED = (
+    "Demandez à votre collègue le résultat de « kubectl get svc », corrigez le nom et le port. "
+    f"{APPLY}"
+)
 NO_ANSWER = "sans réponse"
 AWAITED_RESTART = "le retour du pod {pod}, dont le programme vient d’être arrêté exprès"
 AWAITED_REPLACEMENT = "le remplaçant du pod {pod}, supprimé exprès"

@@ -20,23 +20,29 @@ from .remedies import again
 
 
 def not_restarted(cluster: Cluster) -> Wrong | None:
-    """None when a pod whose program was ended serves again. Raises Unverifiable where that cannot be tried."""
+    """None when a pod whose program was ended serves again. Raises Unverifiable where that cannot
+    be tried."""
     return cluster.try_once(relay(cluster).version, _restarted)
 
 
 def _restarted(cluster: Cluster) -> Wrong | None:
     pod = relay(cluster).pods[0]
-    return restarted(cluster, pod, serving(cluster).get(pod.name, PORT), partial(_why_stopped, cluster))
+    return restarted(
+        cluster, pod, serving(cluster).get(pod.name, PORT), partial(_why_stopped, cluster)
+    )
 
 
 def _why_stopped(cluster: Cluster, stopped: Stopped) -> Wrong | None:
     if stopped.port_held:
-        return lessons.PortHeld(pod=stopped.pod.name, said=stopped.port_held, commands=again(cluster))
+        return lessons.PortHeld(
+            pod=stopped.pod.name, said=stopped.port_held, commands=again(cluster)
+        )
     return not_ready(cluster, stopped.pod, lessons.APPLY, again(cluster))
 
 
 def not_replaced(cluster: Cluster) -> Wrong | None:
-    """None when a pod that was deleted is replaced, and serves. Raises Unverifiable where that cannot be tried."""
+    """None when a pod that was deleted is replaced, and serves. Raises Unverifiable where that
+    cannot be tried."""
     service = named(cluster, "Service", PROXY)
     served_by = str(service["metadata"]["resourceVersion"]) if service else ""
     try:
@@ -53,7 +59,10 @@ def _replaced(cluster: Cluster) -> None:
 
 def _why_missing(cluster: Cluster, missing: Unreplaced) -> Wrong:
     found = relay(cluster)
-    reasons = [creation_refused(cluster, found), *(not_ready(cluster, pod, lessons.APPLY) for pod in found.pods)]
+    reasons = [
+        creation_refused(cluster, found),
+        *(not_ready(cluster, pod, lessons.APPLY) for pod in found.pods),
+    ]
     reason = next((one for one in reasons if one is not None), None)
     if reason is not None:
         return lessons.NotReplaced(lost=missing.lost.name, reason=reason, commands=again(cluster))

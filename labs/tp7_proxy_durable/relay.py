@@ -1,4 +1,5 @@
-"""The relay of the lab: its Deployment, the Service in front of it, and the ports where it waits for its clients."""
+"""The relay of the lab: its Deployment, the Service in front of it, and the ports where it waits
+for its clients."""
 
 from __future__ import annotations
 
@@ -21,14 +22,26 @@ FILE = "proxy.yaml"
 
 
 def relay(cluster: Cluster) -> Deployment:
-    """The relay's Deployment, once it is known to exist. Raises Unverifiable when it has gone since."""
+    """The relay's Deployment, once it is known to exist. Raises Unverifiable when it has gone
+    since."""
     return deployments.find(cluster, PROXY)
 
 
+def running(cluster: Cluster) -> Deployment:
+    """The same, while it has pods. Raises Unverifiable when they have gone since."""
+    found = relay(cluster)
+    if not found.pods:
+        raise Unverifiable(
+            f"Les pods de {PROXY} ont disparu pendant la vérification.", "Relancez la commande."
+        )
+    return found
+
+
 def front(cluster: Cluster) -> Front | None:
-    """The Service before the relay; None when none has its name."""
+    """The Service before the relay; None when none has its name. Raises Unverifiable where the
+    relay has no pod to be before."""
     service = service_named(cluster.services(), PROXY)
-    return Front(service, PORT, relay(cluster)) if service else None
+    return Front(service, PORT, running(cluster)) if service else None
 
 
 def serving(cluster: Cluster) -> Mapping[str, int]:
@@ -38,12 +51,14 @@ def serving(cluster: Cluster) -> Mapping[str, int]:
 
 
 def serving_port(cluster: Cluster) -> int:
-    """The port on which the pods of the relay get the Service's clients; the lab's own where they get none."""
+    """The port on which the pods of the relay get the Service's clients; the lab's own where they
+    get none."""
     return next(iter(serving(cluster).values()), PORT)
 
 
 def address(cluster: Cluster) -> str:
-    """The relay as a client of the namespace may write it; without the cluster's own domain, which may be another."""
+    """The relay as a client of the namespace may write it; without the cluster's own domain, which
+    may be another."""
     return f"{PROXY}.{cluster.namespace}.svc:{PORT}"
 
 

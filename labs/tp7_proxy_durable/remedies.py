@@ -26,13 +26,15 @@ def solution(cluster: Cluster) -> tuple[str, ...]:
     place, there = cluster.namespace, cluster.colleague.namespace
     return (
         *launched(cluster, base),
-        f"cahier solution tp7 --namespace {place} --collegue {there} --base {base.release} --appliquer",
+        f"cahier solution tp7 --namespace {place} --collegue {there} --base {base.release} "
+        "--appliquer",
         rolled_out(cluster, PROXY),
     )
 
 
 def again(cluster: Cluster) -> tuple[str, ...]:
-    """The common remedy: the solution, before which the Deployment is taken away where applying does not suffice."""
+    """The common remedy: the solution, before which the Deployment is taken away where applying
+    does not suffice."""
     made = solution(cluster)
     if not made or deployments.replaceable(cluster, PROXY, {"app": PROXY}):
         return made
@@ -40,21 +42,28 @@ def again(cluster: Cluster) -> tuple[str, ...]:
 
 
 def service_again(cluster: Cluster) -> tuple[str, ...]:
-    """The common remedy, and the Service made anew: its address cannot be changed, and `apply` leaves labels that it
-    did not write."""
+    """The common remedy, and the Service made anew: its address cannot be changed, and `apply`
+    leaves labels that it did not write."""
     made = again(cluster)
-    return (f"kubectl delete service {PROXY} -n {cluster.namespace} --ignore-not-found", *made) if made else ()
+    return (
+        (f"kubectl delete service {PROXY} -n {cluster.namespace} --ignore-not-found", *made)
+        if made
+        else ()
+    )
 
 
 def probed(cluster: Cluster, pod: Pod, kind: str, box: Mapping[str, Any]) -> tuple[str, str]:
-    """A TCP probe of the port where the relay listens, to be written as the `kind` of a container."""
+    """A TCP probe of the port where the relay listens, to be written as the `kind` of a
+    container."""
     line = f"{kind}: {{tcpSocket: {{port: {listened(cluster, pod)}}}}}"
     return deployments.to_write(FILE, box["name"], line)
 
 
 def exposed(cluster: Cluster, pod: Pod) -> tuple[str, ...]:
     """The Service to be written before the Deployment as it is, whatever its labels and port."""
-    labels = yaml.safe_dump(dict(relay(cluster).labels), default_flow_style=True, width=float("inf")).strip()
+    labels = yaml.safe_dump(
+        dict(relay(cluster).labels), default_flow_style=True, width=float("inf")
+    ).strip()
     return (
         f"# {FILE}, Service {PROXY} :",
         "spec:",

@@ -1,4 +1,5 @@
-"""Whether the Service leads to the relay's pods, to all of them and to no other, as the cluster worked it out."""
+"""Whether the Service leads to the relay's pods, to all of them and to no other, as the cluster
+worked it out."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ def absent(cluster: Cluster, found: Deployment) -> lessons.NoService:
     """What tells that no Service has the relay's name."""
     others, written = others_leading_to(cluster, found, PORT), exposed(cluster, found.pods[0])
     if others:
-        return lessons.ServiceUnderAnotherName(other=others[0], lines=written, commands=again(cluster))
+        return lessons.ServiceUnderAnotherName(
+            other=others[0], lines=written, commands=again(cluster)
+        )
     return lessons.NoService(lines=written, commands=again(cluster))
 
 
@@ -52,8 +55,12 @@ def _selects_nothing(cluster: Cluster, front: Front) -> Lesson | None:
         return lessons.OnlyAnotherName(host=spec.external_name, lines=written, commands=remedy)
     if not selector:
         return lessons.NoSelector(lines=written, commands=remedy)
-    labels = ", ".join(f"{key}={value}" for key, value in sorted(pod.labels.items()) if key != "pod-template-hash")
-    return lessons.OtherLabels(wanted=", ".join(missing), labels=labels, lines=written, commands=remedy)
+    labels = ", ".join(
+        f"{key}={value}" for key, value in sorted(pod.labels.items()) if key != "pod-template-hash"
+    )
+    return lessons.OtherLabels(
+        wanted=", ".join(missing), labels=labels, lines=written, commands=remedy
+    )
 
 
 def _port_astray(cluster: Cluster, front: Front) -> Lesson | None:
@@ -65,13 +72,17 @@ def _port_astray(cluster: Cluster, front: Front) -> Lesson | None:
         return lessons.PortNotOpened(opened=opened, lines=written, commands=service_again(cluster))
     if pod.port_named(entry.target, entry.protocol) is not None:
         return None
-    return lessons.PortNameUnknown(port=str(entry.target), lines=exposed(cluster, pod), commands=service_again(cluster))
+    return lessons.PortNameUnknown(
+        port=str(entry.target), lines=exposed(cluster, pod), commands=service_again(cluster)
+    )
 
 
 def _leads_elsewhere(cluster: Cluster, front: Front) -> lessons.TakesAnotherPod | None:
     """None when the Service sends clients to no other pod than the Deployment's."""
     ours = {pod.uid for pod in front.behind.pods}
-    others = [one.pod for one in endpoints(cluster, front) if one.uid not in ours and cluster.pod(one.pod)]
+    others = [
+        one.pod for one in endpoints(cluster, front) if one.uid not in ours and cluster.pod(one.pod)
+    ]
     if not others:
         return None
     name, other = others[0], cluster.pod(others[0])
@@ -83,7 +94,8 @@ def _leads_elsewhere(cluster: Cluster, front: Front) -> lessons.TakesAnotherPod 
 
 
 def _set_apart(cluster: Cluster, front: Front) -> tuple[str, ...]:
-    """The commands that give the Deployment's pods a label of their own, which the Service then asks for."""
+    """The commands that give the Deployment's pods a label of their own, which the Service then
+    asks for."""
     place, wanted = cluster.namespace, {**front.service.spec.selector, **_OWN_LABEL}
     change = {"spec": {"template": {"metadata": {"labels": _OWN_LABEL}}}}
     marked = one_word(json.dumps(change, separators=(",", ":")))
@@ -97,24 +109,34 @@ def _set_apart(cluster: Cluster, front: Front) -> tuple[str, ...]:
 
 def _unlinked(cluster: Cluster, front: Front) -> lessons.NotYetLinked | None:
     """None when the Service sends clients to every pod of the Deployment, and only there."""
-    linked = {one.uid for one in endpoints(cluster, front)} == {pod.uid for pod in front.behind.pods}
+    linked = {one.uid for one in endpoints(cluster, front)} == {
+        pod.uid for pod in front.behind.pods
+    }
     return None if linked else lessons.NotYetLinked(transient=True)
 
 
 def _closed_port(cluster: Cluster, front: Front) -> lessons.ClosedPort | None:
-    """None when something listens, in every pod, on the port to which the Service sends its clients."""
+    """None when something listens, in every pod, on the port to which the Service sends its
+    clients."""
     found = _refusing(cluster, front)
     if found is None:
         return None
     pod, port = found
     heard, written, remedy = listened(cluster, pod), exposed(cluster, pod), service_again(cluster)
     if heard == port:  # the container may be restarting
-        return lessons.ClosedPort(port=port, pod=pod.name, lines=written, commands=remedy, transient=True)
-    return lessons.ListensElsewhere(port=port, pod=pod.name, heard=heard, lines=written, commands=remedy)
+        return lessons.ClosedPort(
+            port=port, pod=pod.name, lines=written, commands=remedy, transient=True
+        )
+    return lessons.ListensElsewhere(
+        port=port, pod=pod.name, heard=heard, lines=written, commands=remedy
+    )
 
 
 def _refusing(cluster: Cluster, front: Front) -> tuple[Pod, int] | None:
-    """The first pod of the Deployment that refuses the Service's clients, and their port; None when none does."""
+    """The first pod of the Deployment that refuses the Service's clients, and their port; None when
+    none does."""
     ours = {pod.uid: pod for pod in front.behind.pods}
     reached = [one for one in endpoints(cluster, front) if one.uid in ours]
-    return next(((ours[one.uid], one.port) for one in reached if refuses(cluster, one.pod, one.port)), None)
+    return next(
+        ((ours[one.uid], one.port) for one in reached if refuses(cluster, one.pod, one.port)), None
+    )

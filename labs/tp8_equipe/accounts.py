@@ -1,4 +1,5 @@
-"""The accounts of a shared PostgreSQL server, and which password opens each of them. No password is shown."""
+"""The accounts of a shared PostgreSQL server, and which password opens each of them. No password is
+shown."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ select coalesce(json_agg(json_build_object(
   case when a.rolbypassrls then 'BYPASSRLS' end], null),
  'within', array(select o.rolname::text from pg_authid o where o.oid <> a.oid and not a.rolsuper
   and pg_has_role(a.oid, o.oid, 'MEMBER')),
- 'databases', array(select datname::text from pg_database d where d.datallowconn and not d.datistemplate
+ 'databases', array(select datname::text from pg_database d
+ where d.datallowconn and not d.datistemplate
   and d.datname <> 'postgres' and has_database_privilege(a.oid, d.oid, 'CONNECT')))), '[]')
 from pg_authid a where a.rolname !~ '^pg_'
 """
@@ -71,14 +73,17 @@ def _ask_server(cluster: Cluster, pod: Pod, sql: str) -> str:
     trouble: Unverifiable | None = None
     for name in administrators(pod):
         try:
-            return cluster.execute(pod.name, ["psql", "-U", name, "-d", "postgres", "-AtX", "-c", sql])
+            return cluster.execute(
+                pod.name, ["psql", "-U", name, "-d", "postgres", "-AtX", "-c", sql]
+            )
         except Unverifiable as refusal:
             trouble = trouble or refusal
     raise trouble or Unverifiable("Aucun compte n’interroge le serveur.")
 
 
 def base_values(cluster: Cluster, key: str) -> Sequence[str]:
-    """Values of a key in the Secrets that the platform made for the base: read each time, never kept, never shown."""
+    """Values of a key in the Secrets that the platform made for the base: read each time, never
+    kept, never shown."""
     return platform_values(cluster, base(cluster)[0].release, key)
 
 
@@ -101,22 +106,25 @@ def _roles(cluster: Cluster) -> Sequence[Role]:
 
 
 def roles(cluster: Cluster) -> Sequence[Role]:
-    """The roles of the server, asked of itself. Raises Unverifiable where no command runs in its pod."""
+    """The roles of the server, asked of itself. Raises Unverifiable where no command runs in its
+    pod."""
     return cluster.once(_roles)
 
 
 def opens(word: str, role: Role) -> bool:
     """Whether `word` is the role's password, told from what the server keeps of it.
 
-    https://www.postgresql.org/docs/current/catalog-pg-authid.html, RFC 5802; and RFC 4013, by which two ways to write
-    a letter are one password.
+    https://www.postgresql.org/docs/current/catalog-pg-authid.html, RFC 5802; and RFC 4013, by which
+    two ways to write a letter are one password.
     """
     return any(_is_kept(form, role) for form in {word, unicodedata.normalize("NFKC", word)})
 
 
 def _is_kept(word: str, role: Role) -> bool:
     if role.stored.startswith("md5"):
-        return hmac.compare_digest(hashlib.md5((word + role.name).encode()).hexdigest(), role.stored[3:])
+        return hmac.compare_digest(
+            hashlib.md5((word + role.name).encode()).hexdigest(), role.stored[3:]
+        )
     found = re.fullmatch(r"SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):.+", role.stored)
     if found is None:
         return False

@@ -1,4 +1,5 @@
-"""Whether the rights, or the policies, let somebody in to a pod: as they mean it, before anything is tried."""
+"""Whether the rights, or the policies, let somebody in to a pod: as they mean it, before anything
+is tried."""
 
 from __future__ import annotations
 
@@ -33,14 +34,19 @@ def _asked(policies: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, str]]
 
 
 def worn(cluster: Cluster) -> Sequence[Mapping[str, str]]:
-    """The labels with which it is worth trying to get in: none, then those that the policies ask for."""
+    """The labels with which it is worth trying to get in: none, then those that the policies ask
+    for."""
     return [{}, *_asked(cluster.objects("NetworkPolicy"))]
 
 
-def dressed(cluster: Cluster, pod: Pod, port: int, namespace: str) -> tuple[Mapping[str, str], Decision]:
+def dressed(
+    cluster: Cluster, pod: Pod, port: int, namespace: str
+) -> tuple[Mapping[str, str], Decision]:
     """With which labels a pod of `namespace` gets in, and what the policies decide of it."""
     policies = cluster.objects("NetworkPolicy")
-    decisions = [(labels, decide(policies, pod, Peer(namespace, labels), port)) for labels in worn(cluster)]
+    decisions = [
+        (labels, decide(policies, pod, Peer(namespace, labels), port)) for labels in worn(cluster)
+    ]
     for wanted in (True, None):
         for labels, decision in decisions:
             if decision.allowed is wanted:

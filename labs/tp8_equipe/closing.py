@@ -1,4 +1,5 @@
-"""The command that closes a door to strangers and keeps it open to the members who come by the network."""
+"""The command that closes a door to strangers and keeps it open to the members who come by the
+network."""
 
 from __future__ import annotations
 
@@ -13,10 +14,15 @@ from .ways_tried import survey
 
 
 def close(cluster: Cluster, door: Door) -> tuple[str, ...]:
-    """The command that closes what any policy opens, or makes the policy that lacks; what serves the administrators'
-    programs, or another port, is left."""
-    only = " ".join(f"--seulement {name}" for name in (cluster.namespace, *_by_network(cluster, door)))
-    return (f"cahier catalogue fermer {base(cluster)[0].release} --namespace {cluster.namespace} {only}",)
+    """The command that closes what any policy opens, or makes the policy that lacks; what serves
+    the administrators' programs, or another port, is left."""
+    only = " ".join(
+        f"--seulement {name}" for name in (cluster.namespace, *_by_network(cluster, door))
+    )
+    return (
+        f"cahier catalogue fermer {base(cluster)[0].release} --namespace {cluster.namespace} "
+        f"{only}",
+    )
 
 
 def _by_network(cluster: Cluster, door: Door) -> Sequence[str]:
@@ -24,5 +30,6 @@ def _by_network(cluster: Cluster, door: Door) -> Sequence[str]:
     return [
         member
         for member in members(cluster)
-        if survey(cluster).tunnels[member] and dressed(cluster, door.pod, door.port, member)[1].allowed is not False
+        if survey(cluster).tunnels[member]
+        and dressed(cluster, door.pod, door.port, member)[1].allowed is not False
     ]

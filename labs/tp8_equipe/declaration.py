@@ -5,7 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from checks.capabilities import Cluster
-from checks.diagnosis.rights.team import KEY, declaration, declaration_words, declared, members, wrong_word
+from checks.diagnosis.rights.team import (
+    KEY,
+    declaration,
+    declaration_words,
+    declared,
+    members,
+    wrong_word,
+)
 from checks.lesson import Lesson
 
 from . import lessons
@@ -16,7 +23,9 @@ def undeclared(cluster: Cluster) -> Lesson | None:
     found = _undeclared(cluster)
     if found is None:
         return None
-    return msgspec.structs.replace(found, lines=_membership(cluster), commands=tuple(declared(cluster)))
+    return msgspec.structs.replace(
+        found, lines=_membership(cluster), commands=tuple(declared(cluster))
+    )
 
 
 def _undeclared(cluster: Cluster) -> Lesson | None:

@@ -1,4 +1,5 @@
-"""Which accounts of the server are fit for a team, what is wrong with the others, and what mends them."""
+"""Which accounts of the server are fit for a team, what is wrong with the others, and what mends
+them."""
 
 from __future__ import annotations
 
@@ -40,7 +41,10 @@ class Flaw:
 def no_fit_account(cluster: Cluster) -> Lesson | None:
     """Why the team has no account of its own; None when one is fit for it. Raises Unverifiable."""
     database, pod = base(cluster)
-    own = sorted((role for role in roles(cluster) if not role.platform), key=lambda role: (not role.login, role.name))
+    own = sorted(
+        (role for role in roles(cluster) if not role.platform),
+        key=lambda role: (not role.login, role.name),
+    )
     found = [(role, _flaw(cluster, role)) for role in own]
     unfit = [(role, flaw) for role, flaw in found if flaw is not None]
     if len(unfit) < len(found):
@@ -48,7 +52,10 @@ def no_fit_account(cluster: Cluster) -> Lesson | None:
     administrator = one_word(administrators(pod)[-1])
     if not unfit:
         return lessons.NoOwnAccount(
-            base=database.release, pod=pod.name, administrator=administrator, commands=new_password(cluster, TEAM)
+            base=database.release,
+            pod=pod.name,
+            administrator=administrator,
+            commands=new_password(cluster, TEAM),
         )
     role, flaw = unfit[0]
     return lessons.UnfitAccount(
@@ -62,7 +69,8 @@ def no_fit_account(cluster: Cluster) -> Lesson | None:
 
 
 def administrating_account(cluster: Cluster) -> Lesson | None:
-    """The first account that has powers and is not the platform's; None when there is none. Raises Unverifiable."""
+    """The first account that has powers and is not the platform's; None when there is none. Raises
+    Unverifiable."""
     for role in roles(cluster):
         power = None if role.platform or not role.login else _too_strong(cluster, role)
         if power is not None:
@@ -107,29 +115,43 @@ def _flaw(cluster: Cluster, role: Role) -> Flaw | None:
     if not role.stored:
         return Flaw(lessons.NO_PASSWORD, new_password(cluster, role.name))
     if role.expired:
-        return Flaw(lessons.EXPIRED, (_run_sql(cluster, f"ALTER ROLE {role.quoted} VALID UNTIL 'infinity';"),))
-    if any(_session_opens(cluster, role, password) for password in base_values(cluster, "password")):
+        return Flaw(
+            lessons.EXPIRED,
+            (_run_sql(cluster, f"ALTER ROLE {role.quoted} VALID UNTIL 'infinity';"),),
+        )
+    if any(
+        _session_opens(cluster, role, password) for password in base_values(cluster, "password")
+    ):
         return Flaw(lessons.PASSWORD_OF_THE_PLATFORM, new_password(cluster, role.name))
     return None
 
 
 def _session_opens(cluster: Cluster, role: Role, password: str) -> bool:
-    """Whether the server opens a session for the role with this password: really tried. Raises Unverifiable."""
+    """Whether the server opens a session for the role with this password: really tried. Raises
+    Unverifiable."""
     database = next(iter(role.databases), "postgres")
     try:
         with cluster.forward(base(cluster)[1].name, PORT) as connection:
             code, _ = refusal(connection, role.name, password, database)
     except (ForwardRefused, OSError) as cut:
-        raise Unverifiable(f"La base n’a pas répondu jusqu’au bout : {cut}.", "Relancez la commande.") from None
-    return code in ("", "3D000", "42501")  # the last two: the password was right; that database is closed to it
+        raise Unverifiable(
+            f"La base n’a pas répondu jusqu’au bout : {cut}.", "Relancez la commande."
+        ) from None
+    return code in (
+        "",
+        "3D000",
+        "42501",
+    )  # the last two: the password was right; that database is closed to it
 
 
 def _database(cluster: Cluster) -> str:
-    name = next(iter([*base_values(cluster, "database"), *base_values(cluster, "dbname")]), "defaultdb")
+    name = next(
+        iter([*base_values(cluster, "database"), *base_values(cluster, "dbname")]), "defaultdb"
+    )
     return identifier(name)
 
 
-# -- remedies -------------------------------------------------------------------------------------------------------
+# -- remedies --------------------------------------------------------------------------------------
 
 
 def _run_sql(cluster: Cluster, sql: str) -> str:
@@ -137,16 +159,22 @@ def _run_sql(cluster: Cluster, sql: str) -> str:
     pod = base(cluster)[1]
     admin = administrators(pod)[-1]
     return (
-        f"kubectl exec {pod.name} -n {cluster.namespace} -- psql -q -U {one_word(admin)} -d postgres -c {one_word(sql)}"
+        f"kubectl exec {pod.name} -n {cluster.namespace} -- psql -q -U {one_word(admin)} -d "
+        f"postgres -c {one_word(sql)}"
     )
 
 
 def new_password(cluster: Cluster, role: str) -> tuple[str, ...]:
-    """The command that draws a password, keeps it in a Secret of the role's own, and gives it to the role, unseen."""
+    """The command that draws a password, keeps it in a Secret of the role's own, and gives it to
+    the role, unseen."""
     release = base(cluster)[0].release
-    return (f"cahier catalogue compte {one_word(release)} {one_word(role)} --namespace {cluster.namespace}",)
+    return (
+        f"cahier catalogue compte {one_word(release)} {one_word(role)} --namespace "
+        f"{cluster.namespace}",
+    )
 
 
 def password_changed(cluster: Cluster, role: Role) -> Sequence[str]:
-    """The commands that change a password, for the accounts that are the learner's own to change."""
+    """The commands that change a password, for the accounts that are the learner's own to
+    change."""
     return () if role.platform else new_password(cluster, role.name)

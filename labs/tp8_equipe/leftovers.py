@@ -1,4 +1,5 @@
-"""What serves nothing any more in a namespace: ended pods, and rights, Services or policies without effect."""
+"""What serves nothing any more in a namespace: ended pods, and rights, Services or policies without
+effect."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from . import lessons
 
 @dataclass(frozen=True)
 class Leftover:
-    """An object to delete: what is wrong with it (`said`), and what a reader would believe of it (`cause`)."""
+    """An object to delete: what is wrong with it (`said`), and what a reader would believe of it
+    (`cause`)."""
 
     kind: str
     name: str
@@ -33,7 +35,9 @@ def left_behind(cluster: Cluster) -> Lesson | None:
     return lessons.LeftBehind(
         left=" ; ".join(str(one.said) for one in left),
         causes=" ".join(dict.fromkeys(one.cause for one in left)),
-        commands=tuple(f"kubectl delete {thing(one.kind, one.name)} {place} --ignore-not-found" for one in left),
+        commands=tuple(
+            f"kubectl delete {thing(one.kind, one.name)} {place} --ignore-not-found" for one in left
+        ),
         look_first=tuple(dict.fromkeys(f"kubectl get {one.kind} {place}" for one in left)),
     )
 
@@ -64,8 +68,14 @@ def _services(cluster: Cluster) -> Iterator[Leftover]:
     """Services whose selector chooses no pod."""
     for service in cluster.services():
         name, wanted = service.name, service.spec.selector
-        if wanted and not _managed(service.metadata.labels) and _idle(cluster, {"matchLabels": wanted}):
-            yield Leftover("service", name, lessons.ServiceOfNoPod(name=name), lessons.SERVICES_DECEIVE)
+        if (
+            wanted
+            and not _managed(service.metadata.labels)
+            and _idle(cluster, {"matchLabels": wanted})
+        ):
+            yield Leftover(
+                "service", name, lessons.ServiceOfNoPod(name=name), lessons.SERVICES_DECEIVE
+            )
 
 
 def _policies(cluster: Cluster) -> Iterator[Leftover]:
@@ -73,7 +83,9 @@ def _policies(cluster: Cluster) -> Iterator[Leftover]:
     for item in cluster.objects("NetworkPolicy"):
         name, selector = item["metadata"]["name"], item["spec"].get("podSelector") or {}
         if not _managed(item["metadata"].get("labels") or {}) and _idle(cluster, selector):
-            yield Leftover("networkpolicy", name, lessons.PolicyOfNoPod(name=name), lessons.POLICIES_REASSURE)
+            yield Leftover(
+                "networkpolicy", name, lessons.PolicyOfNoPod(name=name), lessons.POLICIES_REASSURE
+            )
 
 
 def _managed(labels: Mapping[str, str]) -> bool:
@@ -83,5 +95,10 @@ def _managed(labels: Mapping[str, str]) -> bool:
 
 def _idle(cluster: Cluster, selector: Mapping[str, Any]) -> bool:
     """Whether a selector takes no pod, nor any that a Deployment could make."""
-    made = [item["spec"]["template"]["metadata"].get("labels") or {} for item in cluster.objects("Deployment")]
-    return not any(selects(selector, labels) for labels in (*(pod.labels for pod in cluster.pods()), *made))
+    made = [
+        item["spec"]["template"]["metadata"].get("labels") or {}
+        for item in cluster.objects("Deployment")
+    ]
+    return not any(
+        selects(selector, labels) for labels in (*(pod.labels for pod in cluster.pods()), *made)
+    )

@@ -1,10 +1,11 @@
-"""Ce que le TP 8 dit quand une phrase n’est pas vraie. Corriger un texte ne demande de toucher à rien d’autre."""
+"""Ce que le TP 8 dit quand une phrase n’est pas vraie. Corriger un texte ne demande de toucher à
+rien d’autre."""
 
 from __future__ import annotations
 
 from checks.lesson import Clause, Lesson, Names
 
-# -- the team -------------------------------------------------------------------------------------------------------
+# -- the team --------------------------------------------------------------------------------------
 
 UNDER_DATA = "# equipe.yaml, ConfigMap equipe, sous « data » :"
 
@@ -15,8 +16,8 @@ class NotDeclared(Lesson):
     finding = "Aucune ConfigMap « equipe » dans le namespace {namespace}."
     cause = "Sans liste écrite de qui doit entrer, personne ne peut dire qui est de trop."
     fix = (
-        "Écrivez dans la ConfigMap « equipe », sous la clé « membres », le namespace de chaque membre, séparés par des "
-        "espaces, sans compter le vôtre."
+        "Écrivez dans la ConfigMap « equipe », sous la clé « membres », le namespace de chaque "
+        "membre, séparés par des espaces, sans compter le vôtre."
     )
     look = ("kubectl get configmap equipe -n {namespace} -o yaml",)
 
@@ -46,28 +47,33 @@ class NobodyElseDeclared(NotDeclared):
     """The list names the colleague alone."""
 
     finding = "La ConfigMap « equipe » ne nomme qu’une personne en plus de vous : {colleague}."
-    cause = "Partager à deux se règle de gré à gré ; à trois, il faut savoir qui entre, qui sort, et qui est parti."
+    cause = (
+        "Partager à deux se règle de gré à gré ; à trois, il faut savoir qui entre, qui sort, et "
+        "qui est parti."
+    )
 
 
-# -- each member gets in --------------------------------------------------------------------------------------------
+# -- each member gets in ---------------------------------------------------------------------------
 
 UNDER_SUBJECTS = "# acces.yaml, RoleBinding tunnel-equipe, sous « subjects » :"
 
 
 class MemberShutOut(Lesson):
-    """A member gets in neither by a tunnel nor by the network. `misnamed`, `others`: more of it, or nothing."""
+    """A member gets in neither by a tunnel nor by the network. `misnamed`, `others`: more of it, or
+    nothing."""
 
     finding = (
-        "{member}, que vous avez déclaré, n’a aucune voie vers la base {base} : par tunnel, {by_tunnel}{misnamed} ; "
-        "par le réseau, {by_network}.{others}"
+        "{member}, que vous avez déclaré, n’a aucune voie vers la base {base} : par tunnel, "
+        "{by_tunnel}{misnamed} ; par le réseau, {by_network}.{others}"
     )
     cause = (
-        "Une équipe est servie quand chacun de ses membres l’est. L’API a été interrogée pour chacun, sous le nom que "
-        "le cluster lui connaît."
+        "Une équipe est servie quand chacun de ses membres l’est. L’API a été interrogée pour "
+        "chacun, sous le nom que le cluster lui connaît."
     )
     fix = (
-        "Donnez une voie à chacun : nommez-le dans une RoleBinding qui permet le tunnel, ou admettez son namespace "
-        "dans une NetworkPolicy. La première, pour les membres qui manquent :"
+        "Donnez une voie à chacun : nommez-le dans une RoleBinding qui permet le tunnel, ou "
+        "admettez son namespace dans une NetworkPolicy. La première, pour les membres qui manquent "
+        ":"
     )
     look = (
         "kubectl get rolebindings -n {namespace} -o wide",
@@ -99,7 +105,10 @@ class TunnelLeadsElsewhere(Clause):
 class NamespaceForAUser(Clause):
     """A RoleBinding writes the member's namespace where the cluster expects a user."""
 
-    text = " (La RoleBinding « {binding} » nomme l’utilisateur « {member} » : c’est le nom d’un namespace.)"
+    text = (
+        " (La RoleBinding « {binding} » nomme l’utilisateur « {member} » : c’est le nom d’un "
+        "namespace.)"
+    )
     binding: str
     member: str
 
@@ -132,20 +141,22 @@ class SameFor(Clause):
     members: str
 
 
-# -- nobody else by the network -------------------------------------------------------------------------------------
+# -- nobody else by the network --------------------------------------------------------------------
 
 
 class BaseOpen(Lesson):
-    """Somebody who is not of the team reaches the base. `entering`: who, and how we know; `through`: by what."""
+    """Somebody who is not of the team reaches the base. `entering`: who, and how we know;
+    `through`: by what."""
 
     finding = "Namespace {namespace} : {entering}. {through}"
     cause = (
-        "Les NetworkPolicies s’additionnent : un pod que l’une choisit reçoit ce qu’admet l’une ou l’autre, et un pod "
-        "qu’aucune ne choisit reçoit tout. L’étiquette d’un pod ne protège pas : chacun étiquette les siens."
+        "Les NetworkPolicies s’additionnent : un pod que l’une choisit reçoit ce qu’admet l’une ou "
+        "l’autre, et un pod qu’aucune ne choisit reçoit tout. L’étiquette d’un pod ne protège pas "
+        ": chacun étiquette les siens."
     )
     fix = (
-        "N’admettez que votre namespace et, si l’équipe passe par le réseau, les namespaces de ses membres, désignés "
-        "par kubernetes.io/metadata.name."
+        "N’admettez que votre namespace et, si l’équipe passe par le réseau, les namespaces de ses "
+        "membres, désignés par kubernetes.io/metadata.name."
     )
     look = ("kubectl describe networkpolicy -n {namespace}",)
     entering: Clause
@@ -157,12 +168,12 @@ class RelayOpen(Lesson):
 
     finding = "Le pod {pod} relaie votre base sur son port {port}, et {entering}. {through}"
     cause = (
-        "La base admet les pods de votre namespace : un relais oublié chez vous la rouvre à tous ceux qui "
-        "l’atteignent, lui, sans que la NetworkPolicy de la base y puisse rien."
+        "La base admet les pods de votre namespace : un relais oublié chez vous la rouvre à tous "
+        "ceux qui l’atteignent, lui, sans que la NetworkPolicy de la base y puisse rien."
     )
     fix = (
-        "Supprimez ce relais s’il ne sert plus ; sinon, fermez-le par une NetworkPolicy qui le choisit et n’admet que "
-        "l’équipe."
+        "Supprimez ce relais s’il ne sert plus ; sinon, fermez-le par une NetworkPolicy qui le "
+        "choisit et n’admet que l’équipe."
     )
     look = ("kubectl get pods -n {namespace} -o wide",)
     pod: str
@@ -174,7 +185,10 @@ class RelayOpen(Lesson):
 class StrangerCameIn(Clause):
     """A connection was made."""
 
-    text = "une vraie connexion depuis {stranger}, qui n’est pas de l’équipe, atteint le pod {pod} (port {port})"
+    text = (
+        "une vraie connexion depuis {stranger}, qui n’est pas de l’équipe, atteint le pod {pod} "
+        "(port {port})"
+    )
     stranger: str
     pod: str
     port: int
@@ -183,7 +197,9 @@ class StrangerCameIn(Clause):
 class OpenToAll(Clause):
     """The policies, as they are written, admit everybody."""
 
-    text = "d’après vos NetworkPolicies, n’importe quel namespace atteint le pod {pod} (port {port})"
+    text = (
+        "d’après vos NetworkPolicies, n’importe quel namespace atteint le pod {pod} (port {port})"
+    )
     pod: str
     port: int
 
@@ -204,8 +220,8 @@ class OpenToAdministrators(Clause):
     """They admit all the pods of a namespace of the cluster's administrators, or of several."""
 
     text = (
-        "d’après vos NetworkPolicies, le pod {pod} (port {port}) est ouvert, hors de l’équipe, à tous les pods "
-        "{administrators}"
+        "d’après vos NetworkPolicies, le pod {pod} (port {port}) est ouvert, hors de l’équipe, à "
+        "tous les pods {administrators}"
     )
     pod: str
     port: int
@@ -226,7 +242,8 @@ class ThroughPolicies(Clause):
     """The policies that admit them."""
 
     text = (
-        "{policies:C’est la NetworkPolicy|Ce sont les NetworkPolicies} {policies} qui {policies:l’admet|l’admettent}."
+        "{policies:C’est la NetworkPolicy|Ce sont les NetworkPolicies} {policies} qui "
+        "{policies:l’admet|l’admettent}."
     )
     policies: Names
 
@@ -244,22 +261,24 @@ class WithoutPolicies(Clause):
     text = "Aucune NetworkPolicy ne choisit ce pod : tout le cluster lui est ouvert."
 
 
-# -- nobody else by the rights: this lab's words in what several labs tell --------------------------------------------
+# -- nobody else by the rights: this lab's words in what several labs tell -------------------------
 
 NARROW = "L’équipe n’a besoin que d’un chemin vers la base : un tunnel, ou le réseau."
 TUNNELS = (
-    "Un tunnel entre par la boucle locale du pod : aucune NetworkPolicy ne l’arrête. Une RoleBinding qui nomme trop de "
-    "monde, ou quelqu’un qui a quitté l’équipe, ouvre donc la base."
+    "Un tunnel entre par la boucle locale du pod : aucune NetworkPolicy ne l’arrête. Une "
+    "RoleBinding qui nomme trop de monde, ou quelqu’un qui a quitté l’équipe, ouvre donc la base."
 )
 DECLARE_THEM_FIRST = "Si cette personne est de l’équipe, déclarez-la d’abord."
 SECRETS = (
-    "Le catalogue donne le même mot de passe au propriétaire de la base et à l’administrateur du serveur : qui lit ce "
-    "Secret peut tout, et le retirer de l’équipe n’y changera rien."
+    "Le catalogue donne le même mot de passe au propriétaire de la base et à l’administrateur du "
+    "serveur : qui lit ce Secret peut tout, et le retirer de l’équipe n’y changera rien."
 )
-COPIES = "Copier un mot de passe dans un Secret, c’est le partager avec tous ceux qui lisent la copie."
+COPIES = (
+    "Copier un mot de passe dans un Secret, c’est le partager avec tous ceux qui lisent la copie."
+)
 INSIDE = (
-    "Dans le conteneur, psql ouvre une session d’administrateur sans mot de passe ; ce qui touche à vos pods est du "
-    "côté intérieur de toutes vos serrures."
+    "Dans le conteneur, psql ouvre une session d’administrateur sans mot de passe ; ce qui touche "
+    "à vos pods est du côté intérieur de toutes vos serrures."
 )
 
 
@@ -276,20 +295,24 @@ class AdministersTheBase(OpensTheBase):
     text = ", dont une valeur administre la base (« {account} »)"
 
 
-# -- the accounts ---------------------------------------------------------------------------------------------------
+# -- the accounts ----------------------------------------------------------------------------------
 
 
 class NoOwnAccount(Lesson):
     """The server has no account but the platform's."""
 
-    finding = "La base {base} n’a pas d’autre compte que ceux de la plateforme : l’équipe n’a que le vôtre."
+    finding = (
+        "La base {base} n’a pas d’autre compte que ceux de la plateforme : l’équipe n’a que le "
+        "vôtre."
+    )
     cause = (
-        "Le compte du formulaire possède la base, et son mot de passe est aussi celui de l’administrateur du serveur. "
-        "Un compte à part se limite, se change et se retire sans toucher au vôtre."
+        "Le compte du formulaire possède la base, et son mot de passe est aussi celui de "
+        "l’administrateur du serveur. Un compte à part se limite, se change et se retire sans "
+        "toucher au vôtre."
     )
     fix = (
-        "Créez un rôle LOGIN ordinaire dans le serveur, avec un mot de passe tiré au hasard que vous gardez dans un "
-        "Secret à part."
+        "Créez un rôle LOGIN ordinaire dans le serveur, avec un mot de passe tiré au hasard que "
+        "vous gardez dans un Secret à part."
     )
     look = ("kubectl exec {pod} -n {namespace} -- psql -U {administrator} -c '\\du'",)
     base: str
@@ -300,10 +323,12 @@ class NoOwnAccount(Lesson):
 class UnfitAccount(NoOwnAccount):
     """There are others, and none is fit for the team."""
 
-    finding = "Base {base} : le compte « {account} » {flaw}. Aucun autre compte ne convient à l’équipe."
+    finding = (
+        "Base {base} : le compte « {account} » {flaw}. Aucun autre compte ne convient à l’équipe."
+    )
     fix = (
-        "Ce compte ne doit avoir que ce qu’il faut : ouvrir une session, se connecter à la base, et un mot de passe "
-        "qui ne sert à rien d’autre."
+        "Ce compte ne doit avoir que ce qu’il faut : ouvrir une session, se connecter à la base, "
+        "et un mot de passe qui ne sert à rien d’autre."
     )
     account: str
     flaw: str
@@ -314,8 +339,8 @@ class AdministratingAccount(Lesson):
 
     finding = "Base {base} : le compte « {account} » {power}."
     cause = (
-        "Ces pouvoirs suffisent à lire toutes les données, à créer d’autres comptes ou à sortir de la base : un seul "
-        "compte de ce genre rend tous les autres inutiles."
+        "Ces pouvoirs suffisent à lire toutes les données, à créer d’autres comptes ou à sortir de "
+        "la base : un seul compte de ce genre rend tous les autres inutiles."
     )
     fix = "Retirez ce pouvoir, ou supprimez le compte s’il ne sert plus."
     look = ("kubectl exec {pod} -n {namespace} -- psql -U postgres -c '\\du'",)
@@ -357,23 +382,26 @@ NO_LOGIN = "ne peut pas ouvrir de session (NOLOGIN)"
 NO_CONNECT = "n’a pas le droit de se connecter à la base (CONNECT)"
 NO_PASSWORD = "n’a pas de mot de passe : il ne peut pas entrer"
 EXPIRED = "a expiré (VALID UNTIL)"
-PASSWORD_OF_THE_PLATFORM = "a le mot de passe de la plateforme : celui du Secret de la base lui ouvre une session"
+PASSWORD_OF_THE_PLATFORM = (
+    "a le mot de passe de la plateforme : celui du Secret de la base lui ouvre une session"
+)
 
 
-# -- passwords in clear ---------------------------------------------------------------------------------------------
+# -- passwords in clear ----------------------------------------------------------------------------
 
 
 class InClear(Lesson):
-    """Passwords of the base are written in one place. `what`: which; `besides`: more of the cause, or nothing."""
+    """Passwords of the base are written in one place. `what`: which; `besides`: more of the cause,
+    or nothing."""
 
     finding = "Namespace {namespace} : {places}, contient en clair {what}."
     cause = (
-        "Une ConfigMap, une variable ou un argument se lit avec le simple rôle « view », s’affiche dans « kubectl "
-        "describe » et finit dans git. Seul un Secret se protège à part.{besides}"
+        "Une ConfigMap, une variable ou un argument se lit avec le simple rôle « view », s’affiche "
+        "dans « kubectl describe » et finit dans git. Seul un Secret se protège à part.{besides}"
     )
     fix = (
-        "Retirez-le de là ; lisez-le dans un Secret (valueFrom.secretKeyRef). Puis changez ce mot de passe : ce qui a "
-        "été écrit en clair a pu être lu."
+        "Retirez-le de là ; lisez-le dans un Secret (valueFrom.secretKeyRef). Puis changez ce mot "
+        "de passe : ce qui a été écrit en clair a pu être lu."
     )
     look = ("kubectl get {kinds} -n {namespace}",)
     places: Clause
@@ -443,12 +471,12 @@ class SomeInNoSecret(Clause):
 
 ENCODED = " base64 n’est pas un chiffrement : il se relit sans aucune clé."
 HISTORY = (
-    " Corriger un objet ne corrige pas son passé : un Deployment garde ses anciennes versions (des ReplicaSets), un "
-    "StatefulSet aussi (des ControllerRevisions), un CronJob ses derniers Jobs."
+    " Corriger un objet ne corrige pas son passé : un Deployment garde ses anciennes versions (des "
+    "ReplicaSets), un StatefulSet aussi (des ControllerRevisions), un CronJob ses derniers Jobs."
 )
 
 
-# -- where a text is written ----------------------------------------------------------------------------------------
+# -- where a text is written -----------------------------------------------------------------------
 
 KINDS = {
     "ConfigMap": "la ConfigMap",
@@ -565,7 +593,7 @@ class OfContainer(Clause):
     name: str
 
 
-# -- nothing left behind --------------------------------------------------------------------------------------------
+# -- nothing left behind ---------------------------------------------------------------------------
 
 
 class LeftBehind(Lesson):
@@ -621,12 +649,14 @@ class PolicyOfNoPod(Clause):
 
 
 PODS_COUNT = "Il compte dans votre quota."
-BINDINGS_WAKE = "Une RoleBinding sans effet redevient active le jour où ce qui lui manque réapparaît."
+BINDINGS_WAKE = (
+    "Une RoleBinding sans effet redevient active le jour où ce qui lui manque réapparaît."
+)
 SERVICES_DECEIVE = "Un nom qui ne mène nulle part trompe celui qui le lit."
 POLICIES_REASSURE = "Une NetworkPolicy qui ne choisit rien ne protège rien, et rassure à tort."
 
 
-# -- this lab's words in what cannot be decided -----------------------------------------------------------------------
+# -- this lab's words in what cannot be decided ----------------------------------------------------
 
 ADMIT_OTHERS = "admettent d’autres namespaces que ceux de l’équipe"
 ADMIT_THE_TEAM_ALONE = "n’admettent que l’équipe"

@@ -1,4 +1,5 @@
-"""Who enters by the network and is not of the team: through the base itself, or a pod that relays it."""
+"""Who enters by the network and is not of the team: through the base itself, or a pod that relays
+it."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from .ways_tried import Opening, opened_to
 
 
 def base_open_to_others(cluster: Cluster) -> Lesson | None:
-    """How somebody outside the team reaches the base; None when nobody does. Raises Unverifiable."""
+    """How somebody outside the team reaches the base; None when nobody does. Raises
+    Unverifiable."""
     door = doors(cluster)[0]
     opening = opened_to(cluster, door)
     if opening is None:
@@ -32,7 +34,8 @@ def base_open_to_others(cluster: Cluster) -> Lesson | None:
 
 
 def relay_open_to_others(cluster: Cluster) -> Lesson | None:
-    """The first pod that relays the base to somebody outside the team; None when none does. Raises Unverifiable."""
+    """The first pod that relays the base to somebody outside the team; None when none does. Raises
+    Unverifiable."""
     for door in doors(cluster)[1:]:
         opening = opened_to(cluster, door)
         if opening is not None:
@@ -58,7 +61,9 @@ def _entering(opening: Opening, door: Door) -> Clause:
     if opening.stranger:
         return lessons.StrangerCameIn(stranger=opening.stranger, pod=pod, port=port)
     sure = [leak for leak in opening.leaks if leak.sure]
-    if not opening.selecting or any(leak.kind not in ("namespaces", "administrators") for leak in sure):
+    if not opening.selecting or any(
+        leak.kind not in ("namespaces", "administrators") for leak in sure
+    ):
         return lessons.OpenToAll(pod=pod, port=port)
     people, theirs = _named(sure, "namespaces"), _named(sure, "administrators")
     if not theirs:

@@ -1,4 +1,5 @@
-"""The rights that others than the owner have on the shared base: who they are, and the Secrets that tell them more."""
+"""The rights that others than the owner have on the shared base: who they are, and the Secrets that
+tell them more."""
 
 from __future__ import annotations
 
@@ -22,7 +23,10 @@ from .ways_in import base
 def everybody(cluster: Cluster) -> Sequence[Person]:
     """Everybody but the owner, the members among them whether or not a RoleBinding names them."""
     team = {member.user: member for member in persons(cluster) if not owns(cluster, member)}
-    found = [replace(team.pop(one.user), said=one.said) if one.user in team else one for one in people(cluster)]
+    found = [
+        replace(team.pop(one.user), said=one.said) if one.user in team else one
+        for one in people(cluster)
+    ]
     return [*found, *team.values()]
 
 
@@ -32,7 +36,8 @@ def strangers(cluster: Cluster) -> Sequence[Person]:
 
 
 def secret_read(cluster: Cluster) -> Diagnostic | None:
-    """Who reads a Secret of the base, or one that opens more than it should to them; None when nobody does."""
+    """Who reads a Secret of the base, or one that opens more than it should to them; None when
+    nobody does."""
     who, secrets = everybody(cluster), platform_secrets(cluster, base(cluster)[0].release)
     return only_the_owner(
         cluster, obtaining(secrets), cause=lessons.SECRETS, who=who, advice=lessons.NARROW
@@ -42,13 +47,17 @@ def secret_read(cluster: Cluster) -> Diagnostic | None:
 def _copy_read(cluster: Cluster, who: Sequence[Person]) -> Diagnostic | None:
     """The first Secret of the owner's own making that tells somebody too much."""
     platform = platform_secrets(cluster, base(cluster)[0].release)
-    found = (_telling(cluster, name, who) for name in cluster.secret_names() if name not in platform)
+    found = (
+        _telling(cluster, name, who) for name in cluster.secret_names() if name not in platform
+    )
     return next((one for one in found if one is not None), None)
 
 
 def _telling(cluster: Cluster, secret: str, who: Sequence[Person]) -> Diagnostic | None:
     """The first of those who read the Secret to whom it opens too much; None when there is none."""
-    readers = [one for one in who if may(cluster, one, Request("get", "", "secrets", name=secret)).allowed]
+    readers = [
+        one for one in who if may(cluster, one, Request("get", "", "secrets", name=secret)).allowed
+    ]
     if not readers:
         return None
     values = (cluster.secret_values(secret) or {}).values()
@@ -57,14 +66,19 @@ def _telling(cluster: Cluster, secret: str, who: Sequence[Person]) -> Diagnostic
     return next((one for one in found if one is not None), None)
 
 
-def _told_to(cluster: Cluster, secret: str, person: Person, opened: Sequence[Role]) -> Diagnostic | None:
-    """Of the accounts that the Secret opens, the first that the person should not have; None when there is none."""
+def _told_to(
+    cluster: Cluster, secret: str, person: Person, opened: Sequence[Role]
+) -> Diagnostic | None:
+    """Of the accounts that the Secret opens, the first that the person should not have; None when
+    there is none."""
     over = [role for role in opened if role.platform or not is_member(cluster, person)]
     if not over:
         return None
     opening = lessons.AdministersTheBase if over[0].platform else lessons.OpensTheBase
     concern = _reading(secret, str(opening(account=over[0].name)))
-    return only_the_owner(cluster, concern, cause=lessons.COPIES, who=[person], advice=lessons.NARROW)
+    return only_the_owner(
+        cluster, concern, cause=lessons.COPIES, who=[person], advice=lessons.NARROW
+    )
 
 
 def _reading(secret: str, why: str) -> Concern:

@@ -1,13 +1,14 @@
 """The passwords of a shared database, and where they are written for anybody to read.
 
-A password of the base is what opens a session on its server, told from the digest that the server itself keeps of each
-(`accounts.opens`): neither a user's name, nor the key of another service, nor an old password is one. Those that the
-Secrets hold are looked for in every text, in every spelling. Where an account is left whose password no Secret holds,
-the words of the texts are tried on it, the most likely first, `_TRIED` of them at most; what looks like a password and
-opens nothing is none of the base.
+A password of the base is what opens a session on its server, told from the digest that the server
+itself keeps of each (`accounts.opens`): neither a user's name, nor the key of another service, nor
+an old password is one. Those that the Secrets hold are looked for in every text, in every spelling.
+Where an account is left whose password no Secret holds, the words of the texts are tried on it, the
+most likely first, `_TRIED` of them at most; what looks like a password and opens nothing is none of
+the base.
 
-A digest cannot be looked for inside a text: the passwords themselves are in memory for the time of a call, read anew
-each time. They are in no result, no message and no log.
+A digest cannot be looked for inside a text: the passwords themselves are in memory for the time of
+a call, read anew each time. They are in no result, no message and no log.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Password:
 
 @dataclass(frozen=True)
 class Leak:
-    """A text that has a password of the base, or several; `base64`: it takes decoding to read them."""
+    """A text that has a password of the base, or several; `base64`: it takes decoding to read
+    them."""
 
     place: Written
     base64: bool
@@ -69,13 +71,20 @@ class Leaks:
         return bool(self._search(text))
 
 
-def leaks(items: Sequence[Item], secrets: Iterable[Mapping[str, str]], roles: Sequence[Role]) -> Leaks:
-    """Where the passwords of these roles are written in these objects; `secrets`: the values of each Secret."""
+def leaks(
+    items: Sequence[Item], secrets: Iterable[Mapping[str, str]], roles: Sequence[Role]
+) -> Leaks:
+    """Where the passwords of these roles are written in these objects; `secrets`: the values of
+    each Secret."""
     texts = [place for item in items for place in written(item)]
-    asked = sorted((role for role in roles if role.login and role.stored), key=lambda role: not role.platform)
+    asked = sorted(
+        (role for role in roles if role.login and role.stored), key=lambda role: not role.platform
+    )
     held = _opening(_in_secrets(secrets), asked)
     known = {role.name for password in held.values() for role in password}
-    passwords = held | _opening(_in_texts(texts), [role for role in asked if role.name not in known])
+    passwords = held | _opening(
+        _in_texts(texts), [role for role in asked if role.name not in known]
+    )
     names = _public(items, roles)
     common = {word for word in passwords if is_common(word, names)}
     search = Search(passwords.keys() - common)
@@ -94,11 +103,16 @@ def leaks(items: Sequence[Item], secrets: Iterable[Mapping[str, str]], roles: Se
 def _public(items: Sequence[Item], roles: Sequence[Role]) -> set[str]:
     """Names that may be seen."""
     spaces = {str(item.raw["metadata"].get("namespace", "")) for item in items}
-    return spaces | {item.name for item in items} | {name for role in roles for name in (role.name, *role.databases)}
+    return (
+        spaces
+        | {item.name for item in items}
+        | {name for role in roles for name in (role.name, *role.databases)}
+    )
 
 
 def _opening(words: Iterable[str], roles: Sequence[Role]) -> dict[str, Sequence[Role]]:
-    """Those of the words that open a role, and which. A role whose password is found is asked of no other word."""
+    """Those of the words that open a role, and which. A role whose password is found is asked of no
+    other word."""
     found: dict[str, Sequence[Role]] = {}
     left, seen = list(roles), set[str]()
     for word in words:
@@ -115,13 +129,13 @@ def _opening(words: Iterable[str], roles: Sequence[Role]) -> dict[str, Sequence[
 
 
 def is_common(word: str, names: Iterable[str]) -> bool:
-    """Whether a password is also an ordinary word, or the name of something that may be seen: its being in a text
-    tells nothing, unless it is there as a password."""
+    """Whether a password is also an ordinary word, or the name of something that may be seen: its
+    being in a text tells nothing, unless it is there as a password."""
     ordinary = len(word) < 12 and _ORDINARY.fullmatch(word)
     return len(word) < 6 or bool(ordinary) or any(word.lower() in name.lower() for name in names)
 
 
-# -- words that may be passwords -----------------------------------------------------------------------------------
+# -- words that may be passwords -------------------------------------------------------------------
 
 
 def _in_secrets(secrets: Iterable[Mapping[str, str]]) -> Iterator[str]:
@@ -138,7 +152,11 @@ def _in_secrets(secrets: Iterable[Mapping[str, str]]) -> Iterator[str]:
 
 
 def _in_texts(texts: Sequence[Written]) -> Iterator[str]:
-    values = [place for place in texts if place.name and place.path[0] != "status" and _KEY_MATERIAL not in place.text]
+    values = [
+        place
+        for place in texts
+        if place.name and place.path[0] != "status" and _KEY_MATERIAL not in place.text
+    ]
     for place in values:
         yield from likely(place.name, place.text)
     for family in (_of_config_map, _of_container, _of_annotation):
@@ -159,7 +177,8 @@ def _of_annotation(place: Written) -> bool:
 
 
 def likely(name: str, text: str) -> Iterator[str]:
-    """What a text called `name` gives as a password: its value, or what it says after the word, or in an address."""
+    """What a text called `name` gives as a password: its value, or what it says after the word, or
+    in an address."""
     if _NAMED.search(name) and "\n" not in text.strip():
         yield from _unescaped(text)
     for pattern in (_SAID, _ADDRESS, _PGPASS):
@@ -175,7 +194,14 @@ def _unescaped(word: str) -> Iterator[str]:
     """A word, and what it may stand for."""
     bare = word.strip()
     for one in (word, bare, bare.strip("\"'"), bare.rstrip(".,;)")):
-        yield from (one, unescape(one), unquote(one), unquote_plus(one), _of_json(one), re.sub(r"\\(.)", r"\1", one))
+        yield from (
+            one,
+            unescape(one),
+            unquote(one),
+            unquote_plus(one),
+            _of_json(one),
+            re.sub(r"\\(.)", r"\1", one),
+        )
         yield from (one.replace(char * 2, char) for char in "'\"$%" if char * 2 in one)
 
 

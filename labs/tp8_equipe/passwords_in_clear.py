@@ -1,4 +1,5 @@
-"""The passwords of the base that are written in clear: all the places at once, and what removes each of them."""
+"""The passwords of the base that are written in clear: all the places at once, and what removes
+each of them."""
 
 from __future__ import annotations
 
@@ -22,14 +23,18 @@ _ASKED_AT_ONCE = 8
 
 
 def in_clear(cluster: Cluster, release: str) -> Lesson | None:
-    """The passwords of the base that the objects of the namespace hold, with their remedy; None where there is none.
+    """The passwords of the base that the objects of the namespace hold, with their remedy; None
+    where there is none.
 
     Raises Unverifiable for a kind of objects that somebody else reads and we do not.
     """
     roles = accounts.roles(cluster)
     names = cluster.secret_names()
     with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
-        secrets = [values or {} for values in pool.map(cluster.secret_values, filter(_is_written_by_hand, names))]
+        secrets = [
+            values or {}
+            for values in pool.map(cluster.secret_values, filter(_is_written_by_hand, names))
+        ]
     listings = cluster.everything()
     found = leaks(objects_of(listings), secrets, roles)
     if found.places:
@@ -45,7 +50,9 @@ def _is_written_by_hand(secret: str) -> bool:
 def _require_all(cluster: Cluster, unread: Sequence[Listing]) -> None:
     """Raise Unverifiable where somebody else reads what we could not."""
     readers = [one for one in people(cluster) if one.user] if unread else ()
-    questions = [(kind, one, verb) for kind in unread for one in readers for verb in ("get", "list")]
+    questions = [
+        (kind, one, verb) for kind in unread for one in readers for verb in ("get", "list")
+    ]
 
     def allowed(question: tuple[Listing, Person, str]) -> bool:
         kind, one, verb = question
@@ -55,13 +62,14 @@ def _require_all(cluster: Cluster, unread: Sequence[Listing]) -> None:
         for (kind, one, _), reads in zip(questions, pool.map(allowed, questions), strict=True):
             if reads:
                 raise Unverifiable(
-                    f"Namespace {cluster.namespace} : les objets {kind.resource} n’ont pas pu être lus, alors que "
-                    f"{one.user} les lit ; un mot de passe peut y être écrit.",
-                    f"Regardez-y avec qui en a le droit : kubectl get {kind.resource} -n {cluster.namespace}",
+                    f"Namespace {cluster.namespace} : les objets {kind.resource} n’ont pas pu être "
+                    f"lus, alors que {one.user} les lit ; un mot de passe peut y être écrit.",
+                    f"Regardez-y avec qui en a le droit : kubectl get {kind.resource} -n "
+                    f"{cluster.namespace}",
                 )
 
 
-# -- what is told ----------------------------------------------------------------------------------------------------
+# -- what is told ----------------------------------------------------------------------------------
 
 OfItem = Sequence[Leak]
 """The leaks of one object."""
@@ -86,13 +94,16 @@ def _told(cluster: Cluster, release: str, found: Leaks) -> Lesson:
 
 
 def _by_item(found: Leaks) -> Sequence[OfItem]:
-    """The objects to tell of: not the pods that follow what makes them; last, what follows by itself."""
+    """The objects to tell of: not the pods that follow what makes them; last, what follows by
+    itself."""
     by_item: dict[int, list[Leak]] = {}
     for leak in found.places:
         by_item.setdefault(id(leak.place.item), []).append(leak)
     holders = {some[0].place.item.uid for some in by_item.values()}
     told = [some for some in by_item.values() if not _goes_with(some[0].place.item, holders)]
-    return sorted(told, key=lambda some: (some[0].place.item.kind == "Event", some[0].place.item.is_history))
+    return sorted(
+        told, key=lambda some: (some[0].place.item.kind == "Event", some[0].place.item.is_history)
+    )
 
 
 def _goes_with(item: Item, holders: Collection[str]) -> bool:
@@ -101,9 +112,17 @@ def _goes_with(item: Item, holders: Collection[str]) -> bool:
 
 
 def _removals(told: Sequence[OfItem], namespace: str, release: str) -> Iterator[str]:
-    """The commands that take them all away; what its controller keeps goes with a controller that is deleted."""
-    removed = {some[0].place.item: removal([leak.place for leak in some], namespace, release) for some in told}
-    deleted = {item.uid for item, lines in removed.items() if any(line.startswith("kubectl delete") for line in lines)}
+    """The commands that take them all away; what its controller keeps goes with a controller that
+    is deleted."""
+    removed = {
+        some[0].place.item: removal([leak.place for leak in some], namespace, release)
+        for some in told
+    }
+    deleted = {
+        item.uid
+        for item, lines in removed.items()
+        if any(line.startswith("kubectl delete") for line in lines)
+    }
     for item, lines in removed.items():
         if controller(item.raw).get("uid") not in deleted:
             yield from lines
@@ -135,7 +154,9 @@ def _more(number: int) -> str:
     """Words for the places that are not told, "" for none."""
     if number < 1:
         return ""
-    return str(lessons.OneMore(number=number) if number == 1 else lessons.SeveralMore(number=number))
+    return str(
+        lessons.OneMore(number=number) if number == 1 else lessons.SeveralMore(number=number)
+    )
 
 
 def _whose(found: Leaks, roles: Sequence[str]) -> Clause:
@@ -146,10 +167,16 @@ def _whose(found: Leaks, roles: Sequence[str]) -> Clause:
 
 def _unknown(found: Leaks) -> str:
     """Words for those that no Secret has, "" for none."""
-    unknown = [role.name for password in found.passwords if not password.held for role in password.roles]
+    unknown = [
+        role.name for password in found.passwords if not password.held for role in password.roles
+    ]
     if not unknown:
         return ""
-    return str(lessons.SomeInNoSecret(accounts=_quoted(unknown))) if len(found.passwords) > 1 else lessons.IN_NO_SECRET
+    return (
+        str(lessons.SomeInNoSecret(accounts=_quoted(unknown)))
+        if len(found.passwords) > 1
+        else lessons.IN_NO_SECRET
+    )
 
 
 def _quoted(roles: Sequence[str]) -> str:

@@ -1,4 +1,5 @@
-"""Texts of the namespace that anybody who reads it sees: where each one is, and what takes it away from there."""
+"""Texts of the namespace that anybody who reads it sees: where each one is, and what takes it away
+from there."""
 
 from __future__ import annotations
 
@@ -16,10 +17,18 @@ from checks.shell import one_word, thing
 
 from . import lessons
 
-_TEMPLATED = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "ReplicaSet", "ReplicationController")
+_TEMPLATED = (
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "CronJob",
+    "ReplicaSet",
+    "ReplicationController",
+)
 """Kinds whose variables can be changed in place: what they make is made again."""
 _MADE_AGAIN = (*_TEMPLATED, "Pod", "Job", "Event")
-"""Kinds that can be made again from what their author keeps, or that count for nothing: they may be deleted."""
+"""Kinds that can be made again from what their author keeps, or that count for nothing: they may be
+deleted."""
 _HISTORY = ("ReplicaSet", "Job", "ControllerRevision")
 """What a controller keeps of its past, templates included."""
 
@@ -52,7 +61,9 @@ class Item:
         """It in a French sentence."""
         known = lessons.KINDS.get(self.kind)
         return str(
-            lessons.Named(kind=known, name=self.name) if known else lessons.NamedOfKind(kind=self.kind, name=self.name)
+            lessons.Named(kind=known, name=self.name)
+            if known
+            else lessons.NamedOfKind(kind=self.kind, name=self.name)
         )
 
     @property
@@ -68,7 +79,8 @@ class Item:
 
 @dataclass(frozen=True)
 class Written:
-    """A text of an object. `name`: the key, or the variable, that it is the value of; "" where it is a key itself."""
+    """A text of an object. `name`: the key, or the variable, that it is the value of; "" where it
+    is a key itself."""
 
     item: Item
     path: Path
@@ -77,7 +89,8 @@ class Written:
 
 
 def objects_of(listings: Sequence[Listing]) -> Sequence[Item]:
-    """The objects of these lists, each once (some are listed under two groups), but those that are going."""
+    """The objects of these lists, each once (some are listed under two groups), but those that are
+    going."""
     found: dict[object, Item] = {}
     for listing in listings:
         builtin = "." not in listing.resource or listing.resource.endswith(
@@ -103,14 +116,19 @@ def _walk(item: Item, value: Any, path: Path, name: str) -> Iterator[Written]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield Written(item, (*path, key), "", key)
-            named = str(value["name"]) if key == "value" and isinstance(value.get("name"), str) else key
+            named = (
+                str(value["name"]) if key == "value" and isinstance(value.get("name"), str) else key
+            )
             yield from _walk(item, inner, (*path, key), named)
     elif isinstance(value, Sequence) and not isinstance(value, str):
         for rank, inner in enumerate(value):
             yield from _walk(item, inner, (*path, rank), name)
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
         yield Written(item, path, name, str(value))
-        if path[-2:] == ("annotations", LAST_APPLIED):  # the object as it was applied, with names of its own
+        if path[-2:] == (
+            "annotations",
+            LAST_APPLIED,
+        ):  # the object as it was applied, with names of its own
             for inner in _inside(str(value)):
                 yield Written(item, path, inner.name, inner.text)
 
@@ -124,11 +142,17 @@ def _inside(text: str) -> Iterator[Written]:
 
 
 def _box(place: Written) -> tuple[str, Mapping[str, Any], int]:
-    """The family, the container and the rest of the path (where it begins) of what is written in a container."""
+    """The family, the container and the rest of the path (where it begins) of what is written in a
+    container."""
     value: Any = place.item.raw
     for rank, step in enumerate(place.path):
         value = value[step] if isinstance(step, int) or step in value else {}
-        if rank and place.path[rank - 1] in lessons.BOXES and isinstance(step, int) and isinstance(value, Mapping):
+        if (
+            rank
+            and place.path[rank - 1] in lessons.BOXES
+            and isinstance(step, int)
+            and isinstance(value, Mapping)
+        ):
             return str(place.path[rank - 1]), value, rank + 1
     return "", {}, 0
 
@@ -137,7 +161,9 @@ def where(place: Written) -> Clause:
     """Words for where a text is, after those for its object."""
     path = place.path
     if path[:2] == ("metadata", "annotations"):
-        return lessons.Annotation(key="last-applied-configuration" if path[2] == LAST_APPLIED else str(path[2]))
+        return lessons.Annotation(
+            key="last-applied-configuration" if path[2] == LAST_APPLIED else str(path[2])
+        )
     if path[:2] == ("metadata", "labels"):
         return lessons.Label(key=str(path[2]))
     if place.item.kind == "ConfigMap" and path[0] in ("data", "binaryData") and len(path) == 2:
@@ -154,23 +180,35 @@ def where(place: Written) -> Clause:
 
 
 def _dotted(path: Path) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(
+        "."
+    )
 
 
 def removal(places: Sequence[Written], namespace: str, release: str) -> Sequence[str]:
-    """The commands that take these texts of one object away from it, and nothing more where that can be.
+    """The commands that take these texts of one object away from it, and nothing more where that
+    can be.
 
     None for what only its author can write otherwise, nor for what serves the database itself.
     """
     item = places[0].item
-    if item.kind == "ControllerRevision" and item.is_history:  # an owner may not delete them; their controller does
+    if (
+        item.kind == "ControllerRevision" and item.is_history
+    ):  # an owner may not delete them; their controller does
         owner, forget = controller(item.raw), one_word('{"spec": {"revisionHistoryLimit": 0}}')
-        return [f"kubectl patch {thing(owner['kind'].lower(), owner['name'])} -n {namespace} --type=merge -p {forget}"]
-    asked = [place for place in places if place.path[0] != "status"] or places  # the status repeats the rest
+        return [
+            f"kubectl patch {thing(owner['kind'].lower(), owner['name'])} -n {namespace} "
+            f"--type=merge -p {forget}"
+        ]
+    asked = [
+        place for place in places if place.path[0] != "status"
+    ] or places  # the status repeats the rest
     found = list(dict.fromkeys(_in_place(place, namespace) for place in asked))
     made = item.kind in _MADE_AGAIN or item.raw.get("immutable")
     if "" in found and made and not of_release(item.raw["metadata"].get("labels") or {}, release):
-        return [f"kubectl delete {thing(item.resource, item.name)} -n {namespace} --ignore-not-found"]
+        return [
+            f"kubectl delete {thing(item.resource, item.name)} -n {namespace} --ignore-not-found"
+        ]
     return [command for command in found if command]
 
 
@@ -181,14 +219,23 @@ def _in_place(place: Written, namespace: str) -> str:
     if path[:2] in (("metadata", "annotations"), ("metadata", "labels")) and len(path) == 3:
         verb = "annotate" if path[1] == "annotations" else "label"
         return f"kubectl {verb} {target} {at} {one_word(f'{path[2]}-')}"
-    if item.kind == "ConfigMap" and path[0] in ("data", "binaryData") and not item.raw.get("immutable"):
+    if (
+        item.kind == "ConfigMap"
+        and path[0] in ("data", "binaryData")
+        and not item.raw.get("immutable")
+    ):
         return f"kubectl patch {target} {at} --type=json -p {_removing(path[:2])}"
     if item.kind not in _TEMPLATED or controller(item.raw):
         return ""
     if path[-4:-1] == ("template", "metadata", "annotations"):
         return f"kubectl patch {target} {at} --type=json -p {_removing(path)}"
     family, box, rest = _box(place)
-    if not family or path[rest] != "env" or path[-1] != "value" or not _SETTABLE.fullmatch(place.name):
+    if (
+        not family
+        or path[rest] != "env"
+        or path[-1] != "value"
+        or not _SETTABLE.fullmatch(place.name)
+    ):
         return ""
     alone = sum(place.name in _variables(other) for other in _boxes(item.raw)) == 1
     only = "" if alone else f"-c {box['name']} "

@@ -38,7 +38,11 @@ class ShutOut:
 
 def members_shut_out(cluster: Cluster) -> Lesson | None:
     """The members who have no way to the base; None when each has one. Raises Unverifiable."""
-    out = {member: shut for member in members(cluster) if (shut := _shut_out(cluster, member)) is not None}
+    out = {
+        member: shut
+        for member in members(cluster)
+        if (shut := _shut_out(cluster, member)) is not None
+    }
     if not out:
         return None
     (first, shut), *others = out.items()
@@ -48,7 +52,9 @@ def members_shut_out(cluster: Cluster) -> Lesson | None:
         by_tunnel=shut.by_tunnel,
         misnamed=shut.misnamed,
         by_network=shut.by_network,
-        others=str(lessons.SameFor(members=", ".join(name for name, _ in others))) if others else "",
+        others=str(lessons.SameFor(members=", ".join(name for name, _ in others)))
+        if others
+        else "",
         lines=_subjects(cluster, list(out)),
         commands=tuple(command for member in out for command in _give_tunnel(cluster, member)),
         transient=all(one.settles for one in out.values()),
@@ -69,12 +75,21 @@ def _shut_out(cluster: Cluster, member: str) -> ShutOut | None:
         by_network = _as_read(cluster, member, means, decisions[0], lacks)
     if by_network is None:
         return None
-    right = lessons.LacksTheRight(user=user, lacks=lacks) if lacks else lessons.TunnelLeadsElsewhere(user=user)
-    return ShutOut(right, _misnamed(cluster, member), by_network, settles=not lacks or means is True)
+    right = (
+        lessons.LacksTheRight(user=user, lacks=lacks)
+        if lacks
+        else lessons.TunnelLeadsElsewhere(user=user)
+    )
+    return ShutOut(
+        right, _misnamed(cluster, member), by_network, settles=not lacks or means is True
+    )
 
 
-def _as_tried(cluster: Cluster, member: str, visit: Visit, means: bool | None, decision: Decision) -> Clause | None:
-    """How the network keeps the member out, where a connection was tried; None where it was made."""
+def _as_tried(
+    cluster: Cluster, member: str, visit: Visit, means: bool | None, decision: Decision
+) -> Clause | None:
+    """How the network keeps the member out, where a connection was tried; None where it was
+    made."""
     if visit.reached:
         if means is False:
             require_enforcement(cluster, str(lessons.ComesInAsAnybody(member=member)))
@@ -84,13 +99,17 @@ def _as_tried(cluster: Cluster, member: str, visit: Visit, means: bool | None, d
     return lessons.NoConnection(member=member)
 
 
-def _as_read(cluster: Cluster, member: str, means: bool | None, decision: Decision, lacks: str) -> Clause | None:
-    """How the policies keep the member out, where nobody here can try it from there; None where they do not."""
+def _as_read(
+    cluster: Cluster, member: str, means: bool | None, decision: Decision, lacks: str
+) -> Clause | None:
+    """How the policies keep the member out, where nobody here can try it from there; None where
+    they do not."""
     if means is None and lacks:
         raise Unverifiable(
-            f"On ne peut pas dire d’ici si {member} atteint la base : vos NetworkPolicies regardent des étiquettes ou "
-            "des adresses que nous ne connaissons pas.",
-            "Demandez à ce membre d’essayer, ou désignez son namespace par kubernetes.io/metadata.name.",
+            f"On ne peut pas dire d’ici si {member} atteint la base : vos NetworkPolicies "
+            "regardent des étiquettes ou des adresses que nous ne connaissons pas.",
+            "Demandez à ce membre d’essayer, ou désignez son namespace par "
+            "kubernetes.io/metadata.name.",
         )
     require_decided(cluster, member, admitted=means is True)
     if means is True:
@@ -100,7 +119,8 @@ def _as_read(cluster: Cluster, member: str, means: bool | None, decision: Decisi
 
 
 def _misnamed(cluster: Cluster, member: str) -> str:
-    """A RoleBinding that writes the member's namespace where the cluster expects a user, "" for none."""
+    """A RoleBinding that writes the member's namespace where the cluster expects a user, "" for
+    none."""
     for binding in cluster.role_bindings():
         for subject in binding.subjects:
             if subject.kind == "User" and subject.name == member != user_of(cluster, member):
@@ -108,7 +128,7 @@ def _misnamed(cluster: Cluster, member: str) -> str:
     return ""
 
 
-# -- remedies -------------------------------------------------------------------------------------------------------
+# -- remedies --------------------------------------------------------------------------------------
 
 
 def _give_tunnel(cluster: Cluster, member: str) -> Sequence[str]:
@@ -118,8 +138,10 @@ def _give_tunnel(cluster: Cluster, member: str) -> Sequence[str]:
     gone = (" ".join(("kubectl delete", ",".join(there).lower(), name, place)),) if there else ()
     return (
         *gone,
-        f"kubectl create role {name} {place} --verb=get,create --resource=pods,pods/portforward --resource-name={pod}",
-        f"kubectl create rolebinding {name} {place} --role={name} --user={one_word(user_of(cluster, member))}",
+        f"kubectl create role {name} {place} --verb=get,create --resource=pods,pods/portforward "
+        f"--resource-name={pod}",
+        f"kubectl create rolebinding {name} {place} --role={name} "
+        f"--user={one_word(user_of(cluster, member))}",
     )
 
 
@@ -128,7 +150,15 @@ def _subjects(cluster: Cluster, those: Sequence[str]) -> tuple[str, ...]:
     binding = named(cluster, "RoleBinding", _BINDING)
     if binding is None:  # they share otherwise
         return ()
-    missing = {user_of(cluster, member) for member in those} - {one["name"] for one in binding.get("subjects") or ()}
-    made = [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"} for user in sorted(missing)]
-    lines = [yaml.safe_dump(one, default_flow_style=True, sort_keys=False, width=math.inf).strip() for one in made]
+    missing = {user_of(cluster, member) for member in those} - {
+        one["name"] for one in binding.get("subjects") or ()
+    }
+    made = [
+        {"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
+        for user in sorted(missing)
+    ]
+    lines = [
+        yaml.safe_dump(one, default_flow_style=True, sort_keys=False, width=math.inf).strip()
+        for one in made
+    ]
     return (lessons.UNDER_SUBJECTS, *(f"- {one}" for one in lines)) if lines else ()

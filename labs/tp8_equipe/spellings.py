@@ -1,4 +1,5 @@
-"""How a word is found in a text whatever way it is written there: as it is, quoted, escaped, encoded."""
+"""How a word is found in a text whatever way it is written there: as it is, quoted, escaped,
+encoded."""
 
 from __future__ import annotations
 
@@ -20,12 +21,15 @@ _NESTED = 3  # base64 inside base64, at most
 class Spelled:
     """A word, and all that it looks like.
 
-    Letters and digits of ASCII stay as they are, unless all of it is in base64: no tool writes them otherwise.
+    Letters and digits of ASCII stay as they are, unless all of it is in base64: no tool writes them
+    otherwise.
     """
 
     def __init__(self, word: str) -> None:
         self._anchor = max(re.split(r"[^A-Za-z0-9]+", word), key=len)
-        self._pattern = re.compile("".join(_run(char, len(list(run))) for char, run in groupby(word)))
+        self._pattern = re.compile(
+            "".join(_run(char, len(list(run))) for char, run in groupby(word))
+        )
         self._encoded = frozenset(_in_base64(word.encode("utf-8", "surrogatepass")))
 
     def written_in(self, text: str) -> bool:
@@ -33,12 +37,14 @@ class Spelled:
         return self._anchor in text and self._pattern.search(text) is not None
 
     def encoded_in(self, text: str) -> bool:
-        """Whether a text that has no blank has it in base64, alone or in the middle of something longer."""
+        """Whether a text that has no blank has it in base64, alone or in the middle of something
+        longer."""
         return any(part in text for part in self._encoded)
 
 
 class Search:
-    """Looks for several words at once. What it was given lives as long as it does, in memory only."""
+    """Looks for several words at once. What it was given lives as long as it does, in memory
+    only."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self._words: Mapping[str, Spelled] = {word: Spelled(word) for word in words}
@@ -64,7 +70,8 @@ class Search:
 
 
 def decoded(text: str, whole: str = "") -> Iterator[str]:
-    """What the parts of a text that may be base64 say, where they say something; `whole`: it without its breaks."""
+    """What the parts of a text that may be base64 say, where they say something; `whole`: it
+    without its breaks."""
     parts = _BASE64.findall(text)
     if whole and whole != text and _BASE64.fullmatch(whole):
         parts.append(whole)
@@ -78,7 +85,8 @@ def decoded(text: str, whole: str = "") -> Iterator[str]:
 
 
 def _in_base64(word: bytes) -> Iterator[str]:
-    """The letters that base64 makes of a word alone, wherever it begins in the three bytes of a group."""
+    """The letters that base64 makes of a word alone, wherever it begins in the three bytes of a
+    group."""
     for before, first in ((0, 0), (1, 2), (2, 3)):
         size = before + len(word)
         letters = base64.b64encode(bytes(before) + word).decode()[first : size * 8 // 6]
@@ -93,12 +101,21 @@ def _run(char: str, times: int) -> str:
 
 
 def _forms(char: str) -> Iterator[str]:
-    """The patterns of one character: each may be escaped several times over, as JSON inside JSON is."""
-    code, utf8, utf16 = ord(char), char.encode("utf-8", "surrogatepass"), char.encode("utf-16-be", "surrogatepass")
+    """The patterns of one character: each may be escaped several times over, as JSON inside JSON
+    is."""
+    code, utf8, utf16 = (
+        ord(char),
+        char.encode("utf-8", "surrogatepass"),
+        char.encode("utf-16-be", "surrogatepass"),
+    )
     yield "(?i:" + "".join(f"%(?:25)*{byte:02x}" for byte in utf8) + ")"
     names = "|".join(filter(None, (f"#0*{code}", f"(?i:#x0*{code:x})", _entity(code))))
     yield f"&(?:amp;)*(?:{names});"
-    yield r"(?i:" + "".join(rf"\\+u{utf16[at : at + 2].hex()}" for at in range(0, len(utf16), 2)) + ")"
+    yield (
+        r"(?i:"
+        + "".join(rf"\\+u{utf16[at : at + 2].hex()}" for at in range(0, len(utf16), 2))
+        + ")"
+    )
     yield rf"(?i:\\+u(?:000)?{{?0*{code:x}}}?)" if code > 0xFFFF else rf"(?i:\\+u{{0*{code:x}}})"
     yield "(?i:" + "".join(rf"\\+x{byte:02x}" for byte in utf8) + ")"
     if 0x7F < code < 0x100:

@@ -41,7 +41,8 @@ def _shared_base(cluster: Cluster) -> tuple[Database, Pod]:
     def entering(candidate: tuple[Database, Pod]) -> int:
         pod = candidate[1]
         return sum(
-            not lacking(cluster, member, pod) or dressed(cluster, pod, PORT, member)[1].allowed is True
+            not lacking(cluster, member, pod)
+            or dressed(cluster, pod, PORT, member)[1].allowed is True
             for member in members(cluster)
         )
 
@@ -75,7 +76,8 @@ def fingerprint(cluster: Cluster) -> str:
 
 
 def _listens_on(cluster: Cluster, pod: Pod) -> set[int]:
-    """Ports where something may listen in the pod: declared, written in socat's arguments, seen by the pod itself."""
+    """Ports where something may listen in the pod: declared, written in socat's arguments, seen by
+    the pod itself."""
     ports = {one.number for box in pod.containers for one in box.ports} | listening_ports(pod)
     with contextlib.suppress(Unverifiable):
         ports |= listening(cluster, pod.name)
@@ -83,13 +85,19 @@ def _listens_on(cluster: Cluster, pod: Pod) -> set[int]:
 
 
 def _relays(cluster: Cluster, door: Door) -> bool:
-    """Whether the base answers behind that port, or a pooler that answers in its place and has joined it."""
-    with contextlib.suppress(NotPostgres, ForwardRefused, OSError), cluster.forward(door.pod.name, door.port) as end:
+    """Whether the base answers behind that port, or a pooler that answers in its place and has
+    joined it."""
+    with (
+        contextlib.suppress(NotPostgres, ForwardRefused, OSError),
+        cluster.forward(door.pod.name, door.port) as end,
+    ):
         end.settimeout(5)
         if identify(end).fingerprint == fingerprint(cluster):
             return True
         with contextlib.suppress(Unverifiable):
-            joined = {(one.remote_address, one.remote_port) for one in outgoing(cluster, door.pod.name)}
+            joined = {
+                (one.remote_address, one.remote_port) for one in outgoing(cluster, door.pod.name)
+            }
             return not joined.isdisjoint(_addresses_of_the_base(cluster))
     return False
 
@@ -112,15 +120,26 @@ def _doors(cluster: Cluster) -> Sequence[Door]:
     others = [
         one
         for one in cluster.pods()
-        if one.phase == "Running" and one.ip and not one.deleting and not of_release(one.labels, database.release)
+        if one.phase == "Running"
+        and one.ip
+        and not one.deleting
+        and not of_release(one.labels, database.release)
     ]
     with ThreadPoolExecutor(8) as pool:
         ports = pool.map(lambda one: _listens_on(cluster, one), others)
-        candidates = [Door(one, port, True) for one, some in zip(others, ports, strict=True) for port in sorted(some)]
+        candidates = [
+            Door(one, port, True)
+            for one, some in zip(others, ports, strict=True)
+            for port in sorted(some)
+        ]
         answers = list(pool.map(lambda door: _relays(cluster, door), candidates))
-    return [Door(pod, PORT), *(door for door, relays in zip(candidates, answers, strict=True) if relays)]
+    return [
+        Door(pod, PORT),
+        *(door for door, relays in zip(candidates, answers, strict=True) if relays),
+    ]
 
 
 def doors(cluster: Cluster) -> Sequence[Door]:
-    """The base, then every other pod of the namespace through which it answers. Raises Unverifiable."""
+    """The base, then every other pod of the namespace through which it answers. Raises
+    Unverifiable."""
     return cluster.once(_doors)

@@ -1,4 +1,5 @@
-"""The ways into a shared database, tried for real where somebody's access is at hand, reasoned elsewhere."""
+"""The ways into a shared database, tried for real where somebody's access is at hand, reasoned
+elsewhere."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ _SETTLES = 4.0  # seconds: the network follows a new pod or policy within one, o
 
 @dataclass(frozen=True)
 class Visit:
-    """What a pod of ours in a namespace found: who it was, and the addresses of the doors that it reached for real."""
+    """What a pod of ours in a namespace found: who it was, and the addresses of the doors that it
+    reached for real."""
 
     peer: Peer
     reached: frozenset[str]
@@ -67,9 +69,13 @@ def _survey(cluster: Cluster) -> Survey:
             doorways[member] = ways[lacks.index("")]
     outside = next((name for name in _strangers(cluster) if _may_leave(cluster, name)), "")
     places = [member for member in team if tunnels[member]] + ([outside] if outside else [])
-    with ThreadPoolExecutor(len(places) + len(doorways) + 1) as pool:  # a probe for each namespace, all at once
+    with ThreadPoolExecutor(
+        len(places) + len(doorways) + 1
+    ) as pool:  # a probe for each namespace, all at once
         tried = [pool.submit(_tried_from, cluster, place) for place in places]
-        opening = [pool.submit(_really_opens, cluster, member, door) for member, door in doorways.items()]
+        opening = [
+            pool.submit(_really_opens, cluster, member, door) for member, door in doorways.items()
+        ]
         visits = {place: one.result() for place, one in zip(places, tried, strict=True)}
         opened = {member: one.result() for member, one in zip(doorways, opening, strict=True)}
     return Survey(
@@ -117,11 +123,14 @@ def _tried_from(cluster: Cluster, namespace: str) -> Visit | None:
             peer = Peer(namespace, labels, ip=probe.ip)
     except (Unverifiable, AccessError):
         return None
-    return Visit(peer, frozenset(door.address for door, answer in zip(ways, answers, strict=True) if answer))
+    return Visit(
+        peer, frozenset(door.address for door, answer in zip(ways, answers, strict=True) if answer)
+    )
 
 
 def _answers(probe: Probe, target: str, expected: str, admitted: bool) -> bool:
-    """Whether the base answers there; tried again for a moment where the policies mean that it does."""
+    """Whether the base answers there; tried again for a moment where the policies mean that it
+    does."""
     begun = time.monotonic()
     while True:
         try:
@@ -141,19 +150,24 @@ def _strangers(cluster: Cluster) -> Sequence[str]:
     team = {*members(cluster), cluster.namespace}
 
     def closed(name: str) -> bool:
-        return all(dressed(cluster, door.pod, door.port, name)[1].allowed is False for door in doors(cluster))
+        return all(
+            dressed(cluster, door.pod, door.port, name)[1].allowed is False
+            for door in doors(cluster)
+        )
 
     return sorted((name for name in people_at_hand(cluster) if name not in team), key=closed)
 
 
 def _may_leave(cluster: Cluster, name: str) -> bool:
-    """Whether a probe of ours there may go where it likes: held back at home, it would prove nothing."""
+    """Whether a probe of ours there may go where it likes: held back at home, it would prove
+    nothing."""
     there = cluster.as_owner(name)
     return there is not None and not held_back(there)
 
 
 def reading(cluster: Cluster, door: Door) -> Reading:
-    """The policies as they apply to a door, beside what a connection from outside the team showed."""
+    """The policies as they apply to a door, beside what a connection from outside the team
+    showed."""
     found, team = survey(cluster), members(cluster)
     visit = found.visits.get(found.outside)
     circle = Circle(
@@ -171,7 +185,8 @@ def reading(cluster: Cluster, door: Door) -> Reading:
 
 @dataclass(frozen=True)
 class Opening:
-    """A door open to somebody who is not of the team: to `stranger`, where a connection showed it, by `leaks`.
+    """A door open to somebody who is not of the team: to `stranger`, where a connection showed it,
+    by `leaks`.
 
     `selecting` are the policies that apply to the door; without any, all come in.
     """
@@ -192,8 +207,8 @@ class Opening:
 
 
 def require_enforcement(cluster: Cluster, otherwise: str) -> None:
-    """Raises Unverifiable where it is seen that NetworkPolicies are not enforced, from which `otherwise` follows; not
-    where no experiment can be made."""
+    """Raises Unverifiable where it is seen that NetworkPolicies are not enforced, from which
+    `otherwise` follows; not where no experiment can be made."""
     try:
         enforced = cluster.enforces_policies
     except Unverifiable:
@@ -205,8 +220,9 @@ def require_enforcement(cluster: Cluster, otherwise: str) -> None:
 def _unenforced(otherwise: str) -> Unverifiable:
     return Unverifiable(
         f"Ce cluster n’applique pas les NetworkPolicies : {otherwise}.",
-        "Donnez les accès par des droits (RBAC), et signalez-le à l’équipe qui administre le cluster. Sur le petit "
-        "SSPCloud local : cahier cluster supprimer, puis cahier cluster creer.",
+        "Donnez les accès par des droits (RBAC), et signalez-le à l’équipe qui administre le "
+        "cluster. Sur le petit SSPCloud local : cahier cluster supprimer, puis cahier cluster "
+        "creer.",
     )
 
 
@@ -241,7 +257,8 @@ def opened_to(cluster: Cluster, door: Door) -> Opening | None:
 
 def _stopped_elsewhere(outside: str, door: Door) -> Unverifiable:
     return Unverifiable(
-        f"Vos policies admettent le namespace {outside}, et pourtant une connexion qui en vient n’atteint pas le pod "
-        f"{door.pod.name} : autre chose l’arrête, qui peut en laisser passer d’autres.",
+        f"Vos policies admettent le namespace {outside}, et pourtant une connexion qui en vient "
+        f"n’atteint pas le pod {door.pod.name} : autre chose l’arrête, qui peut en laisser passer "
+        "d’autres.",
         "Relancez la commande ; si cela dure, signalez-le à l’équipe qui administre le cluster.",
     )

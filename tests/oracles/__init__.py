@@ -18,7 +18,11 @@ from typing import Any
 from engine import build, paths
 
 SOURCES = Path(__file__).parent / "go"
-_OPTIONS = ("-trimpath", "-ldflags", "-s -w")  # those of the cluster's programs, or all is compiled again
+_OPTIONS = (
+    "-trimpath",
+    "-ldflags",
+    "-s -w",
+)  # those of the cluster's programs, or all is compiled again
 
 
 class Silent(Exception):
@@ -26,18 +30,24 @@ class Silent(Exception):
 
 
 def made() -> Path:
-    """The folder of the programs, as their sources are now; Go itself knows what is left to compile."""
+    """The folder of the programs, as their sources are now; Go itself knows what is left to
+    compile."""
     folder = paths.cache() / "oracles"
     folder.mkdir(parents=True, exist_ok=True)
     go = build.go()
-    _compiled([go, "build", *_OPTIONS, "-o", f"{folder}{os.sep}", "./rbac", "./kube-network-policies"], SOURCES)
+    _compiled(
+        [go, "build", *_OPTIONS, "-o", f"{folder}{os.sep}", "./rbac", "./kube-network-policies"],
+        SOURCES,
+    )
     _compiled([go, "test", "-c", *_OPTIONS, "-o", folder / "enforcer", "./network"], build.MODULE)
     return folder
 
 
 def _compiled(command: list[str | Path], folder: Path) -> None:
     environment = {**os.environ, "CGO_ENABLED": "0"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise Silent(done.stderr)
 
@@ -61,7 +71,8 @@ def answers(program: Path, questions: Iterable[Any]) -> list[str]:
 
 
 def without(value: Any, word: str) -> Any:
-    """The same JSON as read by who overlooks a field or an item of lists, to see that a comparison would show it."""
+    """The same JSON as read by who overlooks a field or an item of lists, to see that a comparison
+    would show it."""
     if isinstance(value, Mapping):
         return {key: without(one, word) for key, one in value.items() if key != word}
     if isinstance(value, list):

@@ -1,4 +1,5 @@
-"""Which Services lead to a database's pod, as the cluster itself worked it out, and why another does not."""
+"""Which Services lead to a database's pod, as the cluster itself worked it out, and why another
+does not."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ def no_service_leads(cluster: Cluster) -> Diagnostic | None:
     for _, pod in ready:
         leading = _leading_to(cluster, pod)
         for service in cluster.services():
-            # The cluster takes a moment to follow a change: both what is written and what was worked out must hold.
+            # The cluster takes a moment to follow a change: both what is written and what was
+            # worked out must hold.
             if not _astray(service, pod):
                 if service.name in leading:
                     return None
@@ -61,8 +63,8 @@ def no_service_leads(cluster: Cluster) -> Diagnostic | None:
         f"kubectl get services -n {cluster.namespace} -o wide",
     )
     cause = (
-        "L’adresse d’un pod change quand il redémarre ; le Service donne aux autres pods un nom qui reste. "
-        "Un tunnel, lui, n’en a pas besoin s’il vise le pod."
+        "L’adresse d’un pod change quand il redémarre ; le Service donne aux autres pods un nom "
+        "qui reste. Un tunnel, lui, n’en a pas besoin s’il vise le pod."
     )
     if settling:
         return Diagnostic(
@@ -80,7 +82,8 @@ def no_service_leads(cluster: Cluster) -> Diagnostic | None:
         finding=f"Dans le namespace {cluster.namespace}, aucun Service ne mène au pod {pod.name} : "
         + (seen or f"le Service {name} n’a pas de sélecteur."),
         cause=cause,
-        fix="Recréez le Service devant le pod. (Sur le SSPCloud, la plateforme le rétablit souvent d’elle-même.)",
+        fix="Recréez le Service devant le pod. (Sur le SSPCloud, la plateforme le rétablit souvent "
+        "d’elle-même.)",
         commands=(
             f"kubectl delete service {name} -n {cluster.namespace} --ignore-not-found",
             f"kubectl expose pod/{pod.name} --name={name} --port={PORT} -n {cluster.namespace}",
@@ -108,7 +111,9 @@ def leads_only_to(cluster: Cluster, service: str, pod: Pod) -> bool:
 
 def _is_endpoint(endpoint: Endpoint, pod: Pod) -> bool:
     """Whether it is `pod` and takes clients."""
-    return endpoint.is_ready and (endpoint.target_ref.uid == pod.uid or pod.ip in endpoint.addresses)
+    return endpoint.is_ready and (
+        endpoint.target_ref.uid == pod.uid or pod.ip in endpoint.addresses
+    )
 
 
 def _astray(service: Service, pod: Pod) -> str:
@@ -116,7 +121,10 @@ def _astray(service: Service, pod: Pod) -> str:
     name, wanted = service.name, service.spec.selector.items()
     missing = [f"{key}={value}" for key, value in wanted if pod.labels.get(key) != value]
     if missing:
-        return f"le Service {name} cherche un pod étiqueté {', '.join(missing)}, ce que {pod.name} n’est pas."
+        return (
+            f"le Service {name} cherche un pod étiqueté {', '.join(missing)}, ce que {pod.name} "
+            "n’est pas."
+        )
     if not _ports_to(service, pod):
         ports = ", ".join(str(port.target) for port in service.spec.ports)
         return f"le Service {name} mène au port {ports} de {pod.name}, pas à {PORT}."
@@ -124,6 +132,9 @@ def _astray(service: Service, pod: Pod) -> str:
 
 
 def _ports_to(service: Service, pod: Pod) -> Sequence[int]:
-    """Ports of the Service behind which PostgreSQL listens in `pod`; a headless Service translates none."""
-    leading = (port for port in service.spec.ports if pod.port_named(port.target, port.protocol) == PORT)
+    """Ports of the Service behind which PostgreSQL listens in `pod`; a headless Service translates
+    none."""
+    leading = (
+        port for port in service.spec.ports if pod.port_named(port.target, port.protocol) == PORT
+    )
     return [PORT if service.is_headless else port.port for port in leading]

@@ -53,16 +53,22 @@ def established(cluster: Cluster, pod: str) -> frozenset[Connection]:
 
 
 def outgoing(cluster: Cluster, pod: str) -> frozenset[Connection]:
-    """Established connections that `pod` has itself opened to elsewhere. Raises Unverifiable as `established`."""
+    """Established connections that `pod` has itself opened to elsewhere. Raises Unverifiable as
+    `established`."""
     table = _table(cluster, pod)
     served = {item.local_port for item in _parse(table, _LISTEN)}
     found = _parse(table, _ESTABLISHED)
-    return frozenset(item for item in found if item.local_port not in served and not item.from_loopback)
+    return frozenset(
+        item for item in found if item.local_port not in served and not item.from_loopback
+    )
 
 
 def listeners(cluster: Cluster, pod: str) -> frozenset[Listener]:
     """What listens in `pod`. Raises Unverifiable where the image has no `cat`."""
-    return frozenset(Listener(item.local_address, item.local_port) for item in _parse(_table(cluster, pod), _LISTEN))
+    return frozenset(
+        Listener(item.local_address, item.local_port)
+        for item in _parse(_table(cluster, pod), _LISTEN)
+    )
 
 
 def listening(cluster: Cluster, pod: str) -> frozenset[int]:
@@ -71,16 +77,22 @@ def listening(cluster: Cluster, pod: str) -> frozenset[int]:
 
 
 def holder(cluster: Cluster, pod: Pod, port: int) -> str:
-    """The container whose program listens on a port that all of them share; "" where it is the only one, or none
-    shows it."""
+    """The container whose program listens on a port that all of them share; "" where it is the only
+    one, or none shows it."""
     running = [box.name for box in pod.containers if box.running]
     for container in running if len(running) > 1 else ():
         with contextlib.suppress(Unverifiable):
             told = cluster.execute(
-                pod.name, ["sh", "-c", f"{_READ}; ls -l /proc/[0-9]*/fd 2>/dev/null; true"], container
+                pod.name,
+                ["sh", "-c", f"{_READ}; ls -l /proc/[0-9]*/fd 2>/dev/null; true"],
+                container,
             )
             rows = [line.split() for line in told.splitlines()]
-            held = [row for row in rows if len(row) > 9 and row[3] == _LISTEN and re.fullmatch(_END, row[1])]
+            held = [
+                row
+                for row in rows
+                if len(row) > 9 and row[3] == _LISTEN and re.fullmatch(_END, row[1])
+            ]
             inodes = [row[9] for row in held if _address(row[1])[1] == port]
             if any(f"socket:[{inode}]" in told for inode in inodes):
                 return container
@@ -88,7 +100,8 @@ def holder(cluster: Cluster, pod: Pod, port: int) -> str:
 
 
 def _table(cluster: Cluster, pod: str) -> str:
-    """The table that all the containers of a pod share, read in the first of them whose image can."""
+    """The table that all the containers of a pod share, read in the first of them whose image
+    can."""
     found = cluster.pod(pod)
     others = [box.name for box in found.containers if box.running] if found is not None else []
     trouble: Unverifiable | None = None

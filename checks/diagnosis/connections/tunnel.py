@@ -1,8 +1,9 @@
 """Where a local port really leads: who holds it, and which pod answers at the other end.
 
-A kubectl whose pod is gone, or whose pod does not listen on the remote port, keeps the local port open until
-the first client connects, then ends ("lost connection to pod": measured with 1.32 and 1.37). Connecting
-therefore destroys what we want to explain: what the command line alone decides is told before any connection.
+A kubectl whose pod is gone, or whose pod does not listen on the remote port, keeps the local port
+open until the first client connects, then ends ("lost connection to pod": measured with 1.32 and
+1.37). Connecting therefore destroys what we want to explain: what the command line alone decides is
+told before any connection.
 """
 
 from __future__ import annotations
@@ -26,7 +27,14 @@ from checks.facts import ForwardCommand, ForwardRefused, Listener, Pod
 from checks.objects import service_named
 from checks.verdict import Diagnostic
 
-_DRAWN = ((1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2))  # connections held open at once, then some more
+_DRAWN = (
+    (1, 1),
+    (1, 2),
+    (2, 1),
+    (2, 2),
+    (3, 1),
+    (3, 2),
+)  # connections held open at once, then some more
 _PATIENCE = 3.0  # seconds: kubectl opens its streams a moment after we connect
 _T = TypeVar("_T")
 _LOOK = ("ps aux | grep port-forward",)
@@ -49,7 +57,10 @@ class Tunnel:
     def command(self) -> str:
         """The command that opens it, left running in the background."""
         pod = self.pods[0]
-        return f"kubectl port-forward pod/{pod.name} {self.local_port}:{self.port} -n {pod.namespace} &"
+        return (
+            f"kubectl port-forward pod/{pod.name} {self.local_port}:{self.port} -n {pod.namespace} "
+            "&"
+        )
 
     @property
     def fix(self) -> str:
@@ -81,8 +92,8 @@ def nobody_listens(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
             tunnel,
             listeners,
             f"Le port {tunnel.local_port} est ouvert sur {addresses}, pas sur localhost.",
-            "Un client qui vise localhost (127.0.0.1 ou ::1) n’atteint pas un tunnel ouvert avec une autre adresse "
-            "(--address).",
+            "Un client qui vise localhost (127.0.0.1 ou ::1) n’atteint pas un tunnel ouvert avec "
+            "une autre adresse (--address).",
         )
     return Diagnostic(
         finding=f"Rien n’écoute sur localhost:{tunnel.local_port}.{_elsewhere(cluster, tunnel)}",
@@ -95,7 +106,8 @@ def nobody_listens(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
 
 
 def leads_elsewhere(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
-    """None when what answers on the local port is one of the expected pods, proven by its own connections."""
+    """None when what answers on the local port is one of the expected pods, proven by its own
+    connections."""
     nobody = nobody_listens(cluster, tunnel)
     if nobody is not None:
         return nobody
@@ -121,18 +133,22 @@ def leads_elsewhere(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
         if forward is not None and forward.namespace == cluster.namespace:
             return _probably_wrong(cluster, tunnel, listeners, forward)
         raise Unverifiable(
-            "Le pod qui répond n’a pas pu être reconnu : ni son image ni la commande du tunnel ne le montrent.",
+            "Le pod qui répond n’a pas pu être reconnu : ni son image ni la commande du tunnel ne "
+            "le montrent.",
             f"Rouvrez le tunnel en nommant le namespace : {tunnel.command}",
         ) from None
     if forward is None:
         return _not_a_tunnel(cluster, tunnel, listeners, "")
-    return _probably_wrong(cluster, tunnel, listeners, forward) or _another(cluster, tunnel, listeners, forward)
+    return _probably_wrong(cluster, tunnel, listeners, forward) or _another(
+        cluster, tunnel, listeners, forward
+    )
 
 
 def reaches(cluster: Cluster, local_port: int, pod: Pod, port: int) -> bool:
     """Whether connections to the local port arrive in `pod` on `port`, from its own loopback.
 
-    Raises Unverifiable where the pod cannot be looked into, OSError where nothing answers on the local port.
+    Raises Unverifiable where the pod cannot be looked into, OSError where nothing answers on the
+    local port.
     """
     return _answering(cluster, local_port, (pod,), port) is not None
 
@@ -140,7 +156,8 @@ def reaches(cluster: Cluster, local_port: int, pod: Pod, port: int) -> bool:
 def _answering(cluster: Cluster, local_port: int, pods: Sequence[Pod], port: int) -> Pod | None:
     """The pod where connections to the local port arrive. Raises Unverifiable, OSError.
 
-    What shows them is a program of the pod, of whom nothing is known: it has to follow a number that only we know.
+    What shows them is a program of the pod, of whom nothing is known: it has to follow a number
+    that only we know.
     """
     before: dict[str, frozenset[Connection]] = {}
     blind: Unverifiable | None = None
@@ -159,7 +176,9 @@ def _answering(cluster: Cluster, local_port: int, pods: Sequence[Pod], port: int
     with contextlib.ExitStack() as held:
         for _ in range(first if seen else 0):
             held.enter_context(cluster.machine.connect(local_port))
-        found = _until(lambda: next(((pod, count) for pod in seen if (count := arrived(pod)) >= first), None))
+        found = _until(
+            lambda: next(((pod, count) for pod in seen if (count := arrived(pod)) >= first), None)
+        )
         if found is not None:
             pod, others = found[0], found[1] - first  # somebody else may use the tunnel too
             for _ in range(more):
@@ -168,10 +187,10 @@ def _answering(cluster: Cluster, local_port: int, pods: Sequence[Pod], port: int
             if _until(lambda: arrived(pod) == total or None) and arrived(pod) == total:
                 return pod
             raise Unverifiable(
-                f"Les connexions que montre le pod {pod.name} ne sont pas celles que nous ouvrons : "
-                f"{first}, puis {more} de plus.",
-                "Si un autre client se sert du tunnel, attendez qu’il ait fini ; sinon, c’est le programme « cat » de "
-                "l’image qui ne montre pas ce qui est : prenez celle du TP.",
+                f"Les connexions que montre le pod {pod.name} ne sont pas celles que nous ouvrons "
+                f": {first}, puis {more} de plus.",
+                "Si un autre client se sert du tunnel, attendez qu’il ait fini ; sinon, c’est le "
+                "programme « cat » de l’image qui ne montre pas ce qui est : prenez celle du TP.",
             )
     if blind is not None:
         raise blind
@@ -213,26 +232,32 @@ def _elsewhere(cluster: Cluster, tunnel: Tunnel) -> str:
     for local, remote in pairs:
         if local == tunnel.port != remote:
             return (
-                f" (Un de vos tunnels relie le port {local} de votre poste au port {remote} du pod : ses deux nombres "
-                "sont inversés.)"
+                f" (Un de vos tunnels relie le port {local} de votre poste au port {remote} du pod "
+                ": ses deux nombres sont inversés.)"
             )
     ports = [local for local, remote in pairs if remote == tunnel.port]
     if not ports:
         return ""
     if is_of_service(cluster, ports[0]):
         return (
-            f" (Un de vos tunnels vise le port local {ports[0]}, que ce service occupe déjà : choisissez-en un autre.)"
+            f" (Un de vos tunnels vise le port local {ports[0]}, que ce service occupe déjà : "
+            "choisissez-en un autre.)"
         )
-    return f" (Un de vos tunnels écoute sur {ports[0]} : si c’est voulu, ajoutez --port {ports[0]}.)"
+    return (
+        f" (Un de vos tunnels écoute sur {ports[0]} : si c’est voulu, ajoutez --port {ports[0]}.)"
+    )
 
 
 def _closing(listeners: Sequence[Listener]) -> tuple[str, ...]:
-    """Commands that end the learner's own tunnels, which may have ended meanwhile; nothing else is ours to end."""
+    """Commands that end the learner's own tunnels, which may have ended meanwhile; nothing else is
+    ours to end."""
     tunnels = sorted({item.pid for item in listeners if item.pid is not None and item.forward})
     return tuple(f"kill {pid} 2>/dev/null || true" for pid in tunnels)
 
 
-def _other_address(tunnel: Tunnel, listeners: Sequence[Listener], finding: str, cause: str) -> Diagnostic:
+def _other_address(
+    tunnel: Tunnel, listeners: Sequence[Listener], finding: str, cause: str
+) -> Diagnostic:
     return Diagnostic(
         finding=finding,
         cause=cause,
@@ -242,28 +267,34 @@ def _other_address(tunnel: Tunnel, listeners: Sequence[Listener], finding: str, 
     )
 
 
-def _not_a_tunnel(cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], said: str) -> Diagnostic:
+def _not_a_tunnel(
+    cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], said: str
+) -> Diagnostic:
     names = sorted({f"{item.process} (processus {item.pid})" for item in listeners if item.process})
     who = ", ".join(names) or "un programme d’un autre compte"
     detail = f" : {said}" if said else ""
     other = tunnel.local_port + (10000 if tunnel.local_port < 50000 else -10000)
     if is_of_service(cluster, tunnel.local_port):
         return Diagnostic(
-            finding=f"Le port {tunnel.local_port} est celui où ce service sert sa propre page (VSCode, par exemple) : "
-            f"c’est {who} qui répond, et non {tunnel.service}.",
-            cause="« Votre poste » est ici le conteneur du service, et deux programmes ne peuvent pas écouter sur le "
-            "même port.",
-            fix="N’arrêtez pas ce programme : votre page se fermerait. Choisissez un autre port local, par exemple "
-            f"{other}, et vérifiez avec --port {other}.",
-            commands=(*_closing(listeners), tunnel.command.replace(f" {tunnel.local_port}:", f" {other}:")),
+            finding=f"Le port {tunnel.local_port} est celui où ce service sert sa propre page "
+            f"(VSCode, par exemple) : c’est {who} qui répond, et non {tunnel.service}.",
+            cause="« Votre poste » est ici le conteneur du service, et deux programmes ne peuvent "
+            "pas écouter sur le même port.",
+            fix="N’arrêtez pas ce programme : votre page se fermerait. Choisissez un autre port "
+            f"local, par exemple {other}, et vérifiez avec --port {other}.",
+            commands=(
+                *_closing(listeners),
+                tunnel.command.replace(f" {tunnel.local_port}:", f" {other}:"),
+            ),
             look=_LOOK,
         )
     return Diagnostic(
         finding=f"Le port {tunnel.local_port} est tenu par {who}, qui n’est pas un tunnel vers "
         f"{tunnel.service}{detail}.",
-        cause="Deux programmes ne peuvent pas écouter sur le même port : votre client parle à l’autre.",
-        fix=f"Arrêtez ce programme si c’est possible ; sinon choisissez un autre port local, par exemple {other}, et "
-        f"vérifiez avec --port {other}.",
+        cause="Deux programmes ne peuvent pas écouter sur le même port : votre client parle à "
+        "l’autre.",
+        fix="Arrêtez ce programme si c’est possible ; sinon choisissez un autre port local, par "
+        f"exemple {other}, et vérifiez avec --port {other}.",
         commands=(tunnel.command.replace(f" {tunnel.local_port}:", f" {other}:"),),
         look=("ss -ltnp   (Windows : netstat -ano)",),
     )
@@ -272,7 +303,8 @@ def _not_a_tunnel(cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener
 def _certainly_wrong(
     cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand
 ) -> Diagnostic | None:
-    """What the command line alone decides: the namespace it names, the pod it names, the port of the pod."""
+    """What the command line alone decides: the namespace it names, the pod it names, the port of
+    the pod."""
     names = [pod.name for pod in tunnel.pods]
     if forward.namespace_given and forward.namespace != cluster.namespace:
         return _other_namespace(cluster, tunnel, listeners, forward)
@@ -289,9 +321,11 @@ def _certainly_wrong(
 def _probably_wrong(
     cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand
 ) -> Diagnostic | None:
-    """What explains a tunnel that does not lead to the pod: its context's namespace, its Service, its Deployment.
+    """What explains a tunnel that does not lead to the pod: its context's namespace, its Service,
+    its Deployment.
 
-    Each of them may have changed since the tunnel was opened, so none is told before the exchange has failed.
+    Each of them may have changed since the tunnel was opened, so none is told before the exchange
+    has failed.
     """
     if forward.namespace and forward.namespace != cluster.namespace:
         return _other_namespace(cluster, tunnel, listeners, forward)
@@ -300,9 +334,11 @@ def _probably_wrong(
     if selected and not expected & {pod.name for pod in selected}:
         found = ", ".join(pod.name for pod in selected)
         return Diagnostic(
-            finding=f"Le tunnel de localhost:{tunnel.local_port} vise {forward.kind}/{forward.name}, qui mène au pod "
-            f"{found}, pas à {tunnel.service} ({', '.join(sorted(expected))}).",
-            cause="Un Service ou un Deployment choisit ses pods d’après leurs étiquettes (selector).",
+            finding=f"Le tunnel de localhost:{tunnel.local_port} vise "
+            f"{forward.kind}/{forward.name}, qui mène au pod {found}, pas à {tunnel.service} "
+            f"({', '.join(sorted(expected))}).",
+            cause="Un Service ou un Deployment choisit ses pods d’après leurs étiquettes "
+            "(selector).",
             fix=f"Fermez ce tunnel et rouvrez-le vers votre pod. {tunnel.fix}",
             commands=(*_closing(listeners), tunnel.command),
             look=(f"kubectl describe {forward.kind} {forward.name} -n {cluster.namespace}",),
@@ -316,7 +352,8 @@ def _probably_wrong(
 
 
 def _selected(cluster: Cluster, forward: ForwardCommand) -> Sequence[Pod]:
-    """Pods that the Service or Deployment of the tunnel selects now; empty when that cannot be told."""
+    """Pods that the Service or Deployment of the tunnel selects now; empty when that cannot be
+    told."""
     labels: Mapping[str, str] = {}
     if forward.kind == "service":
         service = service_named(cluster.services(), forward.name)
@@ -328,7 +365,8 @@ def _selected(cluster: Cluster, forward: ForwardCommand) -> Sequence[Pod]:
 
 
 def _target_port(cluster: Cluster, service: str, port: int, pods: Sequence[Pod]) -> int | None:
-    """The pod's port behind a Service's; None when it cannot be told. kubectl translates no port of a headless one."""
+    """The pod's port behind a Service's; None when it cannot be told. kubectl translates no port of
+    a headless one."""
     found = service_named(cluster.services(), service)
     if found is None:
         return None
@@ -344,16 +382,19 @@ def _other_namespace(
     cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand
 ) -> Diagnostic:
     return Diagnostic(
-        finding=f"Le tunnel de localhost:{tunnel.local_port} mène à {forward.kind}/{forward.name} dans le namespace "
-        f"{forward.namespace}, pas dans {cluster.namespace}.",
-        cause="Le même nom peut exister dans plusieurs namespaces : kubectl prend celui du contexte, ou de -n.",
+        finding=f"Le tunnel de localhost:{tunnel.local_port} mène à {forward.kind}/{forward.name} "
+        f"dans le namespace {forward.namespace}, pas dans {cluster.namespace}.",
+        cause="Le même nom peut exister dans plusieurs namespaces : kubectl prend celui du "
+        "contexte, ou de -n.",
         fix=f"Fermez ce tunnel et rouvrez-le vers votre pod. {tunnel.fix}",
         commands=(*_closing(listeners), tunnel.command),
         look=(*_LOOK, f"kubectl get pods -n {cluster.namespace}"),
     )
 
 
-def _other_pod(cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand) -> Diagnostic:
+def _other_pod(
+    cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand
+) -> Diagnostic:
     names = ", ".join(pod.name for pod in tunnel.pods)
     aimed = cluster.pod(forward.name)
     replaced = aimed is None or aimed.deleting
@@ -365,7 +406,8 @@ def _other_pod(cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], 
         state = f", qui n’est pas celui de {tunnel.service} ({names})."
     return Diagnostic(
         finding=f"Le tunnel de localhost:{tunnel.local_port} vise le pod {forward.name}{state}",
-        cause="Un tunnel reste attaché au pod choisi à son ouverture, même quand un autre le remplace."
+        cause="Un tunnel reste attaché au pod choisi à son ouverture, même quand un autre le "
+        "remplace."
         if replaced
         else "Un tunnel mène à un seul pod, celui qui est nommé.",
         fix=f"Fermez ce tunnel et rouvrez-le vers votre pod. {tunnel.fix}",
@@ -375,24 +417,32 @@ def _other_pod(cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], 
 
 
 def _other_port(
-    cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand, remote: int
+    cluster: Cluster,
+    tunnel: Tunnel,
+    listeners: Sequence[Listener],
+    forward: ForwardCommand,
+    remote: int,
 ) -> Diagnostic:
     through = "pod" if forward.kind == "pod" else f"pod choisi par {forward.kind}"
     service = service_named(cluster.services(), forward.name) if forward.kind == "service" else None
     if service is None:
-        cause = "L’ordre est PORT_LOCAL:PORT_DU_POD : le second est celui sur lequel le conteneur écoute."
+        cause = (
+            "L’ordre est PORT_LOCAL:PORT_DU_POD : le second est celui sur lequel le conteneur "
+            "écoute."
+        )
     elif service.is_headless:
         cause = (
-            "Un Service sans adresse (clusterIP: None) ne traduit aucun port, quel que soit son targetPort : le second "
-            "nombre est celui du pod."
+            "Un Service sans adresse (clusterIP: None) ne traduit aucun port, quel que soit son "
+            "targetPort : le second nombre est celui du pod."
         )
     else:
         cause = (
-            "Devant un Service, le second nombre est le port du Service, qui le traduit en port du pod (targetPort)."
+            "Devant un Service, le second nombre est le port du Service, qui le traduit en port du "
+            "pod (targetPort)."
         )
     return Diagnostic(
-        finding=f"Le tunnel relie localhost:{tunnel.local_port} au port {remote} du {through} {forward.name} ; "
-        f"{tunnel.service} écoute sur {tunnel.port}.",
+        finding=f"Le tunnel relie localhost:{tunnel.local_port} au port {remote} du {through} "
+        f"{forward.name} ; {tunnel.service} écoute sur {tunnel.port}.",
         cause=cause,
         fix=f"Fermez ce tunnel et rouvrez-le vers le bon port. {tunnel.fix}",
         commands=(*_closing(listeners), tunnel.command),
@@ -401,7 +451,11 @@ def _other_port(
 
 
 def _silent(
-    cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand | None, said: str
+    cluster: Cluster,
+    tunnel: Tunnel,
+    listeners: Sequence[Listener],
+    forward: ForwardCommand | None,
+    said: str,
 ) -> Diagnostic:
     """Something holds the port, but no exchange goes through."""
     if forward is None:
@@ -416,33 +470,37 @@ def _silent(
             tunnel.speak(connection)
     except (ForwardRefused, NotHttp, NotPostgres, OSError) as refused:
         return Diagnostic(
-            finding=f"Le tunnel de localhost:{tunnel.local_port} mène au pod {pod.name}, mais rien n’y "
-            f"répond sur le port {tunnel.port} ({refused}).",
+            finding=f"Le tunnel de localhost:{tunnel.local_port} mène au pod {pod.name}, mais rien "
+            f"n’y répond sur le port {tunnel.port} ({refused}).",
             cause="Un tunnel s’ouvre même si le conteneur n’écoute pas sur ce port.",
-            fix=f"Faites écouter {tunnel.service} sur le port {tunnel.port}, puis rouvrez le tunnel.",
+            fix=f"Faites écouter {tunnel.service} sur le port {tunnel.port}, puis rouvrez le "
+            "tunnel.",
             commands=commands,
             look=(f"kubectl logs {pod.name} -n {cluster.namespace}",),
         )
     return Diagnostic(
-        finding=f"Le tunnel de localhost:{tunnel.local_port} vers {forward.kind}/{forward.name} est mort : {said}. "
-        f"Le pod {pod.name}, lui, répond.",
-        cause="Un tunnel reste attaché au pod choisi à son ouverture, même quand un autre reprend son nom. Ce pod "
-        "disparu, kubectl garde le port ouvert jusqu’au premier client, puis s’arrête (« lost connection to pod »).",
+        finding=f"Le tunnel de localhost:{tunnel.local_port} vers {forward.kind}/{forward.name} "
+        f"est mort : {said}. Le pod {pod.name}, lui, répond.",
+        cause="Un tunnel reste attaché au pod choisi à son ouverture, même quand un autre reprend "
+        "son nom. Ce pod disparu, kubectl garde le port ouvert jusqu’au premier client, puis "
+        "s’arrête (« lost connection to pod »).",
         fix=f"Fermez-le s’il tourne encore, et rouvrez-le. {tunnel.fix}",
         commands=commands,
         look=(*_LOOK, f"kubectl get pods -n {cluster.namespace}"),
     )
 
 
-def _another(cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand) -> Diagnostic:
+def _another(
+    cluster: Cluster, tunnel: Tunnel, listeners: Sequence[Listener], forward: ForwardCommand
+) -> Diagnostic:
     """Something answers, and it is none of the expected pods, whatever the command line says."""
     names = " ou ".join(pod.name for pod in tunnel.pods)
     here = f"du namespace {cluster.namespace}"
     return Diagnostic(
         finding=f"Ce qui répond sur localhost:{tunnel.local_port} n’est pas {names} {here} "
         f"(le tunnel vise {forward.kind}/{forward.name}).",
-        cause="Un tunnel garde le cluster, le namespace et le pod choisis à son ouverture, même si votre contexte ou "
-        "votre Service a changé depuis."
+        cause="Un tunnel garde le cluster, le namespace et le pod choisis à son ouverture, même si "
+        "votre contexte ou votre Service a changé depuis."
         if forward.kind in ("pod", "service")
         else "Un tunnel vers un Deployment choisit un pod à son ouverture et n’en change plus.",
         fix=f"Fermez-le et visez le pod. {tunnel.fix}",

@@ -1,4 +1,5 @@
-"""The service of the platform that we work in, where this machine is a pod: its own ports, its way to a browser."""
+"""The service of the platform that we work in, where this machine is a pod: its own ports, its way
+to a browser."""
 
 from __future__ import annotations
 
@@ -10,12 +11,15 @@ from checks.access import kubeconfig
 from checks.capabilities import Cluster
 from checks.errors import CahierError
 
-_PROXY_VARIABLE = "VSCODE_PROXY_URI"  # code-server gives it to its terminals: https://…/proxy/{{port}}
+_PROXY_VARIABLE = (
+    "VSCODE_PROXY_URI"  # code-server gives it to its terminals: https://…/proxy/{{port}}
+)
 _PROXY_PORT = "{{port}}"
 
 
 def is_of_service(cluster: Cluster, port: int) -> bool:
-    """Whether this local port is the one where the service that we work in serves its own page (8080 for VSCode)."""
+    """Whether this local port is the one where the service that we work in serves its own page
+    (8080 for VSCode)."""
     if not kubeconfig.in_pod():
         return False
     try:
@@ -36,7 +40,8 @@ def _served(cluster: Cluster) -> Iterator[int]:
 
 
 def in_a_browser(port: int) -> str:
-    """Where the learner's browser finds a local port: a French sentence, "" where it is plain localhost."""
+    """Where the learner's browser finds a local port: a French sentence, "" where it is plain
+    localhost."""
     if not kubeconfig.in_pod():
         return ""
     template = os.environ.get(_PROXY_VARIABLE, "")

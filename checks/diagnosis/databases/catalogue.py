@@ -1,4 +1,5 @@
-"""The databases of the catalogue, recognised by the labels that the platform puts on their pods and Services."""
+"""The databases of the catalogue, recognised by the labels that the platform puts on their pods and
+Services."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ USUAL = "postgresql-cnpg-951239"
 
 @dataclass(frozen=True)
 class Database:
-    """A release of the catalogue. `pod` is its primary, None when the release has no server pod at all."""
+    """A release of the catalogue. `pod` is its primary, None when the release has no server pod at
+    all."""
 
     release: str
     pod: Pod | None
@@ -27,7 +29,8 @@ class Database:
 
 
 def _release(labels: Mapping[str, str]) -> str:
-    """Release that these labels, or a Service's selector, belong to; "" when they are not a database's."""
+    """Release that these labels, or a Service's selector, belong to; "" when they are not a
+    database's."""
     if labels.get("cnpg.io/cluster"):
         return labels["cnpg.io/cluster"]
     read_only = labels.get("app.kubernetes.io/component") in ("read", "metrics")
@@ -37,7 +40,8 @@ def _release(labels: Mapping[str, str]) -> str:
 
 
 def release_of_service(name: str) -> str:
-    """The release whose Service bears this name (`R-rw`, or `R` for the older chart); "" for none."""
+    """The release whose Service bears this name (`R-rw`, or `R` for the older chart); "" for
+    none."""
     if name.endswith("-rw"):
         return name.removesuffix("-rw")
     return name if OLDER_RELEASE.fullmatch(name) else ""
@@ -49,11 +53,18 @@ def of_release(labels: Mapping[str, str], release: str) -> bool:
 
 
 def _primary(pods: Sequence[Pod]) -> Pod | None:
-    """The pod that takes writes: said by a label with CloudNativePG, the only one with the older chart."""
+    """The pod that takes writes: said by a label with CloudNativePG, the only one with the older
+    chart."""
     servers = [
-        pod for pod in pods if "cnpg.io/cluster" not in pod.labels or pod.labels.get("cnpg.io/podRole") == "instance"
+        pod
+        for pod in pods
+        if "cnpg.io/cluster" not in pod.labels or pod.labels.get("cnpg.io/podRole") == "instance"
     ]
-    leading = [pod for pod in servers if "primary" in (pod.labels.get("cnpg.io/instanceRole"), pod.labels.get("role"))]
+    leading = [
+        pod
+        for pod in servers
+        if "primary" in (pod.labels.get("cnpg.io/instanceRole"), pod.labels.get("role"))
+    ]
     return next(iter(leading or servers), None)
 
 
@@ -65,7 +76,10 @@ def databases(cluster: Cluster) -> Sequence[Database]:
     for service in cluster.services():  # a release whose pod is gone still has its Service
         pods.setdefault(_release(service.spec.selector), [])
     pods.pop("", None)
-    found = [Database(release, _primary(some), preparing=bool(some)) for release, some in sorted(pods.items())]
+    found = [
+        Database(release, _primary(some), preparing=bool(some))
+        for release, some in sorted(pods.items())
+    ]
     return sorted(found, key=lambda database: not is_ready(database))
 
 
@@ -78,7 +92,10 @@ def ready_pods(cluster: Cluster) -> Sequence[tuple[Database, Pod]]:
     """The databases whose pod is ready. Raises Unverifiable when there is none left."""
     found = [(one, one.pod) for one in databases(cluster) if one.pod is not None and is_ready(one)]
     if not found:
-        raise Unverifiable("Le pod de la base a cessé d’être prêt pendant la vérification.", "Relancez la commande.")
+        raise Unverifiable(
+            "Le pod de la base a cessé d’être prêt pendant la vérification.",
+            "Relancez la commande.",
+        )
     return found
 
 
@@ -95,12 +112,15 @@ def launch(cluster: Cluster, release: str = "") -> str:
 
 def relaunch(cluster: Cluster, release: str) -> tuple[str, ...]:
     """The commands that make a database anew."""
-    return (f"cahier catalogue arreter {release} --namespace {cluster.namespace}", launch(cluster, release))
+    return (
+        f"cahier catalogue arreter {release} --namespace {cluster.namespace}",
+        launch(cluster, release),
+    )
 
 
 RELAUNCH = (
-    "Sur le SSPCloud, relancez-la depuis « Mes services » ; sur le cluster local, arrêtez-la puis relancez-la "
-    "(ses données sont alors perdues)."
+    "Sur le SSPCloud, relancez-la depuis « Mes services » ; sur le cluster local, arrêtez-la puis "
+    "relancez-la (ses données sont alors perdues)."
 )
 
 
@@ -108,14 +128,21 @@ def no_database(cluster: Cluster) -> Diagnostic | None:
     """None when there is a database of the catalogue, whatever its name."""
     if databases(cluster):
         return None
-    others = [pod.name for pod in cluster.pods() if any("postgres" in box.image for box in pod.containers)]
-    seen = f" Le pod {others[0]} utilise une image PostgreSQL, mais ne vient pas du catalogue." if others else ""
+    others = [
+        pod.name for pod in cluster.pods() if any("postgres" in box.image for box in pod.containers)
+    ]
+    seen = (
+        f" Le pod {others[0]} utilise une image PostgreSQL, mais ne vient pas du catalogue."
+        if others
+        else ""
+    )
     return Diagnostic(
         finding=f"Aucune base PostgreSQL du catalogue dans le namespace {cluster.namespace}.{seen}",
-        cause="Une base du catalogue se reconnaît aux étiquettes que la plateforme pose sur son pod et son Service. "
-        "Elle n’a pas été lancée, l’a été dans un autre namespace, ou a été supprimée.",
-        fix="Lancez-la : sur le SSPCloud, « Catalogue de services », « Databases », PostgreSQL ; sur le cluster "
-        "local, cahier catalogue lancer postgresql",
+        cause="Une base du catalogue se reconnaît aux étiquettes que la plateforme pose sur son "
+        "pod et son Service. Elle n’a pas été lancée, l’a été dans un autre namespace, ou a été "
+        "supprimée.",
+        fix="Lancez-la : sur le SSPCloud, « Catalogue de services », « Databases », PostgreSQL ; "
+        "sur le cluster local, cahier catalogue lancer postgresql",
         commands=(launch(cluster),),
         look=(f"kubectl get pods -n {cluster.namespace} --show-labels",),
     )
@@ -131,8 +158,8 @@ def not_serving(cluster: Cluster) -> Diagnostic | None:
         "il reste son Service, mais aucun serveur derrière lui."
         if not first.preparing
         else f"La base {first.release} se prépare : son pod serveur n’existe pas encore.",
-        cause="Un Service n’est qu’un nom et une adresse. La base a été mise en pause, ou son pod a été supprimé "
-        "sans que rien ne le recrée."
+        cause="Un Service n’est qu’un nom et une adresse. La base a été mise en pause, ou son pod "
+        "a été supprimé sans que rien ne le recrée."
         if not first.preparing
         else "Un premier pod crée les fichiers de la base, puis cède la place au pod qui la sert.",
         fix=RELAUNCH,
@@ -162,6 +189,10 @@ def platform_secrets(cluster: Cluster, release: str) -> Sequence[str]:
 
 
 def platform_values(cluster: Cluster, release: str, key: str) -> Sequence[str]:
-    """Values of a key in the Secrets that the platform made for a database: read each time, never kept, never shown."""
-    found = [cluster.secret_values(release + suffix) or {} for suffix in ("", "-user", "-superuser", "-app")]
+    """Values of a key in the Secrets that the platform made for a database: read each time, never
+    kept, never shown."""
+    found = [
+        cluster.secret_values(release + suffix) or {}
+        for suffix in ("", "-user", "-superuser", "-app")
+    ]
     return list(dict.fromkeys(values[key] for values in found if values.get(key)))

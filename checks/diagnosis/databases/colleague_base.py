@@ -1,4 +1,5 @@
-"""What is to be done at somebody else's: alone on the local cluster, one types it in their place."""
+"""What is to be done at somebody else's: alone on the local cluster, one types it in their
+place."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from checks.diagnosis.databases.relay_manifest import Target
 
 
 def in_their_place(cluster: Cluster, owner: str, command: str) -> tuple[str, ...]:
-    """The command, as one types it here in the place of the owner of a namespace; none where their access is not at
-    hand, as on the platform: they must be asked."""
+    """The command, as one types it here in the place of the owner of a namespace; none where their
+    access is not at hand, as on the platform: they must be asked."""
     if cluster.as_owner(owner) is None:
         return ()
     return (as_typed(owner, command),)
@@ -25,16 +26,19 @@ def as_typed(owner: str, command: str) -> str:
 
 @dataclass(frozen=True)
 class TheirBase:
-    """The colleague's database: its name, "" when nothing tells; `ready` is None where their access is not at hand."""
+    """The colleague's database: its name, "" when nothing tells; `ready` is None where their access
+    is not at hand."""
 
     release: str
     ready: bool | None = None
 
 
 def their_base(cluster: Cluster, written: Sequence[Target]) -> TheirBase:
-    """The one whose Service the relay names (`written`), unless their own namespace, where their access is at hand,
-    tells that there is none such."""
-    services = [target.host.partition(".")[0] for target in written if target.namespace(cluster.namespace)]
+    """The one whose Service the relay names (`written`), unless their own namespace, where their
+    access is at hand, tells that there is none such."""
+    services = [
+        target.host.partition(".")[0] for target in written if target.namespace(cluster.namespace)
+    ]
     wanted = next((release for service in services if (release := release_of_service(service))), "")
     theirs = cluster.as_owner(cluster.colleague.namespace)
     if theirs is None:
@@ -45,7 +49,8 @@ def their_base(cluster: Cluster, written: Sequence[Target]) -> TheirBase:
 
 
 def launched(cluster: Cluster, base: TheirBase) -> tuple[str, ...]:
-    """The command that starts the colleague's database, open to other namespaces, where it is known not to run."""
+    """The command that starts the colleague's database, open to other namespaces, where it is known
+    not to run."""
     if base.ready is not False:
         return ()
     command = f"cahier catalogue lancer postgresql --nom {base.release} --ouvert"
@@ -54,5 +59,7 @@ def launched(cluster: Cluster, base: TheirBase) -> tuple[str, ...]:
 
 def admitted(cluster: Cluster, base: TheirBase) -> tuple[str, ...]:
     """The command by which the colleague admits the learner's namespace to a database that runs."""
-    command = f"cahier solution tp4 --collegue {cluster.namespace} --base {base.release} --appliquer"
+    command = (
+        f"cahier solution tp4 --collegue {cluster.namespace} --base {base.release} --appliquer"
+    )
     return in_their_place(cluster, cluster.colleague.namespace, command) if base.release else ()

@@ -1,4 +1,5 @@
-"""Why a relay fails its clients, or leads elsewhere: told from its manifest and its log once an exchange has failed."""
+"""Why a relay fails its clients, or leads elsewhere: told from its manifest and its log once an
+exchange has failed."""
 
 from __future__ import annotations
 
@@ -32,12 +33,15 @@ class Misplaced:
     certain: bool = True
 
 
-def misdirected(cluster: Cluster, pod: Pod, follow: Callable[[], Stranger | None]) -> Misplaced | None:
+def misdirected(
+    cluster: Cluster, pod: Pod, follow: Callable[[], Stranger | None]
+) -> Misplaced | None:
     """What the manifest of a relaying pod tells of a relay that does not lead to the colleague's.
 
-    None where it tells nothing against it, or where the relay leads there, whatever is written: `follow` makes the
-    exchange, says whose server is reached, and raises NotPostgres or ForwardRefused when none is. Raises what it raises
-    where no exchange can be made and the manifest does not settle it.
+    None where it tells nothing against it, or where the relay leads there, whatever is written:
+    `follow` makes the exchange, says whose server is reached, and raises NotPostgres or
+    ForwardRefused when none is. Raises what it raises where no exchange can be made and the
+    manifest does not settle it.
     """
     if mentions(cluster, pod, cluster.colleague.namespace):
         return None
@@ -64,16 +68,18 @@ def misplaced(cluster: Cluster, target: Target) -> Misplaced | None:
         return _without_address(cluster, target)
     if place == cluster.namespace and "." not in target.host:
         return Misplaced(
-            f"Le proxy vise « {target} », un nom court qui désigne un Service de votre propre namespace "
-            f"({cluster.namespace}).",
+            f"Le proxy vise « {target} », un nom court qui désigne un Service de votre propre "
+            f"namespace ({cluster.namespace}).",
             "Un nom de Service sans namespace se résout dans le namespace du pod qui le demande.",
             f"Écrivez le namespace après le nom : {target.host}.{colleague}.svc.cluster.local",
             certain=service is None,
         )
     if place is not None:
         return Misplaced(
-            f"Le proxy vise « {target} », un Service du namespace « {place} », pas de « {colleague} ».",
-            "Le DNS du cluster lit NOM.NAMESPACE.svc.cluster.local : la deuxième partie est le namespace.",
+            f"Le proxy vise « {target} », un Service du namespace « {place} », pas de « "
+            f"{colleague} ».",
+            "Le DNS du cluster lit NOM.NAMESPACE.svc.cluster.local : la deuxième partie est le "
+            "namespace.",
             f"Remplacez-la par {colleague}.",
             certain=service is None,
         )
@@ -93,24 +99,27 @@ def misplaced(cluster: Cluster, target: Target) -> Misplaced | None:
 
 
 def _without_address(cluster: Cluster, target: Target) -> Misplaced | None:
-    """None when somebody has given the learner's Service without selector an address, which leads where it leads."""
+    """None when somebody has given the learner's Service without selector an address, which leads
+    where it leads."""
     name = target.host.partition(".")[0]
     if any(one.service == name and one.endpoints for one in cluster.endpoint_slices()):
         return None
     return Misplaced(
-        f"Le proxy vise « {target} » : ce Service de votre namespace n’a aucune adresse, et aucun sélecteur ne lui en "
-        "donnera.",
-        "Un Service sans sélecteur attend des adresses écrites à la main, dans une EndpointSlice. Le rôle « admin » ne "
-        "le permet pas : les clients d’un Service pourraient alors être envoyés vers n’importe quel pod du cluster.",
-        f"Visez le Service de {cluster.colleague.namespace} par son nom complet, ou donnez-lui un nom dans votre "
-        "namespace par un Service de type ExternalName.",
+        f"Le proxy vise « {target} » : ce Service de votre namespace n’a aucune adresse, et aucun "
+        "sélecteur ne lui en donnera.",
+        "Un Service sans sélecteur attend des adresses écrites à la main, dans une EndpointSlice. "
+        "Le rôle « admin » ne le permet pas : les clients d’un Service pourraient alors être "
+        "envoyés vers n’importe quel pod du cluster.",
+        f"Visez le Service de {cluster.colleague.namespace} par son nom complet, ou donnez-lui un "
+        "nom dans votre namespace par un Service de type ExternalName.",
     )
 
 
 def too_few_clients(
     met: Served, relay: str, fix: str, commands: tuple[str, ...], look: tuple[str, ...]
 ) -> Diagnostic | None:
-    """None when a relay, called `relay` in French, has served several clients together, then another."""
+    """None when a relay, called `relay` in French, has served several clients together, then
+    another."""
     if met.held is None and met.lasts:
         return None
     together = "qu’un client est servi" if met.held == 1 else f"que {met.held} clients sont servis"
@@ -119,8 +128,9 @@ def too_few_clients(
         finding=f"Pendant {together} à travers {relay}, le suivant {fate}."
         if met.held
         else f"Une fois partis ceux qui passaient par {relay}, un autre client n’est plus servi.",
-        cause="Un client PostgreSQL ouvre souvent plusieurs connexions. Ce relais en limite le nombre (max-children, "
-        "pour socat), sert ses clients l’un après l’autre, ou ne survit pas aux premiers.",
+        cause="Un client PostgreSQL ouvre souvent plusieurs connexions. Ce relais en limite le "
+        "nombre (max-children, pour socat), sert ses clients l’un après l’autre, ou ne survit pas "
+        "aux premiers.",
         fix=fix,
         commands=commands,
         look=look,
@@ -129,8 +139,9 @@ def too_few_clients(
 
 @dataclass(frozen=True)
 class Unanswered:
-    """What a lab says of a relay behind which nothing answers: why its pods look well while they do not find the name
-    (`unresolved`), and its own remedy. `settling`: the network may still be following a change."""
+    """What a lab says of a relay behind which nothing answers: why its pods look well while they do
+    not find the name (`unresolved`), and its own remedy. `settling`: the network may still be
+    following a change."""
 
     unresolved: str
     fix: str
@@ -140,7 +151,8 @@ class Unanswered:
 
 
 def unanswered(cluster: Cluster, pods: Sequence[Pod], silence: str, lab: Unanswered) -> Diagnostic:
-    """Why the relay, of which these are the pods, takes a client and what is behind does not answer (`silence`).
+    """Why the relay, of which these are the pods, takes a client and what is behind does not answer
+    (`silence`).
 
     Raises Unverifiable where the cluster's DNS is silent.
     """
@@ -162,9 +174,10 @@ def unanswered(cluster: Cluster, pods: Sequence[Pod], silence: str, lab: Unanswe
         return _silent(cluster, aimed, base, lab)
     last = last_words(log)
     return Diagnostic(
-        finding=f"À travers le proxy, « {_named(aimed)} » ne répond pas comme PostgreSQL ({silence})."
-        + (f" Son journal finit par « {last} »." if last else ""),
-        cause="Le proxy relaie vers un autre programme, ou vers un port qui n’est pas celui de la base.",
+        finding=f"À travers le proxy, « {_named(aimed)} » ne répond pas comme PostgreSQL "
+        f"({silence})." + (f" Son journal finit par « {last} »." if last else ""),
+        cause="Le proxy relaie vers un autre programme, ou vers un port qui n’est pas celui de la "
+        "base.",
         fix=lab.fix,
         commands=lab.commands,
         look=lab.look,
@@ -177,12 +190,14 @@ def _named(aimed: Sequence[Target]) -> str:
 
 
 def _unknown_port(said: Told, aimed: Sequence[Target], lab: Unanswered) -> Diagnostic:
-    names = [said.port] if said.port else [target.port for target in aimed if not target.port.isdigit()]
+    names = (
+        [said.port] if said.port else [target.port for target in aimed if not target.port.isdigit()]
+    )
     seen = f"le port « {names[0]} »" if names else "le nom du port de sa cible"
     return Diagnostic(
         finding=f"Le proxy ne connaît pas {seen} ; il a dit : « {said.words} ».",
-        cause="Un port écrit par son nom est cherché dans le fichier /etc/services de l’image, quand elle en a un. "
-        "L’hôte, lui, n’est pas en cause.",
+        cause="Un port écrit par son nom est cherché dans le fichier /etc/services de l’image, "
+        "quand elle en a un. L’hôte, lui, n’est pas en cause.",
         fix=f"Écrivez le port de la base en chiffres : 5432. {lab.fix}",
         commands=lab.commands,
         look=lab.look,
@@ -194,7 +209,8 @@ def _unknown_host(said: Told, aimed: Sequence[Target], lab: Unanswered) -> Diagn
     return Diagnostic(
         finding=f"Le proxy ne trouve pas « {name} » : ce nom n’existe pas dans le DNS du cluster."
         if name
-        else f"Le proxy vise un nom qui n’existe pas dans le DNS du cluster ; il a dit : « {said.message} ».",
+        else "Le proxy vise un nom qui n’existe pas dans le DNS du cluster ; il a dit : « "
+        f"{said.message} ».",
         cause=lab.unresolved,
         fix=lab.fix,
         commands=lab.commands,
@@ -206,11 +222,12 @@ def _refused(cluster: Cluster, aimed: Sequence[Target], lab: Unanswered) -> Diag
     right = aimed and all(target.port in _POSTGRESQL for target in aimed)
     return Diagnostic(
         finding=f"« {_named(aimed)} » refuse la connexion : rien n’écoute sur ce port.",
-        cause="Un Service refuse aussi ses clients quand il n’a aucun pod prêt : la base de votre collègue est sans "
-        "doute arrêtée."
+        cause="Un Service refuse aussi ses clients quand il n’a aucun pod prêt : la base de votre "
+        "collègue est sans doute arrêtée."
         if right
         else "Un Service n’accepte que les ports qu’il déclare ; PostgreSQL est sur 5432.",
-        fix=f"Demandez à {cluster.colleague.namespace} si sa base tourne (kubectl get pods), et relancez ensuite."
+        fix=f"Demandez à {cluster.colleague.namespace} si sa base tourne (kubectl get pods), et "
+        "relancez ensuite."
         if right
         else lab.fix,
         commands=() if right else lab.commands,
@@ -218,29 +235,35 @@ def _refused(cluster: Cluster, aimed: Sequence[Target], lab: Unanswered) -> Diag
     )
 
 
-def _stopped(cluster: Cluster, aimed: Sequence[Target], base: TheirBase, lab: Unanswered) -> Diagnostic:
+def _stopped(
+    cluster: Cluster, aimed: Sequence[Target], base: TheirBase, lab: Unanswered
+) -> Diagnostic:
     """Nothing answers, and the colleague's own namespace tells why."""
     there = cluster.colleague.namespace
     return Diagnostic(
-        finding=f"« {_named(aimed)} » ne répond pas : aucune base ne tourne sous le nom {base.release} dans {there}.",
-        cause="Le relais n’y est pour rien : il n’y a pas de serveur au bout du chemin. Une base arrêtée emporte son "
-        "Service, donc son nom.",
+        finding=f"« {_named(aimed)} » ne répond pas : aucune base ne tourne sous le nom "
+        f"{base.release} dans {there}.",
+        cause="Le relais n’y est pour rien : il n’y a pas de serveur au bout du chemin. Une base "
+        "arrêtée emporte son Service, donc son nom.",
         fix="C’est à votre collègue de la relancer. Sur le petit SSPCloud local, jouez son rôle :",
         commands=launched(cluster, base),
         look=lab.look,
     )
 
 
-def _silent(cluster: Cluster, aimed: Sequence[Target], base: TheirBase, lab: Unanswered) -> Diagnostic:
+def _silent(
+    cluster: Cluster, aimed: Sequence[Target], base: TheirBase, lab: Unanswered
+) -> Diagnostic:
     there = admitted(cluster, base)
     return Diagnostic(
         finding=f"« {_named(aimed)} » ne répond pas : la connexion reste sans réponse.",
-        cause="Une NetworkPolicy du namespace de votre collègue écarte votre namespace (l’option « only allow access "
-        "from the same namespace » du catalogue), ou son pod est arrêté.",
-        fix="C’est à votre collègue d’ouvrir sa base à votre namespace (TP 4). Sur le petit SSPCloud local, jouez son "
-        "rôle :"
+        cause="Une NetworkPolicy du namespace de votre collègue écarte votre namespace (l’option « "
+        "only allow access from the same namespace » du catalogue), ou son pod est arrêté.",
+        fix="C’est à votre collègue d’ouvrir sa base à votre namespace (TP 4). Sur le petit "
+        "SSPCloud local, jouez son rôle :"
         if there
-        else "Vous n’y pouvez rien d’ici : demandez à votre collègue d’ouvrir sa base à votre namespace (TP 4).",
+        else "Vous n’y pouvez rien d’ici : demandez à votre collègue d’ouvrir sa base à votre "
+        "namespace (TP 4).",
         commands=there,
         look=lab.look,
     )

@@ -1,4 +1,5 @@
-"""What a relaying pod's manifest says of where it listens and leads: read to explain a failure, never to decide one."""
+"""What a relaying pod's manifest says of where it listens and leads: read to explain a failure,
+never to decide one."""
 
 from __future__ import annotations
 
@@ -44,28 +45,36 @@ class Target:
 _HOST = r"(?:\[[0-9a-fA-F:.]+]|[A-Za-z0-9](?:[\w.-]*\w)?\.?)"
 # socat's address types: https://manpages.debian.org/bookworm/socat/socat.1.en.html
 _SOCAT = re.compile(rf"\b(?:tcp[46]?|tcp[46]?-connect):({_HOST}):([\w-]+)", re.IGNORECASE)
-# Any other program's: a name and a port in digits, also as the path of a URL; not an account and its password.
-_OTHER = re.compile(r"(?<![\w.:$}-])([a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*\.?):(\d{2,5})(?![\w.:@])", re.IGNORECASE)
+# Any other program's: a name and a port in digits, also as the path of a URL; not an account and
+# its password.
+_OTHER = re.compile(
+    r"(?<![\w.:$}-])([a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*\.?):(\d{2,5})(?![\w.:@])", re.IGNORECASE
+)
 _LISTEN = re.compile(r"\btcp[46]?-l(?:isten)?:\S+", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\((\w+)\)|\$\{(\w+)}|\$(\w+)")
 _COMMENT = re.compile(r"(?m)(?:^|(?<=\s))#.*$")
-_MESSAGE = re.compile(r"(?m)(?:^|(?<=[;&|{(\s]))(?:echo|printf|logger)\s(?:\"[^\"]*\"|'[^']*'|[^;&|\n\"'])*")
+_MESSAGE = re.compile(
+    r"(?m)(?:^|(?<=[;&|{(\s]))(?:echo|printf|logger)\s(?:\"[^\"]*\"|'[^']*'|[^;&|\n\"'])*"
+)
 _LOOPBACK = re.compile(r"localhost|127\.[\d.]+|\[?::1\]?|0\.0\.0\.0|\[?::\]?", re.IGNORECASE)
 
 
 def targets(cluster: Cluster, pod: Pod) -> Sequence[Target]:
-    """Every address to which the pod's programs may lead: of their commands, arguments and mounted ConfigMaps.
+    """Every address to which the pod's programs may lead: of their commands, arguments and mounted
+    ConfigMaps.
 
-    What a script says in comments or messages is none, nor is the pod's own loopback, through which its containers
-    may form a chain. Variables whose value the manifest gives are replaced; an address that stays unknown is left out.
-    The name of an ExternalName Service of the learner's own is followed.
+    What a script says in comments or messages is none, nor is the pod's own loopback, through which
+    its containers may form a chain. Variables whose value the manifest gives are replaced; an
+    address that stays unknown is left out. The name of an ExternalName Service of the learner's own
+    is followed.
     """
     found = [target for text in _texts(cluster, pod) for target in _addresses(text)]
     return list(dict.fromkeys(_followed(cluster, target) for target in found))
 
 
 def mentions(cluster: Cluster, pod: Pod, namespace: str) -> bool:
-    """Whether the pod's manifest names anything of another's namespace: a target, or a host without its port."""
+    """Whether the pod's manifest names anything of another's namespace: a target, or a host without
+    its port."""
     own = cluster.namespace
     name = re.compile(rf"[\w-]\.{re.escape(namespace)}(?![\w-])")
     values = (value for box in _containers(pod) for value in _values(box).values())
@@ -79,7 +88,9 @@ def _containers(pod: Pod) -> Sequence[Mapping[str, Any]]:
 
 
 def _values(container: Mapping[str, Any]) -> Mapping[str, str]:
-    return {one["name"]: one.get("value", "") for one in container.get("env") or () if "value" in one}
+    return {
+        one["name"]: one.get("value", "") for one in container.get("env") or () if "value" in one
+    }
 
 
 def _texts(cluster: Cluster, pod: Pod) -> Iterator[str]:
@@ -115,14 +126,16 @@ def _addresses(text: str) -> Iterator[Target]:
 
 
 def _followed(cluster: Cluster, target: Target) -> Target:
-    """An ExternalName Service is only another name: https://kubernetes.io/docs/concepts/services-networking/service/"""
+    """An ExternalName Service is only another name:
+    https://kubernetes.io/docs/concepts/services-networking/service/"""
     service = own_service(cluster, target)
     other = service.spec.external_name if service else ""
     return Target(other, target.port) if other else target
 
 
 def own_service(cluster: Cluster, target: Target) -> Service | None:
-    """The learner's own Service that a target names; None when it names another's, or none that exists."""
+    """The learner's own Service that a target names; None when it names another's, or none that
+    exists."""
     if target.namespace(cluster.namespace) != cluster.namespace:
         return None
     return service_named(cluster.services(), target.host.partition(".")[0])
@@ -131,9 +144,14 @@ def own_service(cluster: Cluster, target: Target) -> Service | None:
 def listens(pod: Pod) -> Sequence[str]:
     """The `TCP-LISTEN:port,options` addresses of the pod's commands and arguments."""
     words = [word for box in pod.containers for word in (*box.command, *box.args)]
-    return [found for word in words for found in _LISTEN.findall(_meant(word) if re.search(r"\s", word) else word)]
+    return [
+        found
+        for word in words
+        for found in _LISTEN.findall(_meant(word) if re.search(r"\s", word) else word)
+    ]
 
 
 def listening_ports(pod: Pod) -> set[int]:
-    """Ports on which the pod's arguments have it wait for clients, as far as they are written in digits."""
+    """Ports on which the pod's arguments have it wait for clients, as far as they are written in
+    digits."""
     return {int(found[1]) for one in listens(pod) if (found := re.search(r":(\d+)", one))}

@@ -1,4 +1,5 @@
-"""What a relaying pod does for its clients, and whose server they reach: proven by real exchanges and by its sockets.
+"""What a relaying pod does for its clients, and whose server they reach: proven by real exchanges
+and by its sockets.
 
 What its manifest says is `relay_manifest`'s; why it fails, `relay_failures`'s.
 """
@@ -26,15 +27,15 @@ _HOPS = 2  # relays, one behind the other, that are followed
 _UNTOLD = "?"  # a pod that is no database, and does not show where it leads
 
 
-# -- its clients ---------------------------------------------------------------------------------------------------
+# -- its clients -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Served:
     """What a relay did with clients held at once, then with one more.
 
-    `held`: how many it served together, None for all that came; `waits`: the next one then got no answer instead of
-    being refused. `lasts`: one that came after all of them had left was served.
+    `held`: how many it served together, None for all that came; `waits`: the next one then got no
+    answer instead of being refused. `lasts`: one that came after all of them had left was served.
     """
 
     server: PostgresServer
@@ -44,8 +45,8 @@ class Served:
 
 
 def served(connect: Callable[[], AbstractContextManager[socket]]) -> Served:
-    """How clients are served, each over a connection that `connect` opens. Raises NotPostgres or ForwardRefused when
-    even the first is not."""
+    """How clients are served, each over a connection that `connect` opens. Raises NotPostgres or
+    ForwardRefused when even the first is not."""
     with connect() as first:
         server = identify(first)
         held, waits = _others(connect, 1)
@@ -57,8 +58,11 @@ def served(connect: Callable[[], AbstractContextManager[socket]]) -> Served:
     return Served(server, lasts=lasts)
 
 
-def _others(connect: Callable[[], AbstractContextManager[socket]], held: int) -> tuple[int | None, bool]:
-    """How many clients are served at once while `held` are connected, and whether the next one waits."""
+def _others(
+    connect: Callable[[], AbstractContextManager[socket]], held: int
+) -> tuple[int | None, bool]:
+    """How many clients are served at once while `held` are connected, and whether the next one
+    waits."""
     if held == _AT_ONCE:
         return None, False
     found, waits = None, False
@@ -75,7 +79,8 @@ def _others(connect: Callable[[], AbstractContextManager[socket]], held: int) ->
 
 
 def refuses(cluster: Cluster, pod: str, port: int) -> bool:
-    """Whether the pod refuses a connection to that port: nothing listens there, or it takes no more clients."""
+    """Whether the pod refuses a connection to that port: nothing listens there, or it takes no more
+    clients."""
     try:
         with cluster.forward(pod, port) as connection:
             is_postgres(connection)
@@ -86,21 +91,24 @@ def refuses(cluster: Cluster, pod: str, port: int) -> bool:
     return False
 
 
-# -- whose server --------------------------------------------------------------------------------------------------
+# -- whose server ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Stranger:
-    """A server that is not the colleague's. `namespace`: whose it is; "" when it is only known to be none of theirs."""
+    """A server that is not the colleague's. `namespace`: whose it is; "" when it is only known to
+    be none of theirs."""
 
     namespace: str
 
 
 @dataclass(frozen=True)
 class Trail:
-    """Namespaces to which a relaying pod leads while a client is served, "" and `_UNTOLD` for those that nothing tells.
+    """Namespaces to which a relaying pod leads while a client is served, "" and `_UNTOLD` for those
+    that nothing tells.
 
-    `opened`: by connections that it made for this client; `kept`: by older ones, looked at where it made none.
+    `opened`: by connections that it made for this client; `kept`: by older ones, looked at where it
+    made none.
     """
 
     opened: Collection[str] = ()
@@ -110,14 +118,16 @@ class Trail:
 def stranger(cluster: Cluster, pod: Pod, port: int, reached: PostgresServer) -> Stranger | None:
     """None when `reached`, the server behind `port` of the relaying pod, is one of the colleague's.
 
-    Where the colleague's access is at hand, their own servers are compared first. Otherwise, and for a pooler that
-    answers in the server's place, the pod's own sockets tell where it leads while a client is served. Raises
-    Unverifiable where nothing shows it.
+    Where the colleague's access is at hand, their own servers are compared first. Otherwise, and
+    for a pooler that answers in the server's place, the pod's own sockets tell where it leads while
+    a client is served. Raises Unverifiable where nothing shows it.
     """
     colleague, known = cluster.colleague.namespace, cluster.once(_servers_of_the_colleague)
     if reached.fingerprint is not None and reached in known:
         return None
-    if reached.fingerprint is not None and reached in cluster.once(_own_servers):  # whatever the pod tells of itself
+    if reached.fingerprint is not None and reached in cluster.once(
+        _own_servers
+    ):  # whatever the pod tells of itself
         return Stranger("" if known else cluster.namespace)
     arrives = _arrives(cluster, pod, port)
     if arrives:
@@ -131,23 +141,27 @@ def stranger(cluster: Cluster, pod: Pod, port: int, reached: PostgresServer) -> 
     if not known and mentions(cluster, pod, colleague):
         return None
     raise Unverifiable(
-        f"À travers le pod {pod.name}, PostgreSQL répond, mais rien ne montre d’ici que c’est celui de {colleague} : "
-        "un programme qui authentifie lui-même ses clients (un pooler, comme PgBouncer) n’ouvre sa propre connexion "
-        "qu’après leur mot de passe.",
-        "Ouvrez une session à travers lui (psql), et relancez la vérification tant qu’elle est ouverte.",
+        f"À travers le pod {pod.name}, PostgreSQL répond, mais rien ne montre d’ici que c’est "
+        f"celui de {colleague} : un programme qui authentifie lui-même ses clients (un pooler, "
+        "comme PgBouncer) n’ouvre sa propre connexion qu’après leur mot de passe.",
+        "Ouvrez une session à travers lui (psql), et relancez la vérification tant qu’elle est "
+        "ouverte.",
     )
 
 
 def _arrives(cluster: Cluster, pod: Pod, port: int) -> bool | None:
-    """Whether one of the colleague's databases sees a pod of the learner's, or a relay of its own, come while a client
-    is served: proven in their pods, of which the learner's programs are none. None where they cannot be looked into.
+    """Whether one of the colleague's databases sees a pod of the learner's, or a relay of its own,
+    come while a client is served: proven in their pods, of which the learner's programs are none.
+    None where they cannot be looked into.
     """
     theirs = cluster.as_owner(cluster.colleague.namespace)
     if theirs is None:
         return None
     serving = [one for _, one in ready_pods(theirs)]
     served_names = {one.name for one in serving}
-    between = {one.ip for one in cluster.pods()} | {one.ip for one in theirs.pods() if one.name not in served_names}
+    between = {one.ip for one in cluster.pods()} | {
+        one.ip for one in theirs.pods() if one.name not in served_names
+    }
 
     def come() -> set[tuple[str, Connection]]:
         seen = ((one.name, item) for one in serving for item in established(theirs, one.name))
@@ -164,7 +178,8 @@ def _arrives(cluster: Cluster, pod: Pod, port: int) -> bool | None:
 
 
 def answers_itself(cluster: Cluster, pod: Pod, port: int) -> bool:
-    """Whether the pod answers its clients before it joins any server: its fingerprint is then its own."""
+    """Whether the pod answers its clients before it joins any server: its fingerprint is then its
+    own."""
     trail = _trail(cluster, pod, port)
     return trail is not None and not trail.opened
 
@@ -194,7 +209,8 @@ def _trail(cluster: Cluster, pod: Pod, port: int) -> Trail | None:
 
 
 def _place(cluster: Cluster, pod: Pod, address: str, hops: int = _HOPS) -> str:
-    """Namespace of the server that an address leads to, "" when nothing tells; `pod` is joined to it now."""
+    """Namespace of the server that an address leads to, "" when nothing tells; `pod` is joined to
+    it now."""
     ends: Sequence[str] = [address]
     for view in cluster.once(_views):
         ends = [end for one in ends for end in _behind(view, one)]
@@ -205,13 +221,15 @@ def _place(cluster: Cluster, pod: Pod, address: str, hops: int = _HOPS) -> str:
 
 
 def _views(cluster: Cluster) -> Sequence[Cluster]:
-    """Whose pods can be looked into: the learner's, and the colleague's where their access is at hand."""
+    """Whose pods can be looked into: the learner's, and the colleague's where their access is at
+    hand."""
     theirs = cluster.as_owner(cluster.colleague.namespace)
     return [cluster, theirs] if theirs is not None else [cluster]
 
 
 def _through(cluster: Cluster, view: Cluster, joined: Pod, hops: int) -> str:
-    """Where a path ends that has entered a pod: there for a database, else where the pod's own sockets lead."""
+    """Where a path ends that has entered a pod: there for a database, else where the pod's own
+    sockets lead."""
     if any(one.pod is not None and one.pod.uid == joined.uid for one in databases(view)):
         return view.namespace
     try:
@@ -225,16 +243,22 @@ def _through(cluster: Cluster, view: Cluster, joined: Pod, hops: int) -> str:
 
 
 def _behind(cluster: Cluster, address: str) -> Sequence[str]:
-    """Where a Service of this namespace sends the clients of its `address`; any other address is its own end."""
+    """Where a Service of this namespace sends the clients of its `address`; any other address is
+    its own end."""
     names = {service.name for service in cluster.services() if address in service.spec.cluster_ips}
     slices = [one for one in cluster.endpoint_slices() if one.service in names] if names else []
-    return [end for one in slices for endpoint in one.endpoints for end in endpoint.addresses] or [address]
+    return [end for one in slices for endpoint in one.endpoints for end in endpoint.addresses] or [
+        address
+    ]
 
 
 def _by_reverse_dns(cluster: Cluster, pod: Pod, address: str) -> str:
-    """Namespace of the Service that has this address, asked of the cluster's DNS in `pod`; "" when it does not tell."""
+    """Namespace of the Service that has this address, asked of the cluster's DNS in `pod`; "" when
+    it does not tell."""
     with contextlib.suppress(Unverifiable):
         question = f"nslookup {address} 2>/dev/null || getent hosts {address}"
-        found = re.search(r"[\w-]+\.([\w-]+)\.svc\.", cluster.execute(pod.name, ["sh", "-c", question]))
+        found = re.search(
+            r"[\w-]+\.([\w-]+)\.svc\.", cluster.execute(pod.name, ["sh", "-c", question])
+        )
         return found[1] if found else ""
     return ""

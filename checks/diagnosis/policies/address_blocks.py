@@ -14,7 +14,8 @@ Block = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True)
 class OpenBlock:
-    """A block that takes pods of others, for sure or maybe: a part of `whole`, where it forms it with other ones."""
+    """A block that takes pods of others, for sure or maybe: a part of `whole`, where it forms it
+    with other ones."""
 
     sure: bool
     whole: str
@@ -25,8 +26,8 @@ def open_blocks(
 ) -> Mapping[str, OpenBlock]:
     """Of these `ipBlock`, by their cidr, those that take pods of others, for sure or maybe.
 
-    They are judged together: two halves are a whole. `families` are those of the pod's own addresses, none where they
-    are not known: a block of another one takes no client of it.
+    They are judged together: two halves are a whole. `families` are those of the pod's own
+    addresses, none where they are not known: a block of another one takes no client of it.
     """
     found: dict[str, OpenBlock] = {}
     for version in (4, 6):
@@ -36,8 +37,15 @@ def open_blocks(
         for network in ipaddress.collapse_addresses(part for _, part in parts):
             answer = _takes_others(network, circle)
             for cidr, part in parts:
-                if answer is not False and part.subnet_of(network) and not (cidr in found and found[cidr].sure):
-                    larger = network.num_addresses > ipaddress.ip_network(cidr, strict=False).num_addresses
+                if (
+                    answer is not False
+                    and part.subnet_of(network)
+                    and not (cidr in found and found[cidr].sure)
+                ):
+                    larger = (
+                        network.num_addresses
+                        > ipaddress.ip_network(cidr, strict=False).num_addresses
+                    )
                     found[cidr] = OpenBlock(answer is True, str(network) if larger else "")
     return found
 
@@ -45,8 +53,8 @@ def open_blocks(
 def _takes_others(network: Block, circle: Circle) -> bool | None:
     """Whether pods of others have addresses in it, None where it cannot be known.
 
-    Where a connection was tried, what holds no address of this cluster's pods is outside of it; what holds that of a
-    pod that stayed out takes no pods, on this network.
+    Where a connection was tried, what holds no address of this cluster's pods is outside of it;
+    what holds that of a pod that stayed out takes no pods, on this network.
     """
     tried = circle.tried
     inside = [ip for ip in circle.addresses if ipaddress.ip_address(ip) in network]
@@ -67,7 +75,11 @@ def _parts(block: Mapping[str, Any], version: int) -> Iterator[Any]:
             piece
             for part in parts
             for piece in (
-                [] if part.subnet_of(hole) else part.address_exclude(hole) if hole.subnet_of(part) else [part]
+                []
+                if part.subnet_of(hole)
+                else part.address_exclude(hole)
+                if hole.subnet_of(part)
+                else [part]
             )
         ]
     yield from parts

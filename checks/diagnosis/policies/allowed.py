@@ -14,12 +14,14 @@ _PEOPLE = ("user-", "projet-")
 
 
 def administrators(cluster: Cluster, friends: Sequence[str]) -> Callable[[str], bool]:
-    """Tells the administrators' namespaces (the operator's, kube-system) from people's, `friends` being some of these.
+    """Tells the administrators' namespaces (the operator's, kube-system) from people's, `friends`
+    being some of these.
 
-    A learner may not ask who owns a namespace. Two things are known of all of them: those of people are called in the
-    platform's way, or as ours and our colleagues' are; and nobody of a class may make pods in an administrators' one,
-    which the API server tells us about ourselves. There, and only there, a pod's label is not what anybody likes: a
-    rule that asks for one admits programs of the administrators, and nobody else. A whole namespace stays an opening.
+    A learner may not ask who owns a namespace. Two things are known of all of them: those of people
+    are called in the platform's way, or as ours and our colleagues' are; and nobody of a class may
+    make pods in an administrators' one, which the API server tells us about ourselves. There, and
+    only there, a pod's label is not what anybody likes: a rule that asks for one admits programs of
+    the administrators, and nobody else. A whole namespace stays an opening.
     """
     shapes = {name.partition("-")[0] + "-" for name in (cluster.namespace, *friends) if "-" in name}
     people = (*_PEOPLE, *(shapes if len(shapes) == 1 else ()))
@@ -36,8 +38,8 @@ def administrators(cluster: Cluster, friends: Sequence[str]) -> Callable[[str], 
 class Circle:
     """Those who may come, and what is known of the others.
 
-    `tried` is a pod of somebody else from which a connection was made, `entered` whether it came in; `addresses` are
-    those of pods of this cluster.
+    `tried` is a pod of somebody else from which a connection was made, `entered` whether it came
+    in; `addresses` are those of pods of this cluster.
     """
 
     namespaces: frozenset[str]

@@ -1,7 +1,8 @@
 """What NetworkPolicies mean for one connection, and which of them decides.
 
-The rules are those of https://kubernetes.io/docs/concepts/services-networking/network-policies/: a pod that no policy
-selects takes everything; a pod that some select takes what any of them allows, and nothing else.
+The rules are those of https://kubernetes.io/docs/concepts/services-networking/network-policies/: a
+pod that no policy selects takes everything; a pod that some select takes what any of them allows,
+and nothing else.
 """
 
 from __future__ import annotations
@@ -14,15 +15,21 @@ from typing import Any, Literal
 from checks.facts import Pod
 from checks.selectors import selects
 
-NAMESPACE_NAME = "kubernetes.io/metadata.name"  # the label that the API server itself gives each namespace
+NAMESPACE_NAME = (
+    "kubernetes.io/metadata.name"  # the label that the API server itself gives each namespace
+)
 
 Direction = Literal["Ingress", "Egress"]
-_RULES: Mapping[Direction, tuple[str, str]] = {"Ingress": ("ingress", "from"), "Egress": ("egress", "to")}
+_RULES: Mapping[Direction, tuple[str, str]] = {
+    "Ingress": ("ingress", "from"),
+    "Egress": ("egress", "to"),
+}
 
 
 @dataclass(frozen=True)
 class Peer:
-    """The other end of a connection. `ip` "" and `namespace_labels` None: not known, beyond the namespace's name."""
+    """The other end of a connection. `ip` "" and `namespace_labels` None: not known, beyond the
+    namespace's name."""
 
     namespace: str
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -32,9 +39,11 @@ class Peer:
 
 @dataclass(frozen=True)
 class Decision:
-    """What the policies decide. `allowed` None: it depends on what we do not know (a namespace's labels, an address).
+    """What the policies decide. `allowed` None: it depends on what we do not know (a namespace's
+    labels, an address).
 
-    `selecting` names the policies that apply to the pod in that direction, `by` the one that allows.
+    `selecting` names the policies that apply to the pod in that direction, `by` the one that
+    allows.
     """
 
     allowed: bool | None
@@ -51,7 +60,8 @@ def decide(
     protocol: str = "TCP",
     direction: Direction = "Ingress",
 ) -> Decision:
-    """Whether `pod` may be reached by `peer` on its own `port` (Ingress), or may reach `peer` on that port (Egress).
+    """Whether `pod` may be reached by `peer` on its own `port` (Ingress), or may reach `peer` on
+    that port (Egress).
 
     `policies` are those of the pod's namespace, as the API gives them.
     """
@@ -65,8 +75,12 @@ def decide(
     for policy in applying:
         for rule in policy["spec"].get(rules) or ():
             answer = _both(
-                _any(_matches(one, pod, peer) for one in rule.get(peers) or ()) if rule.get(peers) else True,
-                _on_port(rule.get("ports") or (), pod if direction == "Ingress" else None, port, protocol),
+                _any(_matches(one, pod, peer) for one in rule.get(peers) or ())
+                if rule.get(peers)
+                else True,
+                _on_port(
+                    rule.get("ports") or (), pod if direction == "Ingress" else None, port, protocol
+                ),
             )
             if answer is True:
                 return Decision(True, selecting, str(policy["metadata"]["name"]))
@@ -77,14 +91,17 @@ def decide(
 
 def _applies(policy: Mapping[str, Any], pod: Pod, direction: Direction) -> bool:
     spec = policy["spec"]
-    types = spec.get("policyTypes") or (["Ingress", "Egress"] if spec.get("egress") else ["Ingress"])
+    types = spec.get("policyTypes") or (
+        ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+    )
     return direction in types and selects(spec.get("podSelector") or {}, pod.labels)
 
 
 def families(pod: Pod) -> frozenset[int]:
     """The address families, 4 and 6, in which the pod has an address; empty where it has none yet.
 
-    Both ends of a connection are of one family: a block of another one is about no connection of this pod.
+    Both ends of a connection are of one family: a block of another one is about no connection of
+    this pod.
     """
     given = [one["ip"] for one in (pod.raw.get("status") or {}).get("podIPs") or ()] or [pod.ip]
     return frozenset(ipaddress.ip_address(ip).version for ip in given if ip)
@@ -104,19 +121,25 @@ def _in_namespace(selector: Mapping[str, Any], peer: Peer) -> bool | None:
     if peer.namespace_labels is not None:
         return selects(selector, {NAMESPACE_NAME: peer.namespace, **peer.namespace_labels})
     parts: Sequence[Mapping[str, Any]] = [
-        *({"matchLabels": {key: value}} for key, value in (selector.get("matchLabels") or {}).items()),
+        *(
+            {"matchLabels": {key: value}}
+            for key, value in (selector.get("matchLabels") or {}).items()
+        ),
         *({"matchExpressions": [one]} for one in selector.get("matchExpressions") or ()),
     ]
     known = {NAMESPACE_NAME: peer.namespace}
     answer: bool | None = True
     for part in parts:
-        about = next(iter(part.get("matchLabels") or {}), "") or part.get("matchExpressions", [{}])[0].get("key")
+        about = next(iter(part.get("matchLabels") or {}), "") or part.get("matchExpressions", [{}])[
+            0
+        ].get("key")
         answer = _both(answer, selects(part, known) if about == NAMESPACE_NAME else None)
     return answer
 
 
 def _in_block(block: Mapping[str, Any], own: Pod, ip: str) -> bool | None:
-    """None without an address, even for all of them: whether a block takes pods at all is up to the network plug-in."""
+    """None without an address, even for all of them: whether a block takes pods at all is up to the
+    network plug-in."""
     network = ipaddress.ip_network(block["cidr"], strict=False)
     excepted = [ipaddress.ip_network(one, strict=False) for one in block.get("except") or ()]
     if not ip:
@@ -126,7 +149,9 @@ def _in_block(block: Mapping[str, Any], own: Pod, ip: str) -> bool | None:
     return address in network and not any(address in one for one in excepted)
 
 
-def _on_port(ports: Sequence[Mapping[str, Any]], pod: Pod | None, port: int, protocol: str) -> bool | None:
+def _on_port(
+    ports: Sequence[Mapping[str, Any]], pod: Pod | None, port: int, protocol: str
+) -> bool | None:
     return _any(_is_port(entry, pod, port, protocol) for entry in ports) if ports else True
 
 

@@ -1,7 +1,8 @@
-"""Why a NetworkPolicy does not open a pod to somebody, or opens it to everybody: said of its own fields, in French.
+"""Why a NetworkPolicy does not open a pod to somebody, or opens it to everybody: said of its own
+fields, in French.
 
-What is wrong is found by counterfactuals: a field is at fault when the policy, all its other fields being made to fit,
-still does not let the connection through.
+What is wrong is found by counterfactuals: a field is at fault when the policy, all its other fields
+being made to fit, still does not let the connection through.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ Policy = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Fault:
-    """What of a policy does not fit, and the rule of Kubernetes behind it; both are French sentences."""
+    """What of a policy does not fit, and the rule of Kubernetes behind it; both are French
+    sentences."""
 
     said: str
     cause: str
@@ -41,23 +43,30 @@ def name_of(policy: Policy) -> str:
 
 
 def nearest(policies: Sequence[Policy], pod: Pod, peer: Peer, port: int) -> Near | None:
-    """The policy with the fewest faults, for a connection from `peer` that none allows; None when there is none."""
+    """The policy with the fewest faults, for a connection from `peer` that none allows; None when
+    there is none."""
     found = [near for policy in policies for near in _nears(policy, pod, peer, port)]
     return min(found, key=lambda near: len(near.faults), default=None)
 
 
 def astray(policy: Policy, pod: Pod) -> Fault | None:
-    """None when the policy applies to `pod`; else what its podSelector asks that the pod does not carry."""
+    """None when the policy applies to `pod`; else what its podSelector asks that the pod does not
+    carry."""
     selector = policy["spec"].get("podSelector") or {}
     if selects(selector, pod.labels):
         return None
-    keys = [*(selector.get("matchLabels") or {}), *(one["key"] for one in selector.get("matchExpressions") or ())]
-    carried = ", ".join(f"{key}={pod.labels[key]}" for key in dict.fromkeys(keys) if key in pod.labels)
+    keys = [
+        *(selector.get("matchLabels") or {}),
+        *(one["key"] for one in selector.get("matchExpressions") or ()),
+    ]
+    carried = ", ".join(
+        f"{key}={pod.labels[key]}" for key in dict.fromkeys(keys) if key in pod.labels
+    )
     return Fault(
         f"son podSelector choisit les pods étiquetés {written(selector)}, et {pod.name} "
         + (f"porte {carried}" if carried else f"ne porte pas {', '.join(dict.fromkeys(keys))}"),
-        "Une NetworkPolicy ne concerne que les pods de son namespace que son podSelector choisit ; si aucun ne "
-        "convient, elle est acceptée sans un mot, et n’a aucun effet.",
+        "Une NetworkPolicy ne concerne que les pods de son namespace que son podSelector choisit ; "
+        "si aucun ne convient, elle est acceptée sans un mot, et n’a aucun effet.",
     )
 
 
@@ -67,12 +76,18 @@ def how(leak: Leak) -> str:
         return _maybe(leak)
     match leak.kind:
         case "anywhere":
-            return "l’une de ses règles n’a pas de « from » (ou l’a vide) : elle admet toutes les provenances"
+            return (
+                "l’une de ses règles n’a pas de « from » (ou l’a vide) : elle admet toutes les "
+                "provenances"
+            )
         case "everybody":
             return "son namespaceSelector vide désigne tous les namespaces du cluster"
         case "labels":
             texts = " ; ".join(leak.what)
-            return f"son namespaceSelector ({texts}) convient à d’autres namespaces que celui de votre collègue"
+            return (
+                f"son namespaceSelector ({texts}) convient à d’autres namespaces que celui de "
+                "votre collègue"
+            )
         case "namespaces":
             return f"elle nomme aussi {_namespaces(leak.what)}"
         case "administrators":
@@ -84,18 +99,35 @@ def how(leak: Leak) -> str:
 def _taken_by(leak: Leak) -> str:
     one = len(leak.what) == 1
     blocks = f"son ipBlock {leak.what[0]}" if one else f"ses ipBlock {', '.join(leak.what)}"
-    part = f"{'fait' if one else 'font'} partie d’un ensemble, {leak.whole}, qui contient" if leak.whole else ""
-    return f"{blocks} {part or ('contient' if one else 'contiennent')} les adresses des pods de tous les namespaces"
+    part = (
+        f"{'fait' if one else 'font'} partie d’un ensemble, {leak.whole}, qui contient"
+        if leak.whole
+        else ""
+    )
+    return (
+        f"{blocks} {part or ('contient' if one else 'contiennent')} les adresses des pods de tous "
+        "les namespaces"
+    )
 
 
 def _maybe(leak: Leak) -> str:
     if leak.kind == "addresses":
         one = len(leak.what) == 1
-        block = f"son ipBlock {leak.what[0]} désigne" if one else f"ses ipBlock {' et '.join(leak.what)} désignent"
+        block = (
+            f"son ipBlock {leak.what[0]} désigne"
+            if one
+            else f"ses ipBlock {' et '.join(leak.what)} désignent"
+        )
         return f"selon le réseau du cluster, {block} aussi des pods"
     if leak.kind == "labels":
-        return f"son namespaceSelector ({' ; '.join(leak.what)}) lit des étiquettes que ce poste ne peut pas lire"
-    return f"elle nomme aussi {_namespaces(leak.what)}, selon des étiquettes que ce poste ne peut pas lire"
+        return (
+            f"son namespaceSelector ({' ; '.join(leak.what)}) lit des étiquettes que ce poste ne "
+            "peut pas lire"
+        )
+    return (
+        f"elle nomme aussi {_namespaces(leak.what)}, selon des étiquettes que ce poste ne peut pas "
+        "lire"
+    )
 
 
 def _namespaces(names: Sequence[str]) -> str:
@@ -104,7 +136,10 @@ def _namespaces(names: Sequence[str]) -> str:
 
 def of_administrators(names: Sequence[str]) -> str:
     """« of a namespace », or « of namespaces », of the administrators."""
-    return f"{'d’un namespace' if len(names) == 1 else 'de namespaces'} d’administration du cluster, {quoted(names)}"
+    return (
+        f"{'d’un namespace' if len(names) == 1 else 'de namespaces'} d’administration du cluster, "
+        f"{quoted(names)}"
+    )
 
 
 def _with(policy: Policy, rules: Sequence[Mapping[str, Any]], **spec: object) -> Policy:
@@ -119,20 +154,31 @@ def _nears(policy: Policy, pod: Pod, peer: Peer, port: int) -> Iterator[Near]:
         outside.append(
             Fault(
                 f"son champ policyTypes ne contient que {', '.join(spec['policyTypes'])}",
-                "Ingress gouverne ce qui entre dans les pods choisis, Egress ce qui en sort ; les règles d’un sens que "
-                "policyTypes ne cite pas sont ignorées.",
+                "Ingress gouverne ce qui entre dans les pods choisis, Egress ce qui en sort ; les "
+                "règles d’un sens que policyTypes ne cite pas sont ignorées.",
             )
         )
     rules = spec.get("ingress") or ()
     if not rules:
-        faults = [*outside, Fault("elle n’a aucune règle « ingress »", "Sans règle, une policy ne fait que fermer.")]
+        faults = [
+            *outside,
+            Fault(
+                "elle n’a aucune règle « ingress »", "Sans règle, une policy ne fait que fermer."
+            ),
+        ]
         yield Near(name, faults)
     applied: dict[str, object] = {"podSelector": {}, "policyTypes": ["Ingress"]}
     for rule in rules:
         faults = list(outside)
-        if decide([_with(policy, [{**rule, "from": []}], **applied)], pod, peer, port).allowed is not True:
+        if (
+            decide([_with(policy, [{**rule, "from": []}], **applied)], pod, peer, port).allowed
+            is not True
+        ):
             faults.append(_port_fault(rule["ports"], port))
-        if decide([_with(policy, [{**rule, "ports": []}], **applied)], pod, peer, port).allowed is not True:
+        if (
+            decide([_with(policy, [{**rule, "ports": []}], **applied)], pod, peer, port).allowed
+            is not True
+        ):
             faults.append(_peer_fault(rule["from"], pod, peer))
         yield Near(name, faults)
 
@@ -142,17 +188,20 @@ def _port_fault(ports: Sequence[Mapping[str, Any]], port: int) -> Fault:
     for entry in ports:
         number = entry.get("port")
         last = f" à {entry['endPort']}" if entry.get("endPort") else ""
-        opened.append(f"{entry.get('protocol') or 'TCP'} {'tous ports' if number is None else number}{last}")
+        opened.append(
+            f"{entry.get('protocol') or 'TCP'} {'tous ports' if number is None else number}{last}"
+        )
     return Fault(
         f"elle ouvre {', '.join(opened)}, et la base écoute sur TCP {port}",
-        "« ports » désigne les ports du pod, avec leur protocole ; un port nommé doit l’être dans le pod. Tout autre "
-        "port reste fermé.",
+        "« ports » désigne les ports du pod, avec leur protocole ; un port nommé doit l’être dans "
+        "le pod. Tout autre port reste fermé.",
     )
 
 
 _LABELS = (
-    "Un namespaceSelector ne lit pas le nom d’un namespace mais ses étiquettes (labels). Le propriétaire d’un "
-    "namespace ne les choisit pas ; le cluster en pose une lui-même sur chacun, qui contient son nom."
+    "Un namespaceSelector ne lit pas le nom d’un namespace mais ses étiquettes (labels). Le "
+    "propriétaire d’un namespace ne les choisit pas ; le cluster en pose une lui-même sur chacun, "
+    "qui contient son nom."
 )
 
 
@@ -166,27 +215,32 @@ def _entry_fault(entry: Mapping[str, Any], pod: Pod, peer: Peer) -> tuple[int, F
     """The fault, after a number that says how far the entry is from letting `peer` in."""
     if "ipBlock" in entry:
         return 3, Fault(
-            f"elle admet les adresses {entry['ipBlock']['cidr']}, qui ne désignent pas les pods de {peer.namespace}",
-            "L’adresse d’un pod change à chaque redémarrage : entre pods, on choisit par étiquettes.",
+            f"elle admet les adresses {entry['ipBlock']['cidr']}, qui ne désignent pas les pods de "
+            f"{peer.namespace}",
+            "L’adresse d’un pod change à chaque redémarrage : entre pods, on choisit par "
+            "étiquettes.",
         )
     chosen = written(entry.get("podSelector") or {})
     if "namespaceSelector" not in entry:
         which = f"les pods étiquetés {chosen}" if chosen else "les pods"
         return 2, Fault(
             f"elle admet {which} de {pod.namespace}, votre propre namespace",
-            "Dans « from », un podSelector seul choisit parmi les pods du namespace de la policy, jamais d’un autre.",
+            "Dans « from », un podSelector seul choisit parmi les pods du namespace de la policy, "
+            "jamais d’un autre.",
         )
     namespaces = entry["namespaceSelector"] or {}
     alone = {"ingress": [{"from": [{"namespaceSelector": namespaces}]}], "podSelector": {}}
     if decide([{"metadata": {"name": ""}, "spec": alone}], pod, peer, 1).allowed is True:
         return 0, Fault(
             f"de {peer.namespace}, elle n’admet que les pods étiquetés {chosen}",
-            "Dans un même élément de « from » (un seul tiret), namespaceSelector et podSelector valent ensemble : ET. "
-            "Deux éléments (deux tirets) valent l’un ou l’autre : OU.",
+            "Dans un même élément de « from » (un seul tiret), namespaceSelector et podSelector "
+            "valent ensemble : ET. Deux éléments (deux tirets) valent l’un ou l’autre : OU.",
         )
     wanted = (namespaces.get("matchLabels") or {}).get(NAMESPACE_NAME)
     if wanted is not None and wanted != peer.namespace:
         return 1, Fault(f"elle admet le namespace « {wanted} », pas « {peer.namespace} »", _LABELS)
     return 1, Fault(
-        f"elle admet les namespaces étiquetés {written(namespaces)}, ce que {peer.namespace} n’est pas", _LABELS
+        f"elle admet les namespaces étiquetés {written(namespaces)}, ce que {peer.namespace} n’est "
+        "pas",
+        _LABELS,
     )

@@ -1,4 +1,5 @@
-"""What else may decide of a connection: other kinds of network policy than NetworkPolicy, which others enforce."""
+"""What else may decide of a connection: other kinds of network policy than NetworkPolicy, which
+others enforce."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ def _weighing(cluster: Cluster) -> PolicyKind | None:
 
 
 def require_only_network_policies(cluster: Cluster, meaning: str) -> None:
-    """Raises Unverifiable where something else than NetworkPolicies may decide: `meaning`, a French clause that tells
-    what they mean by themselves, is then no proof. Asked only where no connection was tried."""
+    """Raises Unverifiable where something else than NetworkPolicies may decide: `meaning`, a French
+    clause that tells what they mean by themselves, is then no proof. Asked only where no connection
+    was tried."""
     found = cluster.once(_weighing)
     if found is None:
         return
@@ -24,10 +26,11 @@ def require_only_network_policies(cluster: Cluster, meaning: str) -> None:
         else "que vos droits ne permettent pas de lire"
     )
     raise Unverifiable(
-        f"Vos NetworkPolicies, à elles seules, {meaning}. Mais ce cluster applique aussi des {found.kind} ({which}), "
-        "qui s’y ajoutent ou l’emportent sur elles : seule une connexion le prouverait, et aucune ne peut être tentée "
-        "d’ici.",
-        "Faites essayer une connexion par une personne de chaque namespace : c’est l’étape 6 de l’énoncé du TP 4.",
+        f"Vos NetworkPolicies, à elles seules, {meaning}. Mais ce cluster applique aussi des "
+        f"{found.kind} ({which}), qui s’y ajoutent ou l’emportent sur elles : seule une connexion "
+        "le prouverait, et aucune ne peut être tentée d’ici.",
+        "Faites essayer une connexion par une personne de chaque namespace : c’est l’étape 6 de "
+        "l’énoncé du TP 4.",
     )
 
 

@@ -1,4 +1,5 @@
-"""Which namespaces really reach a database: one connection from each, tried at the same time, by pods of ours."""
+"""Which namespaces really reach a database: one connection from each, tried at the same time, by
+pods of ours."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class Way:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a probe found at the end of a path. `server` None: nothing that speaks PostgreSQL, and `said` why."""
+    """What a probe found at the end of a path. `server` None: nothing that speaks PostgreSQL, and
+    `said` why."""
 
     server: PostgresServer | None
     said: str
@@ -50,7 +52,8 @@ Attempts = Mapping[str, Attempt]
 class Trial:
     """All the attempts of one round; each raises Unverifiable where it could not be made.
 
-    `enforced`: the control, whether this cluster enforces NetworkPolicy. None where no access is at hand.
+    `enforced`: the control, whether this cluster enforces NetworkPolicy. None where no access is at
+    hand.
     """
 
     enforced: Future[bool]
@@ -84,7 +87,8 @@ def trial(cluster: Cluster, ways: Ways) -> Trial:
 
 
 def _outsider(cluster: Cluster) -> Cluster | None:
-    """Somebody else's namespace whose own policies let a probe out: held back at home, it would prove nothing."""
+    """Somebody else's namespace whose own policies let a probe out: held back at home, it would
+    prove nothing."""
     for namespace in cluster.outsiders():
         there = cluster.as_owner(namespace)
         if there is not None and not held_back(there):
@@ -93,13 +97,17 @@ def _outsider(cluster: Cluster) -> Cluster | None:
 
 
 def held_back(there: Cluster) -> Sequence[str]:
-    """The policies of `there` that restrict what a probe of ours, or any pod without labels, may reach from there."""
+    """The policies of `there` that restrict what a probe of ours, or any pod without labels, may
+    reach from there."""
     probe = Pod("", there.namespace, "", PROBE_LABELS, "", False, False, "", (), datetime.now(UTC))
     return decide(there.objects("NetworkPolicy"), probe, Peer(""), 0, direction="Egress").selecting
 
 
 def _try(there: Cluster, ways: Sequence[Way]) -> Attempts:
-    with there.probe([way.target for way in ways]) as probe, ThreadPoolExecutor(max(1, len(ways))) as pool:
+    with (
+        there.probe([way.target for way in ways]) as probe,
+        ThreadPoolExecutor(max(1, len(ways))) as pool,
+    ):
         made = pool.map(lambda way: _attempt(probe, way), ways)
         return {way.target: attempt for way, attempt in zip(ways, made, strict=True)}
 

@@ -1,8 +1,9 @@
 """Whom the NetworkPolicies of a pod admit besides those who may come.
 
-« Nobody else » is an open sentence: it is proven from what is allowed. Each element of each rule that takes the pod's
-port is read as a set of clients; those who may come are taken out of it, and what is left is an opening, wherever it is
-written. Where we cannot read what a set holds (labels of a namespace, addresses of pods), it is a doubt.
+« Nobody else » is an open sentence: it is proven from what is allowed. Each element of each rule
+that takes the pod's port is read as a set of clients; those who may come are taken out of it, and
+what is left is an opening, wherever it is written. Where we cannot read what a set holds (labels of
+a namespace, addresses of pods), it is a doubt.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ Kind = Literal["anywhere", "everybody", "labels", "namespaces", "administrators"
 
 @dataclass(frozen=True)
 class Leak:
-    """What a policy admits that it should not, or may not (`sure` false): `what` names it, by its `kind`."""
+    """What a policy admits that it should not, or may not (`sure` false): `what` names it, by its
+    `kind`."""
 
     policy: str
     kind: Kind
@@ -75,19 +77,24 @@ class Reading:
         return list(found)
 
     def kept(self, policy: Policy) -> list[Mapping[str, Any]]:
-        """The rules of a policy without what opens, or may open: the rules of other ports stay as they are."""
+        """The rules of a policy without what opens, or may open: the rules of other ports stay as
+        they are."""
         rules: list[Mapping[str, Any]] = []
         for rule in policy["spec"].get("ingress") or ():
             if not self._on_port(rule):
                 rules.append(rule)
-            elif entries := [one for entry in rule.get("from") or () for one in self._sorted("", entry)[0]]:
+            elif entries := [
+                one for entry in rule.get("from") or () for one in self._sorted("", entry)[0]
+            ]:
                 rules.append({**rule, "from": entries})
         return rules
 
     def serves_others(self, policy: Policy) -> bool:
-        """Whether what is to be kept of it serves more than one's own pods and those who may come."""
+        """Whether what is to be kept of it serves more than one's own pods and those who may
+        come."""
         return any(
-            not rule.get("from") or any(self._of_others(entry) for entry in rule["from"]) for rule in self.kept(policy)
+            not rule.get("from") or any(self._of_others(entry) for entry in rule["from"])
+            for rule in self.kept(policy)
         )
 
     def _of_others(self, entry: Entry) -> bool:
@@ -95,7 +102,9 @@ class Reading:
 
     def _others(self, selector: Mapping[str, Any]) -> Sequence[str]:
         """The namespaces, of those that a selector names, that are not of those who may come."""
-        names = sorted((values_taken(selector, NAMESPACE_NAME) or frozenset()) - self.circle.namespaces)
+        names = sorted(
+            (values_taken(selector, NAMESPACE_NAME) or frozenset()) - self.circle.namespaces
+        )
         return [name for name in names if satisfiable(selector, known_labels(name))]
 
     def _rules(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -107,10 +116,14 @@ class Reading:
                         yield str(policy["metadata"]["name"]), rule
 
     def _on_port(self, rule: Mapping[str, Any]) -> bool:
-        return decide([_alone({**rule, "from": []})], self.pod, Peer(""), self.port).allowed is not False
+        return (
+            decide([_alone({**rule, "from": []})], self.pod, Peer(""), self.port).allowed
+            is not False
+        )
 
     def _all(self) -> Sequence[Leak]:
-        """Each by itself. What a real connection showed wins: who came in was let in by what takes them."""
+        """Each by itself. What a real connection showed wins: who came in was let in by what takes
+        them."""
         found = [leak for name, rule in self._rules() for leak in self._of_rule(name, rule)]
         tried = self.circle.tried
         if tried is None or not self.circle.entered:
@@ -119,7 +132,8 @@ class Reading:
         if True in taken:
             return found
         return [
-            leak if answer is False else replace(leak, sure=True) for leak, answer in zip(found, taken, strict=True)
+            leak if answer is False else replace(leak, sure=True)
+            for leak, answer in zip(found, taken, strict=True)
         ]
 
     def _of_rule(self, policy: str, rule: Mapping[str, Any]) -> Iterator[Leak]:
@@ -130,12 +144,17 @@ class Reading:
                 yield replace(leak, rule={**rule, "from": [entry]})
 
     def _blocks(self) -> Sequence[Mapping[str, Any]]:
-        return [entry["ipBlock"] for _, rule in self._rules() for entry in rule.get("from") or () if "ipBlock" in entry]
+        return [
+            entry["ipBlock"]
+            for _, rule in self._rules()
+            for entry in rule.get("from") or ()
+            if "ipBlock" in entry
+        ]
 
     def _takes(self, leak: Leak, peer: Peer) -> bool | None:
         return decide([_alone(leak.rule)], self.pod, peer, self.port).allowed
 
-    # -- one element ------------------------------------------------------------------------------------------------
+    # -- one element -------------------------------------------------------------------------------
 
     def _sorted(self, policy: str, entry: Entry) -> tuple[Sequence[Entry], Sequence[Leak]]:
         """What of an element of `from` may stay, and what of it opens."""
@@ -192,8 +211,15 @@ def _alone(rule: Mapping[str, Any]) -> Policy:
 
 def _only(selector: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
     """The same selector, for some of the namespaces that it names."""
-    kept = [one for key, asked in by_key(selector).items() if key != NAMESPACE_NAME for one in asked]
+    kept = [
+        one for key, asked in by_key(selector).items() if key != NAMESPACE_NAME for one in asked
+    ]
     if len(names) == 1:
         found: dict[str, Any] = {"matchLabels": {NAMESPACE_NAME: names[0]}}
         return {**found, "matchExpressions": kept} if kept else found
-    return {"matchExpressions": [{"key": NAMESPACE_NAME, "operator": "In", "values": list(names)}, *kept]}
+    return {
+        "matchExpressions": [
+            {"key": NAMESPACE_NAME, "operator": "In", "values": list(names)},
+            *kept,
+        ]
+    }

@@ -15,31 +15,37 @@ _SOON = timedelta(minutes=10)
 
 
 def within_skew(kubectl: KubectlVersion, server: tuple[int, int]) -> bool:
-    """Whether Kubernetes promises that this kubectl suits a `server` of that version: one minor version either way."""
+    """Whether Kubernetes promises that this kubectl suits a `server` of that version: one minor
+    version either way."""
     return kubectl.major == server[0] and abs(kubectl.minor - server[1]) <= 1
 
 
 def unsuited_kubectl(kubectl: KubectlVersion, server: tuple[int, int]) -> Diagnostic | None:
-    """What is wrong when this kubectl is too old for a `server` of that version; None when it suits.
+    """What is wrong when this kubectl is too old for a `server` of that version; None when it
+    suits.
 
-    A kubectl out of the skew still speaks the stable APIs of the labs: only one that also lacks a command of theirs
-    is refused.
+    A kubectl out of the skew still speaks the stable APIs of the labs: only one that also lacks a
+    command of theirs is refused.
     """
     version = (kubectl.major, kubectl.minor)
     if within_skew(kubectl, server) or version >= OLDEST_KUBECTL:
         return None
     return Diagnostic(
-        finding=f"Votre kubectl est en version {version[0]}.{version[1]}, le cluster en {server[0]}.{server[1]} : "
-        f"l’écart est de {abs(server[1] - version[1])} versions mineures.",
-        cause="Kubernetes ne garantit qu’une version mineure d’écart, et des commandes des TP, comme « kubectl auth "
-        f"whoami », n’existent pas avant la version {OLDEST_KUBECTL[0]}.{OLDEST_KUBECTL[1]}.",
-        fix=f"Installez un kubectl {server[0]}.{server[1]} : https://kubernetes.io/fr/docs/tasks/tools/install-kubectl/",
+        finding=f"Votre kubectl est en version {version[0]}.{version[1]}, le cluster en "
+        f"{server[0]}.{server[1]} : l’écart est de {abs(server[1] - version[1])} versions "
+        "mineures.",
+        cause="Kubernetes ne garantit qu’une version mineure d’écart, et des commandes des TP, "
+        "comme « kubectl auth whoami », n’existent pas avant la version "
+        f"{OLDEST_KUBECTL[0]}.{OLDEST_KUBECTL[1]}.",
+        fix=f"Installez un kubectl {server[0]}.{server[1]} : "
+        "https://kubernetes.io/fr/docs/tasks/tools/install-kubectl/",
         look=("kubectl version", "command -v kubectl"),
     )
 
 
 def ending_credentials(credentials: Credentials, now: datetime) -> Diagnostic | None:
-    """What is wrong when the credentials end within ten minutes, or within a fifth of a short life; None else.
+    """What is wrong when the credentials end within ten minutes, or within a fifth of a short life;
+    None else.
 
     None too for an opaque token, which does not tell its end, and for what renews itself.
     """
@@ -50,7 +56,10 @@ def ending_credentials(credentials: Credentials, now: datetime) -> Diagnostic | 
     if left >= min(_SOON, whole / 5):
         return None
     if left <= timedelta():
-        finding = f"Votre {credentials.named} a expiré le {credentials.expires.astimezone():%d/%m/%Y à %H:%M}."
+        finding = (
+            f"Votre {credentials.named} a expiré le "
+            f"{credentials.expires.astimezone():%d/%m/%Y à %H:%M}."
+        )
     else:
         end = f"{credentials.expires.astimezone():%H:%M}"
         finding = f"Il reste {minutes(left)} à votre {credentials.named} : il expire à {end}."
@@ -59,7 +68,8 @@ def ending_credentials(credentials: Credentials, now: datetime) -> Diagnostic | 
         how = f"{COPY_SCRIPT} Sur le petit SSPCloud local : cahier cluster creer"
     return Diagnostic(
         finding=finding,
-        cause="Passé cette heure, le cluster répond « Unauthorized » à chaque commande, et aucun tunnel ne s’ouvre.",
+        cause="Passé cette heure, le cluster répond « Unauthorized » à chaque commande, et aucun "
+        "tunnel ne s’ouvre.",
         fix=f"Renouvelez-le avant de continuer. {how}",
         commands=(credentials.renewal_command,) if credentials.renewal_command else (),
         look=("kubectl config view --minify",),
@@ -68,4 +78,8 @@ def ending_credentials(credentials: Credentials, now: datetime) -> Diagnostic | 
 
 def have_ended(credentials: Credentials, now: datetime) -> bool:
     """Whether the credentials say that their end is past."""
-    return credentials.expires is not None and credentials.kind not in RENEWED and credentials.expires <= now
+    return (
+        credentials.expires is not None
+        and credentials.kind not in RENEWED
+        and credentials.expires <= now
+    )

@@ -1,4 +1,5 @@
-"""Which rights break a sentence: one that allows a tunnel to a base and nothing else, or one that denies something."""
+"""Which rights break a sentence: one that allows a tunnel to a base and nothing else, or one that
+denies something."""
 
 from __future__ import annotations
 
@@ -34,21 +35,28 @@ def kind_of(request: Request) -> Excess:
         return Excess.SECRET
     if (request.group, request.resource) == ("", "pods") and request.subresource in _WITHIN:
         return Excess.INSIDE
-    if request.verb in WRITES and request.subresource not in _PATHS and request.group != "authorization.k8s.io":
+    if (
+        request.verb in WRITES
+        and request.subresource not in _PATHS
+        and request.group != "authorization.k8s.io"
+    ):
         return Excess.CHANGE
     return Excess.OTHER
 
 
 def is_tunnel(request: Request) -> bool:
-    """Whether it is a right on tunnels to pods, by a verb that opens one on some version of Kubernetes."""
+    """Whether it is a right on tunnels to pods, by a verb that opens one on some version of
+    Kubernetes."""
     where = (request.group, request.resource, request.subresource)
     return where == ("", "pods", "portforward") and request.verb in ("create", "get")
 
 
 def tolerated(cluster: Cluster, request: Request) -> bool:
-    """Whether it is part of a tunnel to a base: reading pods, opening it, reading the base's Service by its name.
+    """Whether it is part of a tunnel to a base: reading pods, opening it, reading the base's
+    Service by its name.
 
-    `port-forward svc/…` lists pods, and follows them as long as none is there: neither can be narrowed to a name.
+    `port-forward svc/…` lists pods, and follows them as long as none is there: neither can be
+    narrowed to a name.
     """
     if is_tunnel(request):
         return _of_a_base(cluster, request.name)
@@ -57,16 +65,23 @@ def tolerated(cluster: Cluster, request: Request) -> bool:
     if request.resource == "pods":
         return request.verb in READS
     releases = {one.release for one in databases(cluster)}
-    return (request.resource, request.verb) == ("services", "get") and release_of_service(request.name) in releases
+    return (request.resource, request.verb) == ("services", "get") and release_of_service(
+        request.name
+    ) in releases
 
 
 def _of_a_base(cluster: Cluster, name: str) -> bool:
-    """Whether it is the pod of a base, or the name of another instance of it that is not there yet."""
+    """Whether it is the pod of a base, or the name of another instance of it that is not there
+    yet."""
     known = databases(cluster)
     if name in {one.pod.name for one in known if one.pod is not None}:
         return True
     instance = re.fullmatch(r"(.+)-\d+", name)
-    return instance is not None and cluster.pod(name) is None and instance[1] in {one.release for one in known}
+    return (
+        instance is not None
+        and cluster.pod(name) is None
+        and instance[1] in {one.release for one in known}
+    )
 
 
 def beyond_a_tunnel(cluster: Cluster, *kinds: Excess) -> Concern:
@@ -79,7 +94,7 @@ def beyond_a_tunnel(cluster: Cluster, *kinds: Excess) -> Concern:
     return Concern(broken_by)
 
 
-# -- sentences that deny one thing ------------------------------------------------------------------------------------
+# -- sentences that deny one thing -----------------------------------------------------------------
 
 
 def _on(request: Request, names: Sequence[str]) -> Iterator[Request]:
@@ -94,7 +109,8 @@ def tunnel_to(cluster: Cluster, pods: Sequence[str]) -> Concern:
     """Opening a tunnel to one of these pods."""
     verbs = opening_verbs(cluster)
     return Concern(
-        lambda request: _on(request, pods) if is_tunnel(request) and request.verb in verbs else (), by_name=True
+        lambda request: _on(request, pods) if is_tunnel(request) and request.verb in verbs else (),
+        by_name=True,
     )
 
 
@@ -116,7 +132,8 @@ def entering(cluster: Cluster, pods: Sequence[str]) -> Concern:
 
 
 def obtaining(secrets: Sequence[str]) -> Concern:
-    """Reading one of these Secrets, or having it by a pod, an account or a role of one's own choice."""
+    """Reading one of these Secrets, or having it by a pod, an account or a role of one's own
+    choice."""
 
     def broken_by(request: Request) -> Iterator[Request]:
         if kind_of(request) is Excess.SECRET:
@@ -133,14 +150,18 @@ def obtaining(secrets: Sequence[str]) -> Concern:
 
 
 def touching(cluster: Cluster, pod: str) -> Concern:
-    """Running something in this pod, changing any of the namespace's, or what keeps the network from them."""
+    """Running something in this pod, changing any of the namespace's, or what keeps the network
+    from them."""
     within = entering(cluster, [pod])
 
     def broken_by(request: Request) -> Iterable[Request]:
         yield from within.broken_by(request)
         if kind_of(request) is not Excess.CHANGE or reaches_secrets(request):
             return
-        if request.resource in ("pods", "services", "networkpolicies") or request.group in ("apps", "batch"):
+        if request.resource in ("pods", "services", "networkpolicies") or request.group in (
+            "apps",
+            "batch",
+        ):
             yield request
 
     return Concern(broken_by)

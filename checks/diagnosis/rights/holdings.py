@@ -1,4 +1,5 @@
-"""What somebody may do in the learner's namespace: read off every RoleBinding that reaches them, as RBAC reads it.
+"""What somebody may do in the learner's namespace: read off every RoleBinding that reaches them, as
+RBAC reads it.
 
 It only tells what to ask: nobody is accused of a right that the API server does not confirm.
 """
@@ -28,7 +29,8 @@ _VERBS = {
 
 @dataclass(frozen=True)
 class Lead:
-    """A right that somebody should have. `by`: what gives it, None where only the API server knows."""
+    """A right that somebody should have. `by`: what gives it, None where only the API server
+    knows."""
 
     request: Request
     by: Granted | None = None
@@ -36,18 +38,20 @@ class Lead:
 
 @dataclass(frozen=True)
 class Holding:
-    """The rights of somebody, those that open most first; `unread`: bindings whose role we may not read."""
+    """The rights of somebody, those that open most first; `unread`: bindings whose role we may not
+    read."""
 
     leads: tuple[Lead, ...] = ()
     unread: tuple[Binding, ...] = ()
 
 
 def requests(rule: Rule) -> Iterator[Request]:
-    """One request for each right that a rule gives in a namespace; a `*` stands for what the table knows, and itself.
+    """One request for each right that a rule gives in a namespace; a `*` stands for what the table
+    knows, and itself.
 
-    What a rule cannot give is left out. `pods/*` is no resource. Creating and emptying name no object, so that such a
-    rule narrowed to names gives nothing, but for an object that another verb may already change. Some subresources take
-    one verb or two, whatever is written.
+    What a rule cannot give is left out. `pods/*` is no resource. Creating and emptying name no
+    object, so that such a rule narrowed to names gives nothing, but for an object that another verb
+    may already change. Some subresources take one verb or two, whatever is written.
     """
     names = rule.resource_names or ("",)
     anybody = replace(rule, resource_names=())
@@ -61,7 +65,9 @@ def requests(rule: Rule) -> Iterator[Request]:
 
 def _written(rule: Rule) -> Iterator[Request]:
     """What is written in the rule, word by word."""
-    verbs = [word for verb in rule.verbs for word in ((*READS, *WRITES) if verb == "*" else (verb,))]
+    verbs = [
+        word for verb in rule.verbs for word in ((*READS, *WRITES) if verb == "*" else (verb,))
+    ]
     for group, name, verb in itertools.product(rule.api_groups, rule.resources, verbs):
         resource, _, subresource = name.partition("/")
         if not _nowhere(group, resource):
@@ -69,7 +75,8 @@ def _written(rule: Rule) -> Iterator[Request]:
 
 
 def _nowhere(group: str, resource: str) -> bool:
-    """Whether this is a resource of Kubernetes in a group of Kubernetes that does not have it: `apps` has no pods."""
+    """Whether this is a resource of Kubernetes in a group of Kubernetes that does not have it:
+    `apps` has no pods."""
     homes = HOMES.get(resource, set())
     own = group in ("*", "") or "." not in group or group.endswith(".k8s.io")
     return bool(homes) and own and group not in homes
@@ -92,7 +99,10 @@ def bindings_of(cluster: Cluster, person: Person) -> Sequence[Binding]:
     return [
         binding
         for binding in cluster.role_bindings()
-        if any(rbac.applies(one, person.user, person.all_groups, cluster.namespace) for one in binding.subjects)
+        if any(
+            rbac.applies(one, person.user, person.all_groups, cluster.namespace)
+            for one in binding.subjects
+        )
     ]
 
 
@@ -101,10 +111,16 @@ def holding(cluster: Cluster, person: Person) -> Holding:
     mine = bindings_of(cluster, person)
     if not mine:
         return Holding()
-    cluster_roles = cluster.once(_cluster_roles) if any(one.role_kind == "ClusterRole" for one in mine) else {}
-    unread = tuple(one for one in mine if one.role_kind == "ClusterRole" and cluster_roles[one.role] is None)
+    cluster_roles = (
+        cluster.once(_cluster_roles) if any(one.role_kind == "ClusterRole" for one in mine) else {}
+    )
+    unread = tuple(
+        one for one in mine if one.role_kind == "ClusterRole" and cluster_roles[one.role] is None
+    )
     read = {name: rules for name, rules in cluster_roles.items() if rules is not None}
-    granted = rbac.granted(person.user, person.all_groups, mine, cluster.roles(), read, cluster.namespace)
+    granted = rbac.granted(
+        person.user, person.all_groups, mine, cluster.roles(), read, cluster.namespace
+    )
     leads = [Lead(request, one) for one in granted for request in requests(one.rule)]
     if unread:
         own = _own_rules(cluster, person)
@@ -116,7 +132,8 @@ def holding(cluster: Cluster, person: Person) -> Holding:
 
 
 def _own_rules(cluster: Cluster, person: Person) -> Sequence[Rule] | None:
-    """All that the API server grants to a person, asked as them; None where their access is not at hand."""
+    """All that the API server grants to a person, asked as them; None where their access is not at
+    hand."""
     for namespace in personal_namespaces(person.user):
         theirs = cluster.as_owner(namespace, at=cluster.namespace)
         if theirs is not None and theirs.user == person.user:

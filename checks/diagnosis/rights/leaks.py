@@ -1,4 +1,5 @@
-"""Who has a right that a sentence denies: found in what reaches them, confirmed by the API server, told and mended."""
+"""Who has a right that a sentence denies: found in what reaches them, confirmed by the API server,
+told and mended."""
 
 from __future__ import annotations
 
@@ -26,10 +27,12 @@ _MOST = 60  # people of whom it is asked: each costs some fifty access reviews
 
 @dataclass(frozen=True)
 class Concern:
-    """What a sentence denies. `broken_by`: the rights to ask about, given one right; none when it is no business of it.
+    """What a sentence denies. `broken_by`: the rights to ask about, given one right; none when it
+    is no business of it.
 
-    `effect` follows what the right is called, for a right that only leads to what is denied. `by_name`: every name that
-    matters is known, so that the API server can tell even where a role may not be read.
+    `effect` follows what the right is called, for a right that only leads to what is denied.
+    `by_name`: every name that matters is known, so that the API server can tell even where a role
+    may not be read.
     """
 
     broken_by: Callable[[Request], Iterable[Request]]
@@ -60,14 +63,17 @@ _LETTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v
 
 def _unquoted(text: str) -> str:
     return _ESCAPE.sub(
-        lambda one: _LETTERS.get(one[4], one[4]) if one[4] else chr(int(one[1] or one[2] or one[3], 16)), text
+        lambda one: (
+            _LETTERS.get(one[4], one[4]) if one[4] else chr(int(one[1] or one[2] or one[3], 16))
+        ),
+        text,
     )
 
 
 @dataclass(frozen=True)
 class Leak:
-    """A right that somebody has, as the API server confirms. `grants`: RoleBindings that give it; none when it is given
-    at the scale of the cluster, by `by`."""
+    """A right that somebody has, as the API server confirms. `grants`: RoleBindings that give it;
+    none when it is given at the scale of the cluster, by `by`."""
 
     person: Person
     request: Request
@@ -87,7 +93,11 @@ def _told(access: Access) -> Grant | None:
 
 def _read(granted: Granted, place: str) -> Grant:
     binding, subject = granted.binding, granted.subject
-    name = f"{subject.name}/{subject.namespace or place}" if subject.kind == "ServiceAccount" else subject.name
+    name = (
+        f"{subject.name}/{subject.namespace or place}"
+        if subject.kind == "ServiceAccount"
+        else subject.name
+    )
     return Grant(binding.kind, binding.name, binding.role_kind, binding.role, subject.kind, name)
 
 
@@ -95,7 +105,9 @@ def may(cluster: Cluster, person: Person, request: Request) -> Access:
     """The API server's answer about somebody."""
     resource = f"{request.resource}/{request.subresource}".rstrip("/")
     group, name = request.group, request.name
-    return cluster.may_other(person.user, request.verb, resource, group=group, name=name, groups=person.groups)
+    return cluster.may_other(
+        person.user, request.verb, resource, group=group, name=name, groups=person.groups
+    )
 
 
 def _memory(cluster: Cluster) -> dict[Person, Holding]:
@@ -111,21 +123,30 @@ def _holding(cluster: Cluster, person: Person) -> Holding:
 
 
 def leak(cluster: Cluster, person: Person, concern: Concern) -> Leak | None:
-    """The first right of somebody that breaks the sentence; one that a RoleBinding gives rather than the cluster."""
+    """The first right of somebody that breaks the sentence; one that a RoleBinding gives rather
+    than the cluster."""
     held = _holding(cluster, person)
-    read = [(request, lead.by) for lead in held.leads for request in concern.broken_by(lead.request)]
+    read = [
+        (request, lead.by) for lead in held.leads for request in concern.broken_by(lead.request)
+    ]
     elsewhere: Leak | None = None
     for request in dict.fromkeys(request for request, _ in read):
         access = may(cluster, person, request)
         if not access.allowed:
             continue
         told = _told(access)
-        grants = [_read(by, cluster.namespace) for one, by in read if by is not None and one == request]
+        grants = [
+            _read(by, cluster.namespace) for one, by in read if by is not None and one == request
+        ]
         if told is not None and told.binding_kind == "RoleBinding":
             grants = [told, *grants]
         if grants:
             return Leak(person, request, tuple(dict.fromkeys(grants)))
-    asked = list(dict.fromkeys(request for one in _asked(cluster, held) for request in concern.broken_by(one)))
+    asked = list(
+        dict.fromkeys(
+            request for one in _asked(cluster, held) for request in concern.broken_by(one)
+        )
+    )
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = list(pool.map(lambda request: may(cluster, person, request), asked))
     for request, access in zip(asked, answers, strict=True):
@@ -133,13 +154,15 @@ def leak(cluster: Cluster, person: Person, concern: Concern) -> Leak | None:
         if access.allowed and told is not None and told.binding_kind == "RoleBinding":
             return Leak(person, request, (told,))
         if access.allowed and elsewhere is None:
-            elsewhere = Leak(person, request, (), f" (ClusterRoleBinding « {told.binding} »)" if told else "")
+            elsewhere = Leak(
+                person, request, (), f" (ClusterRoleBinding « {told.binding} »)" if told else ""
+            )
     return elsewhere
 
 
 def _asked(cluster: Cluster, held: Holding) -> Iterator[Request]:
-    """What is asked openly: what rights at the scale of the cluster would give; where a role may not be read, all that
-    the API server serves, and the objects that are there by their names."""
+    """What is asked openly: what rights at the scale of the cluster would give; where a role may
+    not be read, all that the API server serves, and the objects that are there by their names."""
     if not held.unread:
         yield from ASKED
         return
@@ -181,15 +204,17 @@ def leaks(cluster: Cluster, who: Iterable[Person], concern: Concern) -> Sequence
     for _, one in found:
         if one is not None:
             raise Unverifiable(
-                f"{one.person.said} peut {words(cluster, one, concern)}{one.by}, par un droit donné à l’échelle du "
-                "cluster : vous ne pouvez pas le retirer.",
+                f"{one.person.said} peut {words(cluster, one, concern)}{one.by}, par un droit "
+                "donné à l’échelle du cluster : vous ne pouvez pas le retirer.",
                 "Signalez-le à l’équipe qui administre le cluster.",
             )
     if beyond:
         raise Unverifiable(
-            f"Des RoleBindings de {cluster.namespace} donnent des droits à plus de {_MOST} personnes : plus que le "
-            f"vérificateur n’en examine. Les {_MOST} premières n’ont rien de trop.",
-            f"Supprimez celles qui ne servent plus : kubectl get rolebindings -n {cluster.namespace} -o wide",
+            f"Des RoleBindings de {cluster.namespace} donnent des droits à plus de {_MOST} "
+            f"personnes : plus que le vérificateur n’en examine. Les {_MOST} premières n’ont rien "
+            "de trop.",
+            "Supprimez celles qui ne servent plus : kubectl get rolebindings -n "
+            f"{cluster.namespace} -o wide",
         )
     for person in those:
         _require_no_group(cluster, person, concern)
@@ -199,16 +224,19 @@ def leaks(cluster: Cluster, who: Iterable[Person], concern: Concern) -> Sequence
 
 
 def _require_no_group(cluster: Cluster, person: Person, concern: Concern) -> None:
-    """Raises Unverifiable when somebody would have the right as a member of a group: the cluster tells no member."""
+    """Raises Unverifiable when somebody would have the right as a member of a group: the cluster
+    tells no member."""
     for member in in_groups(cluster, person):
         found = leak(cluster, member, concern)
         if found is not None and found.grants:
             grant, group = found.grants[0], member.groups[0]
             raise Unverifiable(
-                f"Si {person.user} est du groupe {group}, il peut {words(cluster, found, concern)} : la RoleBinding "
-                f"« {grant.binding} » le donne à tout ce groupe, et le cluster ne dit pas qui en est.",
-                f"Retirez ce groupe de la RoleBinding, ou demandez à {person.user} ce que répond chez lui : "
-                f"kubectl auth can-i {_question(found.request)} -n {cluster.namespace} (ce doit être « no »)",
+                f"Si {person.user} est du groupe {group}, il peut {words(cluster, found, concern)} "
+                f": la RoleBinding « {grant.binding} » le donne à tout ce groupe, et le cluster ne "
+                "dit pas qui en est.",
+                f"Retirez ce groupe de la RoleBinding, ou demandez à {person.user} ce que répond "
+                f"chez lui : kubectl auth can-i {_question(found.request)} -n {cluster.namespace} "
+                "(ce doit être « no »)",
             )
 
 
@@ -220,14 +248,17 @@ def _question(request: Request) -> str:
 
 
 def _require_readable(cluster: Cluster, person: Person) -> None:
-    """Raises Unverifiable when a role of theirs may not be read, where a right may be narrowed to names."""
+    """Raises Unverifiable when a role of theirs may not be read, where a right may be narrowed to
+    names."""
     for binding in _holding(cluster, person).unread:
         raise Unverifiable(
-            f"{person.said} reçoit le ClusterRole « {binding.role} » par la RoleBinding « {binding.name} », et vos "
-            "droits ne permettent pas de lire ce ClusterRole. Rien de ce que l’API en dit n’est de trop ; mais un "
-            "droit qu’il réduirait à certains noms ne se voit pas d’ici.",
-            "Donnez plutôt un Role de votre namespace, que vous pouvez relire ; ou demandez à cette personne ce que "
-            f"montre chez elle : kubectl auth can-i --list -n {cluster.namespace}",
+            f"{person.said} reçoit le ClusterRole « {binding.role} » par la RoleBinding « "
+            f"{binding.name} », et vos droits ne permettent pas de lire ce ClusterRole. Rien de ce "
+            "que l’API en dit n’est de trop ; mais un droit qu’il réduirait à certains noms ne se "
+            "voit pas d’ici.",
+            "Donnez plutôt un Role de votre namespace, que vous pouvez relire ; ou demandez à "
+            "cette personne ce que montre chez elle : kubectl auth can-i --list -n "
+            f"{cluster.namespace}",
         )
 
 
@@ -236,7 +267,9 @@ def words(cluster: Cluster, found: Leak, concern: Concern) -> str:
     return f"{said(found.request, opening_verbs(cluster))}{concern.effect(found.request)}"
 
 
-SHARING = "Si vous partagez exprès (c’est le sujet du TP 6), vérifiez le TP 3 avant ou après ce partage."
+SHARING = (
+    "Si vous partagez exprès (c’est le sujet du TP 6), vérifiez le TP 3 avant ou après ce partage."
+)
 
 
 def only_the_owner(
@@ -247,7 +280,8 @@ def only_the_owner(
     who: Iterable[Person] | None = None,
     advice: str = SHARING,
 ) -> Diagnostic | None:
-    """None when none of `who` (all `people`) has a right that breaks the sentence; else all those who have, at once.
+    """None when none of `who` (all `people`) has a right that breaks the sentence; else all those
+    who have, at once.
 
     `advice` ends the remedy in words.
     """
@@ -256,7 +290,9 @@ def only_the_owner(
         return None
     grants = list(dict.fromkeys(grant for one in found for grant in one.grants))
     place = cluster.namespace
-    commands, alone = withdrawn(cluster, [(one.binding, one.subject_kind, one.subject) for one in grants])
+    commands, alone = withdrawn(
+        cluster, [(one.binding, one.subject_kind, one.subject) for one in grants]
+    )
     bindings = list(dict.fromkeys(one.binding for one in grants))
     these = "ces RoleBindings" if len(bindings) > 1 else "cette RoleBinding"
     named = "ce seul sujet" if len(grants) == 1 else "ces seuls sujets"
@@ -267,30 +303,43 @@ def only_the_owner(
         cause=leads_to(found[0].request) or cause,
         fix=f"{fix} {advice}",
         commands=commands,
-        look=tuple(f"kubectl describe {thing('rolebinding', name)} -n {place}" for name in bindings),
+        look=tuple(
+            f"kubectl describe {thing('rolebinding', name)} -n {place}" for name in bindings
+        ),
     )
 
 
 _ROLE = {"Role": "le Role", "ClusterRole": "le ClusterRole"}
-_SUBJECT = {"User": "à l’utilisateur", "Group": "au groupe", "ServiceAccount": "au compte de service"}
+_SUBJECT = {
+    "User": "à l’utilisateur",
+    "Group": "au groupe",
+    "ServiceAccount": "au compte de service",
+}
 
 
 def _sentences(cluster: Cluster, found: Sequence[Leak], concern: Concern) -> Iterator[str]:
     """Who may do what, and by which binding: those who share both, together."""
     alike: dict[tuple[str, tuple[tuple[str, str, str], ...]], dict[str, Leak]] = {}
     for one in found:
-        roles = tuple(dict.fromkeys((grant.binding, grant.role_kind, grant.role) for grant in one.grants))
+        roles = tuple(
+            dict.fromkeys((grant.binding, grant.role_kind, grant.role) for grant in one.grants)
+        )
         who = EVERYBODY.get(one.grants[0].subject, one.person.said)
         alike.setdefault((words(cluster, one, concern), roles), {}).setdefault(who, one)
     for (what, roles), those in alike.items():
         names = list(those)
         subject = enumeration([names[0], *(f"{name[0].lower()}{name[1:]}" for name in names[1:])])
-        yield f"{subject} {'peuvent' if len(names) > 1 else 'peut'} {what} (namespace {cluster.namespace})."
+        can = "peuvent" if len(names) > 1 else "peut"
+        yield f"{subject} {can} {what} (namespace {cluster.namespace})."
         (binding, kind, role), *others = roles
-        given = f"La RoleBinding « {binding} » {'leur' if len(names) > 1 else 'lui'} donne {_ROLE[kind]} « {role} »"
+        given = (
+            f"La RoleBinding « {binding} » {'leur' if len(names) > 1 else 'lui'} donne "
+            f"{_ROLE[kind]} « {role} »"
+        )
         if len(names) == 1:
             grant = next(iter(those.values())).grants[0]
-            given += f" : elle est adressée {_SUBJECT.get(grant.subject_kind, 'à')} {grant.subject.partition('/')[0]}"
+            to = _SUBJECT.get(grant.subject_kind, "à")
+            given += f" : elle est adressée {to} {grant.subject.partition('/')[0]}"
         yield f"{given}."
         if others:
             also = [f"la RoleBinding « {name} » ({one} « {given} »)" for name, one, given in others]

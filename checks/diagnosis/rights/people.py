@@ -1,4 +1,5 @@
-"""Who else may have a right in the learner's namespace: whom it is asked of, and under which names and groups."""
+"""Who else may have a right in the learner's namespace: whom it is asked of, and under which names
+and groups."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ class Person:
 
 
 def owners(cluster: Cluster) -> Sequence[tuple[str, str]]:
-    """Kind and name of those to whom the platform gave the namespace: one person, or those of a project."""
+    """Kind and name of those to whom the platform gave the namespace: one person, or those of a
+    project."""
     return [
         (subject.kind, subject.name)
         for binding in cluster.role_bindings()
@@ -62,7 +64,8 @@ def owners(cluster: Cluster) -> Sequence[tuple[str, str]]:
 
 
 def is_project(cluster: Cluster) -> bool:
-    """Whether the namespace is several people's: a personal one has a single owner, whoever else was added to it."""
+    """Whether the namespace is several people's: a personal one has a single owner, whoever else
+    was added to it."""
     return not cluster.namespace.startswith("user-")
 
 
@@ -70,7 +73,9 @@ def account(user: str, said: str) -> Person:
     """A pod's account, with the groups that the API server puts it in."""
     found = service_account(user)
     assert found is not None
-    return Person(user, said, ("system:serviceaccounts", f"system:serviceaccounts:{found.namespace}"))
+    return Person(
+        user, said, ("system:serviceaccounts", f"system:serviceaccounts:{found.namespace}")
+    )
 
 
 def _colleagues(cluster: Cluster) -> Sequence[Person]:
@@ -78,7 +83,8 @@ def _colleagues(cluster: Cluster) -> Sequence[Person]:
 
 
 def colleagues(cluster: Cluster) -> Sequence[Person]:
-    """Those who were given with --collegue, with their real groups where their access is at hand."""
+    """Those who were given with --collegue, with their real groups where their access is at
+    hand."""
     return cluster.once(_colleagues)
 
 
@@ -99,7 +105,8 @@ def known(cluster: Cluster, one: Colleague, said: str) -> Person:
 
 
 def in_groups(cluster: Cluster, person: Person) -> Iterator[Person]:
-    """The same person in each group that a RoleBinding names, where it is not known whether they are in it."""
+    """The same person in each group that a RoleBinding names, where it is not known whether they
+    are in it."""
     if person.certain:
         return
     for binding in cluster.role_bindings():
@@ -117,7 +124,8 @@ def owns(cluster: Cluster, person: Person) -> bool:
 
 
 def people(cluster: Cluster) -> Iterator[Person]:
-    """Everybody of whom it is asked: anybody at all, the colleagues, and whoever a RoleBinding names.
+    """Everybody of whom it is asked: anybody at all, the colleagues, and whoever a RoleBinding
+    names.
 
     Never those who own the namespace: of a project, all its people.
     """
@@ -125,7 +133,9 @@ def people(cluster: Cluster) -> Iterator[Person]:
     met = {("User", cluster.user)}  # a user and a group of one name are two
     met |= {("Group", name) for name in (*EVERYBODY, f"system:serviceaccounts:{cluster.namespace}")}
     named_owners = owners(cluster)
-    if is_project(cluster) or ("User", cluster.user) not in named_owners:  # the second: a ServiceAccount of ours
+    if (
+        is_project(cluster) or ("User", cluster.user) not in named_owners
+    ):  # the second: a ServiceAccount of ours
         met |= set(named_owners)
     for person in colleagues(cluster):
         if ("User", person.user) not in met and not owns(cluster, person):
@@ -133,7 +143,9 @@ def people(cluster: Cluster) -> Iterator[Person]:
             yield person
     for binding in cluster.role_bindings():
         for subject in binding.subjects:
-            person = _bound(cluster, subject.kind, subject.name, subject.namespace or cluster.namespace)
+            person = _bound(
+                cluster, subject.kind, subject.name, subject.namespace or cluster.namespace
+            )
             who = ("Group", subject.name) if subject.kind == "Group" else ("User", person.user)
             if person.home != cluster.namespace and who not in met:  # else a pod of the owner's
                 met.add(who)
@@ -155,7 +167,9 @@ def lacks_tunnel(cluster: Cluster, person: Person, pod: str) -> str:
     """What this person lacks for a tunnel to the pod, as the API server says; "" for nothing."""
 
     def may(verb: str, resource: str) -> bool:
-        return cluster.may_other(person.user, verb, resource, name=pod, groups=person.groups).allowed
+        return cluster.may_other(
+            person.user, verb, resource, name=pod, groups=person.groups
+        ).allowed
 
     if not may("get", "pods"):
         return f"ne peut pas lire le pod {pod}"

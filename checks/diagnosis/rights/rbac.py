@@ -1,7 +1,8 @@
 """What Roles and bindings grant, by the rules of the API server's own RBAC authorizer.
 
-Those of Kubernetes' plugin/pkg/auth/authorizer/rbac, of pkg/registry/rbac/validation for whom a binding names, and of
-pkg/controller/clusterroleaggregation. `tests/test_rbac_oracle.py` compares them with that very code.
+Those of Kubernetes' plugin/pkg/auth/authorizer/rbac, of pkg/registry/rbac/validation for whom a
+binding names, and of pkg/controller/clusterroleaggregation. `tests/test_rbac_oracle.py` compares
+them with that very code.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ _ALL = "*"
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of the API server: about a resource, or, with `path`, a URL that is none's (/metrics).
+    """What is asked of the API server: about a resource, or, with `path`, a URL that is none's
+    (/metrics).
 
     `name` "" where no object is named: list, watch, deletecollection, create.
     """
@@ -58,10 +60,15 @@ def _takes(words: Collection[str], wanted: str) -> bool:
 
 
 def _is_resource(resource: str, request: Request) -> bool:
-    """ "pods" is without its subresources, "*" with them, "*/log" that of all resources; "pods/*" is nothing."""
+    """ "pods" is without its subresources, "*" with them, "*/log" that of all resources; "pods/*"
+    is nothing."""
     if not request.subresource:
         return resource in (_ALL, request.resource)
-    return resource in (_ALL, f"{request.resource}/{request.subresource}", f"*/{request.subresource}")
+    return resource in (
+        _ALL,
+        f"{request.resource}/{request.subresource}",
+        f"*/{request.subresource}",
+    )
 
 
 def _is_url(url: str, path: str) -> bool:
@@ -82,11 +89,14 @@ def applies(subject: Subject, user: str, groups: Collection[str], namespace: str
             return False
 
 
-def aggregated(cluster_role: Mapping[str, Any], all_cluster_roles: Iterable[Mapping[str, Any]]) -> Sequence[Rule]:
-    """What the controller makes of a ClusterRole: the rules of those that its aggregationRule selects, as they are.
+def aggregated(
+    cluster_role: Mapping[str, Any], all_cluster_roles: Iterable[Mapping[str, Any]]
+) -> Sequence[Rule]:
+    """What the controller makes of a ClusterRole: the rules of those that its aggregationRule
+    selects, as they are.
 
-    Its own rules stay where nothing is selected, for the controller applies none. The authorizer reads what is written,
-    and it is written a moment later.
+    Its own rules stay where nothing is selected, for the controller applies none. The authorizer
+    reads what is written, and it is written a moment later.
     """
     rule = cluster_role.get("aggregationRule")
     if rule is None:
@@ -114,7 +124,8 @@ def granted(
 ) -> Iterator[Granted]:
     """Every rule that the user holds in `namespace`; in no namespace ("") for what belongs to none.
 
-    `roles` and `bindings` of kind RoleBinding are those of `namespace`; a role that is not there grants nothing.
+    `roles` and `bindings` of kind RoleBinding are those of `namespace`; a role that is not there
+    grants nothing.
     """
     for one in bindings:
         place = namespace if one.kind == "RoleBinding" else ""

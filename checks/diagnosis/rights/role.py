@@ -1,5 +1,6 @@
-"""What our identity may do in its namespace, told by the platform's role that it amounts to, and what is out of its
-reach. Asked of the API server, right by right: a role's name says nothing of what a cluster puts into it.
+"""What our identity may do in its namespace, told by the platform's role that it amounts to, and
+what is out of its reach. Asked of the API server, right by right: a role's name says nothing of
+what a cluster puts into it.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from checks.refusals import is_service_of, named, service_account
 from checks.verdict import Diagnostic
 
 RELAUNCH = (
-    "Relancez un service VSCode : dans « Mes services », cliquez sur « Nouveau service », puis choisissez le rôle "
-    "« admin » dans l’onglet « Kubernetes » de sa configuration."
+    "Relancez un service VSCode : dans « Mes services », cliquez sur « Nouveau service », puis "
+    "choisissez le rôle « admin » dans l’onglet « Kubernetes » de sa configuration."
 )
 _AT_ONCE = 4  # access reviews asked at the same time
 
 
 @dataclass(frozen=True)
 class Right:
-    """A right that the labs need; `words` says it in French, after « peut ». `level`: the smallest role with it."""
+    """A right that the labs need; `words` says it in French, after « peut ». `level`: the smallest
+    role with it."""
 
     verb: str
     resource: str
@@ -50,7 +52,13 @@ NEEDED = (
     Right("create", "networkpolicies", "créer des NetworkPolicies", "networking.k8s.io"),
     Right("create", "roles", "créer des Roles", "rbac.authorization.k8s.io", "admin"),
     Right("create", "rolebindings", "créer des RoleBindings", "rbac.authorization.k8s.io", "admin"),
-    Right("create", "localsubjectaccessreviews", "demander les droits d’un collègue", "authorization.k8s.io", "admin"),
+    Right(
+        "create",
+        "localsubjectaccessreviews",
+        "demander les droits d’un collègue",
+        "authorization.k8s.io",
+        "admin",
+    ),
 )
 
 
@@ -64,7 +72,8 @@ _ABLE = {
 
 @dataclass(frozen=True)
 class Role:
-    """What `user` may do in `namespace`. `name`: the platform's role that it amounts to, "" for none of them.
+    """What `user` may do in `namespace`. `name`: the platform's role that it amounts to, "" for
+    none of them.
 
     `missing`: the rights of `NEEDED` that it lacks.
     """
@@ -94,15 +103,17 @@ class Role:
         if is_service_of(self.user, self.namespace):
             return RELAUNCH
         return (
-            "Demandez le rôle « admin » à qui possède ce namespace, ou reprenez vos propres identifiants. "
-            f"{COPY_SCRIPT}"
+            "Demandez le rôle « admin » à qui possède ce namespace, ou reprenez vos propres "
+            f"identifiants. {COPY_SCRIPT}"
         )
 
 
 def role(cluster: Cluster) -> Role:
     """What we may do in our namespace. Raises AccessError."""
     user = cluster.user  # asked before the rights: a silent cluster is waited for once
-    asked = [partial(cluster.may, right.verb, right.resource, group=right.group) for right in NEEDED]
+    asked = [
+        partial(cluster.may, right.verb, right.resource, group=right.group) for right in NEEDED
+    ]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = list(pool.map(lambda ask: ask(), asked))
     missing = [right for right, answer in zip(NEEDED, answers, strict=True) if not answer.allowed]
@@ -117,17 +128,19 @@ def role(cluster: Cluster) -> Role:
 
 
 def insufficient_rights(cluster: Cluster) -> Diagnostic | None:
-    """What the labs need and we may not do, and which role that looks like; None when nothing is missing."""
+    """What the labs need and we may not do, and which role that looks like; None when nothing is
+    missing."""
     found = role(cluster)
     if not found.missing:
         return None
     causes = {
-        "": "Une identité sans RoleBinding ne peut rien. C’est celle d’un service lancé sans accès à Kubernetes, ou "
-        "d’un compte à qui personne n’a encore donné de rôle.",
-        "view": "Un service du SSPCloud est lancé avec le rôle Kubernetes « view » si l’on ne choisit rien. Ce rôle ne "
-        "permet ni tunnel, ni création, ni lecture d’un Secret.",
-        "edit": "Le rôle « edit » permet de créer des pods et d’ouvrir un tunnel, mais ni de donner des droits, ni de "
-        "demander ceux d’un autre : les TP 3, 6 et 8 ont besoin du rôle « admin ».",
+        "": "Une identité sans RoleBinding ne peut rien. C’est celle d’un service lancé sans accès "
+        "à Kubernetes, ou d’un compte à qui personne n’a encore donné de rôle.",
+        "view": "Un service du SSPCloud est lancé avec le rôle Kubernetes « view » si l’on ne "
+        "choisit rien. Ce rôle ne permet ni tunnel, ni création, ni lecture d’un Secret.",
+        "edit": "Le rôle « edit » permet de créer des pods et d’ouvrir un tunnel, mais ni de "
+        "donner des droits, ni de demander ceux d’un autre : les TP 3, 6 et 8 ont besoin du rôle « "
+        "admin ».",
     }
     return Diagnostic(
         finding=found.said,
@@ -138,7 +151,8 @@ def insufficient_rights(cluster: Cluster) -> Diagnostic | None:
 
 
 def too_small(cluster: Cluster, level: Level, what: str) -> AccessError | None:
-    """Why our rights do not suffice for what takes the role `level`, and how to get more; None when they do.
+    """Why our rights do not suffice for what takes the role `level`, and how to get more; None when
+    they do.
 
     `what` begins the sentence: « Le TP 6 ». Raises AccessError when the cluster does not answer.
     """
@@ -152,15 +166,19 @@ def too_small(cluster: Cluster, level: Level, what: str) -> AccessError | None:
 
 
 def explained(refusal: Forbidden, cluster: Cluster) -> AccessError:
-    """The refusal with what this identity may and may not do, and the remedy. Raises AccessError."""
+    """The refusal with what this identity may and may not do, and the remedy. Raises
+    AccessError."""
     account = service_account(refusal.refusal.user)
     if account is not None and account.namespace != refusal.refusal.namespace:
         return AccessError(
             refusal.message,
-            f"Un service n’a de droits que dans son propre namespace, « {account.namespace} », quel que soit son rôle. "
-            f"Ailleurs, il faut une autre identité : la vôtre, ou celle de l’enseignant. {COPY_SCRIPT}",
+            f"Un service n’a de droits que dans son propre namespace, « {account.namespace} », "
+            "quel que soit son rôle. Ailleurs, il faut une autre identité : la vôtre, ou celle de "
+            f"l’enseignant. {COPY_SCRIPT}",
         )
     found = role(cluster)
     if account is None and not found.name:  # nobody's place, or somebody else's
         return AccessError(refusal.message, "Vérifiez le namespace : kubectl config view --minify")
-    return AccessError(f"{refusal.message} Il {found.able}", found.remedy if found.missing else refusal.remedy)
+    return AccessError(
+        f"{refusal.message} Il {found.able}", found.remedy if found.missing else refusal.remedy
+    )

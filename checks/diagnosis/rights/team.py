@@ -1,4 +1,5 @@
-"""Who is in the team that the owner declares, and under which names the cluster knows each member."""
+"""Who is in the team that the owner declares, and under which names the cluster knows each
+member."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ from checks.shell import one_word
 TEAM = "equipe"
 """Name of the ConfigMap that declares it."""
 KEY = "membres"
-"""Key of the ConfigMap under which the members' namespaces are written; `NAMESPACE=USER` where the user cannot be
-inferred."""
+"""Key of the ConfigMap under which the members' namespaces are written; `NAMESPACE=USER` where the
+user cannot be inferred."""
 
 
 def declaration(cluster: Cluster) -> Mapping[str, Any] | None:
@@ -28,14 +29,16 @@ def declaration(cluster: Cluster) -> Mapping[str, Any] | None:
 
 
 def _written(cluster: Cluster) -> Mapping[str, str]:
-    """The words of the declaration, the owner's own namespace left out, with the user written after each, or ""."""
+    """The words of the declaration, the owner's own namespace left out, with the user written after
+    each, or ""."""
     data = (declaration(cluster) or {}).get("data") or {}
     words = [word.partition("=") for word in re.split(r"[\s,;]+", str(data.get(KEY, "")))]
     return {word: user for word, _, user in words if word not in ("", "-", cluster.namespace)}
 
 
 def members(cluster: Cluster) -> Sequence[str]:
-    """The namespaces, or what is written in their place, that the declaration names, without the owner's own."""
+    """The namespaces, or what is written in their place, that the declaration names, without the
+    owner's own."""
     return list(_written(cluster))
 
 
@@ -49,8 +52,8 @@ def user_of(cluster: Cluster, namespace: str) -> str:
     except UsageError as unknown:
         raise Unverifiable(
             unknown.message,
-            f"Écrivez-le dans la ConfigMap « {TEAM} », clé « {KEY} » : {namespace}=UTILISATEUR (cette personne le lit "
-            "avec « kubectl auth whoami »)",
+            f"Écrivez-le dans la ConfigMap « {TEAM} », clé « {KEY} » : {namespace}=UTILISATEUR "
+            "(cette personne le lit avec « kubectl auth whoami »)",
         ) from None
 
 
@@ -60,7 +63,8 @@ def _people_at_hand(cluster: Cluster) -> Sequence[str]:
 
 
 def people_at_hand(cluster: Cluster) -> Sequence[str]:
-    """Namespaces of the local cluster's other people; none elsewhere, where nobody's access is at hand."""
+    """Namespaces of the local cluster's other people; none elsewhere, where nobody's access is at
+    hand."""
     return cluster.once(_people_at_hand)
 
 
@@ -75,7 +79,8 @@ def wrong_word(cluster: Cluster, word: str) -> tuple[str, str] | None:
     if cluster.namespace.startswith("user-") and not word.startswith(("user-", "projet-")):
         return (
             f"« {word} » n’est pas un namespace de la plateforme",
-            "La déclaration nomme des namespaces, comme le vôtre ; le nom d’une personne en est un autre.",
+            "La déclaration nomme des namespaces, comme le vôtre ; le nom d’une personne en est un "
+            "autre.",
         )
     if at_hand and word not in at_hand:
         return (
@@ -86,7 +91,8 @@ def wrong_word(cluster: Cluster, word: str) -> tuple[str, str] | None:
 
 
 def _right_names(cluster: Cluster) -> Sequence[str]:
-    """The declaration put right as far as we can tell: typos mended, the colleague in, a third person we know of."""
+    """The declaration put right as far as we can tell: typos mended, the colleague in, a third
+    person we know of."""
     at_hand = people_at_hand(cluster)
     right = []
     for word in members(cluster):
@@ -103,18 +109,28 @@ def _right_names(cluster: Cluster) -> Sequence[str]:
 def declaration_words(cluster: Cluster) -> str:
     """What the declaration put right says; "" where we do not know enough people."""
     names, users = _right_names(cluster), _written(cluster)
-    return " ".join(f"{name}={users[name]}" if users.get(name) else name for name in names) if len(names) > 1 else ""
+    return (
+        " ".join(f"{name}={users[name]}" if users.get(name) else name for name in names)
+        if len(names) > 1
+        else ""
+    )
 
 
 def declared(cluster: Cluster) -> Sequence[str]:
-    """The commands that write the declaration put right; none where we do not know enough people."""
+    """The commands that write the declaration put right; none where we do not know enough
+    people."""
     words = declaration_words(cluster)
     if not words:
         return ()
     if declaration(cluster) is None:
-        return (f"kubectl create configmap {TEAM} -n {cluster.namespace} --from-literal={KEY}={one_word(words)}",)
+        return (
+            f"kubectl create configmap {TEAM} -n {cluster.namespace} "
+            f"--from-literal={KEY}={one_word(words)}",
+        )
     patch = json.dumps({"data": {KEY: words}})
-    return (f"kubectl patch configmap {TEAM} -n {cluster.namespace} --type=merge -p {one_word(patch)}",)
+    return (
+        f"kubectl patch configmap {TEAM} -n {cluster.namespace} --type=merge -p {one_word(patch)}",
+    )
 
 
 def persons(cluster: Cluster) -> Sequence[Person]:
@@ -130,6 +146,10 @@ def is_member(cluster: Cluster, person: Person) -> bool:
 
 
 def identities(cluster: Cluster, member: str) -> Sequence[Person]:
-    """Under which names the cluster may know a member: the user, then the accounts of their pods bound here."""
+    """Under which names the cluster may know a member: the user, then the accounts of their pods
+    bound here."""
     user = user_of(cluster, member)
-    return [Person(user, user), *(one for one in people(cluster) if one.home == member and one.user != user)]
+    return [
+        Person(user, user),
+        *(one for one in people(cluster) if one.home == member and one.user != user),
+    ]

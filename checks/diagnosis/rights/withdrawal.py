@@ -11,10 +11,13 @@ from checks.facts import OWNER_BINDING
 from checks.shell import one_word, thing
 
 
-def withdrawn(cluster: Cluster, given: Sequence[tuple[str, str, str]]) -> tuple[tuple[str, ...], bool]:
+def withdrawn(
+    cluster: Cluster, given: Sequence[tuple[str, str, str]]
+) -> tuple[tuple[str, ...], bool]:
     """The commands for each RoleBinding, and whether they leave nobody in any.
 
-    `given`: name of a RoleBinding, kind and name of a subject of it ("NAME/NAMESPACE" of a ServiceAccount).
+    `given`: name of a RoleBinding, kind and name of a subject of it ("NAME/NAMESPACE" of a
+    ServiceAccount).
     """
     commands: list[str] = []
     alone = True
@@ -23,7 +26,9 @@ def withdrawn(cluster: Cluster, given: Sequence[tuple[str, str, str]]) -> tuple[
         binding = named(cluster, "RoleBinding", name) or {}
         subjects = binding.get("subjects") or ()
         staying = [one for one in subjects if not _names(one, cluster.namespace) & gone]
-        deleted = f"kubectl delete {thing('rolebinding', name)} -n {cluster.namespace} --ignore-not-found"
+        deleted = (
+            f"kubectl delete {thing('rolebinding', name)} -n {cluster.namespace} --ignore-not-found"
+        )
         if not staying or len(staying) == len(subjects):
             commands.append(deleted)
             continue
@@ -36,13 +41,19 @@ def withdrawn(cluster: Cluster, given: Sequence[tuple[str, str, str]]) -> tuple[
     return tuple(commands), alone
 
 
-def _made(binding: Mapping[str, Any], subjects: Sequence[Mapping[str, Any]], place: str) -> Iterator[str]:
+def _made(
+    binding: Mapping[str, Any], subjects: Sequence[Mapping[str, Any]], place: str
+) -> Iterator[str]:
     """The words of the command that makes a binding anew for these subjects only."""
     role = binding["roleRef"]
     yield f"kubectl create rolebinding {one_word(binding['metadata']['name'])} -n {place}"
     yield f"--{role['kind'].lower()}={one_word(role['name'])}"
     for one in subjects:
-        whole = f"{one.get('namespace') or place}:{one['name']}" if one["kind"] == "ServiceAccount" else one["name"]
+        whole = (
+            f"{one.get('namespace') or place}:{one['name']}"
+            if one["kind"] == "ServiceAccount"
+            else one["name"]
+        )
         yield f"--{one['kind'].lower()}={one_word(whole)}"
 
 

@@ -1,4 +1,5 @@
-"""What a right in a namespace is called in French, and where it leads: it explains, and never decides what is too much.
+"""What a right in a namespace is called in French, and where it leads: it explains, and never
+decides what is too much.
 
 Its order is that in which rights are told: those that open most come first.
 """
@@ -16,40 +17,54 @@ WRITES = ("create", "patch", "update", "delete", "deletecollection")
 _CHANGES = ("create", "patch", "update")
 
 _POD = (
-    "Qui crée un pod chez vous choisit ce qu’il exécute, les Secrets qu’il monte et le compte de service qu’il prend : "
-    "c’est lire tous vos Secrets, et agir comme vos services."
+    "Qui crée un pod chez vous choisit ce qu’il exécute, les Secrets qu’il monte et le compte de "
+    "service qu’il prend : c’est lire tous vos Secrets, et agir comme vos services."
 )
 _RUNS = (
-    "Qui en crée ou en modifie choisit les pods qu’ils lancent : image, commande, Secrets montés, compte de service. "
-    "C’est lire tous vos Secrets, et agir comme vos services."
+    "Qui en crée ou en modifie choisit les pods qu’ils lancent : image, commande, Secrets montés, "
+    "compte de service. C’est lire tous vos Secrets, et agir comme vos services."
 )
 _GIVES = (
-    "Qui écrit des Roles ou des RoleBindings, ou donne des droits qu’il n’a pas, finit par avoir tous ceux qui lui "
-    "manquent."
+    "Qui écrit des Roles ou des RoleBindings, ou donne des droits qu’il n’a pas, finit par avoir "
+    "tous ceux qui lui manquent."
 )
 _ACTS_AS = (
-    "Un compte de service est l’identité de vos services, VSCode compris : qui la prend peut tout ce qu’ils peuvent."
+    "Un compte de service est l’identité de vos services, VSCode compris : qui la prend peut tout "
+    "ce qu’ils peuvent."
 )
 _ADDED = (
-    "Un conteneur ajouté à un pod voit ses programmes, leurs variables et leurs fichiers : c’est y entrer, mot de "
-    "passe compris."
+    "Un conteneur ajouté à un pod voit ses programmes, leurs variables et leurs fichiers : c’est y "
+    "entrer, mot de passe compris."
 )
-_OPENS = "Vos NetworkPolicies ferment votre base au réseau : qui en écrit, ou en supprime, l’ouvre à qui il veut."
-_LEADS = "Un Service dit où vont les clients qui l’appellent : qui le change se met entre vos programmes et la base."
-_BY_API = "L’API transmet elle-même la demande, de l’intérieur du cluster : aucune NetworkPolicy ne l’arrête."
-_READS_CONFIG = "Une ConfigMap dit comment marchent vos programmes, et contient parfois ce qu’elle ne devrait pas."
+_OPENS = (
+    "Vos NetworkPolicies ferment votre base au réseau : qui en écrit, ou en supprime, l’ouvre à "
+    "qui il veut."
+)
+_LEADS = (
+    "Un Service dit où vont les clients qui l’appellent : qui le change se met entre vos "
+    "programmes et la base."
+)
+_BY_API = (
+    "L’API transmet elle-même la demande, de l’intérieur du cluster : aucune NetworkPolicy ne "
+    "l’arrête."
+)
+_READS_CONFIG = (
+    "Une ConfigMap dit comment marchent vos programmes, et contient parfois ce qu’elle ne devrait "
+    "pas."
+)
 _STOPS = "Qui expulse un pod, ou en change le nombre, arrête ce qu’il sert."
 _ASKS = "C’est apprendre ce que chacun peut faire chez vous, ce qu’un tunnel ne demande pas."
 _PLAIN = (
-    "Ce que ce droit ouvre dépend de qui se sert de cette ressource, aujourd’hui ou demain. Un tunnel ne le demande "
-    "pas : c’est un droit de trop."
+    "Ce que ce droit ouvre dépend de qui se sert de cette ressource, aujourd’hui ou demain. Un "
+    "tunnel ne le demande pas : c’est un droit de trop."
 )
 _KEEPERS = ("deployments", "statefulsets", "daemonsets", "replicasets")
 
 
 @dataclass(frozen=True)
 class Telling:
-    """Rights that go together. `leads`: where they lead; "" where the sentence that they break says enough."""
+    """Rights that go together. `leads`: where they lead; "" where the sentence that they break says
+    enough."""
 
     group: str
     resource: str
@@ -108,7 +123,10 @@ TELLING = tuple(request for one in _TABLE for request in _requests(one))
 ASKED = tuple(next(_requests(one)) for one in _TABLE)
 """One right of each entry: what is asked of whoever no RoleBinding names."""
 RANK = {request: place for place, request in enumerate(TELLING)}
-HOMES = {name: {one.group for one in TELLING if one.resource == name} for name in {one.resource for one in TELLING}}
+HOMES = {
+    name: {one.group for one in TELLING if one.resource == name}
+    for name in {one.resource for one in TELLING}
+}
 """The API groups where a resource of the table is found."""
 HOMES["pods"].add("metrics.k8s.io")
 
@@ -131,12 +149,13 @@ def leads_to(request: Request) -> str:
 
 
 def reaches_secrets(request: Request) -> bool:
-    """Whether who has this right obtains any Secret without reading it: by a pod that they make, an account, a role."""
+    """Whether who has this right obtains any Secret without reading it: by a pod that they make, an
+    account, a role."""
     found = _entry(request)
     return found is not None and found.leads in (_POD, _RUNS, _GIVES, _ACTS_AS)
 
 
-# -- in French ------------------------------------------------------------------------------------------------------
+# -- in French -------------------------------------------------------------------------------------
 
 _KINDS = {
     "pods": ("le pod", "pods"),
@@ -179,7 +198,8 @@ _ACTIONS = {
 
 
 def said(request: Request, opening: Collection[str] = ("create", "get")) -> str:
-    """What this right allows, after « peut ». `opening`: the verbs that open a tunnel or a shell on this server."""
+    """What this right allows, after « peut ». `opening`: the verbs that open a tunnel or a shell on
+    this server."""
     if request.resource not in _KINDS or request.group not in HOMES[request.resource]:
         return _unknown(request)
     action = _ACTIONS.get((request.subresource, request.verb), "")
@@ -187,9 +207,16 @@ def said(request: Request, opening: Collection[str] = ("create", "get")) -> str:
         action = _OPENING[request.subresource]
     if action:
         later = action == _OPENING["portforward"] and not request.name
-        words = f"{action} {_object(request)}{', et vers tout pod que vous lancerez ici' if later else ''}"
+        words = (
+            f"{action} "
+            f"{_object(request)}{', et vers tout pod que vous lancerez ici' if later else ''}"
+        )
         return words.replace(" à le ", " au ").replace(" de le ", " du ")
-    return _unknown(request) if request.subresource or request.verb not in VERBS else _standard(request)
+    return (
+        _unknown(request)
+        if request.subresource or request.verb not in VERBS
+        else _standard(request)
+    )
 
 
 def _object(request: Request) -> str:
@@ -214,10 +241,17 @@ def _standard(request: Request) -> str:
 
 
 def _unknown(request: Request) -> str:
-    """A right that has no words of its own: its verb, its resource and its group as they are written."""
+    """A right that has no words of its own: its verb, its resource and its group as they are
+    written."""
     name = f"{request.resource}/{request.subresource}".rstrip("/")
     of = f", groupe d’API {request.group}" if request.group else ""
-    on = f"l’objet « {request.name} » de la ressource « {name} »" if request.name else f"la ressource « {name} »"
+    on = (
+        f"l’objet « {request.name} » de la ressource « {name} »"
+        if request.name
+        else f"la ressource « {name} »"
+    )
     if request.resource == "*" and not request.subresource:
-        on = f"tout objet nommé « {request.name} »" if request.name else "n’importe quelle ressource"
+        on = (
+            f"tout objet nommé « {request.name} »" if request.name else "n’importe quelle ressource"
+        )
     return f"faire « {request.verb} » sur {on}{of}"

@@ -1,4 +1,5 @@
-"""A Deployment and the pods that it makes: which are of its newest version, and why some are missing."""
+"""A Deployment and the pods that it makes: which are of its newest version, and why some are
+missing."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from checks.verdict import Diagnostic
 class Deployment:
     """A Deployment, the pods of its newest version, and those that older versions have left.
 
-    `raw` is the object as the API gives it, `version` the uid of the ReplicaSet that makes the newest pods.
+    `raw` is the object as the API gives it, `version` the uid of the ReplicaSet that makes the
+    newest pods.
     """
 
     raw: Mapping[str, Any]
@@ -56,15 +58,26 @@ class Deployment:
 
 
 def find(cluster: Cluster, name: str) -> Deployment:
-    """The Deployment of that name, once it is known to exist. Raises Unverifiable when it has gone."""
+    """The Deployment of that name, once it is known to exist. Raises Unverifiable when it has
+    gone."""
     found = named(cluster, "Deployment", name)
     if found is None:
-        raise Unverifiable(f"Le Deployment {name} a disparu pendant la vérification.", "Relancez la commande.")
-    owned = [one for one in cluster.objects("ReplicaSet") if controller(one).get("uid") == found["metadata"]["uid"]]
+        raise Unverifiable(
+            f"Le Deployment {name} a disparu pendant la vérification.", "Relancez la commande."
+        )
+    owned = [
+        one
+        for one in cluster.objects("ReplicaSet")
+        if controller(one).get("uid") == found["metadata"]["uid"]
+    ]
     owned.sort(key=_revision)
     versions = [str(one["metadata"]["uid"]) for one in owned]
     newest = versions[-1] if versions else ""
-    alive = [pod for pod in cluster.pods() if not pod.deleting and pod.phase not in ("Failed", "Succeeded")]
+    alive = [
+        pod
+        for pod in cluster.pods()
+        if not pod.deleting and pod.phase not in ("Failed", "Succeeded")
+    ]
     makers = {pod.uid: controller(pod.raw).get("uid") for pod in alive}
     return Deployment(
         raw=found,
@@ -75,11 +88,13 @@ def find(cluster: Cluster, name: str) -> Deployment:
 
 
 def _revision(replica_set: Mapping[str, Any]) -> int:
-    noted = (replica_set["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision", "0")
+    noted = (replica_set["metadata"].get("annotations") or {}).get(
+        "deployment.kubernetes.io/revision", "0"
+    )
     return int(noted) if noted.isdigit() else 0
 
 
-# -- its commands --------------------------------------------------------------------------------------------------
+# -- its commands ----------------------------------------------------------------------------------
 
 
 def rolled_out(cluster: Cluster, name: str) -> str:
@@ -89,20 +104,30 @@ def rolled_out(cluster: Cluster, name: str) -> str:
 
 def deleted(cluster: Cluster, name: str) -> str:
     """The command that takes it away, and waits until its pods have gone."""
-    return f"kubectl delete deployment {name} -n {cluster.namespace} --ignore-not-found --cascade=foreground"
+    return (
+        f"kubectl delete deployment {name} -n {cluster.namespace} --ignore-not-found "
+        "--cascade=foreground"
+    )
 
 
-_GIVEN = {"name", "imagePullPolicy", "terminationMessagePath", "terminationMessagePolicy"}  # by the cluster itself
+_GIVEN = {
+    "name",
+    "imagePullPolicy",
+    "terminationMessagePath",
+    "terminationMessagePolicy",
+}  # by the cluster itself
 
 
 def replaceable(cluster: Cluster, name: str, labels: Mapping[str, str]) -> bool:
-    """Whether applying a manifest whose selector is `labels` makes it what that manifest says: the selector of a
-    Deployment cannot be changed, and `apply` leaves what it did not write."""
+    """Whether applying a manifest whose selector is `labels` makes it what that manifest says: the
+    selector of a Deployment cannot be changed, and `apply` leaves what it did not write."""
     found = named(cluster, "Deployment", name)
     if found is None:
         return True
     now = found["spec"]["template"]["spec"]
-    if found["spec"]["selector"] != {"matchLabels": dict(labels)} or now.get("serviceAccountName"):  # its alias stays
+    if found["spec"]["selector"] != {"matchLabels": dict(labels)} or now.get(
+        "serviceAccountName"
+    ):  # its alias stays
         return False
     with contextlib.suppress(*_NOT_OURS):
         before = _applied(found)["template"]["spec"]
@@ -126,19 +151,24 @@ def _applied(found: Mapping[str, Any]) -> Any:
 def woken(
     cluster: Cluster, found: Mapping[str, Any], file: str, again: tuple[str, ...]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What has a Deployment that asks for no pod ask for one: the lines to write in `file`, and commands.
+    """What has a Deployment that asks for no pod ask for one: the lines to write in `file`, and
+    commands.
 
-    Where that file, which was last applied, asks for none, scaling would last until it is applied again: the commands
-    are `again`. Elsewhere there is nothing to write, nor where no file is ours (`file` "").
+    Where that file, which was last applied, asks for none, scaling would last until it is applied
+    again: the commands are `again`. Elsewhere there is nothing to write, nor where no file is ours
+    (`file` "").
     """
     name = found["metadata"]["name"]
     with contextlib.suppress(*_NOT_OURS):
         if file and _applied(found)["replicas"] == 0:
             return (f"# {file}, Deployment {name} :", "spec:", "  replicas: 1"), again
-    return (), (f"kubectl scale deployment {name} -n {cluster.namespace} --replicas=1", rolled_out(cluster, name))
+    return (), (
+        f"kubectl scale deployment {name} -n {cluster.namespace} --replicas=1",
+        rolled_out(cluster, name),
+    )
 
 
-# -- what to write in its manifest ---------------------------------------------------------------------------------
+# -- what to write in its manifest -----------------------------------------------------------------
 
 
 def to_write(file: str, container: str, line: str) -> tuple[str, str]:
@@ -146,21 +176,30 @@ def to_write(file: str, container: str, line: str) -> tuple[str, str]:
     return (f"# {file}, conteneur « {container} » :", line)
 
 
-# -- its manifest --------------------------------------------------------------------------------------------------
+# -- its manifest ----------------------------------------------------------------------------------
 
 
 def instead(cluster: Cluster, name: str, role: str) -> Diagnostic | None:
-    """What bears the name of a Deployment that does not exist: a bare pod, or what keeps pods otherwise; None for
-    neither. `role` is what the pods are, a masculine noun; `commands` only take them away.
+    """What bears the name of a Deployment that does not exist: a bare pod, or what keeps pods
+    otherwise; None for neither. `role` is what the pods are, a masculine noun; `commands` only take
+    them away.
     """
     pod = cluster.pod(name)
     if pod is not None and not controller(pod.raw):
         return Diagnostic(
-            finding=f"Dans {cluster.namespace}, {name} est un Pod seul : aucun Deployment ne le tient.",
-            cause="Un Pod supprimé, ou perdu avec son nœud, ne revient jamais : rien n’a pour tâche de le remplacer.",
-            fix="Supprimez ce Pod et décrivez-le dans le modèle (spec.template) d’un Deployment de ce nom.",
-            commands=(f"kubectl delete pod {name} -n {cluster.namespace} --ignore-not-found --now",),
-            look=(f"kubectl get pod {name} -n {cluster.namespace} -o jsonpath='{{.metadata.ownerReferences}}'",),
+            finding=f"Dans {cluster.namespace}, {name} est un Pod seul : aucun Deployment ne le "
+            "tient.",
+            cause="Un Pod supprimé, ou perdu avec son nœud, ne revient jamais : rien n’a pour "
+            "tâche de le remplacer.",
+            fix="Supprimez ce Pod et décrivez-le dans le modèle (spec.template) d’un Deployment de "
+            "ce nom.",
+            commands=(
+                f"kubectl delete pod {name} -n {cluster.namespace} --ignore-not-found --now",
+            ),
+            look=(
+                f"kubectl get pod {name} -n {cluster.namespace} -o "
+                f"jsonpath='{{.metadata.ownerReferences}}'",
+            ),
         )
     owners = [controller(pod.raw) for pod in cluster.pods() if not pod.deleting]
     kind = next((str(owner["kind"]) for owner in owners if owner.get("name") == name), "")
@@ -168,24 +207,29 @@ def instead(cluster: Cluster, name: str, role: str) -> Diagnostic | None:
         return None
     return Diagnostic(
         finding=f"Dans {cluster.namespace}, {name} est un {kind}, pas un Deployment.",
-        cause=f"Un {kind} recrée aussi ses pods, mais un {role} n’a ni disque ni identité à garder, et doit "
-        "pouvoir changer de version sans coupure : c’est le rôle d’un Deployment.",
+        cause=f"Un {kind} recrée aussi ses pods, mais un {role} n’a ni disque ni identité à "
+        "garder, et doit pouvoir changer de version sans coupure : c’est le rôle d’un Deployment.",
         fix=f"Remplacez le {kind} par un Deployment du même nom.",
-        commands=(f"kubectl delete {thing(kind.lower(), name)} -n {cluster.namespace} --cascade=foreground",),
+        commands=(
+            f"kubectl delete {thing(kind.lower(), name)} -n {cluster.namespace} "
+            "--cascade=foreground",
+        ),
         look=(f"kubectl get {thing(kind.lower(), name)} -n {cluster.namespace}",),
     )
 
 
 def asleep(cluster: Cluster, name: str, file: str, again: tuple[str, ...]) -> Diagnostic | None:
-    """None when the Deployment asks for a pod at least; it must exist. `file` describes it; `again`: the commands that
-    put that file right."""
+    """None when the Deployment asks for a pod at least; it must exist. `file` describes it;
+    `again`: the commands that put that file right."""
     found = find(cluster, name)
     if found.wanted > 0:
         return None
     lines, commands = woken(cluster, found.raw, file, again)
     return Diagnostic(
-        finding=f"Le Deployment {name} existe dans {cluster.namespace}, mais il demande 0 pod (spec.replicas).",
-        cause="Un Deployment maintient exactement le nombre de pods que « replicas » demande : 0 le met en sommeil.",
+        finding=f"Le Deployment {name} existe dans {cluster.namespace}, mais il demande 0 pod "
+        "(spec.replicas).",
+        cause="Un Deployment maintient exactement le nombre de pods que « replicas » demande : 0 "
+        "le met en sommeil.",
         fix=f"Demandez-en au moins un. Écrivez ceci, puis : kubectl apply -f {file}"
         if lines
         else "Demandez-en au moins un.",
@@ -196,7 +240,8 @@ def asleep(cluster: Cluster, name: str, file: str, again: tuple[str, ...]) -> Di
 
 
 def floating_image(found: Deployment) -> tuple[str, str, str] | None:
-    """Container, image and missing precision, in French, of the first image that another may replace under its name."""
+    """Container, image and missing precision, in French, of the first image that another may
+    replace under its name."""
     for box in lasting_containers(found.template):
         image = str(box["image"])
         tag = image.rpartition("/")[2].partition(":")[2]
@@ -205,9 +250,11 @@ def floating_image(found: Deployment) -> tuple[str, str, str] | None:
     return None
 
 
-def without_resources(cluster: Cluster, found: Deployment, role: str) -> tuple[str, Diagnostic] | None:
-    """None when each container says its CPU and memory, and their limits; else the container, and what is wrong
-    without its commands. `role`: what they are, a masculine noun.
+def without_resources(
+    cluster: Cluster, found: Deployment, role: str
+) -> tuple[str, Diagnostic] | None:
+    """None when each container says its CPU and memory, and their limits; else the container, and
+    what is wrong without its commands. `role`: what they are, a masculine noun.
 
     Read on the pods as the cluster made them, with what the namespace's defaults add.
     """
@@ -218,7 +265,8 @@ def without_resources(cluster: Cluster, found: Deployment, role: str) -> tuple[s
                 f"{family}.{resource}"
                 for family in ("requests", "limits")
                 for resource in ("cpu", "memory")
-                if not _given(box.get("resources") or {}, family, resource) and not _given(whole, family, resource)
+                if not _given(box.get("resources") or {}, family, resource)
+                and not _given(whole, family, resource)
             ]
             if lacking:
                 return box["name"], _lacking(cluster, found.name, box["name"], lacking, role)
@@ -229,12 +277,15 @@ def without_resources(cluster: Cluster, found: Deployment, role: str) -> tuple[s
 RESOURCES = "resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {cpu: 200m, memory: 64Mi}}"
 
 
-def _lacking(cluster: Cluster, name: str, container: str, lacking: Sequence[str], role: str) -> Diagnostic:
+def _lacking(
+    cluster: Cluster, name: str, container: str, lacking: Sequence[str], role: str
+) -> Diagnostic:
     return Diagnostic(
-        finding=f"Le conteneur « {container} » du Deployment {name} n’indique pas {', '.join(lacking)} (resources).",
-        cause="Sans demande, l’ordonnanceur ne lui réserve rien et le nœud l’arrête parmi les premiers quand la "
-        "mémoire manque ; sans limite, il peut prendre celle des autres. Un namespace à quota refuse de créer un tel "
-        f"pod : le {role} ne reviendrait pas.",
+        finding=f"Le conteneur « {container} » du Deployment {name} n’indique pas "
+        f"{', '.join(lacking)} (resources).",
+        cause="Sans demande, l’ordonnanceur ne lui réserve rien et le nœud l’arrête parmi les "
+        "premiers quand la mémoire manque ; sans limite, il peut prendre celle des autres. Un "
+        f"namespace à quota refuse de créer un tel pod : le {role} ne reviendrait pas.",
         fix="Il faut les quatre valeurs (resources.requests et resources.limits, cpu et memory).",
         look=(
             f"kubectl describe deployment {name} -n {cluster.namespace}",
@@ -244,23 +295,33 @@ def _lacking(cluster: Cluster, name: str, container: str, lacking: Sequence[str]
 
 
 def _given(resources: Mapping[str, Any], family: str, resource: str) -> str:
-    """What is asked; the API server takes a limit as the request where only the limit is written."""
+    """What is asked; the API server takes a limit as the request where only the limit is
+    written."""
     limit = (resources.get("limits") or {}).get(resource, "")
-    return str((resources.get(family) or {}).get(resource, "") or (limit if family == "requests" else ""))
+    return str(
+        (resources.get(family) or {}).get(resource, "") or (limit if family == "requests" else "")
+    )
 
 
-# -- its pods ------------------------------------------------------------------------------------------------------
+# -- its pods --------------------------------------------------------------------------------------
 
 
 def creation_refused(
-    cluster: Cluster, found: Deployment, fix: str = "", commands: tuple[str, ...] = (), role: str = "programme"
+    cluster: Cluster,
+    found: Deployment,
+    fix: str = "",
+    commands: tuple[str, ...] = (),
+    role: str = "programme",
 ) -> Diagnostic | None:
     """None unless the API server refuses to make its pods: no pod exists then that could tell why.
 
-    `fix` and `commands` are the lab's own way to make it anew; `role` is what its pods are, a masculine noun.
+    `fix` and `commands` are the lab's own way to make it anew; `role` is what its pods are, a
+    masculine noun.
     """
     conditions = found.status.get("conditions") or ()
-    refused = [one for one in conditions if one["type"] == "ReplicaFailure" and one["status"] == "True"]
+    refused = [
+        one for one in conditions if one["type"] == "ReplicaFailure" and one["status"] == "True"
+    ]
     if not refused:
         return None
     message = str(refused[0].get("message", "")).strip()
@@ -269,7 +330,8 @@ def creation_refused(
     selector = ",".join(f"{key}={value}" for key, value in found.labels.items())
     return Diagnostic(
         finding=f"Le cluster refuse de créer les pods du Deployment {found.name} : {said}",
-        cause=f"{cause} Un Deployment est accepté sans que ses pods le soient : « kubectl apply » n’a rien dit.",
+        cause=f"{cause} Un Deployment est accepté sans que ses pods le soient : « kubectl apply » "
+        "n’a rien dit.",
         fix=f"{advice} {fix}",
         commands=commands,
         look=(
@@ -282,29 +344,38 @@ def creation_refused(
 def _why_refused(said: str, role: str) -> tuple[str, str]:
     if "must specify" in said:
         return (
-            "Le quota du namespace compte cette ressource : chaque conteneur doit donc dire combien il en veut.",
+            "Le quota du namespace compte cette ressource : chaque conteneur doit donc dire "
+            "combien il en veut.",
             "Ajoutez au conteneur les valeurs demandées (resources.requests et resources.limits).",
         )
     if "exceeded quota" in said:
         return (
-            "Le namespace a atteint son quota : « used » y est ajouté à « requested », et dépasse « limited ».",
+            "Le namespace a atteint son quota : « used » y est ajouté à « requested », et dépasse "
+            "« limited ».",
             "Demandez moins, ou arrêtez ce qui ne sert plus (kubectl describe quota).",
         )
     if "service account" in said.lower() or "serviceaccount" in said:
         return (
-            "Un pod agit sous l’identité d’un ServiceAccount, qui doit exister au moment où il est créé.",
-            f"Retirez serviceAccountName du modèle de pod : un {role} n’a rien à demander à l’API du cluster.",
+            "Un pod agit sous l’identité d’un ServiceAccount, qui doit exister au moment où il est "
+            "créé.",
+            f"Retirez serviceAccountName du modèle de pod : un {role} n’a rien à demander à l’API "
+            "du cluster.",
         )
     return "L’API refuse le pod tel que le Deployment le décrit.", "Corrigez ce que ce refus nomme."
 
 
 def paused(cluster: Cluster, found: Deployment) -> Diagnostic | None:
     """None unless a change is written but not rolled out."""
-    if not found.raw["spec"].get("paused") or found.status.get("updatedReplicas", 0) >= found.wanted:
+    if (
+        not found.raw["spec"].get("paused")
+        or found.status.get("updatedReplicas", 0) >= found.wanted
+    ):
         return None
     return Diagnostic(
-        finding=f"Le Deployment {found.name} est en pause (spec.paused) : sa dernière version n’est pas mise en place.",
-        cause="En pause, un Deployment garde ses anciens pods et n’applique aucun changement de modèle.",
+        finding=f"Le Deployment {found.name} est en pause (spec.paused) : sa dernière version "
+        "n’est pas mise en place.",
+        cause="En pause, un Deployment garde ses anciens pods et n’applique aucun changement de "
+        "modèle.",
         fix="Reprenez-le : kubectl rollout resume",
         commands=(
             f"kubectl rollout resume deployment/{found.name} -n {cluster.namespace}",
@@ -320,9 +391,11 @@ def settling(cluster: Cluster, found: Deployment) -> Diagnostic | None:
     if seen and len(found.pods) >= found.wanted and not found.older:
         return None
     return Diagnostic(
-        finding=f"Le Deployment {found.name} est en train de se mettre en place : {len(found.pods)} pod(s) de sa "
-        f"dernière version sur {found.wanted}, {len(found.older)} d’une version précédente.",
-        cause="Un Deployment crée les nouveaux pods avant de retirer les anciens, pour servir sans coupure.",
+        finding=f"Le Deployment {found.name} est en train de se mettre en place : "
+        f"{len(found.pods)} pod(s) de sa dernière version sur {found.wanted}, {len(found.older)} "
+        "d’une version précédente.",
+        cause="Un Deployment crée les nouveaux pods avant de retirer les anciens, pour servir sans "
+        "coupure.",
         fix="Attendez quelques secondes ; si cela dure, lisez ce qu’il en dit.",
         commands=(rolled_out(cluster, found.name),),
         look=(f"kubectl describe deployment {found.name} -n {cluster.namespace}",),

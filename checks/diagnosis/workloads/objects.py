@@ -1,4 +1,5 @@
-"""Objects by their name, and which of them keeps another one: what to delete for it not to come back."""
+"""Objects by their name, and which of them keeps another one: what to delete for it not to come
+back."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ def named(cluster: Cluster, kind: str, name: str) -> Mapping[str, Any] | None:
 
 
 def controller(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The reference (kind, name, uid) to the object that keeps this one; empty when nothing does."""
+    """The reference (kind, name, uid) to the object that keeps this one; empty when nothing
+    does."""
     owners = item["metadata"].get("ownerReferences") or ()
     return next((owner for owner in owners if owner.get("controller")), {})
 

@@ -1,4 +1,5 @@
-"""What a program's log says of a name or an address that it did not reach, in the words of common tools."""
+"""What a program's log says of a name or an address that it did not reach, in the words of common
+tools."""
 
 from __future__ import annotations
 
@@ -18,15 +19,20 @@ class Trouble(Enum):
     SILENT = "silent"
 
 
-# glibc's and musl's own words, which socat, nginx, PgBouncer and most tools repeat; then HAProxy's, nginx's, libpq's,
-# Go's (gost, Traefik) and Python's or Node's names of the same errors. The port comes first: it is a name as well.
+# glibc's and musl's own words, which socat, nginx, PgBouncer and most tools repeat; then HAProxy's,
+# nginx's, libpq's, Go's (gost, Traefik) and Python's or Node's names of the same errors. The port
+# comes first: it is a name as well.
 _TOLD = {
-    Trouble.UNKNOWN_PORT: r"Servname not supported|Unrecognized service|unknown service|unknown port",
-    Trouble.UNKNOWN_HOST: r"Name or service not known|Name does not resolve|No address associated|Name has no usable|"
-    r"Temporary failure in name resolution|could not resolve|host not found|could not translate host name|"
+    Trouble.UNKNOWN_PORT: r"Servname not supported|Unrecognized service|unknown service|unknown "
+    r"port",
+    Trouble.UNKNOWN_HOST: r"Name or service not known|Name does not resolve|No address associated|"
+    r"Name has no usable|"
+    r"Temporary failure in name resolution|could not resolve|host not found|could not translate "
+    r"host name|"
     r"no such host|NXDOMAIN|ENOTFOUND|EAI_AGAIN|getaddrinfo|DNS lookup failed",
     Trouble.REFUSED: r"(?i:connection refused)|ECONNREFUSED",
-    Trouble.SILENT: r"(?i:timed out)|ETIMEDOUT|i/o timeout|(?i:no route to host)|EHOSTUNREACH|network is unreachable",
+    Trouble.SILENT: r"(?i:timed out)|ETIMEDOUT|i/o timeout|(?i:no route to "
+    r"host)|EHOSTUNREACH|network is unreachable",
 }
 _NAME = re.compile(
     r"getaddrinfo\(?\"(?P<socat>[^\"]+)\", \"(?P<port>[^\"]*)\"|"

@@ -16,20 +16,29 @@ from checks.registries import unpulled_image
 from checks.verdict import Diagnostic
 
 _STARTING_SECONDS = 20  # a readiness probe that still fails after that is not a slow start
-_STARTED_SECONDS = 5  # nor after that, where the program has begun to serve, but not what the probe asks for
+_STARTED_SECONDS = (
+    5  # nor after that, where the program has begun to serve, but not what the probe asks for
+)
 _PULLING = ("ContainerCreating", "PodInitializing")
 _NOT_STARTED = {"RunContainerError", "StartError", "ContainerCannotRun", "CreateContainerError"}
 _IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 
-def not_ready(cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...] = ()) -> Diagnostic | None:
-    """None when `pod` is ready; else why it is not. `fix` and `commands` are the lab's own way to make it anew."""
+def not_ready(
+    cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...] = ()
+) -> Diagnostic | None:
+    """None when `pod` is ready; else why it is not. `fix` and `commands` are the lab's own way to
+    make it anew."""
     if pod.deleting:
         return Diagnostic(
             finding=f"Le pod {pod.name} est en cours de suppression.",
-            cause="Un pod supprimé garde son nom jusqu’à l’arrêt de ses conteneurs (30 secondes au plus, d’ordinaire).",
+            cause="Un pod supprimé garde son nom jusqu’à l’arrêt de ses conteneurs (30 secondes au "
+            "plus, d’ordinaire).",
             fix=f"Attendez sa disparition, puis recréez-le. {fix}",
-            commands=(f"kubectl wait --for=delete pod/{pod.name} -n {pod.namespace} --timeout=60s", *commands),
+            commands=(
+                f"kubectl wait --for=delete pod/{pod.name} -n {pod.namespace} --timeout=60s",
+                *commands,
+            ),
             look=(f"kubectl get pod {pod.name} -n {pod.namespace}",),
         )
     if pod.ready:
@@ -54,15 +63,18 @@ def not_ready(cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...] = 
         finding=f"Le pod {pod.name} n’est pas prêt (état : {pod.phase}).",
         cause="Ses conteneurs démarrent, ou sa sonde « readiness » ne répond pas encore.",
         fix=f"Attendez quelques secondes ; si cela dure, lisez ses événements. {fix}",
-        commands=(f"kubectl wait --for=condition=Ready pod/{pod.name} -n {pod.namespace} --timeout=60s",),
+        commands=(
+            f"kubectl wait --for=condition=Ready pod/{pod.name} -n {pod.namespace} --timeout=60s",
+        ),
         look=look,
         transient=True,
     )
 
 
 def never_admitted(cluster: Cluster) -> str:
-    """Why a bare pod may never have come to be: a sentence, where a quota of the namespace refuses those that do not
-    say what they want; "" elsewhere. `kubectl apply` had said so, nothing in the cluster does."""
+    """Why a bare pod may never have come to be: a sentence, where a quota of the namespace refuses
+    those that do not say what they want; "" elsewhere. `kubectl apply` had said so, nothing in the
+    cluster does."""
     try:
         quotas = cluster.objects("ResourceQuota")
     except CahierError:  # not ours to read: only a hint is lost
@@ -72,9 +84,9 @@ def never_admitted(cluster: Cluster) -> str:
         counted = [name for name in sorted(hard) if name.rpartition(".")[2] in ("cpu", "memory")]
         if counted:
             return (
-                f" Le quota « {raw['metadata']['name']} » de ce namespace compte {', '.join(counted)} : un pod "
-                "dont un conteneur ne le dit pas y est refusé (« failed quota: … must specify »), à moins qu’un "
-                "LimitRange n’y supplée."
+                f" Le quota « {raw['metadata']['name']} » de ce namespace compte "
+                f"{', '.join(counted)} : un pod dont un conteneur ne le dit pas y est refusé (« "
+                "failed quota: … must specify »), à moins qu’un LimitRange n’y supplée."
             )
     return ""
 
@@ -86,7 +98,8 @@ def _said(cluster: Cluster, pod: Pod, reason: str) -> str:
 
 
 def _volume(cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...]) -> Diagnostic | None:
-    """A pod held back by a volume that cannot be mounted: a ConfigMap or Secret that does not exist."""
+    """A pod held back by a volume that cannot be mounted: a ConfigMap or Secret that does not
+    exist."""
     if any(container.waiting_reason not in _PULLING for container in pod.containers):
         return None
     said = _said(cluster, pod, "FailedMount")
@@ -94,8 +107,8 @@ def _volume(cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...]) -> 
         return None
     return Diagnostic(
         finding=f"Le pod {pod.name} attend un volume qui ne peut pas être monté : {said}",
-        cause="Un conteneur ne démarre pas avant que tous ses volumes existent ; celui-ci cite une ConfigMap, un "
-        "Secret ou un disque absent de ce namespace.",
+        cause="Un conteneur ne démarre pas avant que tous ses volumes existent ; celui-ci cite une "
+        "ConfigMap, un Secret ou un disque absent de ce namespace.",
         fix=f"Créez ce qui manque, ou corrigez le nom cité. {fix}",
         commands=commands,
         look=(f"kubectl describe pod {pod.name} -n {pod.namespace}",),
@@ -110,15 +123,22 @@ def _probe(cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...]) -> D
     if not said.startswith("Readiness"):
         return None
     if "refused" in said:
-        cause = "Rien n’écoute à l’adresse et au port que la sonde interroge (elle s’adresse à l’IP du pod)."
+        cause = (
+            "Rien n’écoute à l’adresse et au port que la sonde interroge (elle s’adresse à l’IP du "
+            "pod)."
+        )
     elif "statuscode" in said:
-        cause = "Le programme a répondu, mais par une erreur : la sonde ne demande pas la bonne adresse."
+        cause = (
+            "Le programme a répondu, mais par une erreur : la sonde ne demande pas la bonne "
+            "adresse."
+        )
     else:
         cause = "Tant que la sonde « readiness » échoue, Kubernetes n’envoie aucun client à ce pod."
     return Diagnostic(
         finding=f"Le pod {pod.name} tourne, mais n’est pas prêt : {said}",
         cause=cause,
-        fix=f"Accordez la sonde (readinessProbe) et le programme : même port, et une adresse qui existe. {fix}",
+        fix="Accordez la sonde (readinessProbe) et le programme : même port, et une adresse qui "
+        f"existe. {fix}",
         commands=commands,
         look=(
             f"kubectl describe pod {pod.name} -n {pod.namespace}",
@@ -131,7 +151,8 @@ def _probe(cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...]) -> D
 
 
 def _serves_otherwise(cluster: Cluster, pod: Pod, said: str) -> bool:
-    """Whether the program serves already, elsewhere than where its readiness probe asks: waiting will not help."""
+    """Whether the program serves already, elsewhere than where its readiness probe asks: waiting
+    will not help."""
     if re.search(r"statuscode: 4\d\d", said):
         return True
     refused = re.search(r"dial tcp \S+:(\d+): connect: connection refused", said)
@@ -139,7 +160,9 @@ def _serves_otherwise(cluster: Cluster, pod: Pod, said: str) -> bool:
         return False
     with contextlib.suppress(CahierError):  # its image, or our rights, do not show it
         found = listeners(cluster, pod.name)
-        return bool(found) and not any(one.port == int(refused[1]) and not one.on_loopback for one in found)
+        return bool(found) and not any(
+            one.port == int(refused[1]) and not one.on_loopback for one in found
+        )
     return False
 
 
@@ -175,14 +198,15 @@ def _never_ran(container: Container) -> _Start | None:
     if container.command:
         return _Start(
             finding,
-            "« command » remplace le programme de l’image (son ENTRYPOINT) ; « args » lui donne seulement ses "
-            f"arguments. {silent}",
-            "Donnez ces arguments sous « args », sans « command », ou commencez « command » par un vrai programme.",
+            "« command » remplace le programme de l’image (son ENTRYPOINT) ; « args » lui donne "
+            f"seulement ses arguments. {silent}",
+            "Donnez ces arguments sous « args », sans « command », ou commencez « command » par un "
+            "vrai programme.",
         )
     return _Start(
         finding,
-        "Cette image n’a pas de programme à elle (ENTRYPOINT) : le premier mot de « args » est pris pour lui. "
-        f"{silent}",
+        "Cette image n’a pas de programme à elle (ENTRYPOINT) : le premier mot de « args » est "
+        f"pris pour lui. {silent}",
         "Nommez sous « command » un programme qui existe dans l’image.",
     )
 
@@ -192,13 +216,13 @@ def _stopped_by(log: str) -> str:
     said = told(log)
     if said is not None and said.trouble is Trouble.UNKNOWN_PORT:
         return (
-            "Ce programme cherche un port par son nom, que le fichier /etc/services de son image ne donne pas. Un port "
-            "s’écrit aussi en chiffres."
+            "Ce programme cherche un port par son nom, que le fichier /etc/services de son image "
+            "ne donne pas. Un port s’écrit aussi en chiffres."
         )
     if said is not None and said.trouble is Trouble.UNKNOWN_HOST:
         return (
-            "Ce programme cherche un nom dès son démarrage, et s’arrête quand le DNS ne le lui donne pas. La "
-            "forme complète d’un nom de Service est NOM.NAMESPACE.svc.cluster.local."
+            "Ce programme cherche un nom dès son démarrage, et s’arrête quand le DNS ne le lui "
+            "donne pas. La forme complète d’un nom de Service est NOM.NAMESPACE.svc.cluster.local."
         )
     return "Le programme du conteneur se termine : ses arguments ou sa configuration sont refusés."
 
@@ -214,23 +238,29 @@ def _container(
             f"({container.waiting_reason}).",
             cause=refusal.cause
             if refusal
-            else "Ce nom ou cette étiquette (tag) n’existe pas dans le registre, ou le registre est injoignable.",
+            else "Ce nom ou cette étiquette (tag) n’existe pas dans le registre, ou le registre "
+            "est injoignable.",
             fix=f"{refusal.pod if refusal else 'Corrigez le nom de l’image'}. {fix}",
             commands=commands,
             look=look,
         )
-    if container.waiting_reason == "CreateContainerConfigError" and "failed to sync" not in container.waiting_message:
+    if (
+        container.waiting_reason == "CreateContainerConfigError"
+        and "failed to sync" not in container.waiting_message
+    ):
         return Diagnostic(
-            finding=f"Le conteneur « {container.name} » du pod {pod.name} attend une configuration absente : "
-            f"{container.waiting_message}",
-            cause="Le manifeste cite un Secret ou une ConfigMap qui n’existe pas dans ce namespace.",
+            finding=f"Le conteneur « {container.name} » du pod {pod.name} attend une configuration "
+            f"absente : {container.waiting_message}",
+            cause="Le manifeste cite un Secret ou une ConfigMap qui n’existe pas dans ce "
+            "namespace.",
             fix=f"Créez ce qui manque, ou corrigez le nom cité. {fix}",
             commands=commands,
             look=look,
         )
     if not container.running and (never_ran := _never_ran(container)):
         return Diagnostic(
-            finding=f"Le conteneur « {container.name} » du pod {pod.name} n’a jamais démarré : {never_ran.finding}",
+            finding=f"Le conteneur « {container.name} » du pod {pod.name} n’a jamais démarré : "
+            f"{never_ran.finding}",
             cause=never_ran.cause,
             fix=f"{never_ran.fix} {fix}",
             commands=commands,
@@ -241,8 +271,9 @@ def _container(
         log = cluster.logs(pod.name, 3, own)
         said = log.strip().replace("\n", " ⏎ ")
         return Diagnostic(
-            finding=f"Le conteneur « {container.name} » du pod {pod.name} s’est arrêté "
-            f"(code {container.exit_code}, {container.restarts} redémarrage(s)). Il a dit : « {said or 'rien'} ».",
+            finding=f"Le conteneur « {container.name} » du pod {pod.name} s’est arrêté (code "
+            f"{container.exit_code}, {container.restarts} redémarrage(s)). Il a dit : « "
+            f"{said or 'rien'} ».",
             cause=_stopped_by(log),
             fix=f"Lisez son journal et corrigez le manifeste. {fix}",
             commands=commands,
@@ -251,8 +282,8 @@ def _container(
     if container.waiting_reason in (*_PULLING, "CreateContainerConfigError", ""):
         return None
     return Diagnostic(
-        finding=f"Le conteneur « {container.name} » du pod {pod.name} ne démarre pas : {container.waiting_reason} "
-        f"{container.waiting_message}".rstrip()
+        finding=f"Le conteneur « {container.name} » du pod {pod.name} ne démarre pas : "
+        f"{container.waiting_reason} {container.waiting_message}".rstrip()
         + ".",
         cause="Kubernetes n’a pas pu lancer ce conteneur tel qu’il est décrit.",
         fix=f"Corrigez le manifeste. {fix}",

@@ -1,4 +1,5 @@
-"""What a class's grades become: files for Moodle, a spreadsheet, programs, the teacher and each learner."""
+"""What a class's grades become: files for Moodle, a spreadsheet, programs, the teacher and each
+learner."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def defuse(text: str) -> str:
-    """`text` with an apostrophe before it when a spreadsheet would take it for a formula (OWASP, "CSV injection").
+    """`text` with an apostrophe before it when a spreadsheet would take it for a formula (OWASP,
+    "CSV injection").
 
     Spaces and control characters are looked through: some programs drop them first.
     """

@@ -9,7 +9,9 @@ from checks.grading.results import ClassGrades, LearnerGrades
 from checks.lab import Hop
 
 
-def render(grades: ClassGrades, learner: LearnerGrades, paths: Mapping[str, Sequence[Hop]]) -> bytes:
+def render(
+    grades: ClassGrades, learner: LearnerGrades, paths: Mapping[str, Sequence[Hop]]
+) -> bytes:
     """The page, in UTF-8."""
     return pages.page(
         "feedback.html",

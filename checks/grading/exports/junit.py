@@ -1,4 +1,5 @@
-"""`junit.xml`: one suite per learner, one case per check, for the tools of continuous integration."""
+"""`junit.xml`: one suite per learner, one case per check, for the tools of continuous
+integration."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def render(grades: ClassGrades) -> bytes:
-    """The file, in UTF-8. It holds neither dates nor durations: the same grades make the same bytes."""
+    """The file, in UTF-8. It holds neither dates nor durations: the same grades make the same
+    bytes."""
     document = JUnitXml("cahier noter")  # type: ignore[no-untyped-call]
     for learner in grades.learners:
         suite = TestSuite(learner.identifier)  # type: ignore[no-untyped-call]
@@ -26,7 +28,11 @@ def render(grades: ClassGrades) -> bytes:
     for element in root.iter():
         element.attrib.pop("time", None)
     ElementTree.indent(root)
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, "unicode").encode() + b"\n"
+    return (
+        b'<?xml version="1.0" encoding="utf-8"?>\n'
+        + ElementTree.tostring(root, "unicode").encode()
+        + b"\n"
+    )
 
 
 def _case(lab: LabGrade, check: CheckGrade) -> TestCase:

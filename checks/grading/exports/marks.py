@@ -11,7 +11,8 @@ OUT_OF = 20
 
 
 def out_of(grade: LabGrade | LearnerGrades, maximum: Fraction | int = OUT_OF) -> Fraction | None:
-    """The exact mark out of `maximum`; None where something is still to be decided: no mark is no zero."""
+    """The exact mark out of `maximum`; None where something is still to be decided: no mark is no
+    zero."""
     total = Fraction(grade.points_max)
     if grade.state != "graded" or not total:
         return None

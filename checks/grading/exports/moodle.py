@@ -1,7 +1,8 @@
-"""`notes-moodle.csv`: for the import of a Moodle gradebook (commas, decimal point, marks out of 20).
+"""`notes-moodle.csv`: for the import of a Moodle gradebook (commas, decimal point, marks out of
+20).
 
-Moodle refuses the whole file for one mark that is no number; an empty cell is "no mark". Names are left out:
-learners are matched by identification number or e-mail.
+Moodle refuses the whole file for one mark that is no number; an empty cell is "no mark". Names are
+left out: learners are matched by identification number or e-mail.
 """
 
 from __future__ import annotations

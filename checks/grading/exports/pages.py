@@ -29,7 +29,8 @@ WORDS: Mapping[Status, str] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A lab (or the total) of a learner. `kind`: full, partial, none, review or absent; `order` sorts cells."""
+    """A lab (or the total) of a learner. `kind`: full, partial, none, review or absent; `order`
+    sorts cells."""
 
     kind: str
     symbol: str
@@ -40,7 +41,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Told:
-    """A lab of a learner, ready to be drawn. The words of each state go with it: a symbol is never alone."""
+    """A lab of a learner, ready to be drawn. The words of each state go with it: a symbol is never
+    alone."""
 
     short_name: str
     title: str
@@ -77,7 +79,8 @@ def script(name: str) -> Markup:
 
 
 def _digest(source: str) -> Markup:
-    """What a page's policy calls its script: https://www.w3.org/TR/CSP3/#match-element-to-source-list."""
+    """What a page's policy calls its script:
+    https://www.w3.org/TR/CSP3/#match-element-to-source-list."""
     return Markup(f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}")
 
 
@@ -88,7 +91,9 @@ def cell(grade: LabGrade | LearnerGrades) -> Cell:
         return Cell("absent", "–", "absent", "absent, sans note", -2)
     exact = out_of(grade)
     if exact is None:
-        return Cell("review", "?", f"{short(low)} à {short(high)}", "à revoir, sans note, entre", -1)
+        return Cell(
+            "review", "?", f"{short(low)} à {short(high)}", "à revoir, sans note, entre", -1
+        )
     kind, symbol, words = "partial", "◐", "en partie,"
     if high == 20:
         kind, symbol, words = "full", "✔", "réussi,"
@@ -97,7 +102,9 @@ def cell(grade: LabGrade | LearnerGrades) -> Cell:
     return Cell(kind, symbol, mark(grade), words, round(float(exact), 6))
 
 
-def told(infos: Sequence[LabInfo], learner: LearnerGrades, paths: Mapping[str, Sequence[Hop]]) -> Sequence[Told]:
+def told(
+    infos: Sequence[LabInfo], learner: LearnerGrades, paths: Mapping[str, Sequence[Hop]]
+) -> Sequence[Told]:
     """Every lab of a learner."""
     return [
         Told(
@@ -115,4 +122,7 @@ def told(infos: Sequence[LabInfo], learner: LearnerGrades, paths: Mapping[str, S
 def _path(path: Sequence[Hop], grade: LabGrade) -> Sequence[tuple[Step, str]]:
     if not grade.checks:
         return ()
-    return [(step, WORDS[step.status]) for step in steps(path, {check.id: check.status for check in grade.checks})]
+    return [
+        (step, WORDS[step.status])
+        for step in steps(path, {check.id: check.status for check in grade.checks})
+    ]

@@ -19,7 +19,8 @@ _SAMPLES = 3  # findings shown for one mistake
 
 @dataclass
 class Mistake:
-    """A check that several people fail. `findings`: what is found, names of people left out, and how often."""
+    """A check that several people fail. `findings`: what is found, names of people left out, and
+    how often."""
 
     lab: str
     title: str
@@ -49,7 +50,9 @@ def render(grades: ClassGrades, paths: Mapping[str, Sequence[Hop]]) -> bytes:
             "grades": learner,
             "total": pages.cell(learner),
             "labs": pages.told(grades.labs, learner, paths),
-            "failed": any(check.status is Status.FAILED for lab in learner.labs for check in lab.checks),
+            "failed": any(
+                check.status is Status.FAILED for lab in learner.labs for check in lab.checks
+            ),
         }
         for learner in grades.learners
     ]
@@ -59,9 +62,13 @@ def render(grades: ClassGrades, paths: Mapping[str, Sequence[Hop]]) -> bytes:
         labs=grades.labs,
         learners=learners,
         counts={
-            state: sum(each.state == state for each in grades.learners) for state in ("graded", "review", "absent")
+            state: sum(each.state == state for each in grades.learners)
+            for state in ("graded", "review", "absent")
         },
-        means=[_mean([each.labs[index] for each in grades.learners]) for index in range(len(grades.labs))],
+        means=[
+            _mean([each.labs[index] for each in grades.learners])
+            for index in range(len(grades.labs))
+        ],
         total_mean=_mean(list(grades.learners)),
         mistakes=_mistakes(grades),
         open=_open(grades),
@@ -84,15 +91,20 @@ def _mistakes(grades: ClassGrades) -> Sequence[Mistake]:
             for check in lab.checks:
                 if check.status is not Status.FAILED:
                     continue
-                mistake = found.setdefault((lab.lab, check.id), Mistake(names[lab.lab], check.title, cause=check.cause))
+                mistake = found.setdefault(
+                    (lab.lab, check.id), Mistake(names[lab.lab], check.title, cause=check.cause)
+                )
                 mistake.people.append(learner.name)
                 finding = _nameless(check.finding, learner)
                 mistake.findings[finding] = mistake.findings.get(finding, 0) + 1
-    return sorted(found.values(), key=lambda mistake: (-len(mistake.people), mistake.lab, mistake.title))
+    return sorted(
+        found.values(), key=lambda mistake: (-len(mistake.people), mistake.lab, mistake.title)
+    )
 
 
 def _nameless(finding: str, learner: LearnerGrades) -> str:
-    """A finding without its person's names, so that the same mistake of two people reads the same."""
+    """A finding without its person's names, so that the same mistake of two people reads the
+    same."""
     for name, words in ((learner.namespace, "‹namespace›"), (learner.colleague, "‹collègue›")):
         finding = finding.replace(name, words) if name else finding
     return finding

@@ -1,4 +1,5 @@
-"""`notes-tableur.csv`: opens with a double click in a French spreadsheet (semicolons, decimal comma, BOM)."""
+"""`notes-tableur.csv`: opens with a double click in a French spreadsheet (semicolons, decimal
+comma, BOM)."""
 
 from __future__ import annotations
 
@@ -18,9 +19,18 @@ def render(grades: ClassGrades) -> bytes:
     header += ["Total /20", "Points acquis", "Points à vérifier", "Points possibles", "À revoir"]
     rows = [header]
     for learner in grades.learners:
-        row = [learner.identifier, learner.last_name, learner.first_name, learner.email, learner.namespace]
+        row = [
+            learner.identifier,
+            learner.last_name,
+            learner.first_name,
+            learner.email,
+            learner.namespace,
+        ]
         row += [STATES[learner.state], *map(_mark, learner.labs), _mark(learner)]
-        row += [decimal(Fraction(each)) for each in (learner.points, learner.points_open, learner.points_max)]
+        row += [
+            decimal(Fraction(each))
+            for each in (learner.points, learner.points_open, learner.points_max)
+        ]
         rows.append([*row, _to_review(grades, learner)])
     return b"\xef\xbb\xbf" + write(rows, ";").encode()
 
@@ -34,4 +44,6 @@ def _to_review(grades: ClassGrades, learner: LearnerGrades) -> str:
     if learner.state == "absent":
         return learner.labs[0].reason if learner.labs else ""
     names = {lab.name: lab.short_name.upper() for lab in grades.labs}
-    return " | ".join(f"{names[lab.lab]} : {lab.reason}" for lab in learner.labs if lab.state != "graded")
+    return " | ".join(
+        f"{names[lab.lab]} : {lab.reason}" for lab in learner.labs if lab.state != "graded"
+    )

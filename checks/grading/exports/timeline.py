@@ -1,4 +1,5 @@
-"""When each lab was reached: the moments of the receipts that count, drawn over the days that have some."""
+"""When each lab was reached: the moments of the receipts that count, drawn over the days that have
+some."""
 
 from __future__ import annotations
 
@@ -13,14 +14,17 @@ from checks.grading.results import ClassGrades, LabInfo
 _MARGIN = 0.06  # of a day's width, on each side
 _COLUMNS = 60  # of the whole line: moments that share one are drawn one above the other
 _HEIGHT = 34.0  # pixels, for the dots of a lane
-_STEP = 9.0  # pixels between two dots of a column, less where the columns would be higher than the lane
+_STEP = (
+    9.0  # pixels between two dots of a column, less where the columns would be higher than the lane
+)
 _WITH_HOURS = 3  # days at most whose hours there is room for
 _LABELS = 6  # days at most whose date there is room for
 
 
 @dataclass(frozen=True)
 class Day:
-    """A day that has moments, as wide on the line as each other one. `date` is "" where there is no room for it."""
+    """A day that has moments, as wide on the line as each other one. `date` is "" where there is no
+    room for it."""
 
     date: str
     hours: str
@@ -149,4 +153,6 @@ def _left(moment: datetime, spans: Mapping[date, tuple[datetime, datetime]]) -> 
     """Where a moment is on the line, in percent."""
     first, last = spans[moment.date()]
     part = (moment - first) / (last - first) if last > first else 0.5
-    return (list(spans).index(moment.date()) + _MARGIN + (1 - 2 * _MARGIN) * part) / len(spans) * 100
+    return (
+        (list(spans).index(moment.date()) + _MARGIN + (1 - 2 * _MARGIN) * part) / len(spans) * 100
+    )

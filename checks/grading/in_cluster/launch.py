@@ -25,7 +25,11 @@ def may_grade(api: Api, namespace: str) -> bool:
     """Whether the ServiceAccount may read a class, as far as it can be asked here."""
     spec: dict[str, Any] = {
         "user": f"system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}",
-        "groups": ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"],
+        "groups": [
+            "system:serviceaccounts",
+            f"system:serviceaccounts:{namespace}",
+            "system:authenticated",
+        ],
         "resourceAttributes": {"namespace": namespace, "verb": "list", "resource": "pods"},
     }
     review = {
@@ -61,12 +65,15 @@ class Owner:
 
 
 def find(api: Api, namespace: str, kind: str, group: str) -> Owner | None:
-    """The newest Job or CronJob of that group; a Job that was never let go, its command killed, is removed.
+    """The newest Job or CronJob of that group; a Job that was never let go, its command killed, is
+    removed.
 
     Raises CahierError.
     """
     try:
-        listed = api.objects(kind, COLLECTIONS[kind].format(namespace), {"labelSelector": f"{LABEL}={group}"})
+        listed = api.objects(
+            kind, COLLECTIONS[kind].format(namespace), {"labelSelector": f"{LABEL}={group}"}
+        )
     except Refused as refusal:
         raise _explained(refusal, kind, namespace) from refusal
     found = None
@@ -84,28 +91,44 @@ class UnknownTimeZone(CahierError):
 
 
 def start(
-    api: Api, namespace: str, group: str, order: Order, image: str, schedule: str | None = None, time_zone: str = ""
+    api: Api,
+    namespace: str,
+    group: str,
+    order: Order,
+    image: str,
+    schedule: str | None = None,
+    time_zone: str = "",
 ) -> Owner:
-    """Make all that a grading needs, and let it begin, or wait for its hour; what was made is taken back if it fails.
+    """Make all that a grading needs, and let it begin, or wait for its hour; what was made is taken
+    back if it fails.
 
     Raises CahierError, of which UnknownTimeZone.
     """
     text = msgspec.json.encode(order).decode()
     if len(text) > _BYTES:
         raise UsageError(
-            "La classe est trop grande pour une seule notation.", "Partagez la liste en plusieurs fichiers."
+            "La classe est trop grande pour une seule notation.",
+            "Partagez la liste en plusieurs fichiers.",
         )
-    name = f"cahier-{'noter' if schedule is None else 'planifie'}-{group.partition('.')[0]}-{secrets.token_hex(3)}"
+    act = "noter" if schedule is None else "planifie"
+    name = f"cahier-{act}-{group.partition('.')[0]}-{secrets.token_hex(3)}"
     if schedule is None:
         made = _create(api, namespace, manifests.job(name, group, order.parts, image))
     else:
-        made = _create(api, namespace, manifests.cron_job(name, group, order.parts, image, schedule, time_zone))
+        made = _create(
+            api, namespace, manifests.cron_job(name, group, order.parts, image, schedule, time_zone)
+        )
     owner = Owner(made["kind"], name, namespace)
     try:
         _ensure_service_account(api, namespace, group, made)
         for item in manifests.belongings(name, group, order.parts, text, made):
             _create(api, namespace, item)
-        api.request("PATCH", owner.path, {"spec": {"suspend": False}}, content_type="application/merge-patch+json")
+        api.request(
+            "PATCH",
+            owner.path,
+            {"spec": {"suspend": False}},
+            content_type="application/merge-patch+json",
+        )
     except BaseException:
         with contextlib.suppress(AccessError):
             remove(api, owner)
@@ -127,7 +150,8 @@ def _create(api: Api, namespace: str, manifest: Mapping[str, Any]) -> dict[str, 
 
 
 def _ensure_service_account(api: Api, namespace: str, group: str, owner: Mapping[str, Any]) -> None:
-    """One for all gradings of the namespace, which goes with the last of them, unless somebody else made it."""
+    """One for all gradings of the namespace, which goes with the last of them, unless somebody else
+    made it."""
     collection = COLLECTIONS["ServiceAccount"].format(namespace)
     change = {"metadata": {"ownerReferences": [manifests.owner_reference(owner)]}}
     for _ in range(_ATTEMPTS):
@@ -137,32 +161,39 @@ def _ensure_service_account(api: Api, namespace: str, group: str, owner: Mapping
                 _create(api, namespace, manifests.service_account(group, owner))
             elif LABEL in (found["metadata"].get("labels") or {}):
                 path = f"{collection}/{SERVICE_ACCOUNT}"
-                api.request("PATCH", path, change, content_type="application/strategic-merge-patch+json")
+                api.request(
+                    "PATCH", path, change, content_type="application/strategic-merge-patch+json"
+                )
             return
         except Refused as refusal:
             if refusal.status not in (404, 409):
                 raise
             # it went with a grading that has just ended, or came with one that begins: look again
-    raise CahierError(f"Le ServiceAccount {SERVICE_ACCOUNT} de {namespace} change sans cesse.", "Recommencez.")
+    raise CahierError(
+        f"Le ServiceAccount {SERVICE_ACCOUNT} de {namespace} change sans cesse.", "Recommencez."
+    )
 
 
 def _explained(refusal: Refused, kind: str, namespace: str) -> CahierError:
     if "quota" in refusal.message:
         return CahierError(
             f"Le quota de {namespace} ne permet pas cette notation : {refusal.message}",
-            f"Arrêtez ce qui ne sert plus (kubectl get all -n {namespace}), ou donnez un autre --namespace.",
+            f"Arrêtez ce qui ne sert plus (kubectl get all -n {namespace}), ou donnez un autre "
+            "--namespace.",
         )
     if "spec.schedule" in refusal.message:
         return UsageError(
             "L’horaire donné à --planifier n’en est pas un pour cron.",
-            "Cinq champs : minute, heure, jour, mois, jour de semaine. Chaque jour à 20 h : --planifier '0 20 * * *'",
+            "Cinq champs : minute, heure, jour, mois, jour de semaine. Chaque jour à 20 h : "
+            "--planifier '0 20 * * *'",
         )
     if "spec.timeZone" in refusal.message:
         return UnknownTimeZone(refusal.message)
     if refusal.status == 403:
         return AccessError(
-            f"Vous ne pouvez pas faire noter une classe dans {namespace} ({kind}) : {refusal.message}",
-            "Donnez avec --namespace un namespace où vous avez le rôle « admin » ; dans un service VSCode du SSPCloud, "
-            "relancez-le avec ce rôle.",
+            f"Vous ne pouvez pas faire noter une classe dans {namespace} ({kind}) : "
+            f"{refusal.message}",
+            "Donnez avec --namespace un namespace où vous avez le rôle « admin » ; dans un service "
+            "VSCode du SSPCloud, relancez-le avec ce rôle.",
         )
     return refusal

@@ -1,4 +1,5 @@
-"""What grading in the cluster is made of there. Everything belongs to the Job or CronJob, and goes with it."""
+"""What grading in the cluster is made of there. Everything belongs to the Job or CronJob, and goes
+with it."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ from typing import Any
 from checks.grading.in_cluster.order import FILE, FOLDER, OTHER_CODE
 
 LABEL = "cahier-kubernetes/notation"
-SERVICE_ACCOUNT = "cahier-noter"  # the administrator binds it to the teacher's ClusterRole once and for all
+SERVICE_ACCOUNT = (
+    "cahier-noter"  # the administrator binds it to the teacher's ClusterRole once and for all
+)
 AT_ONCE = 4  # parts graded at the same time, whatever the class: what the API server bears
 
 _BATCH = "/apis/batch/v1/namespaces/{}/{}"
@@ -25,19 +28,33 @@ COLLECTIONS = {
 """Path of each kind's objects; the namespace is to be filled in."""
 
 _HOURS = 2  # for the whole class
-_KEPT_SECONDS = 24 * 3600  # a Job that nobody collects goes after a day, with all that belongs to it
+_KEPT_SECONDS = (
+    24 * 3600
+)  # a Job that nobody collects goes after a day, with all that belongs to it
 _RETRIES = 3  # of each part
 _USER = 65532
 
 
 def job(name: str, group: str, parts: int, image: str) -> dict[str, Any]:
     """The Job, not started yet."""
-    spec = {**_job_spec(name, group, parts, image), "suspend": True, "ttlSecondsAfterFinished": _KEPT_SECONDS}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": _metadata(name, group), "spec": spec}
+    spec = {
+        **_job_spec(name, group, parts, image),
+        "suspend": True,
+        "ttlSecondsAfterFinished": _KEPT_SECONDS,
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": _metadata(name, group),
+        "spec": spec,
+    }
 
 
-def cron_job(name: str, group: str, parts: int, image: str, schedule: str, time_zone: str) -> dict[str, Any]:
-    """The CronJob, not started yet. `schedule` as cron writes it; `time_zone` "": the cluster's own."""
+def cron_job(
+    name: str, group: str, parts: int, image: str, schedule: str, time_zone: str
+) -> dict[str, Any]:
+    """The CronJob, not started yet. `schedule` as cron writes it; `time_zone` "": the cluster's
+    own."""
     spec = {
         "schedule": schedule,
         **({"timeZone": time_zone} if time_zone else {}),
@@ -45,24 +62,42 @@ def cron_job(name: str, group: str, parts: int, image: str, schedule: str, time_
         "concurrencyPolicy": "Forbid",
         "successfulJobsHistoryLimit": 1,
         "failedJobsHistoryLimit": 1,
-        "jobTemplate": {"metadata": {"labels": {LABEL: group}}, "spec": _job_spec(name, group, parts, image)},
+        "jobTemplate": {
+            "metadata": {"labels": {LABEL: group}},
+            "spec": _job_spec(name, group, parts, image),
+        },
     }
-    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": _metadata(name, group), "spec": spec}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": _metadata(name, group),
+        "spec": spec,
+    }
 
 
-def belongings(name: str, group: str, parts: int, order: str, owner: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+def belongings(
+    name: str, group: str, parts: int, order: str, owner: Mapping[str, Any]
+) -> Sequence[dict[str, Any]]:
     """The order, a place for each part's grades, and the right to write there and nowhere else."""
     owned = {**_metadata(name, group), "ownerReferences": [owner_reference(owner)]}
     places = [f"{name}-{index}" for index in range(parts)]
     return [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": owned, "data": {FILE: order}},
-        *({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**owned, "name": place}} for place in places),
+        *(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**owned, "name": place}}
+            for place in places
+        ),
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "Role",
             "metadata": owned,
             "rules": [
-                {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": places, "verbs": ["get", "patch"]}
+                {
+                    "apiGroups": [""],
+                    "resources": ["configmaps"],
+                    "resourceNames": places,
+                    "verbs": ["get", "patch"],
+                }
             ],
         },
         {
@@ -84,7 +119,12 @@ def service_account(group: str, owner: Mapping[str, Any]) -> dict[str, Any]:
 def owner_reference(owner: Mapping[str, Any]) -> dict[str, str]:
     """What makes an object go with `owner`."""
     metadata = owner["metadata"]
-    return {"apiVersion": "batch/v1", "kind": owner["kind"], "name": metadata["name"], "uid": metadata["uid"]}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": owner["kind"],
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+    }
 
 
 def _metadata(name: str, group: str) -> dict[str, Any]:

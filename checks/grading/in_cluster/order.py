@@ -1,4 +1,5 @@
-"""What is asked of the parts and what they answer: where the teacher's command and the pods agree."""
+"""What is asked of the parts and what they answer: where the teacher's command and the pods
+agree."""
 
 from __future__ import annotations
 
@@ -64,7 +65,8 @@ def order_of(pairs: Sequence[tuple[Learner, Lab]], parts: int, workers: int) -> 
     for learner, lab in pairs:
         labs.setdefault(learner, []).append(lab.name)
     tasks = tuple(
-        Task(learner.identifier, learner.namespace, learner.colleague, tuple(names)) for learner, names in labs.items()
+        Task(learner.identifier, learner.namespace, learner.colleague, tuple(names))
+        for learner, names in labs.items()
     )
     return Order(min(parts, len(tasks)), workers, digest(), tasks)
 
@@ -89,7 +91,9 @@ class _Entry(msgspec.Struct, frozen=True):
 
 def pack(store: Store) -> bytes:
     """All that a store keeps; the same content gives the same bytes."""
-    entries = [_Entry(identifier, lab, msgspec.Raw(content)) for identifier, lab, content in store.files()]
+    entries = [
+        _Entry(identifier, lab, msgspec.Raw(content)) for identifier, lab, content in store.files()
+    ]
     return gzip.compress(msgspec.json.encode(entries), mtime=0)
 
 

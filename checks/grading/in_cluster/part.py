@@ -63,7 +63,8 @@ class Results:
 
 
 def grade_part(order: Order, index: int, results: Results, verify: Verify, folder: Path) -> None:
-    """Grade a part, and publish it now and then, at the end, and when it is interrupted. Raises AccessError."""
+    """Grade a part, and publish it now and then, at the end, and when it is interrupted. Raises
+    AccessError."""
     pairs = list(order.pairs(index))
     store = Store(folder)
     results.restore(store, pairs)
@@ -93,15 +94,23 @@ def main() -> int:
     index = int(os.environ["JOB_COMPLETION_INDEX"])
     try:
         if digest() != order.code:
-            print("Cette image porte une autre version de cahier que celle de l’enseignant.", file=sys.stderr)
+            print(
+                "Cette image porte une autre version de cahier que celle de l’enseignant.",
+                file=sys.stderr,
+            )
             return OTHER_CODE
         api = Api(without_secrets=True)
-        results = Results(api, f"{os.environ['CAHIER_RESULTATS']}-{index}", os.environ["CAHIER_EXECUTION"])
+        results = Results(
+            api, f"{os.environ['CAHIER_RESULTATS']}-{index}", os.environ["CAHIER_EXECUTION"]
+        )
         verify = LiveVerifier(api, [learner for learner, _lab in order.pairs(index)])
         with tempfile.TemporaryDirectory() as folder:
             grade_part(order, index, results, verify, Path(folder))
     except Exception as problem:  # this pod's log is read by the teacher's command
-        print(problem.message if isinstance(problem, CahierError) else described(problem), file=sys.stderr)
+        print(
+            problem.message if isinstance(problem, CahierError) else described(problem),
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print("Interrompu ; ce qui est noté est gardé.", file=sys.stderr)

@@ -28,7 +28,8 @@ _INDEX = "batch.kubernetes.io/job-completion-index"
 
 @dataclass(frozen=True)
 class Sight:
-    """What a look at a Job shows. `notes`: troubles that the cluster copes with by itself, in French."""
+    """What a look at a Job shows. `notes`: troubles that the cluster copes with by itself, in
+    French."""
 
     done: int
     total: int
@@ -39,7 +40,8 @@ class Sight:
 
 
 class Run:
-    """A Job of ours, running or ended. `parts_of`: whose ConfigMaps its parts write to, itself or its CronJob."""
+    """A Job of ours, running or ended. `parts_of`: whose ConfigMaps its parts write to, itself or
+    its CronJob."""
 
     def __init__(self, api: Api, job: Owner, parts_of: Owner) -> None:
         self._api = api
@@ -56,7 +58,10 @@ class Run:
         job = self._job()
         pods = self._pods()
         status = job.get("status") or {}
-        ended = any(one["type"] in ("Complete", "Failed") and one["status"] == "True" for one in _conditions(job))
+        ended = any(
+            one["type"] in ("Complete", "Failed") and one["status"] == "True"
+            for one in _conditions(job)
+        )
         done = sum(self._done(job["metadata"]["uid"]))
         if not ended and not done:
             self._require_hope(job, pods)
@@ -70,7 +75,8 @@ class Run:
         )
 
     def collect(self, order: Order, store: Store, pairs: Iterable[tuple[Learner, Lab]]) -> None:
-        """Put what was graded into the store; what was not gets its reason, and is to be graded again.
+        """Put what was graded into the store; what was not gets its reason, and is to be graded
+        again.
 
         Raises CahierError where the image is of another version.
         """
@@ -78,8 +84,10 @@ class Run:
         if any(end.get("exitCode") == OTHER_CODE for pod in pods for end in _ends(pod)):
             image = pods[0]["spec"]["containers"][0]["image"]
             raise CahierError(
-                f"L’image {image} porte une autre version de cahier que cette commande, et noterait autrement.",
-                "Refaites-la (make image), déposez-la de nouveau s’il le faut, et relancez avec --reprendre.",
+                f"L’image {image} porte une autre version de cahier que cette commande, et "
+                "noterait autrement.",
+                "Refaites-la (make image), déposez-la de nouveau s’il le faut, et relancez avec "
+                "--reprendre.",
             )
         job = self._job()
         known = {(learner.identifier, lab.name): (learner, lab) for learner, lab in pairs}
@@ -96,7 +104,9 @@ class Run:
         """Why each part that did not end well failed last, in French; WHOLE_JOB: all of them."""
         told = {
             int(pod["metadata"]["annotations"][_INDEX]): _death(pod)
-            for pod in sorted(self._pods(), key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+            for pod in sorted(
+                self._pods(), key=lambda pod: str(pod["metadata"]["creationTimestamp"])
+            )
             if pod["status"].get("phase") == "Failed"
         }
         job = self._job()
@@ -116,7 +126,8 @@ class Run:
         job = self._api.find(self.job.path)
         if job is None:
             raise CahierError(
-                f"Le job {self.job.name} a été supprimé pendant la notation.", "Relancez avec --reprendre."
+                f"Le job {self.job.name} a été supprimé pendant la notation.",
+                "Relancez avec --reprendre.",
             )
         return job
 
@@ -130,7 +141,9 @@ class Run:
     def _done(self, uid: str) -> Iterable[int]:
         """How much each part has published, without what it published."""
         path = COLLECTIONS["ConfigMap"].format(self.job.namespace)
-        listed = self._api.request("GET", path, query={"labelSelector": LABEL}, accept=METADATA_ONLY)
+        listed = self._api.request(
+            "GET", path, query={"labelSelector": LABEL}, accept=METADATA_ONLY
+        )
         for item in listed.get("items") or []:
             annotations = item["metadata"].get("annotations") or {}
             if annotations.get(RUN) == uid:
@@ -148,15 +161,19 @@ class Run:
             if refused:
                 raise CahierError(
                     f"Le cluster refuse les pods de la notation : {refused}",
-                    f"Faites de la place dans le quota de {self.job.namespace} (kubectl describe quota -n "
-                    f"{self.job.namespace}), ou donnez un autre --namespace.",
+                    f"Faites de la place dans le quota de {self.job.namespace} (kubectl describe "
+                    f"quota -n {self.job.namespace}), ou donnez un autre --namespace.",
                 )
 
     def _refused(self) -> str:
         """Why the Job could make no pod, "" when nothing says so."""
         path = f"/api/v1/namespaces/{self.job.namespace}/events"
-        listed = self._api.objects("Event", path, {"fieldSelector": f"involvedObject.name={self.job.name}"})
-        said = [event.get("message", "") for event in listed if event.get("reason") == "FailedCreate"]
+        listed = self._api.objects(
+            "Event", path, {"fieldSelector": f"involvedObject.name={self.job.name}"}
+        )
+        said = [
+            event.get("message", "") for event in listed if event.get("reason") == "FailedCreate"
+        ]
         return str(said[-1]) if said else ""
 
 
@@ -187,7 +204,8 @@ def _notes(pod: Mapping[str, Any]) -> Iterable[str]:
             yield f"Partie {part} : {reason} : {message}"
     for condition in _conditions(pod):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            yield f"Partie {part} : aucun nœud n’a de place pour elle, elle attend : {condition.get('message', '')}"
+            why = condition.get("message", "")
+            yield f"Partie {part} : aucun nœud n’a de place pour elle, elle attend : {why}"
 
 
 def _death(pod: Mapping[str, Any]) -> str:
@@ -204,6 +222,7 @@ def _death(pod: Mapping[str, Any]) -> str:
 def _not_pulled(image: str, message: str) -> CahierError:
     return CahierError(
         f"L’image {image} n’a pas pu être téléchargée par le cluster : {message}",
-        "Sur le petit SSPCloud local : make image. Ailleurs : déposez-la dans un registre que le cluster joint, et "
-        "donnez son nom avec --image (guide de l’enseignant, « Noter une très grande classe »).",
+        "Sur le petit SSPCloud local : make image. Ailleurs : déposez-la dans un registre que le "
+        "cluster joint, et donnez son nom avec --image (guide de l’enseignant, « Noter une très "
+        "grande classe »).",
     )
