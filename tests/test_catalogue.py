@@ -224,6 +224,40 @@ def everything(api: Api, namespace: str) -> set[str]:
 
 
 @pytest.mark.cluster
+def test_what_a_killed_launch_had_made_is_no_hindrance(
+    new_person: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last answer is not heard: an interruption takes away what it had made too, a kill leaves
+    it to the next."""
+    someone = new_person()
+    api, request = Api(str(someone.kubeconfig)), Api.request
+
+    def cut(self: Api, method: str, path: str, *rest: Any, **options: Any) -> dict[str, Any]:
+        answer = request(self, method, path, *rest, **options)
+        if path.endswith("/configmaps"):
+            raise KeyboardInterrupt
+        return answer
+
+    def left() -> list[str]:
+        return [
+            path
+            for path in catalogue._paths(someone.namespace, "base")
+            if api.find(path) is not None
+        ]
+
+    with monkeypatch.context() as cutting:
+        cutting.setattr(Api, "request", cut)
+        with pytest.raises(KeyboardInterrupt):
+            catalogue.launch_postgresql(api, someone.namespace, "base")
+        assert left() == []
+        cutting.setattr(Api, "remove", lambda *_: False)
+        with pytest.raises(KeyboardInterrupt):
+            catalogue.launch_postgresql(api, someone.namespace, "base")
+    assert len(left()) == 4
+    assert catalogue.launch_postgresql(api, someone.namespace, "base").ready
+
+
+@pytest.mark.cluster
 def test_over_the_quota_nothing_is_left(admin: Api, new_person: Callable[..., Person]) -> None:
     person = new_person("quota")
     api, namespace = Api(str(person.kubeconfig)), person.namespace

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from checks.access.kubernetes_api import Api, collection
-from checks.errors import AccessError, CahierError, UsageError
+from checks.errors import AccessError, CahierError, Refused, UsageError
 from checks.local_sspcloud.postgresql import DATABASE, IMAGE, manifests
 from checks.local_sspcloud.progress import Progress, silent
 from checks.registries import unpulled_image
@@ -82,7 +82,7 @@ def launch_postgresql(
             "plus.",
         )
     if _exists(api, namespace, release):
-        raise _already_there(namespace, release)
+        _clear_begun(api, namespace, release)
     owner = user or default_user(api, namespace)
     with progress(f"Lancement de {release}", 1):
         _create_all(api, namespace, release, manifests(namespace, release, opened, owner, database))
@@ -196,6 +196,18 @@ def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> No
         _wait_gone(api, _paths(namespace, name)[-1])
 
 
+def _clear_begun(api: Api, namespace: str, name: str) -> None:
+    """Remove what a launch that was killed had made before its Service: no pod has run with it.
+    Raises UsageError where it is anything else."""
+    paths = _paths(namespace, name)
+    begun = {path: _labelled(api, path, name) for path in paths if api.find(path) is not None}
+    ours = all(item is not None and not _of_operator(item) for item in begun.values())
+    if not ours or not begun.keys() <= {*paths[:4]}:
+        raise _already_there(namespace, name)
+    for path in begun:
+        api.remove(path)
+
+
 # -- making ----------------------------------------------------------------------------------------
 
 
@@ -205,8 +217,14 @@ def _create_all(api: Api, namespace: str, name: str, items: Sequence[Mapping[str
     try:
         for manifest in items:
             path = collection(manifest["kind"], namespace)
-            api.request("POST", path, manifest)
-            made.append(f"{path}/{manifest['metadata']['name']}")
+            made.append(
+                f"{path}/{manifest['metadata']['name']}"
+            )  # before: the answer may be what is cut short
+            try:
+                api.request("POST", path, manifest)
+            except Refused:
+                made.pop()
+                raise
     except BaseException as error:
         for one in reversed(made):
             with contextlib.suppress(AccessError):
