@@ -38,9 +38,8 @@ def main() -> int:
         # this cahier, this kubectl
         f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     )
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # as Ctrl-C does: what was made is removed
+    # as Ctrl-C does: what was made is removed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

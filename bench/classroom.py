@@ -180,9 +180,8 @@ def _each(learners: Sequence[Learner], act: Callable[[Learner], None], on_step: 
                 done.result()
                 on_step(count)
         except BaseException:
-            pool.shutdown(
-                wait=True, cancel_futures=True
-            )  # nothing may be made after the removal has begun
+            # nothing may be made after the removal has begun
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 

@@ -131,10 +131,11 @@ def _terminal(kubeconfig: str | None, namespace: str) -> Iterator[Person]:
         file.write_text(
             yaml.safe_dump({"apiVersion": "v1", "kind": "Config", **overlay}), encoding="utf-8"
         )
+        # of several, the first that names something wins
         files = (
             file,
             *(path.absolute() for path in choice.files),
-        )  # of several, the first that names something wins
+        )
         yield Person(namespace, Path(os.pathsep.join(map(str, files))))
 
 
@@ -198,9 +199,8 @@ def clean(
                     _console.print(
                         marked("[green]✔[/] {}/{} supprimé ({})", kind, name, lab.short_name)
                     )
-    refused = (
-        refused or unseen
-    )  # what could not be deleted tells more than what could not be listed
+    # what could not be deleted tells more than what could not be listed
+    refused = refused or unseen
     if refused is not None:
         raise refused
     if quiet:

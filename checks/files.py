@@ -22,9 +22,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     for torn in path.parent.glob(f".*{_HALF_WRITTEN}"):
         if has_ended(_marked(torn.name.removeprefix("."))):
             torn.unlink(missing_ok=True)
-    descriptor, new = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{mark()}-", suffix=_HALF_WRITTEN
-    )  # mode 0600
+    # mode 0600
+    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f".{mark()}-", suffix=_HALF_WRITTEN)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

@@ -47,9 +47,8 @@ def heard() -> Iterator[None]:
     _state.until, _state.heard = None, True
     try:
         for number, handler in before.items():
-            if (
-                handler is not signal.SIG_IGN
-            ):  # nohup, or started in the background: it is not for us
+            # nohup, or started in the background: it is not for us
+            if handler is not signal.SIG_IGN:
                 signal.signal(number, _interrupt)
         yield
     finally:

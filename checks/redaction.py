@@ -29,9 +29,8 @@ _PRIVATE_NAME = re.compile(
     r"(?i)passw|pwd|pass$|pgpass|secret|token|credential|cookie|authorization|mdp|mot_?de_?passe|api_?key"
     r"|key-data|private|\.key$|^key$"
 )
-_NO_SECRET = re.compile(
-    r"(?i)^(?:old)?pwd$|file$|path$|dir$"
-)  # a private word in the name of a place
+# a private word in the name of a place
+_NO_SECRET = re.compile(r"(?i)^(?:old)?pwd$|file$|path$|dir$")
 _PLACE = re.compile(r"://|^[/.~]|\.[a-z]{2,}$")
 _WORDS = re.compile(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
 _ADDRESS = re.compile(r"(?:[a-z][\w+.-]*://)?[\w.-]+(?::\d+)?(?:/\S*)?|/\S*", re.IGNORECASE)
@@ -51,10 +50,11 @@ _SHAPES = (
     ),
     # The same in base64: « -----BEGIN PRIVATE », « … RSA », « … EC P », « … ENCRYPTED ».
     (re.compile(r"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0Eg|BFQyBQ|BFTkNSWVBU)[A-Za-z0-9+/=_-]*"), MASK),
+    # JSON Web Tokens
     (
         re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,2}|\beyJ[A-Za-z0-9_-]{24,}"),
         MASK,
-    ),  # JSON Web Tokens
+    ),
     (re.compile(r"\b(Bearer)(\s+)(?=[^\s\"']*[A-Z\d._~+/=-])[^\s\"',;]{8,}"), rf"\1\2{MASK}"),
     (re.compile(r"\b(Basic)(\s+)(?=[^\s\"']*[A-Z\d+/=])[A-Za-z0-9+/=]{8,}"), rf"\1\2{MASK}"),
     (re.compile(r"(\w://[^\s/:@\"'<>]*):(?![$<{(])[^\s/\"'<>]+@"), rf"\1:{MASK}@"),
@@ -122,9 +122,8 @@ def remember_tree(tree: object) -> None:
     `exec`, its proxy."""
     if isinstance(tree, Mapping):
         given = tree.get("value")
-        if (
-            isinstance(given, str) and "name" in tree and not _PLACE.search(given)
-        ):  # a variable of a program
+        # a variable of a program
+        if isinstance(given, str) and "name" in tree and not _PLACE.search(given):
             remember(given)
         for name, value in tree.items():
             _remember_named(str(name), value)
@@ -281,9 +280,8 @@ def _forms(secret: str) -> Iterator[str]:
     data = secret.encode("utf-8", "surrogatepass")
     for before in range(3):
         whole = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
-        end = len(whole) - (
-            1 if (before + len(data)) % 3 else 0
-        )  # the last character holds bits of what follows
+        # the last character holds bits of what follows
+        end = len(whole) - (1 if (before + len(data)) % 3 else 0)
         core = whole[-(-before * 8 // 6) : end]
         if len(core) >= _CUT:
             yield core

@@ -43,9 +43,8 @@ def run(
     `seconds` have passed; all are asked again with it: what passed a moment ago may no longer hold.
     """
     deadline = time.monotonic() + seconds
-    user = _user(
-        cluster
-    )  # asked first: the verdict names the learner even if the cluster falls silent half-way
+    # asked first: the verdict names the learner even if the cluster falls silent half-way
+    user = _user(cluster)
     while True:
         results, findings = _round(lab, cluster, on_check, settle)
         waiting = next(

@@ -54,9 +54,8 @@ class Guard:
                 io.FileIO(os.open(os.devnull, os.O_WRONLY), "w")
             )
             with contextlib.suppress(AttributeError, ValueError, OSError):
-                stream.reconfigure(
-                    encoding="utf-8", errors="replace"
-                )  # a Windows console may start in another one
+                # a Windows console may start in another one
+                stream.reconfigure(encoding="utf-8", errors="replace")
             setattr(sys, name, Stream(stream))
         remember_tree(dict(os.environ))
         threading.excepthook = self._broken_thread
@@ -202,9 +201,10 @@ def _write(error: BaseException) -> Path:
     place = folder() / "aide"
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     now = datetime.now().astimezone()
+    # mode 0600
     descriptor, name = tempfile.mkstemp(
         prefix=f"aide-{now:%Y%m%d-%H%M%S}-", suffix=".txt", dir=place
-    )  # mode 0600
+    )
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write("\n".join(_told(error, now)))
     for old in sorted(place.glob("aide-*.txt"))[:-_KEPT]:

@@ -89,12 +89,13 @@ IMAGES = (
     ),
     LabImage(
         names=("alpine/socat:latest", "alpine/socat:1.7.4.4"),
+        # netbase: names of ports, as in Alpine's own base
         packages=(
             "socat",
             "busybox",
             "netbase",
             *_CLIENTS,
-        ),  # netbase: names of ports, as in Alpine's own base
+        ),
         configuration={"Entrypoint": ["socat"], "Env": [f"PATH={_PATH}"]},
         finish=_applets,
         dropped=("usr/share/ssl*",),

@@ -21,9 +21,8 @@ from filelock import FileLock
 from checks.access.kubernetes_api import Api
 from checks.stage import Person
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # started in the background: children would inherit it
+# started in the background: children would inherit it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROGRAMS = Path(sys.executable).parent  # `cahier` and the wheel's kubectl

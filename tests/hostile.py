@@ -51,9 +51,8 @@ HONEST: Sequence[str] = (
     f"app.kubernetes.io/name={'y' * 63}",
 )
 
-_WRITTEN = re.compile(
-    "(?<=\\S)[\u200c\u200d](?=\\S)|(?<=\\S)\ufe0f"
-)  # part of how some words and emoji are written
+# part of how some words and emoji are written
+_WRITTEN = re.compile("(?<=\\S)[\u200c\u200d](?=\\S)|(?<=\\S)\ufe0f")
 _DRAWN = re.compile(r"\x1b\[[\d;]*m")
 _BLANK = "\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u2800\u3164\uffa0\u034f"
 

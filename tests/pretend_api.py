@@ -171,9 +171,8 @@ def pretend(
             (folder / "server.pem").write_bytes(key + certificate)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(folder / "server.pem")
-            context.verify_mode = (
-                ssl.CERT_OPTIONAL
-            )  # a client may show the server's own certificate
+            # a client may show the server's own certificate
+            context.verify_mode = ssl.CERT_OPTIONAL
             context.load_verify_locations(folder / "server.pem")
             server.socket = context.wrap_socket(
                 server.socket, server_side=True, do_handshake_on_connect=False

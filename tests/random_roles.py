@@ -200,9 +200,8 @@ class World:
         }
         found = []
         for asked in self.requests:
-            home = asked.namespace or next(
-                iter(self.roles)
-            )  # whose roles and bindings then say nothing
+            # whose roles and bindings then say nothing
+            home = asked.namespace or next(iter(self.roles))
             roles = {one["metadata"]["name"]: rules_of(one) for one in self.roles[home]}
             bindings = [binding_of(one) for one in (*self.cluster_bindings, *self.bindings[home])]
             held = granted(

@@ -63,11 +63,12 @@ CONNECTIONS: Sequence[Connection] = [
     for port in sorted(_HTTP.values())
 ]
 
+# also where there is no such label
 _TIER = {
     "key": "tier",
     "operator": "NotIn",
     "values": ["back"],
-}  # also where there is no such label
+}
 _STAGE = {"key": "stage", "operator": "NotIn", "values": ["prod"]}
 SUBJECTS: Sequence[Part] = (
     {},
@@ -139,10 +140,11 @@ def _shapes(direction: Direction, rules: Sequence[Part] | None) -> Iterator[Part
     yield {key: rules, "policyTypes": [direction]}
     yield {key: rules}
     yield {key: rules, "policyTypes": ["Ingress", "Egress"]}
+    # these rules do nothing
     yield {
         key: rules,
         "policyTypes": ["Egress" if direction == "Ingress" else "Ingress"],
-    }  # these rules do nothing
+    }
 
 
 def _policies(specs: Callable[[Direction, str], Iterable[Part]]) -> Iterator[Policy]:

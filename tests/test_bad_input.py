@@ -401,9 +401,8 @@ class Doorman:
 
     def _relay(self, client: socket.socket) -> None:
         with (
-            contextlib.suppress(
-                ConnectionError
-            ),  # a program that ends hangs up on what it was being told
+            # a program that ends hangs up on what it was being told
+            contextlib.suppress(ConnectionError),
             client,
             socket.create_connection(self._target, 5) as server,
             selectors.DefaultSelector() as both,

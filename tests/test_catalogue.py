@@ -79,10 +79,11 @@ def test_the_superuser_has_the_same_password_as_on_the_platform() -> None:
     [
         ({}, True),
         ({"matchLabels": {"cnpg.io/cluster": NAME}}, True),
+        # the real chart's mistake
         (
             {"matchLabels": {"cnpg.io/cluster": "postgresql-cnpg"}},
             False,
-        ),  # the real chart's mistake
+        ),
         ({"matchExpressions": [{"key": "cnpg.io/podRole", "operator": "Exists"}]}, True),
         (
             {

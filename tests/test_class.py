@@ -38,9 +38,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 SEED = int(os.environ.get("CAHIER_GRAINE", "30"))
 ABSENT, EMPTY, CAREFUL, OTHERS = 3, 3, 6, 18
 KILLS = 20
-LABS = [
-    find_lab(name) for name in ("tp1", "tp2", "tp5")
-]  # little is needed, and receipts of each kind
+# little is needed, and receipts of each kind
+LABS = [find_lab(name) for name in ("tp1", "tp2", "tp5")]
 
 # What a teacher decides without the learner's machine, and without a tunnel of their own.
 SEEN_FROM_AFAR = {

@@ -51,11 +51,12 @@ class Home:
     @property
     def environment(self) -> Mapping[str, str]:
         kept = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+        # the cluster stays where it is
         return {
             **kept,
             "HOME": str(self.folder),
             "CAHIER_ETAT": str(state.folder()),
-        }  # the cluster stays where it is
+        }
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -207,9 +207,8 @@ def test_a_cluster_that_fails_is_told_not_replaced(
     nowhere: Mapping[str, str], tmp_path: Path
 ) -> None:
     docker = tmp_path / "docker"
-    docker.write_text(
-        '#!/bin/sh\n[ "$1" != info ] || echo 27.3.1\n', encoding="utf-8"
-    )  # answers, and kind is missing
+    # answers, and kind is missing
+    docker.write_text('#!/bin/sh\n[ "$1" != info ] || echo 27.3.1\n', encoding="utf-8")
     docker.chmod(0o755)
     done = subprocess.run(
         [PROGRAMS / "cahier", "demo"],

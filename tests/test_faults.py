@@ -49,11 +49,12 @@ BASE = "base-d-essai"
 USUAL = 8
 DRAWN = int(os.environ.get("CAHIER_PANNES", USUAL))
 ONLY = re.compile(os.environ.get("CAHIER_DEMANDE", ""))
+# a verification that places probes takes seconds: fewer of their faults are drawn
 SLOW = (
     "tp4",
     "tp7",
     "tp8",
-)  # a verification that places probes takes seconds: fewer of their faults are drawn
+)
 TRIES = 3  # at most, while the cluster itself makes false what was right
 SETTLES = 60.0  # seconds for what was replaced to be ready again, on a busy machine
 
@@ -354,9 +355,8 @@ def test_a_right_that_is_lacking_is_told_and_no_mistake(scene: Scene, admin: Api
     used = sorted({right for request in scene.usual for right in needed(request)})
     ways = [(right, False) for right in used]
     restricted = None
-    if (
-        scene.name != "noter"
-    ):  # the teacher's rights are everybody's: only the proxy may refuse them
+    # the teacher's rights are everybody's: only the proxy may refuse them
+    if scene.name != "noter":
         restricted = Restricted(admin, scene.person.namespace)
         ways += [(right, True) for right in used if right in restricted.given]
     drawn = _some(scene, "droits", ways, DRAWN // 8 if scene.name in SLOW else DRAWN // 4)

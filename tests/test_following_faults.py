@@ -328,9 +328,8 @@ def _unseen(one: Following, kind: str, right: Mapping[str, str]) -> str:
             return ""
         if len(new) + shown > judged:
             judged = len(new) + shown
-            if (
-                len(new) > 1 or "!" not in new[-1].values()
-            ):  # the first one is looked at again without being asked
+            # the first one is looked at again without being asked
+            if len(new) > 1 or "!" not in new[-1].values():
                 one.stir(kind)
         time.sleep(0.05)
     said = ["".join(verdict.values()) for verdict in one.verdicts()[shown:]]

@@ -153,9 +153,8 @@ def test_interrupted_then_resumed_the_result_is_the_same(
     run(tmp_path, last, resume=True)
     assert files(tmp_path) == whole
     again = [each for each in set(asked) if (asked + last.asked).count(each) > 1]
-    assert all(
-        int(name[1:]) % 6 == 4 for name, _lab in again
-    )  # only what the checker had trouble with
+    # only what the checker had trouble with
+    assert all(int(name[1:]) % 6 == 4 for name, _lab in again)
 
 
 def test_a_torn_or_foreign_file_is_graded_again(tmp_path: Path, whole: dict[str, bytes]) -> None:

@@ -79,9 +79,8 @@ def test_a_pod_takes_up_what_the_one_before_it_has_graded(tmp_path: Path) -> Non
         )
     assert len(graded) == 3
     grade_part(order, 1, Results(shelf, "notation-1", "one"), verify, tmp_path / "second")
-    assert sorted(graded) == [
-        (f"e{number}", lab.name) for number in (1, 3) for lab in labs
-    ]  # none twice
+    # none twice
+    assert sorted(graded) == [(f"e{number}", lab.name) for number in (1, 3) for lab in labs]
     assert len(list(Store(tmp_path / "second").files())) == 4
     grade_part(order, 1, Results(shelf, "notation-1", "another run"), verify, tmp_path / "third")
     assert len(graded) == 8

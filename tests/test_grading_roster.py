@@ -402,9 +402,8 @@ def written(draw: st.DrawFn, people: list[tuple[str, ...]]) -> bytes:
     if encoding != "cp1252":
         return text.encode(encoding)
     data = text.replace("\ufeff", "").encode(encoding)
-    assume(
-        data.isascii() or not _is_utf8(data)
-    )  # « çœœ » is a Chinese character in UTF-8: nothing tells which it is
+    # « çœœ » is a Chinese character in UTF-8: nothing tells which it is
+    assume(data.isascii() or not _is_utf8(data))
     return data
 
 

@@ -139,12 +139,13 @@ def _objects(service: Service, role: str, image: str) -> Iterator[tuple[str, Map
         "name": "vscode-python",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
+        # what holds the port matters, not what it serves
         "command": [
             "python",
             "-m",
             "http.server",
             str(_PORT),
-        ],  # what holds the port matters, not what it serves
+        ],
         "env": [{"name": "HOME", "value": "/home/onyxia"}],
         "readinessProbe": {"tcpSocket": {"port": _PORT}, "periodSeconds": 1},
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},

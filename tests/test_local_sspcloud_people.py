@@ -69,10 +69,11 @@ def test_a_kubeconfig_carries_the_namespace() -> None:
         (kubeconfig(), True),
         (kubeconfig(days=0.5 / 24), False),  # ends within the hour
         (kubeconfig(days=-1), False),
+        # the cluster was made anew
         (
             kubeconfig(authority=base64.b64encode(b"another").decode()),
             False,
-        ),  # the cluster was made anew
+        ),
         (kubeconfig(server="https://127.0.0.1:7443"), False),
         ("not: a kubeconfig", False),
         ("{", False),

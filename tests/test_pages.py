@@ -42,12 +42,13 @@ def reader(
         run.close()
 
 
+# the cluster's own, which go a little later
 _PASSING = {
     "Event",
     "EndpointSlice",
     "Endpoints",
     "PodMetrics",
-}  # the cluster's own, which go a little later
+}
 
 
 def _belongings(person: Person) -> set[str]:

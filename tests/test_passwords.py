@@ -362,9 +362,8 @@ def test_each_place_is_named_and_has_its_remedy(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    word=words.filter(
-        lambda word: "😀" not in word
-    ),  # who makes the server's trace refuses that one
+    # who makes the server's trace refuses that one
+    word=words.filter(lambda word: "😀" not in word),
     writing=st.sampled_from([*WRITINGS]),
     places=st.lists(st.sampled_from([*PLACES]), min_size=1, unique=True),
 )

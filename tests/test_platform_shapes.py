@@ -139,9 +139,8 @@ def project(
     mate = new_resident("b")
     name = mate.namespace.removeprefix("user-")
     of_the_group = platform.identity(f"oidc-{name}", mate.namespace, [group])
-    people.kubeconfig_path(name).write_text(
-        of_the_group.kubeconfig.read_text()
-    )  # the access that is at hand
+    # the access that is at hand
+    people.kubeconfig_path(name).write_text(of_the_group.kubeconfig.read_text())
     me = platform.identity(user, namespace, [group])
     platform.give(namespace, ("Group", group))
     run(me, "cahier", "catalogue", "lancer", "postgresql", "--nom", "postgresql-cnpg-7")

@@ -50,10 +50,11 @@ def policy(*peers: dict[str, Any]) -> dict[str, Any]:
         ),
         ({"namespaceSelector": {}}, True),
         ({"podSelector": {}}, False),
+        # whether a block takes pods is up to the network plug-in
         (
             {"ipBlock": {"cidr": "0.0.0.0/0"}},
             None,
-        ),  # whether a block takes pods is up to the network plug-in
+        ),
         ({"ipBlock": {"cidr": "::/0"}}, False),  # the pod has no address of this family
         ({"ipBlock": {"cidr": "10.0.0.0/8"}}, None),
         ({"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}, None),

@@ -27,10 +27,11 @@ from tests.small_policies import (
     meanings,
 )
 
+# their programs are compiled after the cluster's
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.timeout(1800),
-]  # their programs are compiled after the cluster's
+]
 
 SLICE = 3000
 FEW = 400  # enough for a wrong reading to show

@@ -221,9 +221,8 @@ def ports(direction: Direction) -> st.SearchStrategy[dict[str, Any]]:
         {"port": 7000, "protocol": "UDP"},
         {"protocol": "TCP"},
     ]
-    if (
-        direction == "Ingress"
-    ):  # out of a pod, a name is that of the other pod's port: no lab needs it
+    # out of a pod, a name is that of the other pod's port: no lab needs it
+    if direction == "Ingress":
         possible += [{"port": "echo"}, {"port": "autre"}]
     return st.sampled_from(possible)
 

@@ -17,12 +17,13 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 NAME = "cahier-essai"
 ROOT = Path(__file__).parents[1]
+# one link with its address, one cgroup: its own
 WHILE_IT_RUNS = {
     "links",
     "addresses",
     "cgroups",
     "mounts",
-}  # one link with its address, one cgroup: its own
+}
 
 
 def cluster(*words: str, state: Path) -> subprocess.CompletedProcess[str]:
@@ -110,10 +111,11 @@ def test_nothing_inside_reaches_beyond_the_engine(state: Path) -> None:
     inside = ["nsenter", f"--target={dockerd(state).pid}", "--net"]
     words = fingerprint(state)["addresses"].split()
     host = next(word.split("=")[1] for word in words if word.startswith(f"{NAME}-h"))
+    # the machine's end of the link; an address of nobody's
     addresses = [
         host.partition("/")[0],
         "192.0.2.1",
-    ]  # the machine's end of the link; an address of nobody's
+    ]
     for address in addresses:
         attempt = [*inside, "timeout", "3", "bash", "-c", f"exec 3<>/dev/tcp/{address}/22"]
         done = subprocess.run(attempt, capture_output=True, text=True, check=False)

@@ -113,9 +113,8 @@ def test_what_a_killed_run_left_is_swept_by_the_next_one(
 ) -> None:
     with subprocess.Popen(["sleep", "60"]) as alive:
         here, start = mark().partition(".")[0], f"{psutil.Process(alive.pid).create_time():.0f}"
-        orphan(
-            learner, "d-un-mort", f"{here}.{alive.pid}.1000000000"
-        )  # a number that was given again since
+        # a number that was given again since
+        orphan(learner, "d-un-mort", f"{here}.{alive.pid}.1000000000")
         orphan(learner, "d-un-vivant", f"{here}.{alive.pid}.{start}")
         orphan(learner, "d-une-autre-machine", f"ailleurs.{alive.pid}.{start}")
         probes.sweep(learner.api, learner.namespace)

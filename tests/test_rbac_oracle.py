@@ -25,10 +25,11 @@ from engine import build
 from tests import oracles
 from tests.random_roles import Asked, Item, World, contradictions, drawn, real
 
+# its program is compiled after the cluster's
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.timeout(1800),
-]  # its program is compiled after the cluster's
+]
 
 WORLDS = int(os.environ.get("CAHIER_EXEMPLES", "500"))
 REAL_WORLDS = 6

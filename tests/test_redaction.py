@@ -60,9 +60,8 @@ SECRETS = st.text(
 @settings(deadline=None)
 @given(SECRETS)
 def test_every_form_of_a_known_secret_is_hidden(secret: str) -> None:
-    assume(
-        redaction._telling(secret) and "  " not in secret and len(secret) >= 12
-    )  # shorter ones may be wrapped unseen
+    # shorter ones may be wrapped unseen
+    assume(redaction._telling(secret) and "  " not in secret and len(secret) >= 12)
     redaction._known.__init__()  # type: ignore[misc]
     remember(secret + "\n")
     plain = secret.replace(" ", "")

@@ -64,9 +64,8 @@ def test_each_page_is_whole_quiet_narrow_and_accessible(
             troubles.append("a diagram is not drawn")
         seen = {_scheme(page)}
         troubles += _violations(page)
-        page.locator("label[title^='Passer en mode']:visible").dispatch_event(
-            "click"
-        )  # no pointer, no tooltip
+        # no pointer, no tooltip
+        page.locator("label[title^='Passer en mode']:visible").dispatch_event("click")
         seen.add(_scheme(page))
         troubles += _violations(page)
         assert seen == {"default", "slate"}, path

@@ -220,9 +220,8 @@ def test_the_same_verdict_and_no_secret(
     searched = 0
     for secret in admin.request("GET", f"/api/v1/namespaces/{namespace}/secrets")["items"]:
         for key, value in (secret.get("data") or {}).items():
-            if (
-                "pass" in key or "uri" in key or key == "release"
-            ):  # the others name a host, a user, a database
+            # the others name a host, a user, a database
+            if "pass" in key or "uri" in key or key == "release":
                 searched += 1
                 assert value not in text, secret["metadata"]["name"]
                 assert base64.b64decode(value).decode("utf-8", "replace") not in text, secret[

@@ -27,9 +27,8 @@ def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
     reason = private_engine.unsupported()
     others = [one.title for one in engines.answering() if one.name != engines.PRIVATE]
-    if (
-        reason is not None or others
-    ):  # there, kind would make it under the name of the cluster of the other tests
+    # there, kind would make it under the name of the cluster of the other tests
+    if reason is not None or others:
         pytest.skip(
             f"NO PRIVATE ENGINE HERE, no second cluster: {reason or f'{others[0]} answers'}"
         )
@@ -58,9 +57,8 @@ def test_pods_on_other_nodes_then_policies_that_nobody_enforces(
     fourth.run(fourth.lab.about.setup.commands)
     fourth.apply(fourth.lab.files("solution"))
     run(admin, "kubectl", "uncordon", "cahier-worker2")
-    run(
-        admin, "kubectl", "cordon", "cahier-worker"
-    )  # what follows runs on another node than the base
+    # what follows runs on another node than the base
+    run(admin, "kubectl", "cordon", "cahier-worker")
     for lab, options in (("tp2", ()), ("tp5", ("--collegue", "user-alice"))):
         stage = Stage(find_lab(lab), bob, alice, local_port=free_port)
         try:

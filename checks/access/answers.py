@@ -17,9 +17,8 @@ import urllib3
 
 from checks.errors import AccessError, ClusterLost, Unverifiable
 
-_MOST = (
-    16 * 2**20
-)  # bytes of one answer: twice the largest page of a class; a larger one is asked in smaller pages
+# bytes of one answer: twice the largest page of a class; a larger one is asked in smaller pages
+_MOST = 16 * 2**20
 HELD = 48 * 2**20
 """Bytes of the lists of a namespace that are held together, as JSON: three to five times that in
 memory."""
@@ -218,9 +217,8 @@ def body(response: urllib3.BaseHTTPResponse, server: str) -> bytes:
     """The whole of an answer. Raises AccessError for one that does not end."""
     data = bytearray()
     until = time.monotonic() + _LONGEST
-    while part := response.read1(
-        2**16, decode_content=True
-    ):  # what has come: the rest may be long in coming
+    # what has come: the rest may be long in coming
+    while part := response.read1(2**16, decode_content=True):
         data += part
         if len(data) > _MOST or time.monotonic() > until:
             response.close()

@@ -151,9 +151,8 @@ class Settings:
         return urllib3.ProxyManager(
             self.proxy,
             proxy_headers=self.proxy_headers,
-            proxy_ssl_context=options.get(
-                "ssl_context"
-            ),  # as kubectl: an encrypted proxy is held to the same
+            # as kubectl: an encrypted proxy is held to the same
+            proxy_ssl_context=options.get("ssl_context"),
             **options,
         )
 

@@ -171,9 +171,8 @@ def context_namespace(
     """Namespace that a kubectl with this environment and these options works in; "" if unknown."""
     files = paths(explicit, environment)
     if not any(path.exists() for path in files) and "KUBERNETES_SERVICE_HOST" in environment:
-        own = (
-            SERVICE_ACCOUNT / "namespace"
-        )  # in a pod without configuration kubectl is its ServiceAccount
+        # in a pod without configuration kubectl is its ServiceAccount
+        own = SERVICE_ACCOUNT / "namespace"
         return own.read_text(encoding="utf-8").strip() if own.is_file() else ""
     try:
         config = merged(files)

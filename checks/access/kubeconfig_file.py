@@ -249,9 +249,8 @@ _PLAIN = {
 }
 for _tag, _words in _PLAIN.items():
     _Loader.add_implicit_resolver(_tag, re.compile(rf"^(?:{_words})$"), None)
-_Loader.add_constructor(
-    "tag:yaml.org,2002:float", lambda loader, node: 0.0
-)  # no key of a kubeconfig holds a number
+# no key of a kubeconfig holds a number
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: 0.0)
 _Loader.add_constructor(
     "tag:yaml.org,2002:bool", lambda loader, node: node.value.lower() in ("y", "yes", "true", "on")
 )
@@ -266,9 +265,8 @@ def _without_nulls(value: object) -> object:
 
 def _decoded(kind: type, value: object) -> Data:
     if isinstance(value, list) and all(isinstance(number, float) for number in value):
-        return Data(
-            bytes(len(value))
-        )  # as Go reads bytes: whatever they are, they make no certificate
+        # as Go reads bytes: whatever they are, they make no certificate
+        return Data(bytes(len(value)))
     if not isinstance(value, str):
         raise ValueError("base64")
     try:

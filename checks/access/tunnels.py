@@ -44,9 +44,8 @@ class Tunnel:
         self.goodbye = False
         self.cut = False
         self._answer = b""  # what came back of the last ping
-        self._begun: set[int] = (
-            set()
-        )  # channels whose first message, the number of the port, has come
+        # channels whose first message, the number of the port, has come
+        self._begun: set[int] = set()
         self._coming = bytearray()
         self._thread = threading.Thread(target=self._carry, name="tunnel", daemon=True)
         self._thread.start()
@@ -112,9 +111,8 @@ class Tunnel:
                 return False
             self._stream.send_binary(bytes([_DATA]) + data)
         if there & selectors.EVENT_WRITE:
-            with contextlib.suppress(
-                BrokenPipeError
-            ):  # the near end is closed: told by what is read there
+            # the near end is closed: told by what is read there
+            with contextlib.suppress(BrokenPipeError):
                 del self._coming[: self._far.send(self._coming)]
         return True
 

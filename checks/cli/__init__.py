@@ -29,9 +29,8 @@ def _run() -> int:
     except Forbidden as refusal:
         raise _explained(refusal) from refusal
     except typer.TyperException as error:
-        if (
-            type(error).__name__ == "NoArgsIsHelpError"
-        ):  # `cahier cluster` alone: its help is the answer
+        # `cahier cluster` alone: its help is the answer
+        if type(error).__name__ == "NoArgsIsHelpError":
             return EXIT_USAGE
         raise _usage(error) from error
     except typer.Abort:

@@ -37,9 +37,8 @@ def _translate(command: TyperCommand | TyperGroup, context: typer.Context) -> No
         if isinstance(parameter, TyperArgument):
             parameter.type = copy(parameter.type)  # all arguments share it
             vars(parameter.type).update(get_metavar=_no_type)  # <str>
-    if (
-        command.help
-    ):  # a paragraph of the docstring is one for the terminal, whatever lines it was written on
+    # a paragraph of the docstring is one for the terminal, whatever lines it was written on
+    if command.help:
         command.help = "\n\n".join(" ".join(words.split()) for words in command.help.split("\n\n"))
 
 

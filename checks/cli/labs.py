@@ -104,9 +104,8 @@ def list_labs() -> None:
     from checks.output import output
 
     console = output()
-    console.print(
-        _table(remembered.place_of(None, None))
-    )  # the labs can be listed without any cluster
+    # the labs can be listed without any cluster
+    console.print(_table(remembered.place_of(None, None)))
     tell_role(console)
 
 

@@ -142,9 +142,8 @@ def verify(
                 console.rule(style="dim")
                 cluster.refresh()
                 if other_access:
-                    with contextlib.suppress(
-                        AccessError
-                    ):  # half-written: what comes next will tell
+                    # half-written: what comes next will tell
+                    with contextlib.suppress(AccessError):
                         cluster = connect(
                             kubeconfig,
                             namespace,
@@ -243,9 +242,8 @@ def role_too_small(lab: Lab, cluster: Cluster, verdict: Verdict) -> AccessError 
     from checks.verdict import Status
 
     statuses = {result.status for result in verdict.checks}
-    if (
-        verdict.status is Status.PASSED or Status.ERROR in statuses
-    ):  # a cluster in trouble is not asked more
+    # a cluster in trouble is not asked more
+    if verdict.status is Status.PASSED or Status.ERROR in statuses:
         return None
     with contextlib.suppress(AccessError):  # the verdict matters more
         return too_small(cluster, lab.about.role, lab.title)

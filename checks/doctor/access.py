@@ -188,9 +188,8 @@ def quota(cluster: Cluster) -> Answer:
         )
     pods = next((left[resource] for resource in ("pods", "count/pods") if resource in left), None)
     room = f"encore {pods:f} pods" if pods is not None else "aucune limite au nombre de pods"
-    demanding = any(
-        resource.rpartition(".")[2] in ("cpu", "memory") for resource in left
-    )  # storage is asked of volumes
+    # storage is asked of volumes
+    demanding = any(resource.rpartition(".")[2] in ("cpu", "memory") for resource in left)
     told = f"{', '.join(raw['metadata']['name'] for raw in quotas)} : {room}."
     return passed(
         told + (" Chaque pod doit y déclarer ses ressources (TP 7)." if demanding else "")

@@ -88,9 +88,8 @@ def grade_pairs(
     grades: dict[tuple[str, str], LabGrade] = {}
     todo = []
     for lab in {lab.name: lab for _learner, lab in pairs}.values():
-        _ = (
-            lab.checks
-        )  # imported here once: an import that two threads begin together is seen half-made
+        # imported here once: an import that two threads begin together is seen half-made
+        _ = lab.checks
     for learner, lab in pairs:
         kept = store.read(learner, lab)
         if kept is None:
@@ -109,9 +108,8 @@ def grade_pairs(
                 grades[learner.identifier, lab.name] = done.result()
                 on_grade(learner, lab, False)
         except BaseException:
-            pool.shutdown(
-                wait=False, cancel_futures=True
-            )  # what runs ends, and is kept; what waits never begins
+            # what runs ends, and is kept; what waits never begins
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
     return grades
 

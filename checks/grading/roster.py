@@ -111,9 +111,8 @@ def parse_roster(text: str) -> tuple[Sequence[Learner], Sequence[Problem]]:
     learners: list[Learner] = []
     for row in rows(text, separator):
         again = header_of(row)
-        if row.line == first or (
-            again.is_one and row.line > first
-        ):  # a second one: two lists, glued
+        # a second one: two lists, glued
+        if row.line == first or (again.is_one and row.line > first):
             problems += _header_problems(again) if row.line > first else ()
             header = again
             continue

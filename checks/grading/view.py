@@ -104,14 +104,12 @@ class Inventory:
                 namespace = metadata["namespace"]
                 if namespace in self._wanted and namespace not in self._heavy:
                     if not is_receipts(item):
-                        metadata.pop(
-                            "managedFields", None
-                        )  # half of an object's size, and no check reads it
+                        # half of an object's size, and no check reads it
+                        metadata.pop("managedFields", None)
                     data = msgspec.json.encode(item)
                     held[namespace] += len(data)
-                    if (
-                        held[namespace] > HELD
-                    ):  # one person's namespace must not fill the memory of a whole class
+                    # one person's namespace must not fill the memory of a whole class
+                    if held[namespace] > HELD:
                         self._heavy.add(namespace)
                         found.pop(namespace, None)
                     else:

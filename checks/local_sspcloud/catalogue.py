@@ -217,9 +217,8 @@ def _create_all(api: Api, namespace: str, name: str, items: Sequence[Mapping[str
     try:
         for manifest in items:
             path = collection(manifest["kind"], namespace)
-            made.append(
-                f"{path}/{manifest['metadata']['name']}"
-            )  # before: the answer may be what is cut short
+            # before: the answer may be what is cut short
+            made.append(f"{path}/{manifest['metadata']['name']}")
             try:
                 api.request("POST", path, manifest)
             except Refused:

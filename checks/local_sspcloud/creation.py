@@ -123,9 +123,8 @@ def _make_in(engine: Engine, progress: Progress, image: str | None, nodes: int) 
         if not ready:
             raise _never_ready(engine)
     except BaseException:
-        with contextlib.suppress(
-            CahierError
-        ):  # the reason of the failure matters more; `supprimer` can still do it
+        # the reason of the failure matters more; `supprimer` can still do it
+        with contextlib.suppress(CahierError):
             running.remove(engine)
         raise
     record.image = image or used

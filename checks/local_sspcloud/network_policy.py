@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
 
 Item = Mapping[str, Any]
+# the newer chart's label, and the older's
 _RELEASE = (
     "cnpg.io/cluster",
     "app.kubernetes.io/instance",
-)  # the newer chart's label, and the older's
+)
 
 
 def open_to_all(api: Api, namespace: str, name: str) -> Sequence[str]:

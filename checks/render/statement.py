@@ -71,7 +71,6 @@ def _prose(console: Console, line: str) -> None:
 
 
 def _plain(text: str) -> str:
-    text = _TYPED.sub(
-        "«\u00a0\\1\u00a0»", _LINK.sub(r"\1", text)
-    )  # said as a command is, so that it is never cut
+    # said as a command is, so that it is never cut
+    text = _TYPED.sub("«\u00a0\\1\u00a0»", _LINK.sub(r"\1", text))
     return text.replace("**", "").replace("`", "")

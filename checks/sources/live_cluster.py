@@ -239,9 +239,8 @@ class LiveCluster(LiveReading):
         """Namespaces of the local cluster's other people."""
         known = {self.namespace, *self._colleagues}
         found = {path.stem for path in people_folder().glob("*.kubeconfig")}
-        first = [
-            name for name in LEARNERS if name in found
-        ]  # the others may be of a class, or of a test
+        # the others may be of a class, or of a test
+        first = [name for name in LEARNERS if name in found]
         names = [f"user-{name}" for name in (*first, *sorted(found - {*LEARNERS, "prof"}))]
         return [name for name in names if name not in known and self._is_at_hand(name)]
 

@@ -232,9 +232,8 @@ class LiveReading(Served):
     def heard(self, pod: Pod, word: str, since: datetime) -> bool:
         """Whether the log of a pod has kept `word` since then. Raises AccessError where it may not
         be read."""
-        asked = range(
-            2
-        )  # twice, before its silence is held against anybody: nothing shows that a log came whole
+        # twice, before its silence is held against anybody: nothing shows that a log came whole
+        asked = range(2)
         return any(
             word in self._log(pod.name, "", sinceTime=since.isoformat(), limitBytes=_LOG_BYTES)
             for _ in asked

@@ -18,10 +18,11 @@ from . import lessons
 from .server import reached
 
 _STARTING = ("57P03", "53300")  # https://www.postgresql.org/docs/current/errcodes-appendix.html
+# the account was accepted; that database does not exist or is closed to it
 _OTHER_DATABASE = (
     "3D000",
     "42501",
-)  # the account was accepted; that database does not exist or is closed to it
+)
 
 
 @dataclass(frozen=True)

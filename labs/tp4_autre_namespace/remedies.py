@@ -25,9 +25,8 @@ def repaired(cluster: Cluster, subject: Subject, wrong: Sequence[str] = ()) -> t
     there, release = cluster.colleague.namespace, subject.database.release
     existing = next((one for one in policies(cluster) if name_of(one) == SOLUTION), None)
     serves_others = existing is not None and reading(cluster).serves_others(existing)
-    if (
-        serves_others or "cnpg.io/cluster" not in subject.pod.labels
-    ):  # the older catalogue labels its pods otherwise
+    # the older catalogue labels its pods otherwise
+    if serves_others or "cnpg.io/cluster" not in subject.pod.labels:
         return (_only(cluster, subject),)
     applied = (
         f"cahier solution tp4 --namespace {cluster.namespace} --collegue {there} --base {release} "
@@ -53,9 +52,8 @@ def closed_to_others(
     left = [policy for policy in policies(cluster) if name_of(policy) not in by]
     own = subject.database.release
     commands = [deleted(cluster, name_of(policy)) for policy in at_fault if name_of(policy) != own]
-    if (
-        own in by or not decide(left, subject.pod, peer(cluster.namespace), PORT).by
-    ):  # nothing else admits one's pods
+    # nothing else admits one's pods
+    if own in by or not decide(left, subject.pod, peer(cluster.namespace), PORT).by:
         commands.append(closed(cluster, subject))
     return (*commands, *repaired(cluster, subject))
 

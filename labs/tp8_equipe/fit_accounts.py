@@ -137,11 +137,12 @@ def _session_opens(cluster: Cluster, role: Role, password: str) -> bool:
         raise Unverifiable(
             f"La base n’a pas répondu jusqu’au bout : {cut}.", "Relancez la commande."
         ) from None
+    # the last two: the password was right; that database is closed to it
     return code in (
         "",
         "3D000",
         "42501",
-    )  # the last two: the password was right; that database is closed to it
+    )
 
 
 def _database(cluster: Cluster) -> str:

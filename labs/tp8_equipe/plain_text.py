@@ -125,10 +125,11 @@ def _walk(item: Item, value: Any, path: Path, name: str) -> Iterator[Written]:
             yield from _walk(item, inner, (*path, rank), name)
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
         yield Written(item, path, name, str(value))
+        # the object as it was applied, with names of its own
         if path[-2:] == (
             "annotations",
             LAST_APPLIED,
-        ):  # the object as it was applied, with names of its own
+        ):
             for inner in _inside(str(value)):
                 yield Written(item, path, inner.name, inner.text)
 
@@ -192,9 +193,8 @@ def removal(places: Sequence[Written], namespace: str, release: str) -> Sequence
     None for what only its author can write otherwise, nor for what serves the database itself.
     """
     item = places[0].item
-    if (
-        item.kind == "ControllerRevision" and item.is_history
-    ):  # an owner may not delete them; their controller does
+    # an owner may not delete them; their controller does
+    if item.kind == "ControllerRevision" and item.is_history:
         owner, forget = controller(item.raw), one_word('{"spec": {"revisionHistoryLimit": 0}}')
         return [
             f"kubectl patch {thing(owner['kind'].lower(), owner['name'])} -n {namespace} "

@@ -18,11 +18,12 @@ from typing import Any
 from engine import build, paths
 
 SOURCES = Path(__file__).parent / "go"
+# those of the cluster's programs, or all is compiled again
 _OPTIONS = (
     "-trimpath",
     "-ldflags",
     "-s -w",
-)  # those of the cluster's programs, or all is compiled again
+)
 
 
 class Silent(Exception):

@@ -27,6 +27,7 @@ from checks.facts import ForwardCommand, ForwardRefused, Listener, Pod
 from checks.objects import service_named
 from checks.verdict import Diagnostic
 
+# connections held open at once, then some more
 _DRAWN = (
     (1, 1),
     (1, 2),
@@ -34,7 +35,7 @@ _DRAWN = (
     (2, 2),
     (3, 1),
     (3, 2),
-)  # connections held open at once, then some more
+)
 _PATIENCE = 3.0  # seconds: kubectl opens its streams a moment after we connect
 _T = TypeVar("_T")
 _LOOK = ("ps aux | grep port-forward",)

@@ -125,9 +125,8 @@ def stranger(cluster: Cluster, pod: Pod, port: int, reached: PostgresServer) -> 
     colleague, known = cluster.colleague.namespace, cluster.once(_servers_of_the_colleague)
     if reached.fingerprint is not None and reached in known:
         return None
-    if reached.fingerprint is not None and reached in cluster.once(
-        _own_servers
-    ):  # whatever the pod tells of itself
+    # whatever the pod tells of itself
+    if reached.fingerprint is not None and reached in cluster.once(_own_servers):
         return Stranger("" if known else cluster.namespace)
     arrives = _arrives(cluster, pod, port)
     if arrives:

@@ -155,9 +155,8 @@ def _administrator(cluster: Cluster) -> Diagnostic | None:
     """Who may do everything everywhere can mistake the namespace without a word from the
     cluster."""
     namespace, user = cluster.namespace, cluster.user
-    if not cluster.objects(
-        "ConfigMap"
-    ):  # every namespace has some: Kubernetes publishes its certificate there
+    # every namespace has some: Kubernetes publishes its certificate there
+    if not cluster.objects("ConfigMap"):
         return Diagnostic(
             finding=f"Le namespace « {namespace} » n’existe pas sur ce cluster.",
             cause="Un contexte peut nommer n’importe quel namespace : kubectl ne vérifie pas qu’il "

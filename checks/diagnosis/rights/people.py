@@ -133,9 +133,8 @@ def people(cluster: Cluster) -> Iterator[Person]:
     met = {("User", cluster.user)}  # a user and a group of one name are two
     met |= {("Group", name) for name in (*EVERYBODY, f"system:serviceaccounts:{cluster.namespace}")}
     named_owners = owners(cluster)
-    if (
-        is_project(cluster) or ("User", cluster.user) not in named_owners
-    ):  # the second: a ServiceAccount of ours
+    # the second: a ServiceAccount of ours
+    if is_project(cluster) or ("User", cluster.user) not in named_owners:
         met |= set(named_owners)
     for person in colleagues(cluster):
         if ("User", person.user) not in met and not owns(cluster, person):

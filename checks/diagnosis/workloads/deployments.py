@@ -110,12 +110,13 @@ def deleted(cluster: Cluster, name: str) -> str:
     )
 
 
+# by the cluster itself
 _GIVEN = {
     "name",
     "imagePullPolicy",
     "terminationMessagePath",
     "terminationMessagePolicy",
-}  # by the cluster itself
+}
 
 
 def replaceable(cluster: Cluster, name: str, labels: Mapping[str, str]) -> bool:
@@ -125,9 +126,8 @@ def replaceable(cluster: Cluster, name: str, labels: Mapping[str, str]) -> bool:
     if found is None:
         return True
     now = found["spec"]["template"]["spec"]
-    if found["spec"]["selector"] != {"matchLabels": dict(labels)} or now.get(
-        "serviceAccountName"
-    ):  # its alias stays
+    # its alias stays
+    if found["spec"]["selector"] != {"matchLabels": dict(labels)} or now.get("serviceAccountName"):
         return False
     with contextlib.suppress(*_NOT_OURS):
         before = _applied(found)["template"]["spec"]

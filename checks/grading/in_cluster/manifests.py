@@ -28,9 +28,8 @@ COLLECTIONS = {
 """Path of each kind's objects; the namespace is to be filled in."""
 
 _HOURS = 2  # for the whole class
-_KEPT_SECONDS = (
-    24 * 3600
-)  # a Job that nobody collects goes after a day, with all that belongs to it
+# a Job that nobody collects goes after a day, with all that belongs to it
+_KEPT_SECONDS = 24 * 3600
 _RETRIES = 3  # of each part
 _USER = 65532
 
