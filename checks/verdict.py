@@ -12,6 +12,7 @@ import msgspec
 from checks import inert
 from checks.errors import EXIT_FAILED, EXIT_PASSED, EXIT_UNVERIFIED
 from checks.redaction import redact
+from checks.schema import published
 
 
 class Status(StrEnum):
@@ -172,9 +173,4 @@ def to_json(verdict: Verdict) -> str:
 
 def json_schema() -> dict[str, object]:
     """JSON Schema of `verifier --json`."""
-    schema = msgspec.json.schema(Verdict)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "cahier verifier --json",
-        **schema,
-    }
+    return published(Verdict, "cahier verifier --json")

@@ -25,6 +25,7 @@ from checks.demo.recording import Part
 from checks.demo.replay import Replayed, replayed
 from checks.errors import ConfigurationRefused, Forbidden, UsageError
 from checks.lab import Lab
+from checks.places import LEARNERS
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
 from checks.sources.recorder import record
@@ -172,13 +173,24 @@ def of(
     for secret in secrets:
         seen = seen.replace(secret, _HIDDEN)
     said = without_time(msgspec.json.decode(before, type=Verdict))
-    live = Recorded(verdict=said, kept=(), snapshot=msgspec.json.decode(seen, type=Snapshot))
+    shown = without_passers_by(msgspec.json.decode(seen, type=Snapshot))
+    live = Recorded(verdict=said, kept=(), snapshot=shown)
     now = asked_again(lab, live)
     other = [one.id for one in now.verdict.checks if told(one) != told(said.check(one.id))]
     kept, otherwise = tuple(sorted(now.kept)), tuple(sorted(other))
     return msgspec.structs.replace(
         live, verdict=without_time(now.verdict), kept=kept, otherwise=otherwise
     )
+
+
+def without_passers_by(snapshot: Snapshot) -> Snapshot:
+    """The snapshot without the people of other tests, who were on the same cluster that day."""
+    if snapshot.local:
+        known = {f"user-{name}" for name in LEARNERS}
+        snapshot.local.outsiders = [one for one in snapshot.local.outsiders if one in known]
+        for seen in filter(None, snapshot.local.views.values()):
+            without_passers_by(seen)
+    return snapshot
 
 
 def _opposed(made: Recorded, verdict: Verdict) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from checks.errors import EXIT_FAILED, EXIT_PASSED, EXIT_UNVERIFIED, CahierError, ClusterLost
+from checks.schema import published
 from checks.verdict import Diagnostic, Said
 
 _log = logging.getLogger(__name__)
@@ -210,8 +211,4 @@ def to_json(found: Diagnosis) -> str:
 
 def json_schema() -> dict[str, object]:
     """JSON Schema of `diagnostiquer --json`."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "cahier diagnostiquer --json",
-        **msgspec.json.schema(Diagnosis),
-    }
+    return published(Diagnosis, "cahier diagnostiquer --json")

@@ -15,6 +15,7 @@ import msgspec
 from checks.files import write_atomically
 from checks.grading.roster import Learner
 from checks.lab import Lab
+from checks.schema import published
 from checks.verdict import CheckResult, Said, Status, Verdict
 
 Points = Annotated[str, msgspec.Meta(pattern=r"^\d+(/\d+)?$")]
@@ -112,12 +113,7 @@ def to_json(grades: ClassGrades) -> bytes:
 
 def json_schema() -> dict[str, object]:
     """JSON Schema of `notes.json`."""
-    schema = msgspec.json.schema(ClassGrades)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "cahier noter : notes.json",
-        **schema,
-    }
+    return published(ClassGrades, "cahier noter : notes.json")
 
 
 def lab_info(lab: Lab) -> LabInfo:
