@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.parser import Parser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -192,7 +193,9 @@ def test_a_pod_without_its_image(recorded: Recorded) -> None:
     pod = Pod(
         "p", "user-alice", "u", {}, "Pending", False, False, "", (waiting,), datetime.now(UTC)
     )
-    diagnostic = not_ready(cast(Cluster, None), pod, "Appliquez votre manifeste.")
+    diagnostic = not_ready(
+        cast(Cluster, SimpleNamespace(namespace="user-alice")), pod, "Appliquez."
+    )
     assert diagnostic is not None
     assert recorded.shows in diagnostic.cause
     assert recorded.remedy in diagnostic.fix

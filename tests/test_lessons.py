@@ -7,6 +7,7 @@ import ast
 import importlib
 import string
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -16,6 +17,9 @@ from checks.lesson import Clause, Lesson, Names
 
 LABS = all_labs()
 each_lab = pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)
+SHARED = ["checks.diagnosis.workloads.lessons"]
+OF_LABS = [f"labs.{lab.name}.lessons" for lab in LABS]
+each_room = pytest.mark.parametrize("room", [*OF_LABS, *SHARED])
 
 T = TypeVar("T")
 OF_THE_CLUSTER = {"namespace", "colleague"}
@@ -24,10 +28,10 @@ LONGEST_FILE = 150  # lines
 LONGEST_CHECK = 15  # lines of a check, beside its docstring
 
 
-def said(lab: Lab, kind: type[T]) -> Iterator[type[T]]:
-    """All those of a lab, but for what several have in common: that has no text, and each of its
-    kinds has one."""
-    module = importlib.import_module(f"labs.{lab.name}.lessons")
+def said(room: str, kind: type[T]) -> Iterator[type[T]]:
+    """All those of a lab, or of a shared room, but for what several have in common: that has no
+    text, and each of its kinds has one."""
+    module = importlib.import_module(room)
     text = "finding" if issubclass(kind, Lesson) else "text"
     for value in vars(module).values():
         ours = (
@@ -50,19 +54,19 @@ def named_in(*texts: str) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-@each_lab
-def test_a_lesson_says_all_that_it_is_given_and_nothing_else(lab: Lab) -> None:
-    assert list(said(lab, Lesson))
-    for lesson in said(lab, Lesson):
+@each_room
+def test_a_lesson_says_all_that_it_is_given_and_nothing_else(room: str) -> None:
+    assert list(said(room, Lesson))
+    for lesson in said(room, Lesson):
         named = named_in(lesson.finding, lesson.cause, lesson.fix, *lesson.look)
         fields = set(lesson.__struct_fields__) - GIVEN_APART
         assert named - OF_THE_CLUSTER <= fields, lesson.__name__
         assert fields <= named, f"{lesson.__name__} is given what it does not say"
 
 
-@each_lab
-def test_a_part_of_a_sentence_says_all_that_it_is_given(lab: Lab) -> None:
-    for clause in said(lab, Clause):
+@each_room
+def test_a_part_of_a_sentence_says_all_that_it_is_given(room: str) -> None:
+    for clause in said(room, Clause):
         assert named_in(clause.text) == set(clause.__struct_fields__), clause.__name__
 
 
@@ -79,9 +83,10 @@ def test_a_word_agrees_with_the_number_of_names() -> None:
     )
 
 
-@each_lab
-def test_a_sentence_is_mended_without_meeting_a_condition(lab: Lab) -> None:
-    tree = ast.parse((lab.folder / "lessons.py").read_text(encoding="utf-8"))
+@each_room
+def test_a_sentence_is_mended_without_meeting_a_condition(room: str) -> None:
+    file = Path(str(importlib.import_module(room).__file__))
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     decides = (ast.If, ast.IfExp, ast.BoolOp, ast.FunctionDef, ast.For, ast.Try)
     assert [node.lineno for node in ast.walk(tree) if isinstance(node, decides)] == []
 

@@ -26,7 +26,7 @@ WHILE_IT_RUNS = {
 }
 
 
-def cluster(*words: str, state: Path) -> subprocess.CompletedProcess[str]:
+def engine(*words: str, state: Path) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "CAHIER_ENGINE_NAME": NAME,
@@ -34,7 +34,7 @@ def cluster(*words: str, state: Path) -> subprocess.CompletedProcess[str]:
         "XDG_STATE_HOME": str(state),
     }
     return subprocess.run(
-        [sys.executable, "-m", "cluster", *words],
+        [sys.executable, "-m", "engine", *words],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -52,11 +52,11 @@ def state() -> Iterator[Path]:
         pytest.skip(f"NO PRIVATE ENGINE HERE: {reason}")
     with tempfile.TemporaryDirectory(prefix="cahier-") as short:  # the engine's socket lies in it
         yield Path(short)
-        cluster("down", state=Path(short))
+        engine("down", state=Path(short))
 
 
 def fingerprint(state: Path) -> dict[str, str]:
-    lines = cluster("fingerprint", state=state).stdout.splitlines()
+    lines = engine("fingerprint", state=state).stdout.splitlines()
     return dict(line.split(": ", 1) for line in lines if ": " in line)
 
 
@@ -80,7 +80,7 @@ def test_the_machine_is_left_as_it_was_also_after_a_kill(state: Path) -> None:
         "/etc",
     } <= set(before)
 
-    up = cluster("up", state=state)
+    up = engine("up", state=state)
     assert up.returncode == 0, up.stderr
     during = fingerprint(state)
     changed = {name for name in before if before[name] != during[name]}
@@ -88,26 +88,26 @@ def test_the_machine_is_left_as_it_was_also_after_a_kill(state: Path) -> None:
     assert set(during["links"].split()) - set(before["links"].split()) == {f"{NAME}-h"}
 
     dockerd(state).kill()
-    assert cluster("up", state=state).returncode == 0, "it comes back after a kill"
+    assert engine("up", state=state).returncode == 0, "it comes back after a kill"
     dockerd(state)
 
-    assert cluster("down", state=state).returncode == 0
+    assert engine("down", state=state).returncode == 0
     assert fingerprint(state) == before
-    assert cluster("down", state=state).returncode == 0, "twice is harmless"
+    assert engine("down", state=state).returncode == 0, "twice is harmless"
     assert fingerprint(state) == before
 
 
 def test_a_state_folder_too_deep_for_a_socket_is_told_before_anything_starts(
     tmp_path: Path,
 ) -> None:
-    done = cluster("up", state=tmp_path / ("profond" * 16))
+    done = engine("up", state=tmp_path / ("profond" * 16))
     assert done.returncode == 1
     assert "trop long" in done.stderr
     assert "XDG_STATE_HOME" in done.stderr
 
 
 def test_nothing_inside_reaches_beyond_the_engine(state: Path) -> None:
-    assert cluster("up", state=state).returncode == 0
+    assert engine("up", state=state).returncode == 0
     inside = ["nsenter", f"--target={dockerd(state).pid}", "--net"]
     words = fingerprint(state)["addresses"].split()
     host = next(word.split("=")[1] for word in words if word.startswith(f"{NAME}-h"))

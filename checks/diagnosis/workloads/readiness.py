@@ -6,19 +6,21 @@ import contextlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from checks.capabilities import Cluster
 from checks.diagnosis.connections.sockets import listeners
+from checks.diagnosis.workloads import lessons
 from checks.diagnosis.workloads.program_logs import Trouble, told
 from checks.errors import CahierError
 from checks.facts import Container, Pod
+from checks.lesson import Lesson
 from checks.registries import unpulled_image
 from checks.verdict import Diagnostic
 
 _STARTING_SECONDS = 20  # a readiness probe that still fails after that is not a slow start
-_STARTED_SECONDS = (
-    5  # nor after that, where the program has begun to serve, but not what the probe asks for
-)
+# nor after that, where the program has begun to serve, but not what the probe asks for
+_STARTED_SECONDS = 5
 _PULLING = ("ContainerCreating", "PodInitializing")
 _NOT_STARTED = {"RunContainerError", "StartError", "ContainerCannotRun", "CreateContainerError"}
 _IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
@@ -29,46 +31,27 @@ def not_ready(
 ) -> Diagnostic | None:
     """None when `pod` is ready; else why it is not. `fix` and `commands` are the lab's own way to
     make it anew."""
-    if pod.deleting:
-        return Diagnostic(
-            finding=f"Le pod {pod.name} est en cours de suppression.",
-            cause="Un pod supprimé garde son nom jusqu’à l’arrêt de ses conteneurs (30 secondes au "
-            "plus, d’ordinaire).",
-            fix=f"Attendez sa disparition, puis recréez-le. {fix}",
-            commands=(
-                f"kubectl wait --for=delete pod/{pod.name} -n {pod.namespace} --timeout=60s",
-                *commands,
-            ),
-            look=(f"kubectl get pod {pod.name} -n {pod.namespace}",),
-        )
-    if pod.ready:
+    if pod.ready and not pod.deleting:
         return None
-    look = (f"kubectl describe pod {pod.name} -n {pod.namespace}",)
+    return _why(cluster, pod, fix, commands).told(cluster)
+
+
+def _why(cluster: Cluster, pod: Pod, advice: str, commands: tuple[str, ...]) -> Lesson:
+    if pod.deleting:
+        gone = f"kubectl wait --for=delete pod/{pod.name} -n {pod.namespace} --timeout=60s"
+        return lessons.BeingDeleted(pod=pod, advice=advice, commands=(gone, *commands))
     if pod.unschedulable:
-        return Diagnostic(
-            finding=f"Le pod {pod.name} n’a été placé sur aucun nœud : {pod.unschedulable}",
-            cause="L’ordonnanceur ne trouve pas de nœud qui ait les ressources demandées.",
-            fix=f"Demandez moins (resources.requests). {fix}",
-            commands=commands,
-            look=look,
-        )
-    for container in pod.containers:
-        diagnostic = _container(cluster, pod, container, fix, commands)
-        if diagnostic is not None:
-            return diagnostic
-    diagnostic = _volume(cluster, pod, fix, commands) or _probe(cluster, pod, fix, commands)
-    if diagnostic is not None:
-        return diagnostic
-    return Diagnostic(
-        finding=f"Le pod {pod.name} n’est pas prêt (état : {pod.phase}).",
-        cause="Ses conteneurs démarrent, ou sa sonde « readiness » ne répond pas encore.",
-        fix=f"Attendez quelques secondes ; si cela dure, lisez ses événements. {fix}",
-        commands=(
-            f"kubectl wait --for=condition=Ready pod/{pod.name} -n {pod.namespace} --timeout=60s",
-        ),
-        look=look,
-        transient=True,
+        return lessons.NoNode(pod=pod, advice=advice, commands=commands)
+    found = (_container(cluster, pod, box, advice, commands) for box in pod.containers)
+    why = (
+        next(filter(None, found), None)
+        or _volume(cluster, pod, advice, commands)
+        or _probe(cluster, pod, advice, commands)
     )
+    if why is not None:
+        return why
+    ready = f"kubectl wait --for=condition=Ready pod/{pod.name} -n {pod.namespace} --timeout=60s"
+    return lessons.NotYetReady(pod=pod, advice=advice, commands=(ready,), transient=True)
 
 
 def never_admitted(cluster: Cluster) -> str:
@@ -97,7 +80,7 @@ def _said(cluster: Cluster, pod: Pod, reason: str) -> str:
     return messages[-1].strip() if messages else ""
 
 
-def _volume(cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...]) -> Diagnostic | None:
+def _volume(cluster: Cluster, pod: Pod, advice: str, commands: tuple[str, ...]) -> Lesson | None:
     """A pod held back by a volume that cannot be mounted: a ConfigMap or Secret that does not
     exist."""
     if any(container.waiting_reason not in _PULLING for container in pod.containers):
@@ -105,49 +88,27 @@ def _volume(cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...]) -> 
     said = _said(cluster, pod, "FailedMount")
     if "not found" not in said:
         return None
-    return Diagnostic(
-        finding=f"Le pod {pod.name} attend un volume qui ne peut pas être monté : {said}",
-        cause="Un conteneur ne démarre pas avant que tous ses volumes existent ; celui-ci cite une "
-        "ConfigMap, un Secret ou un disque absent de ce namespace.",
-        fix=f"Créez ce qui manque, ou corrigez le nom cité. {fix}",
-        commands=commands,
-        look=(f"kubectl describe pod {pod.name} -n {pod.namespace}",),
-    )
+    return lessons.MissingVolume(pod=pod, said=said, advice=advice, commands=commands)
 
 
-def _probe(cluster: Cluster, pod: Pod, fix: str, commands: tuple[str, ...]) -> Diagnostic | None:
+def _probe(cluster: Cluster, pod: Pod, advice: str, commands: tuple[str, ...]) -> Lesson | None:
     """A pod whose containers run, but whose readiness probe fails."""
     if not all(container.running for container in pod.containers):
         return None
     said = _said(cluster, pod, "Unhealthy")
     if not said.startswith("Readiness"):
         return None
-    if "refused" in said:
-        cause = (
-            "Rien n’écoute à l’adresse et au port que la sonde interroge (elle s’adresse à l’IP du "
-            "pod)."
-        )
-    elif "statuscode" in said:
-        cause = (
-            "Le programme a répondu, mais par une erreur : la sonde ne demande pas la bonne "
-            "adresse."
-        )
-    else:
-        cause = "Tant que la sonde « readiness » échoue, Kubernetes n’envoie aucun client à ce pod."
-    return Diagnostic(
-        finding=f"Le pod {pod.name} tourne, mais n’est pas prêt : {said}",
-        cause=cause,
-        fix="Accordez la sonde (readinessProbe) et le programme : même port, et une adresse qui "
-        f"existe. {fix}",
-        commands=commands,
-        look=(
-            f"kubectl describe pod {pod.name} -n {pod.namespace}",
-            f"kubectl logs {pod.name} -n {pod.namespace}",
-        ),
-        transient=_runs_for_less_than(
-            _STARTED_SECONDS if _serves_otherwise(cluster, pod, said) else _STARTING_SECONDS, pod
-        ),
+    seconds = _STARTED_SECONDS if _serves_otherwise(cluster, pod, said) else _STARTING_SECONDS
+    settling = _runs_for_less_than(seconds, pod)
+    return _kind_of_failure(said)(
+        pod=pod, said=said, advice=advice, commands=commands, transient=settling
     )
+
+
+def _kind_of_failure(said: str) -> type[lessons.ProbeFails]:
+    if "refused" in said:
+        return lessons.NothingListens
+    return lessons.ProbeAnsweredByAnError if "statuscode" in said else lessons.ProbeFails
 
 
 def _serves_otherwise(cluster: Cluster, pod: Pod, said: str) -> bool:
@@ -175,118 +136,72 @@ def _runs_for_less_than(seconds: int, pod: Pod) -> bool:
     return not started or (datetime.now(UTC) - max(started)).total_seconds() < seconds
 
 
+def _container(
+    cluster: Cluster, pod: Pod, box: Container, advice: str, commands: tuple[str, ...]
+) -> Lesson | None:
+    """Why one of its containers keeps a pod from being ready; None when it does not, or not yet."""
+    given = _Given(pod, box, advice, commands)
+    missing = box.waiting_reason == "CreateContainerConfigError"
+    if box.waiting_reason in _IMAGE:
+        return _image(given)
+    if missing and "failed to sync" not in box.waiting_message:
+        return given.told_as(lessons.MissingConfiguration)
+    if not box.running and (never_ran := _never_ran(given)):
+        return never_ran
+    if box.terminated_reason and not box.running:
+        return _ended(cluster, given)
+    if missing or box.waiting_reason in (*_PULLING, ""):
+        return None
+    said = f"{box.waiting_reason} {box.waiting_message}".rstrip()
+    return given.told_as(lessons.NotStarting, said=said)
+
+
 @dataclass(frozen=True)
-class _Start:
-    """Why a container's program could not be started at all, in French."""
+class _Given:
+    """What the lessons of a container have in common."""
 
-    finding: str
-    cause: str
-    fix: str
+    pod: Pod
+    box: Container
+    advice: str
+    commands: tuple[str, ...]
+
+    def told_as(self, kind: type[lessons.ContainerNotReady], **found: Any) -> Lesson:
+        """The lesson of that kind."""
+        return kind(pod=self.pod, box=self.box, advice=self.advice, commands=self.commands, **found)
 
 
-def _never_ran(container: Container) -> _Start | None:
+def _image(given: _Given) -> Lesson:
+    refusal = unpulled_image(given.box.waiting_message)
+    if refusal is None:
+        return given.told_as(lessons.ImageNotPulled)
+    return given.told_as(lessons.ImageRefused, why=refusal.cause, remedy=refusal.pod)
+
+
+def _never_ran(given: _Given) -> Lesson | None:
     """None unless the runtime could not execute what the container names as its program."""
-    said = f"{container.waiting_message} {container.terminated_message}"
+    box = given.box
+    said = f"{box.waiting_message} {box.terminated_message}"
     found = re.search(r'exec: "((?:[^"\\]|\\.)*)": ([^:"]+(?:: [^:"]+)?)', said)
-    if found is None or not {container.waiting_reason, container.terminated_reason} & _NOT_STARTED:
+    if found is None or not {box.waiting_reason, box.terminated_reason} & _NOT_STARTED:
         return None
     program, why = found[1], found[2].strip()
     missing = "no such file" in why or "not found" in why
-    state = "n’existe pas dans l’image" if missing else f"n’est pas exécutable ({why})"
-    finding = f"le programme « {program} » {state}."
-    silent = "Comme rien n’a été exécuté, « kubectl logs » ne montre rien."
-    if container.command:
-        return _Start(
-            finding,
-            "« command » remplace le programme de l’image (son ENTRYPOINT) ; « args » lui donne "
-            f"seulement ses arguments. {silent}",
-            "Donnez ces arguments sous « args », sans « command », ou commencez « command » par un "
-            "vrai programme.",
-        )
-    return _Start(
-        finding,
-        "Cette image n’a pas de programme à elle (ENTRYPOINT) : le premier mot de « args » est "
-        f"pris pour lui. {silent}",
-        "Nommez sous « command » un programme qui existe dans l’image.",
-    )
+    state = lessons.NOT_IN_THE_IMAGE if missing else lessons.NOT_EXECUTABLE.format(why)
+    kind = lessons.CommandNeverRan if box.command else lessons.NeverRan
+    return given.told_as(kind, program=program, state=state)
 
 
-def _stopped_by(log: str) -> str:
+def _ended(cluster: Cluster, given: _Given) -> Lesson:
+    pod, box = given.pod, given.box
+    log = cluster.logs(pod.name, 3, "" if box is pod.containers[0] else box.name)
+    said = log.strip().replace("\n", " ⏎ ")
+    return given.told_as(_kind_of_end(log), said=said or lessons.SILENCE)
+
+
+def _kind_of_end(log: str) -> type[lessons.Ended]:
     """Why a program ended, as far as its log tells."""
     said = told(log)
-    if said is not None and said.trouble is Trouble.UNKNOWN_PORT:
-        return (
-            "Ce programme cherche un port par son nom, que le fichier /etc/services de son image "
-            "ne donne pas. Un port s’écrit aussi en chiffres."
-        )
-    if said is not None and said.trouble is Trouble.UNKNOWN_HOST:
-        return (
-            "Ce programme cherche un nom dès son démarrage, et s’arrête quand le DNS ne le lui "
-            "donne pas. La forme complète d’un nom de Service est NOM.NAMESPACE.svc.cluster.local."
-        )
-    return "Le programme du conteneur se termine : ses arguments ou sa configuration sont refusés."
-
-
-def _container(
-    cluster: Cluster, pod: Pod, container: Container, fix: str, commands: tuple[str, ...]
-) -> Diagnostic | None:
-    look = (f"kubectl describe pod {pod.name} -n {pod.namespace}",)
-    if container.waiting_reason in _IMAGE:
-        refusal = unpulled_image(container.waiting_message)
-        return Diagnostic(
-            finding=f"L’image « {container.image} » du pod {pod.name} n’a pas pu être téléchargée "
-            f"({container.waiting_reason}).",
-            cause=refusal.cause
-            if refusal
-            else "Ce nom ou cette étiquette (tag) n’existe pas dans le registre, ou le registre "
-            "est injoignable.",
-            fix=f"{refusal.pod if refusal else 'Corrigez le nom de l’image'}. {fix}",
-            commands=commands,
-            look=look,
-        )
-    if (
-        container.waiting_reason == "CreateContainerConfigError"
-        and "failed to sync" not in container.waiting_message
-    ):
-        return Diagnostic(
-            finding=f"Le conteneur « {container.name} » du pod {pod.name} attend une configuration "
-            f"absente : {container.waiting_message}",
-            cause="Le manifeste cite un Secret ou une ConfigMap qui n’existe pas dans ce "
-            "namespace.",
-            fix=f"Créez ce qui manque, ou corrigez le nom cité. {fix}",
-            commands=commands,
-            look=look,
-        )
-    if not container.running and (never_ran := _never_ran(container)):
-        return Diagnostic(
-            finding=f"Le conteneur « {container.name} » du pod {pod.name} n’a jamais démarré : "
-            f"{never_ran.finding}",
-            cause=never_ran.cause,
-            fix=f"{never_ran.fix} {fix}",
-            commands=commands,
-            look=look,  # its log is empty: the reason is in its state
-        )
-    if container.terminated_reason and not container.running:
-        own = "" if container is pod.containers[0] else container.name
-        log = cluster.logs(pod.name, 3, own)
-        said = log.strip().replace("\n", " ⏎ ")
-        return Diagnostic(
-            finding=f"Le conteneur « {container.name} » du pod {pod.name} s’est arrêté (code "
-            f"{container.exit_code}, {container.restarts} redémarrage(s)). Il a dit : « "
-            f"{said or 'rien'} ».",
-            cause=_stopped_by(log),
-            fix=f"Lisez son journal et corrigez le manifeste. {fix}",
-            commands=commands,
-            look=(f"kubectl logs {pod.name} -n {pod.namespace}",),
-        )
-    if container.waiting_reason in (*_PULLING, "CreateContainerConfigError", ""):
-        return None
-    return Diagnostic(
-        finding=f"Le conteneur « {container.name} » du pod {pod.name} ne démarre pas : "
-        f"{container.waiting_reason} {container.waiting_message}".rstrip()
-        + ".",
-        cause="Kubernetes n’a pas pu lancer ce conteneur tel qu’il est décrit.",
-        fix=f"Corrigez le manifeste. {fix}",
-        commands=commands,
-        look=look,
-    )
+    trouble = said.trouble if said else None
+    if trouble is Trouble.UNKNOWN_PORT:
+        return lessons.EndedWithoutThePort
+    return lessons.EndedWithoutTheHost if trouble is Trouble.UNKNOWN_HOST else lessons.Ended
