@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from checks.decoding import prepared
+
 
 class _Object(msgspec.Struct, frozen=True, rename="camel"):
     """A part of an object; the API's names are in camel case."""
@@ -140,6 +142,9 @@ class EndpointSlice(_Object, frozen=True):
     def service(self) -> str:
         """Name of the Service, "" for a slice of none."""
         return self.metadata.labels.get("kubernetes.io/service-name", "")
+
+
+prepared(Service, EndpointSlice)
 
 
 def service_named(services: Sequence[Service], name: str) -> Service | None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 import urllib3
 
+from checks.decoding import prepared
 from checks.errors import AccessError, ClusterLost, Unverifiable
 
 # bytes of one answer: twice the largest page of a class; a larger one is asked in smaller pages
@@ -183,6 +184,21 @@ class Version(msgspec.Struct):
     major: str
     minor: str
     gitVersion: str = ""  # noqa: N815
+
+
+prepared(
+    *_KINDS.values(),
+    _Object,
+    _List,
+    _Page,
+    _Collection,
+    _Change,
+    _Status,
+    AccessReview,
+    RulesReview,
+    IdentityReview,
+    Version,
+)
 
 
 class Endless(AccessError):

@@ -10,6 +10,7 @@ import msgspec
 
 from checks.access import answers
 from checks.access.kubernetes_api import Api
+from checks.decoding import prepared
 
 # Of Kubernetes 1.30, of 1.27, and the list of groups that an older one answers.
 _ACCEPT = ",".join(
@@ -127,6 +128,9 @@ class _Listed(msgspec.Struct):
 
 class _OfVersion(msgspec.Struct):
     resources: list[_Listed]
+
+
+prepared(_Aggregated, _Groups, _OfVersion)
 
 
 def served(api: Api) -> Sequence[Resource]:

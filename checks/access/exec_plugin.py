@@ -22,6 +22,7 @@ from checks.access.kubeconfig import Choice, content, secrets
 from checks.access.kubeconfig_file import RENEW, Plugin
 from checks.access.user_rules import breaks_header, of_user
 from checks.access.words import cleaned
+from checks.decoding import prepared
 from checks.errors import ClusterLost
 from checks.redaction import remember
 
@@ -136,6 +137,9 @@ class _Answer(msgspec.Struct):
     apiVersion: str = ""  # noqa: N815
     kind: str = ""
     status: _Status | None = None
+
+
+prepared(_Answer)
 
 
 def _read(begun: str, said: str, plugin: Plugin, quoted: str) -> Given:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 import yaml
 
+from checks.decoding import prepared
 from checks.errors import AccessError
 from checks.french import SCRIPT_PAGE
 from checks.redaction import remember_tree
@@ -150,6 +151,9 @@ class _Content(_Struct):
     contexts: list[_NamedContext | None] = []
     current_context: str = ""
     extensions: list[Extension | None] = []
+
+
+prepared(_Content)
 
 
 class File(msgspec.Struct):

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from checks.decoding import prepared
 from checks.files import write_atomically
 from checks.grading.roster import Learner
 from checks.lab import Lab
@@ -235,6 +236,9 @@ class _Kept(msgspec.Struct, frozen=True):
     key: str
     grade: LabGrade
     trouble: bool
+
+
+prepared(_Kept)
 
 
 class Store:

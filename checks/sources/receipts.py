@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from checks.decoding import prepared
 from checks.errors import CahierError, ClusterLost, Unverifiable
 from checks.facts import PROBE_LABEL, Pod
 from checks.verdict import CheckResult, Status
@@ -42,6 +43,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     policies: Mapping[str, str] | None = None
     word: str = ""
     heard_by: str = ""
+
+
+prepared(Receipt)
 
 
 class Doubtful(Exception):
