@@ -92,3 +92,7 @@ class Forbidden(Refused):
 
 class Unverifiable(CahierError):
     """A check cannot be decided here; the message says why."""
+
+
+class NotPermitted(Unverifiable):
+    """The same, for want of a right, which the message names."""

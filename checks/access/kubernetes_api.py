@@ -25,7 +25,7 @@ from checks.access import answers, exec_plugin, kubeconfig, proxies, user_rules
 from checks.access.api_errors import refused, silent
 from checks.access.client_settings import Settings
 from checks.access.kubectl import renew, whoami
-from checks.errors import AccessError, Forbidden, Refused, Unverifiable
+from checks.errors import AccessError, Forbidden, NotPermitted, Refused, Unverifiable
 from checks.facts import Credentials
 from checks.refusals import Refusal
 from checks.waiting import waiting_for
@@ -418,7 +418,7 @@ class Api:
     ) -> str:
         """Standard output of a command in a pod; `container` is needed where the pod has several.
 
-        Raises Unverifiable when it cannot run there.
+        Raises Unverifiable when it cannot run there: NotPermitted for want of a right.
         """
         query = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true")]
         if container:
@@ -430,7 +430,7 @@ class Api:
             output, error = streams.execute(self._settings, url, seconds, _EXECUTED)
         except streams.TROUBLE as trouble:
             _status, said, refusal = streams.refused(trouble, namespace, "pods/exec")
-            raise Unverifiable(
+            raise (NotPermitted if refusal else Unverifiable)(
                 f"La commande n’a pas pu être exécutée dans le pod {pod} "
                 f"({refusal.said if refusal else said})."
             ) from None

@@ -18,7 +18,7 @@ from checks.diagnosis.connections.sockets import holder
 from checks.diagnosis.databases.catalogue import server_in
 from checks.diagnosis.databases.relays import answers_itself
 from checks.diagnosis.workloads.deployments import creation_refused, find
-from checks.errors import Unverifiable
+from checks.errors import NotPermitted, Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, identify
 from checks.facts import ForwardRefused, Pod
 from checks.interruption import pause
@@ -61,13 +61,19 @@ def restarted(
     again.
 
     A pod that does not come back is explained, then replaced: nobody waits until its port is free.
-    Raises Unverifiable when the program cannot be ended, or is not restarted in time.
+    Raises Unverifiable when the program cannot be ended, or is not restarted in time; NotPermitted
+    for want of a right.
     """
     require_replacing(cluster)
     before, container = sum(box.restarts for box in pod.containers), holder(cluster, pod, port)
     waited = waiting_for(lessons.AWAITED_RESTART.format(pod=pod.name))
     with cluster.breaking(pod.name) as well, waited:
-        if not _end_while_used(cluster, pod, port, container):
+        try:
+            ended = _end_while_used(cluster, pod, port, container)
+        except NotPermitted:  # nothing was broken
+            well()
+            raise
+        if not ended:
             if _serves(cluster, pod, port):
                 well()
             raise Unverifiable(
@@ -111,6 +117,16 @@ def _serves(cluster: Cluster, pod: Pod, port: int) -> bool:
     return False
 
 
+def _kill(cluster: Cluster, pod: Pod, container: str) -> None:
+    """Raises NotPermitted."""
+    try:
+        cluster.execute(pod.name, ["sh", "-c", _END], container)
+    except NotPermitted:
+        raise
+    except Unverifiable:  # the shell that kills is killed too
+        pass
+
+
 def _end_while_used(cluster: Cluster, pod: Pod, port: int, container: str) -> bool:
     """End the program of the pod's `container` while a client is connected; whether that client was
     cut."""
@@ -119,8 +135,7 @@ def _end_while_used(cluster: Cluster, pod: Pod, port: int, container: str) -> bo
         with cluster.forward(pod.name, port) as client:
             identify(client)
             served = True
-            with contextlib.suppress(Unverifiable):  # the shell that kills is killed too
-                cluster.execute(pod.name, ["sh", "-c", _END], container)
+            _kill(cluster, pod, container)
             return client.recv(1) == b""
     except TimeoutError:
         return False
