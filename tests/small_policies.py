@@ -11,11 +11,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from checks.diagnosis.policies.decision import NAMESPACE_NAME, Direction, Peer, decide
 from checks.facts import Pod
+from checks.sources.objects import pod_of
 
 Policy = Mapping[str, Any]
 Part = dict[str, Any]
@@ -36,12 +36,17 @@ def _pod(namespace: str, name: str) -> Pod:
     ip = f"10.0.{'xyz'.index(namespace) + 1}.{'ab'.index(name) + 1}"
     ports = [{"name": "http", "containerPort": _HTTP[name], "protocol": "TCP"}]
     raw = {
-        "metadata": {"name": name, "namespace": namespace, "labels": _LABELS[name]},
-        "spec": {"containers": [{"name": "box", "ports": ports}]},
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": _LABELS[name],
+            "uid": f"{namespace}-{name}",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {"containers": [{"name": "box", "image": "box", "ports": ports}]},
         "status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]},
     }
-    when = datetime(2026, 1, 1, tzinfo=UTC)
-    return Pod(name, namespace, "", _LABELS[name], "Running", True, False, ip, (), when, raw=raw)
+    return pod_of(raw)
 
 
 PODS: Sequence[Pod] = [_pod(namespace, name) for namespace in NAMESPACES for name in _LABELS]

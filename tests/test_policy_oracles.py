@@ -9,12 +9,12 @@ import os
 import random
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from checks.diagnosis.policies.decision import decide
+from checks.sources.objects import pod_of
 from tests import oracles
 from tests.small_policies import (
     CONNECTIONS,
@@ -152,8 +152,9 @@ def test_a_reading_that_overlooks_a_field_is_caught(
 def test_a_sidecar_names_ports_of_its_pod(oracle_programs: Path, always: Mapping[str, str]) -> None:
     """Asked of the cluster's own enforcer alone: kube-network-policies does not know sidecars."""
     client, other = KNOWN[0], PODS[1]
-    box = {"name": "box", "ports": [{"name": "metrics", "containerPort": 9000}], **always}
-    pod = replace(other, raw={**other.raw, "spec": {"containers": [], "initContainers": [box]}})
+    ports = [{"name": "metrics", "containerPort": 9000}]
+    box = {"name": "box", "image": "box", "ports": ports, **always}
+    pod = pod_of({**other.raw, "spec": {"containers": [], "initContainers": [box]}})
     spec = {"podSelector": {}, "ingress": [{"ports": [{"port": "metrics"}]}]}
     policy = {"metadata": {"name": "policy-0", "namespace": pod.namespace}, "spec": spec}
     connection = {"From": client.ip, "To": pod.ip, "Port": 9000, "Protocol": "TCP"}

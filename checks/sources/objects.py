@@ -122,7 +122,9 @@ def _typed(items: Sequence[Mapping[str, Any]], kind: type[_T]) -> Sequence[_T]:
 def _pods_in(
     items: Iterable[Mapping[str, Any]], labels: Mapping[str, str] | None = None
 ) -> Sequence[Pod]:
-    found = [_pod(raw) for raw in items if PROBE_LABEL not in (raw["metadata"].get("labels") or {})]
+    found = [
+        pod_of(raw) for raw in items if PROBE_LABEL not in (raw["metadata"].get("labels") or {})
+    ]
     wanted = (labels or {}).items()
     return sorted((pod for pod in found if wanted <= pod.labels.items()), key=lambda pod: pod.name)
 
@@ -142,7 +144,8 @@ def _events_in(items: Iterable[Mapping[str, Any]], name: str) -> Sequence[Event]
     ]
 
 
-def _pod(raw: Mapping[str, Any]) -> Pod:
+def pod_of(raw: Mapping[str, Any]) -> Pod:
+    """A pod, as the API gives it."""
     metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
     told = (*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ()))
     states = {item["name"]: item for item in told}
