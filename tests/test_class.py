@@ -33,7 +33,7 @@ from checks.stage import Person, Stage, rename
 from tests.conftest import unused_port
 from tests.graded_class import files
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 SEED = int(os.environ.get("CAHIER_GRAINE", "30"))
 ABSENT, EMPTY, CAREFUL, OTHERS = 3, 3, 6, 18
@@ -253,7 +253,7 @@ def _wait_until_settled(here: Classroom, admin: Api) -> None:
         for pupil in here.pupils
         if pupil.work
     }
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 300  # forty pods start together, on one node
     while True:
         deployments = [
             one for one in admin.everywhere("Deployment") if one["metadata"]["namespace"] in fails
