@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
+
+from checks.objects import Binding, Subject
 
 OWNER_BINDING = "full_control_namespace"
 """The RoleBinding that the platform (Onyxia) makes in each namespace, for its owner."""
@@ -26,8 +28,6 @@ name."""
 
 Level = Literal["", "edit", "admin"]
 """The smallest of the platform's roles that something takes; "" where any will do."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,12 @@ class Pod:
         return (
             port if isinstance(port, int) else next((one for one in found if one is not None), None)
         )
+
+
+def owners_of(bindings: Iterable[Binding]) -> Sequence[Subject]:
+    """Those to whom the platform gave the namespace that has these RoleBindings."""
+    own = (binding for binding in bindings if binding.name == OWNER_BINDING)
+    return [subject for binding in own for subject in binding.subjects]
 
 
 @dataclass(frozen=True)

@@ -19,24 +19,11 @@ class _Object(msgspec.Struct, frozen=True, rename="camel"):
     """A part of an object; the API's names are in camel case."""
 
 
-class Owner(_Object, frozen=True):
-    """What an object belongs to."""
-
-    kind: str
-    name: str
-    uid: str = ""
-    controller: bool = False
-
-
 class Metadata(_Object, frozen=True):
     """What every object says of itself."""
 
     name: str
-    namespace: str = ""
-    uid: str = ""
     labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-    owner_references: tuple[Owner, ...] = ()
 
 
 class ServicePort(_Object, frozen=True):
@@ -102,7 +89,6 @@ class EndpointConditions(_Object, frozen=True):
 class Reference(_Object, frozen=True):
     """Which object an endpoint is."""
 
-    kind: str = ""
     name: str = ""
     uid: str = ""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -20,21 +19,14 @@ from checks.access.kubectl import forwarding
 from checks.access.kubernetes_api import PATHS, Api, collection
 from checks.capabilities import Machine
 from checks.errors import AccessError, Refused, Unverifiable
-from checks.facts import (
-    Credentials,
-    ForwardRefused,
-    Listing,
-)
+from checks.facts import Credentials, ForwardRefused, Listing
 from checks.places import LEARNERS, admin_kubeconfig, people_folder
 from checks.redaction import remember_secret
 from checks.sources import breakage
 from checks.sources.live_reading import LiveReading
 from checks.sources.probes import Probe, enforces_policies, probe
 
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LISTED_AT_ONCE = 8
-_LOG_BYTES = str(2**20)  # of a log at most, from the moment that is asked for
-_TAIL_BYTES = str(2**18)  # of its last lines
 
 
 class LiveCluster(LiveReading):

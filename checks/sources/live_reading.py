@@ -18,18 +18,17 @@ from checks.access.discovery import Resource, served
 from checks.access.kubernetes_api import METADATA_ONLY, Api, collection
 from checks.errors import CahierError, Forbidden, Refused, UsageError
 from checks.facts import (
-    OWNER_BINDING,
     Access,
     ApiResource,
     Colleague,
     Pod,
     PolicyKind,
+    owners_of,
 )
 from checks.sources.objects import Served, must_be_known
 from checks.sources.receipts import is_receipts
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_LISTED_AT_ONCE = 8
 _LOG_BYTES = str(2**20)  # of a log at most, from the moment that is asked for
 _TAIL_BYTES = str(2**18)  # of its last lines
 
@@ -157,12 +156,8 @@ class LiveReading(Served):
     @property
     def owner(self) -> str:
         """The user who owns the namespace, as its own binding names them; "" when it does not."""
-        for binding in self.role_bindings():
-            if binding.name == OWNER_BINDING:
-                for subject in binding.subjects:
-                    if subject.kind == "User":
-                        return subject.name
-        return ""
+        owners = owners_of(self.role_bindings())
+        return next((one.name for one in owners if one.kind == "User"), "")
 
     def local_port(self, default: int) -> int:
         """The local port of the lab: --port, else `default`."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from checks.capabilities import Cluster
 from checks.errors import AccessError
-from checks.facts import OWNER_BINDING, Access
+from checks.facts import OWNER_BINDING, Access, owners_of
 from checks.french import SCRIPT_PAGE
 from checks.refusals import Account, service_account
 from checks.shell import one_word
@@ -73,12 +73,7 @@ def belongs_to_another(cluster: Cluster) -> bool | None:
     be read."""
     if not cluster.may("list", "rolebindings", group="rbac.authorization.k8s.io").allowed:
         return None
-    subjects = [
-        subject
-        for binding in cluster.role_bindings()
-        if binding.name == OWNER_BINDING
-        for subject in binding.subjects
-    ]
+    subjects = owners_of(cluster.role_bindings())
     if not subjects or any(subject.kind == "Group" for subject in subjects):
         return None  # the cluster does not tell a member of which groups they are
     return cluster.user not in [subject.name for subject in subjects]

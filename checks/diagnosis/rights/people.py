@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from checks.capabilities import Cluster
-from checks.facts import OWNER_BINDING, Colleague
+from checks.facts import OWNER_BINDING, Colleague, owners_of
 from checks.refusals import service_account
 
 _STRANGER = "cahier-inconnu"
@@ -55,12 +55,7 @@ class Person:
 def owners(cluster: Cluster) -> Sequence[tuple[str, str]]:
     """Kind and name of those to whom the platform gave the namespace: one person, or those of a
     project."""
-    return [
-        (subject.kind, subject.name)
-        for binding in cluster.role_bindings()
-        if binding.name == OWNER_BINDING
-        for subject in binding.subjects
-    ]
+    return [(subject.kind, subject.name) for subject in owners_of(cluster.role_bindings())]
 
 
 def is_project(cluster: Cluster) -> bool:
