@@ -52,20 +52,20 @@ image: programs ## l’image du projet, chargée dans le cluster local s’il y 
 	@$(BIN)/python -m checks.cli.image
 
 findings: programs ## écrit de nouveau les constats du corpus, à relire avec git diff
-	@CAHIER_CONSTATS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal tests/test_corpus.py -k mistake
+	@CAHIER_CONSTATS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal tests/corpus/test_corpus.py -k mistake
 
 reworded: setup ## de même, sans cluster, pour ce que les enregistrements du corpus suffisent à dire
-	@CAHIER_CONSTATS=1 $(BIN)/python -m pytest -n 0 tests/test_replay.py -k says_what_it_said
+	@CAHIER_CONSTATS=1 $(BIN)/python -m pytest -n 0 tests/corpus/test_replay.py -k says_what_it_said
 
 # LABS=tp5, or LABS="tp5 tp6"; all by default.
 SPACE := $(subst ,, )
 snapshots: programs ## joue le corpus et l’enregistre : make fast en refait les vérifications
-	@CAHIER_INSTANTANES=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal --reruns 2 tests/test_corpus.py \
+	@CAHIER_INSTANTANES=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal --reruns 2 tests/corpus/test_corpus.py \
 		-k "(mistake or other_right)$(if $(LABS), and ($(subst $(SPACE), or ,$(strip $(LABS)))))"
 
 # A few minutes; many more the first time, where the local cluster’s programs were not compiled here.
 oracles: programs ## compare 290 000 jeux de NetworkPolicies et 100 000 demandes de droits au code de Kubernetes
-	@CAHIER_EXHAUSTIF=1 CAHIER_EXEMPLES=10000 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 0 -s tests/test_policy_oracles.py tests/test_rbac_oracle.py
+	@CAHIER_EXHAUSTIF=1 CAHIER_EXEMPLES=10000 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 0 -s tests/platform/test_policy_oracles.py tests/platform/test_rbac_oracle.py
 
 # All labs, or some: make recordings LABS="tp2 tp5"
 recordings: programs ## enregistre de nouveau la démonstration, montrée là où aucun cluster n’est possible

@@ -157,10 +157,10 @@ def site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 @pytest.fixture(scope="session")
 def oracle_programs(request: pytest.FixtureRequest) -> Path:
-    """Folder of the programs of `tests.oracles`: half a minute where the cluster's own programs
-    were compiled."""
+    """Folder of the programs of `tests.platform.oracles`: half a minute where the cluster's own
+    programs were compiled."""
     from engine import build
-    from tests import oracles
+    from tests.platform import oracles
 
     if not build.is_built():
         request.getfixturevalue("admin_kubeconfig")  # the private engine compiles what they share

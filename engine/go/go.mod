@@ -1,4 +1,4 @@
-module cahier/cluster
+module cahier/engine
 
 go 1.26.6
 

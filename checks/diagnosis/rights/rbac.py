@@ -1,8 +1,8 @@
 """What Roles and bindings grant, by the rules of the API server's own RBAC authorizer.
 
 Those of Kubernetes' plugin/pkg/auth/authorizer/rbac, of pkg/registry/rbac/validation for whom a
-binding names, and of pkg/controller/clusterroleaggregation. `tests/test_rbac_oracle.py` compares
-them with that very code.
+binding names, and of pkg/controller/clusterroleaggregation.
+`tests/platform/test_rbac_oracle.py` compares them with that very code.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ import (
 	_ "github.com/coredns/coredns/plugin/ready"
 	_ "github.com/coredns/coredns/plugin/reload"
 
-	"cahier/cluster/network"
+	"cahier/engine/network"
 
 	_ "github.com/containerd/containerd/v2/cmd/containerd/builtins"
 	containerd "github.com/containerd/containerd/v2/cmd/containerd/command"

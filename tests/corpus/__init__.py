@@ -1,0 +1,1 @@
+"""The labs: their laws on a cluster, their recordings, pages and notebooks."""

@@ -1,0 +1,1 @@
+"""What the tests share: people who type, files drawn at random, servers that fail."""
