@@ -13,10 +13,10 @@ from engine import isolation, packages, paths, private_engine
 
 
 @contextlib.contextmanager
-def _timed(step: str, estimate_seconds: float, /) -> Iterator[None]:
+def _timed(step: str, estimate_seconds: float, /) -> Iterator[private_engine.Tell]:
     print(f"{step}… (environ {estimate_seconds:.0f} s)", file=sys.stderr, flush=True)
     begun = time.monotonic()
-    yield
+    yield lambda said: None
     print(f"  {time.monotonic() - begun:.1f} s", file=sys.stderr, flush=True)
 
 

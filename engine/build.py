@@ -5,11 +5,13 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from engine import cache, packages, paths, processes
 
 MODULE = paths.SOURCES / "go"
+_SOURCES_SECONDS = 300.0  # a cold download of every module that is compiled
 _LINKS = {  # another name of a program: where it is
     "node/containerd": "cluster",
     "node/ctr": "cluster",
@@ -28,9 +30,10 @@ def is_built() -> bool:
     return cache.place("programs", key()).is_dir()
 
 
-def programs() -> Path:
-    """The folder with node/ (for the node), bin/ (kind) and spare/ (kubectl)."""
-    return cache.made("programs", key, _build)
+def programs(tell: processes.Tell = lambda said: None) -> Path:
+    """The folder with node/ (for the node), bin/ (kind) and spare/ (kubectl); `tell` hears how many
+    packages are compiled."""
+    return cache.made("programs", key, partial(_build, tell=tell))
 
 
 def estimate_seconds() -> float:
@@ -45,15 +48,16 @@ def _go_cache() -> Path:
     return Path(os.environ.get("GOCACHE") or Path(base, "go-build"))
 
 
-def _build(new: Path) -> None:
+def _build(new: Path, tell: processes.Tell) -> None:
     compiler = go()
     environment = dict(os.environ, CGO_ENABLED="0", GOBIN=str(new / "bin"))
-    common: list[str | Path] = [compiler, "build", "-trimpath", "-ldflags"]
+    common: list[str | Path] = [compiler, "build", "-v", "-trimpath", "-ldflags"]
 
-    def build(flags: str, program: str) -> None:
-        _run([*common, flags, "-o", new / "node" / program, f"./cmd/{program}"], environment)
+    def build(flags: str, program: str, watch: processes.Tell | None = None) -> None:
+        command = [*common, flags, "-o", new / "node" / program, f"./cmd/{program}"]
+        _run(command, environment, watch)
 
-    build(_version_flags(), "cluster")
+    build(_version_flags(), "cluster", _counted(compiler, environment, tell))
     build("-s -w", "containerd-shim-runc-v2")
     build("-s -w", "runc-nores")
     kind = f"sigs.k8s.io/kind@{paths.KIND}"
@@ -80,7 +84,41 @@ def _version_flags() -> str:
     )
 
 
-def _run(command: processes.Command, environment: Mapping[str, str]) -> None:
+def _counted(
+    compiler: Path, environment: Mapping[str, str], tell: processes.Tell
+) -> processes.Tell:
+    """Reads what `go build -v` says, a line for each package that it compiles, and tells how many
+    of all are done: those that an interrupted build compiled are not compiled again."""
+    tell("téléchargement des sources")
+    stale = processes.output(
+        [
+            *(compiler, "list", "-deps", "-trimpath", "-ldflags", _version_flags()),
+            *("-f", "{{.Stale}}", "./cmd/cluster"),
+        ],
+        environment=environment,
+        folder=MODULE,
+        timeout=_SOURCES_SECONDS,
+    )
+    states = (stale or "").split()
+    before = states.count("false")
+
+    def watch(said: str) -> None:
+        compiled = sum(not line.startswith(("#", "go: ")) for line in said.splitlines())
+        done = min(before + compiled, len(states))
+        if done < len(states):
+            done_of_all = f"{done:,} paquets sur {len(states):,}"
+            tell(done_of_all.replace(",", "\u202f"))
+        elif states:
+            tell("assemblage")
+
+    return watch
+
+
+def _run(
+    command: processes.Command,
+    environment: Mapping[str, str],
+    watch: processes.Tell | None = None,
+) -> None:
     processes.run(
         [*processes.CONTAINED, *command],
         log="build",
@@ -89,6 +127,7 @@ def _run(command: processes.Command, environment: Mapping[str, str]) -> None:
         "disque n'est pas plein, puis recommencez : ce qui est compilé le reste.",
         environment=environment,
         folder=MODULE,
+        watch=watch,
     )
 
 

@@ -30,12 +30,15 @@ from engine import (
     registry,
 )
 from engine.problems import EngineProblem
+from engine.processes import Tell
 
 __all__ = [
     "Engine",
     "EngineProblem",
     "Progress",
+    "Tell",
     "fetch_image",
+    "first_start_seconds",
     "node_image_key",
     "running",
     "start",
@@ -47,8 +50,9 @@ __all__ = [
 class Progress(Protocol):
     """How long steps are shown: a French name, and how long it may take."""
 
-    def __call__(self, step: str, estimate_seconds: float, /) -> AbstractContextManager[None]:
-        """Entered when the step begins, left when it ends."""
+    def __call__(self, step: str, estimate_seconds: float, /) -> AbstractContextManager[Tell]:
+        """Entered when the step begins, left when it ends; what it gives may be told how far the
+        step is."""
         ...
 
 
@@ -82,6 +86,11 @@ def unsupported() -> str | None:
     if lacking:
         return f"ce conteneur n'a pas les droits qu'il faut ({', '.join(lacking)})"
     return None
+
+
+def first_start_seconds() -> float:
+    """How long what is still to compile may take, 0 when nothing is."""
+    return 0 if build.is_built() else build.estimate_seconds()
 
 
 def running() -> Engine | None:
@@ -174,16 +183,16 @@ def _prepare(progress: Progress) -> None:
     packages.require()
     # the objects of a first compilation, kept by Go, are the largest part
     daemon.require_room(3 if build.is_built() else 8)
-    steps: list[tuple[bool, str, float, Callable[[], object]]] = [
+    steps: list[tuple[bool, str, float, Callable[[Tell], object]]] = [
         (
             cache.place("engine-programs", packages.engine_programs_key()).is_dir(),
             "Téléchargement de Docker depuis Debian",
             10,
-            packages.engine_programs,
+            lambda _: packages.engine_programs(),
         ),
         (
             build.is_built(),
-            "Compilation de Kubernetes (jusqu'à 15 minutes la première fois)",
+            "Compilation de Kubernetes",
             build.estimate_seconds(),
             build.programs,
         ),
@@ -191,15 +200,25 @@ def _prepare(progress: Progress) -> None:
             cache.place("node-base", node_image.base_key()).is_dir(),
             "Assemblage du système du nœud",
             25,
-            node_image.base_tree,
+            lambda _: node_image.base_tree(),
         ),
-        (node_image.is_built(), "Fabrication de l'image du nœud", 15, node_image.archive),
-        (lab_images.is_built(), "Fabrication des images des TP", 60, lab_images.storage),
+        (
+            node_image.is_built(),
+            "Fabrication de l'image du nœud",
+            15,
+            lambda _: node_image.archive(),
+        ),
+        (
+            lab_images.is_built(),
+            "Fabrication des images des TP",
+            60,
+            lambda _: lab_images.storage(),
+        ),
     ]
     for done, name, estimate, make in steps:
         if not done:
-            with progress(name, estimate):
-                make()
+            with progress(name, estimate) as tell:
+                make(tell)
 
 
 def _load_node_image() -> None:

@@ -2,13 +2,14 @@
 
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from engine import linux, paths
 from engine.problems import EngineProblem
 
 Command = Sequence[str | Path]
+Tell = Callable[[str], None]
 
 CONTAINED = (
     *("setpriv", "--pdeathsig", "SIGKILL"),
@@ -18,6 +19,7 @@ CONTAINED = (
 """Before a command: it, all that it starts and all that it mounts end with us,
 even if we are killed."""
 
+_LOOKS = 1.0  # seconds between two looks at what a program says
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
 
@@ -34,8 +36,10 @@ def run(
     remedy: str = "",
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
+    watch: Tell | None = None,
 ) -> None:
-    """Runs a program to its end. `purpose` completes « n'a pas abouti » in French."""
+    """Runs a program to its end. `purpose` completes « n'a pas abouti » in French; `watch` is
+    called now and then with all that the program has said."""
     record = paths.logs() / f"{log}.log"
     record.parent.mkdir(parents=True, exist_ok=True)
     with record.open("ab") as output:
@@ -59,13 +63,25 @@ def run(
                 remedy or "Installez-le, puis recommencez.",
             ) from None
         try:
-            code = process.wait()
+            code = _end(process, record, start, watch)
         except BaseException:
             linux.kill_group(process)
             process.wait()
             raise
     if code != 0:
         raise failure(purpose, record, start, remedy)
+
+
+def _end(process: subprocess.Popen[bytes], record: Path, start: int, watch: Tell | None) -> int:
+    """Waits for the exit code; what is written from the byte `start` on is shown to `watch`."""
+    while watch is not None:
+        try:
+            return process.wait(_LOOKS)
+        except subprocess.TimeoutExpired:
+            with record.open("rb") as file:
+                file.seek(start)
+                watch(file.read().decode(errors="replace"))
+    return process.wait()
 
 
 def failure(purpose: str, record: Path, start: int = 0, remedy: str = "") -> EngineProblem:
@@ -87,7 +103,11 @@ def failure(purpose: str, record: Path, start: int = 0, remedy: str = "") -> Eng
 
 
 def output(
-    command: Command, *, environment: Mapping[str, str] | None = None, timeout: float = 30
+    command: Command,
+    *,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    timeout: float = 30,
 ) -> str | None:
     """What a short program prints, or None where it fails, hangs or does not exist."""
     try:
@@ -97,6 +117,7 @@ def output(
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment,
+            cwd=folder,
             timeout=timeout,
             check=False,
         )

@@ -47,7 +47,7 @@ def diagnose(
     from checks.doctor.examination import Examination
     from checks.doctor.lines import to_json
     from checks.output import output
-    from checks.render.diagnosis import show
+    from checks.render.doctor import show
 
     estimate = _ESTIMATE_WITH_PODS if with_policies else _ESTIMATE
     with _progress_when_slow(estimate):

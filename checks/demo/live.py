@@ -13,12 +13,13 @@ from pathlib import Path
 
 from checks import actions
 from checks.access.kubernetes_api import Api, collection
+from checks.demo import backstage
 from checks.demo.screen import EXPECTED, SOLVED, UNFINISHED, Screen
 from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError
 from checks.facts import OWNER_BINDING
 from checks.files import scratch
 from checks.lab import Lab
-from checks.local_sspcloud import kind, people
+from checks.local_sspcloud import engine, kind, people
 from checks.local_sspcloud.progress import TerminalProgress
 from checks.output import marked
 from checks.runner import run
@@ -41,6 +42,8 @@ def play(labs: Sequence[Lab], screen: Screen) -> int:
     began = time.monotonic()
     # `cahier` and kubectl of this installation, for the commands that the labs show.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    if engine.first_start_seconds() > backstage.LONG_SECONDS:
+        backstage.make(screen)
     admin = kind.create(TerminalProgress())
     api = Api(str(admin))
     people.ensure_people(api, admin)  # chloe too: a team has three

@@ -7,7 +7,7 @@ the cluster.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from checks.demo.recording import Part, Recording, read
@@ -63,14 +63,15 @@ def play(why: CahierError | None = None) -> int:
     """
     screen = Screen()
     labs = all_labs()
-    recordings: dict[str, Recording | CahierError] = {}
-    for lab in labs:
-        try:
-            recordings[lab.name] = read(lab)
-        except CahierError as trouble:
-            recordings[lab.name] = trouble
-    _announce(screen, [one for one in recordings.values() if isinstance(one, Recording)], why)
-    right = sum(_show(screen, lab, recordings[lab.name]) for lab in labs)
+    recordings = _recordings(labs)
+    _announce(screen, recordings)
+    if why is None:
+        screen.console.print("Rien n’est joué maintenant. Pour la jouer : cahier demo")
+    else:
+        screen.console.print(f"Rien n’est joué maintenant. {why.message}")
+        screen.console.print(marked("[green]→[/] {}", why.remedy))
+    _explain(screen)
+    right = sum([*_shown(screen, lab, recordings[lab.name])] == [*EXPECTED.items()] for lab in labs)
     screen.end(right, len(labs), "comme à l’enregistrement")
     screen.console.print("\nÀ vous maintenant, sur le SSPCloud ou sur un cluster à vous :")
     screen.console.print("  cahier diagnostiquer", style="green")
@@ -78,43 +79,67 @@ def play(why: CahierError | None = None) -> int:
     return EXIT_PASSED if right == len(labs) else EXIT_FAILED
 
 
-def _announce(screen: Screen, recordings: Sequence[Recording], why: CahierError | None) -> None:
-    """Say first that it was recorded, where and when; then why it is not played, and how it could
-    be."""
-    taken = [part.snapshot for recording in recordings for part in recording.parts]
+def play_meanwhile(screen: Screen, why: str, goes_on: Callable[[], bool]) -> None:
+    """Show the recordings, verdict after verdict, while `goes_on()`, which is asked after each: it
+    leaves the time to read. `why`: what is being waited for, a sentence."""
+    labs = all_labs()
+    recordings = _recordings(labs)
+    _announce(screen, recordings)
+    screen.console.print(why)
+    _explain(screen)
+    for lab in labs:
+        for _ in _shown(screen, lab, recordings[lab.name]):
+            if not goes_on():
+                return
+
+
+def _recordings(labs: Sequence[Lab]) -> Mapping[str, Recording | CahierError]:
+    """Of each lab, by its name: what was recorded, or why it cannot be shown."""
+    found: dict[str, Recording | CahierError] = {}
+    for lab in labs:
+        try:
+            found[lab.name] = read(lab)
+        except CahierError as trouble:
+            found[lab.name] = trouble
+    return found
+
+
+def _announce(screen: Screen, recordings: Mapping[str, Recording | CahierError]) -> None:
+    """Say first that it was recorded, where and when."""
+    readable = [one for one in recordings.values() if isinstance(one, Recording)]
+    taken = [part.snapshot for recording in readable for part in recording.parts]
     days = dict.fromkeys(f"{moment:%d/%m/%Y}" for moment in sorted(one.taken for one in taken))
     versions = sorted({one.version for one in taken if one.version})
     when, where = (
         " et ".join(told) for told in (days, (f"{major}.{minor}" for major, minor in versions))
     )
-    console = screen.console
-    console.print(
+    screen.console.print(
         marked(
             "[bold yellow]Démonstration enregistrée[/] sur un vrai cluster (Kubernetes {}, {}).",
             where,
             when,
         )
     )
-    if why is None:
-        console.print("Rien n’est joué maintenant. Pour la jouer : cahier demo")
-    else:
-        console.print(f"Rien n’est joué maintenant. {why.message}")
-        console.print(marked("[green]→[/] {}", why.remedy))
-    console.print(
+
+
+def _explain(screen: Screen) -> None:
+    screen.console.print(
         "\nalice et bob y suivent les TP : d’abord un travail inachevé, puis la solution.\nLes "
         "vérifications sont refaites sur un instantané du cluster ; celles qui n’ont de sens que "
         "sur un cluster en marche gardent la réponse qu’elles y ont eue (enregistré)."
     )
 
 
-def _show(screen: Screen, lab: Lab, recording: Recording | CahierError) -> bool:
+def _shown(
+    screen: Screen, lab: Lab, recording: Recording | CahierError
+) -> Iterator[tuple[str, Status]]:
+    """Show a lab; the title of each part, and how its verdict is today, once that is shown."""
     screen.lab(lab)
     if isinstance(recording, CahierError):
         screen.trouble(recording)
-        return False
+        return
     for typed in recording.setup:
         screen.command(typed.namespace, typed.command)
-    ended: list[tuple[str, Status]] = []
     for part in recording.parts:
         screen.part(part.title)
         for typed in part.commands:
@@ -123,5 +148,4 @@ def _show(screen: Screen, lab: Lab, recording: Recording | CahierError) -> bool:
         screen.verdict(lab, now.cluster, now.verdict, now.diagnostics, now.kept)
         counts = f"{now.asked_again} ; gardées de l’enregistrement : {len(now.kept)}."
         screen.console.print(f"Vérifications refaites sur l’instantané : {counts}", style="dim")
-        ended.append((part.title, now.verdict.status))
-    return ended == list(EXPECTED.items())
+        yield part.title, now.verdict.status

@@ -3,6 +3,7 @@ cluster in front."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -16,12 +17,12 @@ from checks.access.kubernetes_api import Api
 from checks.doctor import access, machine, network, tools
 from checks.doctor.lines import (
     Answer,
-    Diagnosis,
     Line,
+    Outcome,
     State,
     ask,
     depends_on,
-    diagnosis,
+    outcome,
     trouble,
     unverified,
 )
@@ -49,7 +50,7 @@ class Examination:
     machine: LocalMachine = field(default_factory=LocalMachine)
     _kubectl: Future[KubectlVersion | None] = field(default_factory=Future)
 
-    def run(self) -> Diagnosis:
+    def run(self) -> Outcome:
         """Ask everything. Raises UsageError for a namespace that cannot be one, and nothing
         else."""
         deadline = time.monotonic() + _PATIENCE
@@ -59,6 +60,7 @@ class Examination:
             begin(partial(self._ask, "python", tools.python)),
             begin(partial(self._ask, "kubectl", lambda: tools.kubectl(self._kubectl.result()))),
             begin(partial(self._ask, "ports", lambda: machine.ports(self.machine))),
+            begin(partial(self._ask, "psql", lambda: machine.psql_variables(os.environ))),
             begin(lambda: self._local_sspcloud(credentials)),
         ]
         found = self._ask("kubeconfig", lambda: access.configuration(self.kubeconfig_path))
@@ -73,7 +75,7 @@ class Examination:
             self._ask("lifetime", lambda: access.lifetime(credentials, datetime.now(UTC)))
             self._towards_cluster(background)
         _wait(background, deadline)
-        return diagnosis(list(self.lines))
+        return outcome(list(self.lines))
 
     def _ask(self, identifier: str, question: Callable[[], Answer]) -> State:
         line = ask(identifier, question)

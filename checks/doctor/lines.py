@@ -1,4 +1,4 @@
-"""The lines of a diagnosis, in the shape of the contract's JSON (schema 1), and how a question
+"""The lines of an examination, in the shape of the contract's JSON (schema 1), and how a question
 becomes a line."""
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = {
     },
     "Votre poste": {
         "ports": "Ports des TP",
+        "psql": "Variables de psql",
         "disk": "Disque",
         "engine": "Moteur de conteneurs",
         "kind": "kind",
@@ -79,8 +80,9 @@ class Line(Said, frozen=True, kw_only=True):
     commands: tuple[str, ...] = ()
 
 
-class Diagnosis(Said, frozen=True, kw_only=True):
-    """The whole diagnosis: failed when a line is, else unverified when a line is, else passed."""
+class Outcome(Said, frozen=True, kw_only=True):
+    """What an examination found: failed when a line is, else unverified when one is, else
+    passed."""
 
     schema: Literal[1] = 1
     status: State
@@ -112,9 +114,9 @@ class Answer:
     commands: tuple[str, ...] = ()
 
 
-def passed(found: str) -> Answer:
-    """It is in order."""
-    return Answer(State.PASSED, found)
+def passed(found: str, remedy: str = "") -> Answer:
+    """It is in order; `remedy` is for a case that it may lead to."""
+    return Answer(State.PASSED, found, remedy=remedy)
 
 
 def failed(found: str, remedy: str, *commands: str, cause: str = "") -> Answer:
@@ -187,8 +189,8 @@ def ask(identifier: str, question: Callable[[], Answer]) -> Line:
     )
 
 
-def diagnosis(lines: Sequence[Line]) -> Diagnosis:
-    """The diagnosis that these lines make; a line that is missing had no answer in time."""
+def outcome(lines: Sequence[Line]) -> Outcome:
+    """The outcome that these lines make; a line that is missing had no answer in time."""
     known = {line.id: line for line in lines}
     everything = tuple(
         known.get(identifier) or ask(identifier, _no_answer) for identifier in _TITLES
@@ -197,18 +199,18 @@ def diagnosis(lines: Sequence[Line]) -> Diagnosis:
     worst = next(
         (state for state in (State.FAILED, State.UNVERIFIED) if state in states), State.PASSED
     )
-    return Diagnosis(status=worst, lines=everything)
+    return Outcome(status=worst, lines=everything)
 
 
 def _no_answer() -> Answer:
     raise TimeoutError
 
 
-def to_json(found: Diagnosis) -> str:
+def to_json(found: Outcome) -> str:
     """JSON of the contract, indented, without escapes for French letters."""
     return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
 
 
 def json_schema() -> dict[str, object]:
     """JSON Schema of `diagnostiquer --json`."""
-    return published(Diagnosis, "cahier diagnostiquer --json")
+    return published(Outcome, "cahier diagnostiquer --json")

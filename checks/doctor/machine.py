@@ -16,6 +16,7 @@ from checks.capabilities import Machine
 from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble
 from checks.errors import AccessError, CahierError
 from checks.facts import Listener
+from checks.french import enumeration
 from checks.lab import all_labs
 from checks.local_sspcloud import engine, messages
 from checks.local_sspcloud.creation import last_failure
@@ -24,6 +25,7 @@ from checks.local_sspcloud.messages import Trouble
 
 _NEEDED = 200 * 2**20  # bytes: progress is small, but a full disk breaks every other program too
 _NEEDED_BY_A_CLUSTER = 5 * 2**30  # bytes: the private engine and its images are in the state folder
+_OF_LIBPQ = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD")
 _ONLY_LOCAL = "Il n’en faut que pour le petit SSPCloud local, sur votre poste."
 
 
@@ -104,6 +106,24 @@ def _refusal(port: int) -> str:
                 return "un programme que l’on ne peut pas voir d’ici le tient"
             return error.strerror or str(error)
     return ""
+
+
+def psql_variables(environment: Mapping[str, str]) -> Answer:
+    """Which variables psql, and all that is built on libpq, would obey without being told: a
+    service of the platform that is launched while its owner has a database starts with those of
+    that database."""
+    given = [name for name in _OF_LIBPQ if environment.get(name)]
+    if not given:
+        return passed("Aucune : psql n’emploie que ce que vous tapez.")
+    server = f" pour « {environment['PGHOST']} »" if environment.get("PGHOST") else ""
+    found = f"{enumeration(given)} : posées{server}."
+    if "PGPASSWORD" not in given:
+        return passed(found)
+    return passed(
+        found,
+        "Dans un tunnel ou un relais vers une autre base, psql enverrait ce mot de passe sans rien "
+        "demander ; avec l’option -W, il demande toujours celui de la base.",
+    )
 
 
 def disk(local_sspcloud: bool) -> Answer:

@@ -227,6 +227,16 @@ def private_running() -> Engine | None:
     return None if described is None else _private(described)
 
 
+def first_start_seconds() -> float:
+    """How long what the private engine has to compile may take, 0 where another engine answers or
+    nothing is left to compile."""
+    module = _private_module()
+    if module is None or module.unsupported() is not None or answering():
+        return 0
+    seconds: float = module.first_start_seconds()
+    return seconds
+
+
 def start_private(progress: Progress) -> Engine:
     """The private engine, started when it was not. Raises CahierError."""
     module = _private_module()

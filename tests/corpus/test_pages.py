@@ -4,6 +4,7 @@ shows."""
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from sybil.example import SybilFailure
 
 from checks.lab import Lab, all_labs
-from checks.render.console import commands
+from checks.render.console import Command, commands
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
 from checks.stage import Person
@@ -42,6 +43,15 @@ def reader(
         run.close()
 
 
+OF_A_SERVICE = {
+    "PGHOST": "postgresql-cnpg-123456-rw",
+    "PGPORT": "6432",
+    "PGDATABASE": "une-autre-base",
+    "PGUSER": "quelqu-un-d-autre",
+    "PGPASSWORD": "le-mot-de-passe-d-une-autre-base",
+}
+"""What a VSCode service starts with, where its owner has a database of their own."""
+
 # the cluster's own, which go a little later
 _PASSING = {
     "Event",
@@ -70,12 +80,15 @@ def test_the_pages_of_the_labs_are_played_one_after_the_other(
     cast: Mapping[str, Person], reader: Callable[[Lab | None], Play]
 ) -> None:
     """In one terminal, from the first command to the last clean-up: each answers what its page
-    shows, and each page leaves nothing but the base that the next one may use."""
+    shows, and each page leaves nothing but the base that the next one may use. Each lab begins as
+    in a service that has another database's variables."""
     before = {name: _belongings(person) for name, person in cast.items()}
     run = reader(None)
     for lab in LABS:
         run.lab = lab
         typed = run.commands_run
+        given = shlex.join(f"{name}={value}" for name, value in OF_A_SERVICE.items())
+        run.terminal("").type(Command(f"export {given}", "", 0))
         play(lab.page, run)
         assert run.commands_run > typed
         run.close_others()

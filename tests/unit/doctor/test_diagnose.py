@@ -26,7 +26,7 @@ from typer.testing import CliRunner
 from checks.access import kubeconfig
 from checks.cli.application import app
 from checks.doctor import examination, machine, tools
-from checks.doctor.lines import Answer, Diagnosis, Line, State, ask, diagnosis, json_schema, passed
+from checks.doctor.lines import Answer, Line, Outcome, State, ask, json_schema, outcome, passed
 from checks.errors import CahierError
 from checks.lab import find_lab
 from checks.local_sspcloud.engine import Engine
@@ -35,7 +35,7 @@ from checks.stage import Person, Stage
 from tests.support.pretend_api import NAME, Answers, Pretender, pretend, proxy
 
 CAHIER = str(Path(sys.executable).parent / "cahier")
-SCHEMA = Path(__file__).parents[3] / "docs" / "diagnosis.schema.json"
+SCHEMA = Path(__file__).parents[3] / "docs" / "doctor.schema.json"
 FAR_TOO_LONG = 60  # seconds
 POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX modes and scripts")
 
@@ -666,6 +666,19 @@ def test_a_port_of_the_labs_that_is_taken(terminal: Terminal, own_ports: None) -
     assert line["commands"] == [f"kill {os.getpid()}"]
 
 
+def test_the_variables_that_psql_obeys_are_told_without_the_password() -> None:
+    assert machine.psql_variables({"PATH": "/bin"}).found.startswith("Aucune")
+    host = {"PGHOST": "postgresql-cnpg-1-rw", "PGUSER": "user-alice"}
+    without = machine.psql_variables(host)
+    assert without.found == "PGHOST et PGUSER : posées pour « postgresql-cnpg-1-rw »."
+    assert without.remedy == ""
+    answer = machine.psql_variables({**host, "PGPASSWORD": "tres-secret"})
+    assert answer.status is State.PASSED
+    assert "PGHOST, PGUSER et PGPASSWORD" in answer.found
+    assert "-W" in answer.remedy
+    assert "tres-secret" not in answer.found + answer.remedy
+
+
 def test_the_ports_are_those_of_the_labs() -> None:
     assert machine.lab_ports() == {1500: ["tp2"], 5432: ["tp3", "tp5"]}
 
@@ -745,8 +758,8 @@ def test_what_breaks_is_told_and_what_is_slow_is_given_up(
     assert "Pas de réponse à temps" in found.line("ports").found
 
 
-def _with(*states: State) -> Diagnosis:
-    whole = diagnosis([]).lines
+def _with(*states: State) -> Outcome:
+    whole = outcome([]).lines
     lines = [
         Line(
             id=line.id,
@@ -756,14 +769,14 @@ def _with(*states: State) -> Diagnosis:
         )
         for index, line in enumerate(whole)
     ]
-    return diagnosis(lines)
+    return outcome(lines)
 
 
 def test_exit_codes() -> None:
     assert _with(State.SKIPPED).exit_code == 0
     assert _with(State.UNVERIFIED, State.FAILED).exit_code == 1
     assert _with(State.UNVERIFIED, State.SKIPPED).exit_code == 3
-    assert diagnosis([]).exit_code == 3, "no line at all is no proof"
+    assert outcome([]).exit_code == 3, "no line at all is no proof"
 
 
 def test_a_trouble_is_not_decided() -> None:

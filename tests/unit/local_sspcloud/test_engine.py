@@ -13,7 +13,7 @@ import pytest
 
 from checks.errors import CahierError
 from checks.local_sspcloud import engine
-from checks.local_sspcloud.progress import silent
+from checks.local_sspcloud.progress import Tell, silent
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are shell scripts")
 
@@ -168,9 +168,9 @@ def test_the_private_engine_is_started_when_none_answers(
     shown: list[str] = []
 
     @contextmanager
-    def progress(step: str, estimate_seconds: float, /) -> Iterator[None]:
+    def progress(step: str, estimate_seconds: float, /) -> Iterator[Tell]:
         shown.append(step)
-        yield
+        yield shown.append
 
     chosen = engine.choose(progress)
     assert (chosen.name, chosen.node_image) == (engine.PRIVATE, "cahier/node:v1")

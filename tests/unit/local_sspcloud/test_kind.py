@@ -22,7 +22,7 @@ from checks.errors import AccessError, CahierError, UsageError
 from checks.local_sspcloud import creation, kind, records, running
 from checks.local_sspcloud import engine as engines
 from checks.local_sspcloud.engine import Engine
-from checks.local_sspcloud.progress import silent
+from checks.local_sspcloud.progress import Tell, silent
 from checks.lock import at_once
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are shell scripts")
@@ -173,9 +173,9 @@ def test_create_makes_shows_and_writes_down(fake: Fake) -> None:
     shown: list[str] = []
 
     @contextmanager
-    def progress(step: str, estimate_seconds: float, /) -> Iterator[None]:
+    def progress(step: str, estimate_seconds: float, /) -> Iterator[Tell]:
         shown.append(step)
-        yield
+        yield shown.append
 
     assert kind.create(progress) == places.admin_kubeconfig()
     assert fake.ran == ["kind create cluster"]
@@ -335,10 +335,10 @@ def test_waiting_for_another_command_is_shown(fake: Fake) -> None:
             over.wait(10)
 
     @contextmanager
-    def progress(step: str, estimate_seconds: float, /) -> Iterator[None]:
+    def progress(step: str, estimate_seconds: float, /) -> Iterator[Tell]:
         shown.append(step)
         over.set()
-        yield
+        yield shown.append
 
     thread = threading.Thread(target=hold)
     thread.start()

@@ -44,7 +44,8 @@ from checks.grading.results import (
 )
 from checks.lab import find_lab
 from checks.output import marked, output
-from checks.render import diagnosis, grading, problem, terminal
+from checks.render import doctor as doctor_screen
+from checks.render import grading, problem, terminal
 from checks.shell import identifier, in_template, one_word, thing
 from checks.sources import snapshot
 from checks.verdict import CheckResult, Diagnostic, Said, Status, Verdict
@@ -161,11 +162,11 @@ def recorded(text: str, folder: Path) -> str:
     return (folder / "vu.json").read_text(encoding="utf-8")
 
 
-def told(text: str) -> doctor.Diagnosis:
+def told(text: str) -> doctor.Outcome:
     line = doctor.Line(
         id="kubectl", title=text, status=doctor.State.FAILED, found=text, cause=text, remedy=text
     )
-    return doctor.diagnosis([line])
+    return doctor.outcome([line])
 
 
 RENDERERS: Mapping[str, Callable[[str], str]] = {
@@ -181,7 +182,7 @@ RENDERERS: Mapping[str, Callable[[str], str]] = {
         width=40,
     ),
     "a verdict in JSON": lambda text: verdict_json(verdict(text)),
-    "a diagnosis": lambda text: on_screen(lambda to: diagnosis.show(to, told(text))),
+    "a diagnosis": lambda text: on_screen(lambda to: doctor_screen.show(to, told(text))),
     "a diagnosis in JSON": lambda text: doctor.to_json(told(text)),
     "a problem": lambda text: on_screen(
         lambda to: problem.show(CahierError(inert.line(text), inert.line(text)), to)
@@ -248,7 +249,7 @@ def test_the_list_of_renderers_is_whole() -> None:
     """Whoever adds a module that shows, or exports, adds it above."""
     shown = {path.stem for path in (ROOT / "checks/render").glob("*.py")} - {"__init__"}
     no_text_of_others = {"console", "statement", "wrapping"}
-    assert shown == {"diagnosis", "grading", "problem", "terminal"} | no_text_of_others
+    assert shown == {"doctor", "grading", "problem", "terminal"} | no_text_of_others
     exported = {path.stem for path in (ROOT / "checks/grading/exports").glob("*.py")} - {"__init__"}
     parts = {"cells", "marks", "pages", "timeline"}
     assert exported == {"feedback", "junit", "moodle", "report", "spreadsheet", "worksheet"} | parts
@@ -286,7 +287,7 @@ def test_every_type_of_a_verdict_and_of_grades_is_said() -> None:
     assert {CheckResult, Verdict, CheckGrade, LabGrade, LabInfo, LearnerGrades, ClassGrades} <= {
         *kinds(Said)
     }
-    assert {doctor.Line, doctor.Diagnosis} <= {*kinds(Said)}
+    assert {doctor.Line, doctor.Outcome} <= {*kinds(Said)}
 
 
 def test_a_lesson_is_fit_to_be_said_as_soon_as_it_is_made() -> None:

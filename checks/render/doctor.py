@@ -1,11 +1,11 @@
-"""A diagnosis in a terminal: one line for each subject, its remedy below. 80 columns are enough."""
+"""An examination in a terminal: one line for each subject, its remedy below; 80 columns do."""
 
 from __future__ import annotations
 
 from rich.console import Console
 from rich.text import Text
 
-from checks.doctor.lines import SUBJECTS, Diagnosis, Line, State
+from checks.doctor.lines import SUBJECTS, Line, Outcome, State
 from checks.french import plural
 from checks.render.terminal import STYLES
 from checks.render.wrapping import NARROW, folded, put, say
@@ -14,18 +14,18 @@ from checks.verdict import Status
 _TITLE_WIDTH = max(len(title) for lines in SUBJECTS.values() for title in lines.values())
 
 
-def show(console: Console, diagnosis: Diagnosis) -> None:
-    """Print the diagnosis."""
+def show(console: Console, outcome: Outcome) -> None:
+    """Print the outcome."""
     margin = _TITLE_WIDTH + 7 if console.width >= NARROW else 5
     for subject, identifiers in SUBJECTS.items():
         console.print()
         console.print(Text(subject, "bold cyan"))
         for identifier in identifiers:
-            line = diagnosis.line(identifier)
+            line = outcome.line(identifier)
             _sentence(console, line, margin)
             _remedy(console, line, margin)
     console.print()
-    console.print(_conclusion(diagnosis))
+    console.print(_conclusion(outcome))
 
 
 def _sentence(console: Console, line: Line, margin: int) -> None:
@@ -51,9 +51,9 @@ def _remedy(console: Console, line: Line, margin: int) -> None:
         put(console, command, "green", indent=margin + 2)
 
 
-def _conclusion(diagnosis: Diagnosis) -> Text:
-    wrong = sum(line.status is State.FAILED for line in diagnosis.lines)
-    unknown = sum(line.status is State.UNVERIFIED for line in diagnosis.lines)
+def _conclusion(outcome: Outcome) -> Text:
+    wrong = sum(line.status is State.FAILED for line in outcome.lines)
+    unknown = sum(line.status is State.UNVERIFIED for line in outcome.lines)
     if wrong:
         return Text(f"{plural(wrong, 'problème')} à corriger : commencez par le premier.", "bold")
     if unknown:
