@@ -27,7 +27,10 @@ from checks.facts import (
     Pod,
     PolicyKind,
 )
-from checks.objects import Binding, EndpointSlice, Rule, Service
+from checks.objects.policies import NetworkPolicy
+from checks.objects.rights import Binding, Role, Rule
+from checks.objects.services import EndpointSlice, Service
+from checks.objects.workloads import ConfigMap, ResourceQuota, Workload
 
 _T = TypeVar("_T")
 
@@ -130,6 +133,24 @@ class Reading(Protocol):
     def role_bindings(self) -> Sequence[Binding]:
         """RoleBindings of the learner's namespace."""
 
+    def network_policies(self) -> Sequence[NetworkPolicy]:
+        """NetworkPolicies of the learner's namespace, those of probes among them."""
+
+    def deployments(self) -> Sequence[Workload]:
+        """Deployments of the learner's namespace."""
+
+    def replica_sets(self) -> Sequence[Workload]:
+        """ReplicaSets of the learner's namespace."""
+
+    def config_maps(self) -> Sequence[ConfigMap]:
+        """ConfigMaps of the learner's namespace."""
+
+    def quotas(self) -> Sequence[ResourceQuota]:
+        """ResourceQuotas of the learner's namespace."""
+
+    def names(self, kind: str) -> Sequence[str]:
+        """Names of the objects of a kind, one of those of `objects`."""
+
     def secret_names(self) -> Sequence[str]:
         """Names of the Secrets of the learner's namespace."""
 
@@ -140,9 +161,8 @@ class Reading(Protocol):
         """Last lines of a pod's log, that of the container kubectl chooses where none is named; ""
         for none."""
 
-    def cluster_role(self, name: str) -> Mapping[str, Any] | None:
-        """A ClusterRole as the API gives it, None when there is none. Raises Forbidden where we may
-        not read it."""
+    def cluster_role(self, name: str) -> Role | None:
+        """A ClusterRole, None when there is none. Raises Forbidden where we may not read it."""
 
     def api_resources(self) -> Sequence[ApiResource]:
         """All that the API server serves in a namespace. Raises Unverifiable where it does not

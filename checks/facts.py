@@ -9,7 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from checks.objects import Binding, Subject
+from checks.objects.parts import Metadata, OwnerReference
+from checks.objects.pods import PodObject, PodSpec
+from checks.objects.rights import Binding, Subject
 
 OWNER_BINDING = "full_control_namespace"
 """The RoleBinding that the platform (Onyxia) makes in each namespace, for its owner."""
@@ -66,21 +68,12 @@ class Container:
         return port if isinstance(port, int) else next(found, None)
 
 
-def lasting_containers(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """The containers that a pod's `spec` keeps running: its own, then the init containers that stay
-    beside them.
-
-    https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
-    """
-    beside = [
-        item for item in spec.get("initContainers") or () if item.get("restartPolicy") == "Always"
-    ]
-    return [*(spec.get("containers") or ()), *beside]
+_UNKNOWN = PodObject(Metadata(""), PodSpec(containers=()))
 
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod. `raw` is the object as the API server gives it, for what the fields leave out."""
+    """A pod. `given` is the object as the API server gives it, for what the fields leave out."""
 
     name: str
     namespace: str
@@ -93,7 +86,28 @@ class Pod:
     containers: tuple[Container, ...]
     created: datetime
     unschedulable: str = ""
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    given: PodObject = field(default=_UNKNOWN, repr=False, compare=False)
+
+    @property
+    def spec(self) -> PodSpec:
+        """What is asked of it."""
+        return self.given.spec
+
+    @property
+    def controller(self) -> OwnerReference | None:
+        """What keeps it; None when nothing does."""
+        return self.given.metadata.controller
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        """Its addresses, one of each family; none as long as it has none."""
+        return [one.ip for one in self.given.status.ips] or [self.ip] * bool(self.ip)
+
+    @property
+    def begun(self) -> Sequence[datetime]:
+        """Since when each of its containers that runs does."""
+        running = (one.state.running for one in self.given.status.container_statuses)
+        return [datetime.fromisoformat(one.started_at) for one in running if one and one.started_at]
 
     def port_named(self, port: int | str, protocol: str = "TCP") -> int | None:
         """The number of a port that may be called by its name: the first container that gives it

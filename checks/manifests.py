@@ -16,6 +16,7 @@ from checks.capabilities import Cluster
 from checks.errors import AccessError, Unverifiable
 from checks.facts import LAST_APPLIED
 from checks.lab import TO_DO, Lab
+from checks.objects.parts import metadata
 from checks.shell import one_word
 
 
@@ -189,7 +190,7 @@ def _state(cluster: Cluster, document: Mapping[str, Any]) -> str:
     )
     if there is None:
         return "absent"
-    applied = (there["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    applied = metadata(there).annotations.get(LAST_APPLIED)
     return "same" if applied is None or _bare(json.loads(applied)) == _bare(document) else "changed"
 
 

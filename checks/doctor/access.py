@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from kubernetes.utils.quantity import parse_quantity
 
@@ -21,6 +21,7 @@ from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble,
 from checks.errors import AccessError, ClusterLost, ConfigurationRefused, Refused
 from checks.facts import Credentials
 from checks.french import duration
+from checks.objects.workloads import ResourceQuota
 from checks.refusals import service_account
 from checks.shell import one_word
 
@@ -164,20 +165,18 @@ def rights(cluster: Cluster) -> Answer:
 def quota(cluster: Cluster) -> Answer:
     """What the quotas of the namespace leave."""
     try:
-        quotas = cluster.objects("ResourceQuota")
+        quotas = cluster.quotas()
     except Refused as refusal:
         return unverified(refusal.message)
     if not quotas:
         return passed(f"Aucun quota dans « {cluster.namespace} ».")
     left: dict[str, Decimal] = {}
     full: dict[str, str] = {}
-    for raw in quotas:
-        name = raw["metadata"]["name"]
-        for resource, (used, hard) in _uses(raw).items():
-            rest = _amount(hard) - _amount(used)
-            left[resource] = min(rest, left.get(resource, rest))
-            if rest <= 0 and _matters(resource, _amount(hard)):
-                full[resource] = f"{resource} : {used} sur {hard} (quota « {name} »)"
+    for use in (one for quota in quotas for one in _uses(quota)):
+        resource, rest = use.resource, _amount(use.hard) - _amount(use.used)
+        left[resource] = min(rest, left.get(resource, rest))
+        if rest <= 0 and _matters(resource, _amount(use.hard)):
+            full[resource] = f"{resource} : {use.used} sur {use.hard} (quota « {use.quota} »)"
     if full:
         return failed(
             f"Un quota est atteint dans « {cluster.namespace} » : {' ; '.join(full.values())}.",
@@ -190,20 +189,26 @@ def quota(cluster: Cluster) -> Answer:
     room = f"encore {pods:f} pods" if pods is not None else "aucune limite au nombre de pods"
     # storage is asked of volumes
     demanding = any(resource.rpartition(".")[2] in ("cpu", "memory") for resource in left)
-    told = f"{', '.join(raw['metadata']['name'] for raw in quotas)} : {room}."
+    told = f"{', '.join(quota.name for quota in quotas)} : {room}."
     return passed(
         told + (" Chaque pod doit y déclarer ses ressources (TP 7)." if demanding else "")
     )
 
 
-def _uses(raw: Mapping[str, Any]) -> Mapping[str, tuple[str, str]]:
-    """Used and allowed quantity of each resource of a ResourceQuota."""
-    status = raw.get("status") or {}
-    hard = status.get("hard") or (raw.get("spec") or {}).get("hard") or {}
-    used = status.get("used") or {}
-    return {
-        resource: (str(used.get(resource, "0")), str(limit)) for resource, limit in hard.items()
-    }
+class _Use(NamedTuple):
+    """Used and allowed quantity of a resource that a quota counts."""
+
+    quota: str
+    resource: str
+    used: str
+    hard: str
+
+
+def _uses(quota: ResourceQuota) -> Iterator[_Use]:
+    """All that a quota counts; as it is written, where it has not been looked at yet."""
+    status = quota.status
+    for resource, hard in (status.hard or quota.spec.hard).items():
+        yield _Use(quota.name, resource, status.used.get(resource, "0"), hard)
 
 
 def _matters(resource: str, hard: Decimal) -> bool:

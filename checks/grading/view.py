@@ -165,7 +165,7 @@ class LearnerView(FromAfar, LiveReading):
             self.namespace,
             self.namespace_uid,
             self.pods(),
-            lambda: versions(self.objects("NetworkPolicy")),
+            lambda: versions(self.network_policies()),
             self.heard,
         )
 

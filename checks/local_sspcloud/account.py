@@ -6,11 +6,13 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from checks.access.kubernetes_api import collection
 from checks.errors import CahierError, Unverifiable, UsageError
+from checks.objects.parts import read
+from checks.objects.pods import PodObject
 from checks.redaction import remember
 
 if TYPE_CHECKING:
@@ -74,9 +76,10 @@ def verifier(password: str) -> str:
     return f"SCRAM-SHA-256${iterations}:{told[0]}${told[1]}:{told[2]}"
 
 
-def _pod(api: Api, namespace: str, database: str) -> Mapping[str, Any]:
-    for pod in api.objects("Pod", collection("Pod", namespace)):
-        labels = pod["metadata"].get("labels") or {}
+def _pod(api: Api, namespace: str, database: str) -> PodObject:
+    for item in api.objects("Pod", collection("Pod", namespace)):
+        pod = read(item, PodObject)
+        labels = pod.metadata.labels
         replica = labels.get("cnpg.io/instanceRole", "primary") != "primary"
         if any(labels.get(key) == database for key in _RELEASE) and not replica:
             return pod
@@ -127,19 +130,16 @@ def _keep(api: Api, namespace: str, secret: str, role: str, password: str) -> No
         )
 
 
-def _run(api: Api, namespace: str, pod: Mapping[str, Any], sql: str) -> None:
+def _run(api: Api, namespace: str, pod: PodObject, sql: str) -> None:
     """Have the server's administrator run this SQL. Raises CahierError."""
-    boxes = pod["spec"]["containers"]
+    boxes = pod.spec.containers
     given = [
-        variable.get("value", "")
+        variable.value
         for box in boxes
-        for variable in box.get("env") or ()
-        if variable["name"] in ("POSTGRES_USER", "POSTGRESQL_USERNAME")
+        for variable in box.env
+        if variable.name in ("POSTGRES_USER", "POSTGRESQL_USERNAME")
     ]
-    box = next(
-        (one["name"] for one in boxes if one["name"] in ("postgres", "postgresql")),
-        boxes[0]["name"],
-    )
+    box = next((one for one in boxes if one.name in ("postgres", "postgresql")), boxes[0])
     trouble: Unverifiable | None = None
     for admin in dict.fromkeys(("postgres", *filter(None, given))):
         command = [
@@ -156,7 +156,7 @@ def _run(api: Api, namespace: str, pod: Mapping[str, Any], sql: str) -> None:
             sql,
         ]
         try:
-            api.execute(namespace, pod["metadata"]["name"], command, container=box)
+            api.execute(namespace, pod.name, command, container=box.name)
             return
         except Unverifiable as refusal:
             trouble = trouble or refusal

@@ -17,8 +17,10 @@ from checks.access.kubernetes_api import Api, collection
 from checks.errors import AccessError, CahierError, Refused, UsageError
 from checks.local_sspcloud.postgresql import DATABASE, IMAGE, manifests
 from checks.local_sspcloud.progress import Progress, silent
+from checks.objects.parts import Metadata, metadata, read
+from checks.objects.pods import PodObject, PodStatus, Waiting
+from checks.objects.policies import NetworkPolicy
 from checks.registries import unpulled_image
-from checks.selectors import selects
 
 _READY_SECONDS = 180.0
 _GONE_SECONDS = 60.0
@@ -157,15 +159,16 @@ def default_user(api: Api, namespace: str) -> str:
 
 def releases(api: Api, namespace: str) -> Sequence[Release]:
     """The namespace's databases, by name. Raises AccessError."""
-    found: dict[str, dict[str, Any] | None] = {}
+    found: dict[str, PodObject | None] = {}
     for kind in ("Service", "Pod"):  # pods last: they say more
         for item in api.objects(kind, collection(kind, namespace), {"labelSelector": _SELECTOR}):
-            name = item["metadata"]["labels"].get("app.kubernetes.io/instance", "")
-            found[name] = item if kind == "Pod" else found.get(name)
+            name = metadata(item).labels.get("app.kubernetes.io/instance", "")
+            found[name] = read(item, PodObject) if kind == "Pod" else found.get(name)
     found.pop("", None)
     if not found:
         return []
-    policies = api.objects("NetworkPolicy", collection("NetworkPolicy", namespace))
+    items = api.objects("NetworkPolicy", collection("NetworkPolicy", namespace))
+    policies = [read(item, NetworkPolicy) for item in items]
     return [_release(namespace, name, found[name], policies) for name in sorted(found)]
 
 
@@ -173,9 +176,9 @@ def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> No
     """Remove all of a release and nothing else; returns once its pod is gone. Raises
     CahierError."""
     present = [
-        (path, item)
+        (path, one)
         for path in _paths(namespace, name)
-        if (item := _labelled(api, path, name)) is not None
+        if (one := _labelled(api, path, name)) is not None
     ]
     if not present:
         known = [one.name for one in releases(api, namespace)]
@@ -185,7 +188,7 @@ def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> No
             if known
             else "Vous n’avez aucun service du catalogue.",
         )
-    if any(_of_operator(item) for _, item in present):
+    if any(map(_of_operator, (one for _, one in present))):
         raise UsageError(
             f"« {name} » vient du catalogue de la plateforme, qui le recréerait aussitôt.",
             "Arrêtez-le dans l’interface du SSPCloud, page « Mes services ».",
@@ -201,7 +204,7 @@ def _clear_begun(api: Api, namespace: str, name: str) -> None:
     Raises UsageError where it is anything else."""
     paths = _paths(namespace, name)
     begun = {path: _labelled(api, path, name) for path in paths if api.find(path) is not None}
-    ours = all(item is not None and not _of_operator(item) for item in begun.values())
+    ours = all(one is not None and not _of_operator(one) for one in begun.values())
     if not ours or not begun.keys() <= {*paths[:4]}:
         raise _already_there(namespace, name)
     for path in begun:
@@ -269,17 +272,16 @@ def _paths(namespace: str, name: str) -> Sequence[str]:
     return [f"{collection(kind, namespace)}/{name}{suffix}" for kind, suffix in parts]
 
 
-def _labelled(api: Api, path: str, name: str) -> dict[str, Any] | None:
-    """The object if it belongs to the release: something else may bear its name."""
+def _labelled(api: Api, path: str, name: str) -> Metadata | None:
+    """The object's own, if it belongs to the release: something else may bear its name."""
     item = api.find(path)
-    labels = (item or {}).get("metadata", {}).get("labels") or {}
-    return item if labels.get("app.kubernetes.io/instance") == name else None
+    found = metadata(item) if item is not None else None
+    ours = found is not None and found.labels.get("app.kubernetes.io/instance") == name
+    return found if ours else None
 
 
-def _of_operator(item: Mapping[str, Any]) -> bool:
-    return any(
-        owner.get("kind") == "Cluster" for owner in item["metadata"].get("ownerReferences", [])
-    )
+def _of_operator(found: Metadata) -> bool:
+    return any(owner.kind == "Cluster" for owner in found.owner_references)
 
 
 def _exists(api: Api, namespace: str, name: str) -> bool:
@@ -301,24 +303,29 @@ def _wait_ready(api: Api, namespace: str, name: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/pods/{name}-1"
     deadline = time.monotonic() + _READY_SECONDS
     while True:
-        pod = api.find(path)
-        if pod is None:
+        item = api.find(path)
+        if item is None:
             raise CahierError(f"Le pod {name}-1 a été supprimé pendant son démarrage.")
-        if _condition(pod, "Ready").get("status") == "True":
+        status = read(item, PodObject).status
+        if status.is_ready:
             return
-        reason, detail = _waiting(pod)
         # "failed to sync": a busy kubelet has not read the Secret yet, and tries again
-        if reason in _STUCK and "failed to sync" not in detail:
-            raise _not_ready(api, path, name, reason, detail)
+        if status.waiting.reason in _STUCK and "failed to sync" not in status.waiting.message:
+            raise _not_ready(api, path, name, status.waiting)
         if time.monotonic() > deadline:
-            scheduled = _condition(pod, "PodScheduled")
-            raise _not_ready(
-                api, path, name, reason or "délai dépassé", detail or scheduled.get("message", "")
-            )
+            raise _not_ready(api, path, name, _late(status))
         time.sleep(_POLL_SECONDS)
 
 
-def _not_ready(api: Api, path: str, name: str, reason: str, detail: str) -> CahierError:
+def _late(status: PodStatus) -> Waiting:
+    """Why a pod is late, as far as it is told."""
+    scheduled = status.condition("PodScheduled")
+    unscheduled = scheduled.message if scheduled is not None else ""
+    return Waiting(status.waiting.reason or "délai dépassé", status.waiting.message or unscheduled)
+
+
+def _not_ready(api: Api, path: str, name: str, waiting: Waiting) -> CahierError:
+    reason, detail = waiting.reason, waiting.message
     said = detail
     if reason == "CrashLoopBackOff":
         with contextlib.suppress(AccessError):
@@ -338,35 +345,15 @@ def _not_ready(api: Api, path: str, name: str, reason: str, detail: str) -> Cahi
     )
 
 
-def _condition(pod: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    conditions = pod.get("status", {}).get("conditions") or []
-    return next((item for item in conditions if item["type"] == kind), {})
-
-
-def _waiting(pod: Mapping[str, Any]) -> tuple[str, str]:
-    """Why the container does not run: Kubernetes' reason and message."""
-    for status in pod.get("status", {}).get("containerStatuses") or []:
-        waiting = (status.get("state") or {}).get("waiting")
-        if waiting:
-            return waiting.get("reason", ""), waiting.get("message", "")
-    return "", ""
-
-
 def _release(
-    namespace: str, name: str, pod: Mapping[str, Any] | None, policies: Sequence[Mapping[str, Any]]
+    namespace: str, name: str, pod: PodObject | None, policies: Sequence[NetworkPolicy]
 ) -> Release:
     if pod is None:
         return Release(name, namespace, False, "sans pod", (), None)
-    metadata = pod["metadata"]
-    labels = metadata.get("labels") or {}
-    ready = _condition(pod, "Ready").get("status") == "True"
-    state = "prêt" if ready else _waiting(pod)[0] or "démarre"
-    if "deletionTimestamp" in metadata:
+    ready, labels = pod.status.is_ready, pod.metadata.labels
+    state = "prêt" if ready else pod.status.waiting.reason or "démarre"
+    if pod.metadata.deletion_timestamp:
         state = "s’arrête"
-    selecting = [
-        policy["metadata"]["name"]
-        for policy in policies
-        if selects(policy["spec"].get("podSelector") or {}, labels)
-    ]
-    created = datetime.fromisoformat(metadata["creationTimestamp"])
+    selecting = [one.name for one in policies if one.spec.pod_selector.selects(labels)]
+    created = datetime.fromisoformat(pod.metadata.creation_timestamp)
     return Release(name, namespace, ready, state, sorted(selecting), created)

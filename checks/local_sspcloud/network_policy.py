@@ -13,7 +13,9 @@ from checks.diagnosis.policies.strangers import Reading
 from checks.errors import UsageError
 from checks.local_sspcloud.catalogue import releases
 from checks.local_sspcloud.postgresql import PORT
-from checks.selectors import selects
+from checks.objects.labels import EVERYTHING, LabelSelector
+from checks.objects.parts import metadata, read, written
+from checks.objects.policies import IngressRule, NetworkPolicy, PolicyPeer, of_one_rule
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
@@ -41,7 +43,7 @@ def open_to_all(api: Api, namespace: str, name: str) -> Sequence[str]:
         if was_closed
         else f"La base {name} n’avait déjà plus sa NetworkPolicy : rien n’a été changé."
     ]
-    left = [one["metadata"]["name"] for one in _choosing(api, namespace, labels)]
+    left = [one.name for one in _choosing(api, namespace, labels)]
     if left:
         said.append(
             "D’autres NetworkPolicies choisissent son pod, et n’y laissent entrer que qui elles "
@@ -58,35 +60,37 @@ def close(api: Api, namespace: str, name: str, admitted: Sequence[str] = ()) -> 
     other policies said; programs of the administrators stay. Raises CahierError.
     """
     labels = _pod_labels(api, namespace, name)
-    others = [one for one in _choosing(api, namespace, labels) if one["metadata"]["name"] != name]
+    others = [one for one in _choosing(api, namespace, labels) if one.name != name]
     guests = [one for one in admitted if one != namespace]
     api_path = collection("NetworkPolicy", namespace)
-    read = _reading(api, namespace, name, guests)
-    policy, was = _policy(namespace, name, labels, guests), api.find(f"{api_path}/{name}")
-    own = policy["spec"]["ingress"]
-    kept = read.kept(was) if was is not None else []
+    reading = _reading(api, namespace, name, guests)
+    own, was = _own_rule(guests), api.find(f"{api_path}/{name}")
     for_others = [
-        rule for rule in kept if rule not in own and read.serves_others(_with(policy, [rule]))
+        rule
+        for rule in (reading.kept(read(was, NetworkPolicy)) if was is not None else ())
+        if rule != own and reading.serves_others(of_one_rule(rule))
     ]
-    changed = _put(api, f"{api_path}/{name}", _with(policy, [*for_others, *own]))
+    policy = _policy(namespace, name, labels)
+    changed = _put(api, f"{api_path}/{name}", _with(policy, [*for_others, own]))
     who = " et de ".join([namespace, *guests])
     said = [
         f"La base {name} est fermée : sa NetworkPolicy n’admet que les pods de {who}."
         if changed
         else f"La base {name} était déjà fermée : sa NetworkPolicy n’admet que les pods de {who}."
     ]
-    for policy in others:
-        other, kept = policy["metadata"]["name"], read.kept(policy)
-        if kept == (policy["spec"].get("ingress") or []):
+    for other in others:
+        kept = reading.kept(other)
+        if list(kept) == list(other.spec.ingress):
             continue
         if not admitted:
-            said.append(f"« {other} » y laisse encore entrer d’autres namespaces.")
-        elif kept or not policy["spec"].get("podSelector"):
-            _put(api, f"{api_path}/{other}", _with(policy, kept))
-            said.append(f"« {other} » n’admet plus personne d’autre.")
+            said.append(f"« {other.name} » y laisse encore entrer d’autres namespaces.")
+        elif kept or not other.spec.pod_selector.keys:
+            path = f"{api_path}/{other.name}"
+            _put(api, path, _with(api.request("GET", path), kept))
+            said.append(f"« {other.name} » n’admet plus personne d’autre.")
         else:
-            api.remove(f"{api_path}/{other}")
-            said.append(f"« {other} », qui n’admettait personne d’entre eux, est retirée.")
+            api.remove(f"{api_path}/{other.name}")
+            said.append(f"« {other.name} », qui n’admettait personne d’entre eux, est retirée.")
     return said
 
 
@@ -104,17 +108,17 @@ def _reading(api: Api, namespace: str, name: str, guests: Sequence[str]) -> Read
         addresses=[one.ip for one in pods if one.ip],
     )
     pod = next(one for one in pods if any(one.labels.get(key) == name for key in _RELEASE))
-    return Reading(cluster.objects("NetworkPolicy"), pod, PORT, circle)
+    return Reading(cluster.network_policies(), pod, PORT, circle)
 
 
-def _with(policy: Item, rules: Sequence[Item]) -> Item:
-    return {**policy, "spec": {**policy["spec"], "ingress": list(rules)}}
+def _with(policy: Item, rules: Sequence[IngressRule]) -> Item:
+    return {**policy, "spec": {**policy["spec"], "ingress": [written(rule) for rule in rules]}}
 
 
 def _pod_labels(api: Api, namespace: str, name: str) -> Mapping[str, str]:
     """The labels of the database's pod. Raises UsageError where there is none of that name."""
     for pod in api.objects("Pod", collection("Pod", namespace)):
-        labels: Mapping[str, str] = pod["metadata"].get("labels") or {}
+        labels = metadata(pod).labels
         if any(labels.get(key) == name for key in _RELEASE):
             return labels
     known = [one.name for one in releases(api, namespace)]
@@ -126,23 +130,27 @@ def _pod_labels(api: Api, namespace: str, name: str) -> Mapping[str, str]:
     )
 
 
-def _choosing(api: Api, namespace: str, labels: Mapping[str, str]) -> Sequence[Item]:
+def _choosing(api: Api, namespace: str, labels: Mapping[str, str]) -> Sequence[NetworkPolicy]:
     """The policies that decide who enters the pod."""
-    found = api.objects("NetworkPolicy", collection("NetworkPolicy", namespace))
+    items = api.objects("NetworkPolicy", collection("NetworkPolicy", namespace))
+    found = (read(item, NetworkPolicy) for item in items)
     return [
-        one
-        for one in found
-        if "Ingress" in (one["spec"].get("policyTypes") or ["Ingress"])
-        and selects(one["spec"].get("podSelector") or {}, labels)
+        one for one in found if one.governs("Ingress") and one.spec.pod_selector.selects(labels)
     ]
 
 
-def _policy(namespace: str, name: str, labels: Mapping[str, str], guests: Sequence[str]) -> Item:
+def _own_rule(guests: Sequence[str]) -> IngressRule:
+    """The rule of the policy that comes with a database: its own namespace, and the `guests`."""
+    named = (LabelSelector({NAMESPACE_NAME: guest}) for guest in guests)
+    others = (PolicyPeer(namespace_selector=one) for one in named)
+    return IngressRule(peers=(PolicyPeer(pod_selector=EVERYTHING), *others))
+
+
+def _policy(namespace: str, name: str, labels: Mapping[str, str]) -> Item:
+    """The policy that comes with a database, without its rule."""
     chosen = {key: name for key in _RELEASE if labels.get(key) == name}
     chosen = {"cnpg.io/cluster": name} if "cnpg.io/cluster" in chosen else chosen
     kept = {key: value for key, value in labels.items() if key.startswith("app.kubernetes.io/")}
-    sources: list[Item] = [{"podSelector": {}}]
-    sources += [{"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: guest}}} for guest in guests]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -150,7 +158,6 @@ def _policy(namespace: str, name: str, labels: Mapping[str, str], guests: Sequen
         "spec": {
             "podSelector": {"matchLabels": chosen},
             "policyTypes": ["Ingress"],
-            "ingress": [{"from": sources}],
         },
     }
 

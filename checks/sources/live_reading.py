@@ -245,10 +245,8 @@ class LiveReading(Served):
         found = self.pod(pod)
         if found is None:
             return ""
-        chosen = (found.raw["metadata"].get("annotations") or {}).get(
-            "kubectl.kubernetes.io/default-container"
-        )
-        return str(chosen or found.containers[0].name)
+        chosen = found.given.metadata.annotations.get("kubectl.kubernetes.io/default-container")
+        return chosen or found.containers[0].name
 
     def may(
         self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = ""
@@ -293,7 +291,7 @@ class LiveReading(Served):
             self._answers[key] = Access(status.allowed, status.reason)
         return self._answers[key]
 
-    def cluster_role(self, name: str) -> Mapping[str, Any] | None:
+    def cluster_role_object(self, name: str) -> Mapping[str, Any] | None:
         """A ClusterRole as the API gives it, None when there is none."""
         return self.api.find(
             f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{quote(name, safe='')}"

@@ -3,16 +3,22 @@ snapshot."""
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar, cast
 
 import msgspec
 
 from checks.errors import AccessError, Unverifiable
-from checks.facts import PROBE_LABEL, Container, ContainerPort, Event, Pod, lasting_containers
-from checks.objects import Binding, EndpointSlice, Rule, Service, binding_of, rules_of
+from checks.facts import PROBE_LABEL, Container, ContainerPort, Event, Pod
+from checks.objects.parts import named, read
+from checks.objects.pods import ContainerSpec, ContainerStatus, PodObject, Terminated, Waiting
+from checks.objects.policies import NetworkPolicy
+from checks.objects.rights import Binding, Role, Rule, binding_of
+from checks.objects.services import EndpointSlice, Service
+from checks.objects.workloads import ConfigMap, EventObject, ResourceQuota, Workload
 
 _T = TypeVar("_T")
 
@@ -40,14 +46,19 @@ class Served(ABC):
     def objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
         """Objects of the learner's namespace, as the API gives them."""
 
+    @abstractmethod
+    def cluster_role_object(self, name: str) -> Mapping[str, Any] | None:
+        """A ClusterRole as the API gives it, None when there is none."""
+
     def pods(self, labels: Mapping[str, str] | None = None) -> Sequence[Pod]:
         """Pods of the learner's namespace that carry all `labels`, sorted by name; probes of ours
         are none of them."""
-        return _pods_in(self.objects("Pod"), labels)
+        wanted = (labels or {}).items()
+        return [pod for pod in self.once(_pods) if wanted <= pod.labels.items()]
 
     def pod(self, name: str) -> Pod | None:
         """The pod of that name in the learner's namespace."""
-        return next((pod for pod in self.pods() if pod.name == name), None)
+        return named(self.pods(), name)
 
     def services(self) -> Sequence[Service]:
         """Services of the learner's namespace."""
@@ -65,13 +76,46 @@ class Served(ABC):
         """RoleBindings of the learner's namespace."""
         return self.once(_role_bindings)
 
+    def cluster_role(self, name: str) -> Role | None:
+        """A ClusterRole, None when there is none."""
+        found = self.cluster_role_object(name)
+        return None if found is None else _one(found, Role)
+
+    def network_policies(self) -> Sequence[NetworkPolicy]:
+        """NetworkPolicies of the learner's namespace."""
+        return self.once(_network_policies)
+
+    def deployments(self) -> Sequence[Workload]:
+        """Deployments of the learner's namespace."""
+        return self.once(_deployments)
+
+    def replica_sets(self) -> Sequence[Workload]:
+        """ReplicaSets of the learner's namespace."""
+        return self.once(_replica_sets)
+
+    def config_maps(self) -> Sequence[ConfigMap]:
+        """ConfigMaps of the learner's namespace."""
+        return self.once(_config_maps)
+
+    def quotas(self) -> Sequence[ResourceQuota]:
+        """ResourceQuotas of the learner's namespace."""
+        return self.once(_quotas)
+
+    def names(self, kind: str) -> Sequence[str]:
+        """Names of the objects of a kind."""
+        return [str(item["metadata"]["name"]) for item in self.objects(kind)]
+
     def secret_names(self) -> Sequence[str]:
         """Names of the Secrets of the learner's namespace."""
-        return [str(item["metadata"]["name"]) for item in self.objects("Secret")]
+        return self.names("Secret")
 
     def events(self, name: str) -> Sequence[Event]:
         """Events about the object `name`, newest last."""
-        return _events_in(self.objects("Event"), name)
+        about = (one for one in self.once(_events) if one.involved_object.name == name)
+        return [
+            Event(one.involved_object.kind, name, one.reason, one.message)
+            for one in sorted(about, key=lambda one: one.when)
+        ]
 
     def once(self, ask: Callable[[Self], _T]) -> _T:
         """`ask(self)`, kept until `ask_anew`, unless it raised; `ask` is a function of a module,
@@ -92,6 +136,11 @@ class Served(ABC):
         self._kept.clear()
 
 
+def _pods(cluster: Served) -> Sequence[Pod]:
+    found = [_pod(item) for item in _typed(cluster.objects("Pod"), PodObject)]
+    return sorted((one for one in found if PROBE_LABEL not in one.labels), key=lambda pod: pod.name)
+
+
 def _services(cluster: Served) -> Sequence[Service]:
     return _typed(cluster.objects("Service"), Service)
 
@@ -101,94 +150,108 @@ def _endpoint_slices(cluster: Served) -> Sequence[EndpointSlice]:
 
 
 def _roles(cluster: Served) -> Mapping[str, Sequence[Rule]]:
-    return {item["metadata"]["name"]: rules_of(item) for item in cluster.objects("Role")}
+    return {role.name: role.rules for role in _typed(cluster.objects("Role"), Role)}
 
 
 def _role_bindings(cluster: Served) -> Sequence[Binding]:
-    return [binding_of(item, "RoleBinding") for item in cluster.objects("RoleBinding")]
+    with _promised("RoleBinding"):
+        return [binding_of(item, "RoleBinding") for item in cluster.objects("RoleBinding")]
 
 
-def _typed(items: Sequence[Mapping[str, Any]], kind: type[_T]) -> Sequence[_T]:
+def _network_policies(cluster: Served) -> Sequence[NetworkPolicy]:
+    return _typed(cluster.objects("NetworkPolicy"), NetworkPolicy)
+
+
+def _deployments(cluster: Served) -> Sequence[Workload]:
+    return _typed(cluster.objects("Deployment"), Workload)
+
+
+def _replica_sets(cluster: Served) -> Sequence[Workload]:
+    return _typed(cluster.objects("ReplicaSet"), Workload)
+
+
+def _config_maps(cluster: Served) -> Sequence[ConfigMap]:
+    return _typed(cluster.objects("ConfigMap"), ConfigMap)
+
+
+def _quotas(cluster: Served) -> Sequence[ResourceQuota]:
+    return _typed(cluster.objects("ResourceQuota"), ResourceQuota)
+
+
+def _events(cluster: Served) -> Sequence[EventObject]:
+    return _typed(cluster.objects("Event"), EventObject)
+
+
+def _typed(items: Iterable[Mapping[str, Any]], kind: type[_T]) -> Sequence[_T]:
     """Raises AccessError for what is not as the API promises."""
+    return [_one(item, kind) for item in items]
+
+
+def _one(item: Mapping[str, Any], kind: type[_T]) -> _T:
+    with _promised(kind.__name__):
+        return read(item, kind)
+
+
+@contextlib.contextmanager
+def _promised(kind: str) -> Iterator[None]:
+    """Raises AccessError where what is read is not as the API promises."""
     try:
-        return [msgspec.convert(item, kind) for item in items]
+        yield
     except msgspec.ValidationError as error:
         raise AccessError(
-            f"Un objet {kind.__name__} n’a pas la forme que l’API de Kubernetes promet : {error}",
+            f"Un objet {kind} n’a pas la forme que l’API de Kubernetes promet : {error}",
             "Relancez la commande ; si cela persiste, signalez-le avec `--debug`.",
         ) from error
 
 
-def _pods_in(
-    items: Iterable[Mapping[str, Any]], labels: Mapping[str, str] | None = None
-) -> Sequence[Pod]:
-    found = [
-        pod_of(raw) for raw in items if PROBE_LABEL not in (raw["metadata"].get("labels") or {})
-    ]
-    wanted = (labels or {}).items()
-    return sorted((pod for pod in found if wanted <= pod.labels.items()), key=lambda pod: pod.name)
+def pod_of(item: Mapping[str, Any]) -> Pod:
+    """A pod, as the API gives it. Raises AccessError."""
+    return _pod(_one(item, PodObject))
 
 
-def _events_in(items: Iterable[Mapping[str, Any]], name: str) -> Sequence[Event]:
-    def when(raw: Mapping[str, Any]) -> str:
-        return str(
-            raw.get("lastTimestamp") or raw.get("eventTime") or raw["metadata"]["creationTimestamp"]
-        )
-
-    return [
-        Event(
-            raw["involvedObject"]["kind"], name, raw.get("reason") or "", raw.get("message") or ""
-        )
-        for raw in sorted(items, key=when)
-        if raw["involvedObject"].get("name") == name
-    ]
-
-
-def pod_of(raw: Mapping[str, Any]) -> Pod:
-    """A pod, as the API gives it."""
-    metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
-    told = (*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ()))
-    states = {item["name"]: item for item in told}
-    conditions = {item["type"]: item for item in status.get("conditions") or []}
-    scheduled = conditions.get("PodScheduled", {})
+def _pod(given: PodObject) -> Pod:
+    metadata, status = given.metadata, given.status
+    told = (*status.container_statuses, *status.init_container_statuses)
+    states = {one.name: one for one in told}
+    scheduled = status.condition("PodScheduled")
+    kept_back = scheduled is not None and scheduled.status == "False"
     return Pod(
-        name=metadata["name"],
-        namespace=metadata["namespace"],
-        uid=metadata["uid"],
-        labels=metadata.get("labels") or {},
-        phase=status.get("phase", ""),
-        ready=conditions.get("Ready", {}).get("status") == "True",
-        deleting="deletionTimestamp" in metadata,
-        ip=status.get("podIP", ""),
+        name=metadata.name,
+        namespace=metadata.namespace,
+        uid=metadata.uid,
+        labels=metadata.labels,
+        phase=status.phase,
+        ready=status.is_ready,
+        deleting=bool(metadata.deletion_timestamp),
+        ip=status.ip,
         containers=tuple(
-            _container(item, states.get(item["name"], {})) for item in lasting_containers(spec)
+            _container(one, states.get(one.name, ContainerStatus(one.name)))
+            for one in given.spec.lasting
         ),
-        created=datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC),
-        unschedulable=scheduled.get("message", "") if scheduled.get("status") == "False" else "",
-        raw=raw,
+        created=datetime.fromisoformat(metadata.creation_timestamp).astimezone(UTC),
+        unschedulable=scheduled.message if scheduled is not None and kept_back else "",
+        given=given,
     )
 
 
-def _container(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
-    state = status.get("state") or {}
-    last = (status.get("lastState") or {}).get("terminated") or {}
-    ended = state.get("terminated") or last
-    waiting = state.get("waiting") or {}
+def _container(spec: ContainerSpec, status: ContainerStatus) -> Container:
+    state = status.state
+    ended = state.terminated or status.last_state.terminated or Terminated()
+    waiting = state.waiting or Waiting()
     return Container(
-        name=spec["name"],
-        image=spec["image"],
-        command=tuple(spec.get("command") or ()),
-        args=tuple(spec.get("args") or ()),
+        name=spec.name,
+        image=spec.image,
+        command=spec.command,
+        args=spec.args,
         ports=tuple(
-            ContainerPort(one["containerPort"], one.get("name") or "", one.get("protocol") or "TCP")
-            for one in spec.get("ports") or ()
+            ContainerPort(one.container_port, one.name, one.protocol) for one in spec.ports
         ),
-        ready=bool(status.get("ready")),
-        running="running" in state,
-        restarts=status.get("restartCount", 0),
-        waiting_reason=waiting.get("reason", ""),
-        waiting_message=waiting.get("message", ""),
-        terminated_reason=ended.get("reason", ""),
-        terminated_message=ended.get("message", ""),
-        exit_code=ended.get("exitCode"),
+        ready=status.ready,
+        running=state.running is not None,
+        restarts=status.restart_count,
+        waiting_reason=waiting.reason,
+        waiting_message=waiting.message,
+        terminated_reason=ended.reason,
+        terminated_message=ended.message,
+        exit_code=ended.exit_code,
     )

@@ -19,6 +19,8 @@ import msgspec
 from checks.decoding import prepared
 from checks.errors import CahierError, ClusterLost, Unverifiable
 from checks.facts import PROBE_LABEL, Pod
+from checks.objects.parts import metadata
+from checks.objects.policies import NetworkPolicy
 from checks.verdict import CheckResult, Status
 
 NAME = "cahier-recus"
@@ -80,19 +82,17 @@ def manager(lab: str) -> str:
 
 def is_receipts(item: Mapping[str, Any]) -> bool:
     """Whether a ConfigMap is ours: it is no part of the learner's work."""
-    metadata = item["metadata"]
-    return metadata["name"] == NAME and LABEL in (metadata.get("labels") or {})
+    found = metadata(item)
+    return found.name == NAME and LABEL in found.labels
 
 
-def versions(policies: Iterable[Mapping[str, Any]]) -> Mapping[str, str]:
+def versions(policies: Iterable[NetworkPolicy]) -> Mapping[str, str]:
     """Names and versions of NetworkPolicies: a version changes with what the policy says. Those of
     probes are ours."""
-    told = [
-        item["metadata"]
-        for item in policies
-        if PROBE_LABEL not in (item["metadata"].get("labels") or {})
-    ]
-    return {one["name"]: f"{one['uid']}/{one.get('generation', 0)}" for one in told}
+    told = (one.metadata for one in policies)
+    return {
+        one.name: f"{one.uid}/{one.generation}" for one in told if PROBE_LABEL not in one.labels
+    }
 
 
 def manifest(receipt: Receipt) -> Mapping[str, Any]:
@@ -200,16 +200,7 @@ def _same_policies(receipt: Receipt, place: Place) -> None:
 
 def _restarted(pod: Pod, since: datetime) -> bool:
     """Whether a container began after `since`: the log before it is gone."""
-    states = [
-        (one.get("state") or {})
-        for one in (pod.raw.get("status") or {}).get("containerStatuses") or ()
-    ]
-    begun = [
-        state["running"]["startedAt"]
-        for state in states
-        if (state.get("running") or {}).get("startedAt")
-    ]
-    return any(datetime.fromisoformat(one) > since for one in begun)
+    return any(one > since for one in pod.begun)
 
 
 class Reading:

@@ -48,6 +48,9 @@ class Source(Cluster, Protocol):
     def as_owner(self, owner: str, at: str = "") -> Source | None:
         """The same cluster as the owner of a namespace sees it."""
 
+    def cluster_role_object(self, name: str) -> Mapping[str, Any] | None:
+        """A ClusterRole as the API gives it, None when there is none."""
+
     def receipts(self) -> Mapping[str, Any] | None:
         """The ConfigMap of the receipts, with its managedFields."""
 
@@ -110,15 +113,15 @@ class Recorder(SnapshotCluster):
             self.snapshot.logs.append(Log(pod, lines, self._logs[asked], container))
         return super().logs(pod, lines, container)
 
-    def cluster_role(self, name: str) -> Mapping[str, Any] | None:
+    def cluster_role_object(self, name: str) -> Mapping[str, Any] | None:
         """A ClusterRole, None where there is none."""
         if name not in self.snapshot.cluster_roles:
             with self._unread(f"ClusterRole {name}"):
-                found = self._source.cluster_role(name)
+                found = self._source.cluster_role_object(name)
                 self.snapshot.cluster_roles[name] = (
                     None if found is None else clean("ClusterRole", found)
                 )
-        return super().cluster_role(name)
+        return super().cluster_role_object(name)
 
     def api_resources(self) -> Sequence[ApiResource]:
         """All that the API server serves in a namespace."""

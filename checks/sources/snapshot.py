@@ -248,7 +248,7 @@ class SnapshotCluster(FromAfar, Served):
     def _right(self, asked: Right) -> Access:
         return self._rights.get(asked) or self._missing(question(asked))
 
-    def cluster_role(self, name: str) -> Mapping[str, Any] | None:
+    def cluster_role_object(self, name: str) -> Mapping[str, Any] | None:
         """A ClusterRole, None when there was none."""
         if name not in self.snapshot.cluster_roles:
             self._missing(f"ClusterRole {name}")
@@ -277,7 +277,7 @@ class SnapshotCluster(FromAfar, Served):
         )
 
     def _policies(self) -> Mapping[str, str]:
-        return versions(self.objects("NetworkPolicy"))
+        return versions(self.network_policies())
 
     # -- what the local cluster alone tells: no snapshot of a learner contains it ------------------
 

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from socket import socket
 from typing import Any
 
-from checks.diagnosis.workloads.objects import controller
 from checks.errors import AccessError, CahierError, ClusterLost, UsageError
 from checks.exchange.http import NotHttp, get
 from checks.exchange.postgres import refusal
@@ -114,7 +113,7 @@ class WatchedCluster(LiveCluster):
         return Place(self.namespace, self.namespace_uid, self.pods(), self._policies, self.heard)
 
     def _policies(self) -> Mapping[str, str]:
-        return versions(self.objects("NetworkPolicy"))
+        return versions(self.network_policies())
 
 
 def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
@@ -196,7 +195,7 @@ def _still_there(touched: Sequence[Pod], now: Sequence[Pod]) -> Sequence[Pod]:
 
 
 def _maker(pod: Pod) -> str:
-    return str(controller(pod.raw).get("uid", ""))
+    return pod.given.metadata.controller_uid
 
 
 def _heard_by(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from checks.capabilities import Cluster
 from checks.diagnosis.workloads.deployments import woken
 from checks.lesson import Lesson
+from checks.objects.workloads import Workload
 
 from . import lessons
 from .api import API, LABELS, again
@@ -29,12 +29,10 @@ def why_absent(cluster: Cluster) -> Lesson:
 def _refused(cluster: Cluster) -> lessons.CreationRefused | None:
     """None unless the cluster refused to make the pods of a Deployment of the API: quota, unknown
     account, rule."""
-    for item in _deployments(cluster):
-        for condition in (item.get("status") or {}).get("conditions") or ():
-            if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-                said = condition.get("message", "")
-                kind = _kind_of_refusal(said)
-                return kind(name=item["metadata"]["name"], said=said, commands=again(cluster))
+    for found in _deployments(cluster):
+        if (refused := found.refused) is not None:
+            kind = _kind_of_refusal(refused.message)
+            return kind(name=found.name, said=refused.message, commands=again(cluster))
     return None
 
 
@@ -50,27 +48,21 @@ def _kind_of_refusal(said: str) -> type[lessons.CreationRefused]:
 
 def _not_asked_for(cluster: Cluster) -> Lesson | None:
     """None unless a Deployment of the API asks for no pod, or has just been made."""
-    for item in _deployments(cluster):
-        name = item["metadata"]["name"]
-        if item["spec"].get("replicas") == 0:
-            lines, commands = woken(
-                cluster, item, "mon-api.yaml" if name == API else "", again(cluster)
-            )
+    for found in _deployments(cluster):
+        if found.spec.replicas == 0:
+            file = "mon-api.yaml" if found.name == API else ""
+            lines, commands = woken(cluster, found, file, again(cluster))
             asleep = lessons.AsleepInItsFile if lines else lessons.Asleep
-            return asleep(name=name, lines=lines, commands=commands)
-        if not (item.get("status") or {}).get("conditions"):
-            return lessons.JustMade(name=name, transient=True)
+            return asleep(name=found.name, lines=lines, commands=commands)
+        if not found.status.conditions:
+            return lessons.JustMade(name=found.name, transient=True)
     return None
 
 
-def _deployments(cluster: Cluster) -> Sequence[Mapping[str, Any]]:
+def _deployments(cluster: Cluster) -> Sequence[Workload]:
     """The Deployments whose pods would bear the label."""
-
-    def ours(item: Mapping[str, Any]) -> bool:
-        labels = item["spec"]["template"].get("metadata", {}).get("labels") or {}
-        return labels.items() >= LABELS.items()
-
-    return [item for item in cluster.objects("Deployment") if ours(item)]
+    wanted = LABELS.items()
+    return [one for one in cluster.deployments() if wanted <= one.template.labels.items()]
 
 
 def _under_another_label(cluster: Cluster) -> lessons.OtherLabels | None:

@@ -73,11 +73,7 @@ def base_reached(cluster: Cluster) -> tuple[Database, Pod]:
 def account_in(values: Mapping[str, str], database: Database, pod: Pod) -> Account:
     """The account that a release's Secret gives; the older chart writes the user in the pod
     only."""
-    given = {
-        variable["name"]: variable.get("value", "")
-        for box in pod.raw.get("spec", {}).get("containers", ())
-        for variable in box.get("env") or ()
-    }
+    given = {variable.name: variable.value for box in pod.spec.containers for variable in box.env}
     user = (
         values.get("username")
         or given.get("POSTGRES_USER")
@@ -155,5 +151,5 @@ def _restored(cluster: Cluster, name: str) -> tuple[str, ...]:
     copy = f"{name}-user"
     if copy not in cluster.secret_names():
         return relaunch(cluster, name)
-    closed = any(item["metadata"]["name"] == name for item in cluster.objects("NetworkPolicy"))
+    closed = any(policy.name == name for policy in cluster.network_policies())
     return (f"{launch(cluster, name)}{'' if closed else ' --ouvert'}",)

@@ -11,11 +11,12 @@ from checks.diagnosis.connections.services import Address, addresses
 from checks.diagnosis.databases.catalogue import PORT, Database, databases, ready_pods
 from checks.diagnosis.policies.allowed import Circle, administrators
 from checks.diagnosis.policies.decision import Decision, Peer, decide
-from checks.diagnosis.policies.explanations import Policy, astray, name_of
+from checks.diagnosis.policies.explanations import astray
 from checks.diagnosis.policies.reachability import PROBE_LABELS, Attempt, Trial, Way, Ways, trial
 from checks.diagnosis.policies.strangers import Reading
 from checks.errors import Unverifiable
 from checks.facts import PROBE_LABEL, Pod
+from checks.objects.policies import NetworkPolicy
 
 _STRANGER = "cahier-namespace-inconnu"
 
@@ -45,16 +46,12 @@ class Seen:
     outsider_namespace: str
 
 
-def policies(cluster: Cluster) -> Sequence[Policy]:
+def policies(cluster: Cluster) -> Sequence[NetworkPolicy]:
     """The namespace's policies, without those of our own experiments."""
-    return [
-        one
-        for one in cluster.objects("NetworkPolicy")
-        if PROBE_LABEL not in (one["metadata"].get("labels") or {})
-    ]
+    return [one for one in cluster.network_policies() if PROBE_LABEL not in one.metadata.labels]
 
 
-def written_here(cluster: Cluster) -> Sequence[Policy]:
+def written_here(cluster: Cluster) -> Sequence[NetworkPolicy]:
     """The policies that came with no database: the learner's own."""
     known = databases(cluster)
     return [
@@ -64,13 +61,10 @@ def written_here(cluster: Cluster) -> Sequence[Policy]:
     ]
 
 
-def _from_catalogue(policy: Policy, database: Database) -> bool:
+def _from_catalogue(policy: NetworkPolicy, database: Database) -> bool:
     """Whether the platform's form made it with the database."""
-    labels = policy["metadata"].get("labels") or {}
-    return (
-        name_of(policy) == database.release
-        or labels.get("app.kubernetes.io/instance") == database.release
-    )
+    instance = policy.metadata.labels.get("app.kubernetes.io/instance")
+    return database.release in (policy.name, instance)
 
 
 def peer(namespace: str, attempt: Attempt | None = None) -> Peer:

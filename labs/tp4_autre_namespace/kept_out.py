@@ -9,7 +9,7 @@ from checks.diagnosis.connections.services import leads_only_to
 from checks.diagnosis.databases.catalogue import PORT, other_bases, server_in
 from checks.diagnosis.databases.colleague_base import as_typed
 from checks.diagnosis.policies.decision import decide
-from checks.diagnosis.policies.explanations import name_of, nearest
+from checks.diagnosis.policies.explanations import nearest
 from checks.diagnosis.policies.other_enforcers import require_decided
 from checks.diagnosis.policies.reachability import Attempt, held_back
 from checks.errors import Unverifiable
@@ -122,7 +122,7 @@ def _besides(cluster: Cluster, subject: Subject) -> Iterator[Clause]:
     there = cluster.colleague.namespace
     colleague = cluster.as_owner(there)
     elsewhere = [
-        name_of(policy)
+        policy.name
         for policy in (policies(colleague) if colleague else ())
         if decide([policy], subject.pod, peer(there), PORT).by
     ]

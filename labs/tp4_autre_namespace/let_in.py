@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from checks.capabilities import Cluster
-from checks.diagnosis.policies.explanations import astray, how, name_of
+from checks.diagnosis.policies.explanations import astray, how
 from checks.diagnosis.policies.other_enforcers import require_only_network_policies
 from checks.diagnosis.policies.strangers import Leak, Reading
 from checks.errors import Unverifiable
@@ -69,7 +69,7 @@ def _open_to_all(cluster: Cluster, subject: Subject, failing: Clause) -> Lesson:
     """No policy applies to the pod: there is none, or each chooses other pods."""
     known, pod = policies(cluster), subject.pod.name
     missing = next(
-        ((name_of(policy), fault) for policy in known if (fault := astray(policy, subject.pod))),
+        ((policy.name, fault) for policy in known if (fault := astray(policy, subject.pod))),
         None,
     )
     remedy = (closed(cluster, subject), *repaired(cluster, subject))
@@ -86,7 +86,7 @@ def _opened_by(cluster: Cluster, subject: Subject, read: Reading, failing: Claus
     leaks = read.leaks()
     by = Names(dict.fromkeys(leak.policy for leak in leaks))
     besides = "".join(map(str, _besides(subject, read, by)))
-    serving = any(read.serves_others(policy) for policy in read.policies if name_of(policy) in by)
+    serving = any(read.serves_others(policy) for policy in read.policies if policy.name in by)
     lesson = lessons.OpenedByWhatServesOthers if serving else lessons.OpenedBy
     return lesson(
         failing=failing,

@@ -10,8 +10,8 @@ import yaml
 from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import PORT
 from checks.diagnosis.policies.decision import decide
-from checks.diagnosis.policies.explanations import name_of
 from checks.diagnosis.policies.strangers import Reading
+from checks.objects.parts import written
 
 from .judged_base import Subject, peer, policies, reading
 
@@ -23,7 +23,7 @@ def repaired(cluster: Cluster, subject: Subject, wrong: Sequence[str] = ()) -> t
     """The commands that open to the colleague; a policy found `wrong` that bears the solution's
     name goes first."""
     there, release = cluster.colleague.namespace, subject.database.release
-    existing = next((one for one in policies(cluster) if name_of(one) == SOLUTION), None)
+    existing = next((one for one in policies(cluster) if one.name == SOLUTION), None)
     serves_others = existing is not None and reading(cluster).serves_others(existing)
     # the older catalogue labels its pods otherwise
     if serves_others or "cnpg.io/cluster" not in subject.pod.labels:
@@ -46,12 +46,12 @@ def closed_to_others(
 ) -> tuple[str, ...]:
     """The commands that close all that these policies open, and leave in place what else they
     serve."""
-    at_fault = [policy for policy in policies(cluster) if name_of(policy) in by]
+    at_fault = [policy for policy in policies(cluster) if policy.name in by]
     if any(read.serves_others(policy) for policy in at_fault):
         return (_only(cluster, subject),)
-    left = [policy for policy in policies(cluster) if name_of(policy) not in by]
+    left = [policy for policy in policies(cluster) if policy.name not in by]
     own = subject.database.release
-    commands = [deleted(cluster, name_of(policy)) for policy in at_fault if name_of(policy) != own]
+    commands = [deleted(cluster, policy.name) for policy in at_fault if policy.name != own]
     # nothing else admits one's pods
     if own in by or not decide(left, subject.pod, peer(cluster.namespace), PORT).by:
         commands.append(closed(cluster, subject))
@@ -61,13 +61,12 @@ def closed_to_others(
 def kept(read: Reading, by: Sequence[str]) -> tuple[str, ...]:
     """What ouverture.yaml may keep, where it is that file's policy which opens, and serves others
     too."""
-    policy = next((one for one in read.policies if name_of(one) == SOLUTION), None)
+    policy = next((one for one in read.policies if one.name == SOLUTION), None)
     if SOLUTION not in by or policy is None or not read.serves_others(policy):
         return ()
-    rules = yaml.safe_dump(
-        {"spec": {"ingress": read.kept(policy)}}, sort_keys=False, allow_unicode=True
-    )
-    return (f"# ouverture.yaml, NetworkPolicy {SOLUTION} :", *rules.splitlines())
+    rules = [written(rule) for rule in read.kept(policy)]
+    text = yaml.safe_dump({"spec": {"ingress": rules}}, sort_keys=False, allow_unicode=True)
+    return (f"# ouverture.yaml, NetworkPolicy {SOLUTION} :", *text.splitlines())
 
 
 def one_server_only(cluster: Cluster, subject: Subject) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from checks.diagnosis.rights.excess import Excess, beyond_a_tunnel
 from checks.diagnosis.rights.leaks import leak, words
 from checks.diagnosis.rights.people import Person, colleagues
 from checks.facts import OWNER_BINDING, Colleague
-from checks.objects import Binding, Rule, Subject
+from checks.objects.rights import Binding, Rule, Subject
 
 from . import lessons
 from .shared_base import Refusal, meant, refused, shared_again, shared_pods

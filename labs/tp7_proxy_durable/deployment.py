@@ -10,8 +10,9 @@ from checks.diagnosis.databases.relay_manifest import listens
 from checks.diagnosis.workloads import deployments
 from checks.diagnosis.workloads.deployments import Deployment
 from checks.diagnosis.workloads.readiness import not_ready
-from checks.facts import Pod, lasting_containers
+from checks.facts import Pod
 from checks.lesson import Wrong
+from checks.objects.parts import written
 from checks.verdict import Diagnostic
 
 from . import lessons
@@ -34,12 +35,9 @@ def absent(cluster: Cluster) -> Wrong:
 def _socat_under_another_name(cluster: Cluster) -> str:
     """Name of a Deployment that runs socat, "" for none."""
     others = (
-        str(item["metadata"]["name"])
-        for item in cluster.objects("Deployment")
-        if any(
-            "socat" in json.dumps(box)
-            for box in lasting_containers(item["spec"]["template"]["spec"])
-        )
+        one.name
+        for one in cluster.deployments()
+        if any("socat" in json.dumps(written(box)) for box in one.template.spec.lasting)
     )
     return next(others, "")
 

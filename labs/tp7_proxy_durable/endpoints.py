@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from checks.capabilities import Cluster
 from checks.diagnosis.workloads.deployments import Deployment
-from checks.objects import Service, ServicePort
+from checks.objects.services import Service, ServicePort
 
 
 @dataclass(frozen=True)

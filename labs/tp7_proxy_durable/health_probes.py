@@ -4,15 +4,16 @@ now, by us."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from checks.capabilities import Cluster
 from checks.diagnosis.connections.sockets import listening
 from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp, get
-from checks.facts import ForwardRefused, Pod, lasting_containers
+from checks.facts import ForwardRefused, Pod
 from checks.lesson import Lesson
+from checks.objects.pods import ContainerSpec, HttpQuestion, ProbeSpec
 
 from . import lessons
 from .relay import PORT, PROXY
@@ -24,84 +25,82 @@ def deadly_liveness(cluster: Cluster, pod: Pod) -> lessons.DeadlyLiveness | None
     found = _failing(cluster, pod)
     if found is None:
         return None
-    box, said = found
     return lessons.DeadlyLiveness(
-        container=box["name"],
+        container=found.box.name,
         pod=pod.name,
-        said=said,
-        seconds=_patience(box["livenessProbe"]),
-        lines=probed(cluster, pod, "livenessProbe", box),
+        said=found.said,
+        seconds=found.probe.patience,
+        lines=probed(cluster, pod, "livenessProbe", found.box),
         commands=again(cluster),
         transient=not pod.ready,  # the program may not have opened its port yet
     )
 
 
-def _failing(cluster: Cluster, pod: Pod) -> tuple[Mapping[str, Any], str] | None:
-    """The first container, as its manifest gives it, whose liveness probe fails, and how; None when
-    there is none."""
-    for box, status in zip(lasting_containers(pod.raw["spec"]), pod.containers, strict=True):
-        probe = box.get("livenessProbe")
-        if not probe:
+class _Failing(NamedTuple):
+    """A container, its probe that fails, and how."""
+
+    box: ContainerSpec
+    probe: ProbeSpec
+    said: str
+
+
+def _failing(cluster: Cluster, pod: Pod) -> _Failing | None:
+    """The first container whose liveness probe fails; None when there is none."""
+    for box, status in zip(pod.spec.lasting, pod.containers, strict=True):
+        probe = box.liveness_probe
+        if probe is None:
             continue
         said = _played(cluster, pod, box, probe) if status.running else None
         said = _killed(cluster, pod) if said is None else said
         if said:
-            return box, said
+            return _Failing(box, probe, said)
     return None
-
-
-def _patience(probe: Mapping[str, Any]) -> int:
-    """Seconds of failures after which the kubelet acts on a probe."""
-    return int(probe.get("periodSeconds", 10)) * int(probe.get("failureThreshold", 3))
 
 
 def useless_readiness(cluster: Cluster, pod: Pod) -> Lesson | None:
     """None when a readiness probe tells whether the pod serves; one that is a command is tried in a
     pod of ours where nothing listens."""
-    boxes = lasting_containers(pod.raw["spec"])
-    probes = [(box, box["readinessProbe"]) for box in boxes if box.get("readinessProbe")]
-    if not probes:
+    boxes = pod.spec.lasting
+    if not any(box.readiness_probe for box in boxes):
         written = probed(cluster, pod, "readinessProbe", boxes[0])
         return lessons.NoReadiness(pod=pod.name, lines=written, commands=again(cluster))
-    for box, probe in probes:
-        if "exec" in probe and _hollow(cluster, probe["exec"]["command"], f"{PROXY}:{PORT}"):
-            return _always_succeeds(cluster, pod, box)
+    for box in boxes:
+        question = box.readiness_probe.exec if box.readiness_probe else None
+        if question is not None and _hollow(cluster, question.command, f"{PROXY}:{PORT}"):
+            return _always_succeeds(cluster, pod, box, question.command)
     return None
 
 
-def _always_succeeds(cluster: Cluster, pod: Pod, box: Mapping[str, Any]) -> lessons.HollowReadiness:
+def _always_succeeds(
+    cluster: Cluster, pod: Pod, box: ContainerSpec, command: Sequence[str]
+) -> lessons.HollowReadiness:
     return lessons.HollowReadiness(
-        container=box["name"],
-        command=" ".join(box["readinessProbe"]["exec"]["command"]),
+        container=box.name,
+        command=" ".join(command),
         pod=pod.name,
         lines=probed(cluster, pod, "readinessProbe", box),
         commands=again(cluster),
     )
 
 
-def _played(
-    cluster: Cluster, pod: Pod, box: Mapping[str, Any], probe: Mapping[str, Any]
-) -> str | None:
+def _played(cluster: Cluster, pod: Pod, box: ContainerSpec, probe: ProbeSpec) -> str | None:
     """What a probe of the pod is answered when it is played now; "" when it succeeds, None when it
     cannot be played."""
-    if "exec" in probe:
-        return (
-            ""
-            if _succeeds(cluster, pod.name, probe["exec"]["command"], box["name"])
-            else lessons.COMMAND_FAILS
-        )
-    question = probe.get("tcpSocket") or probe.get("httpGet") or {"host": "elsewhere"}
-    if question.get("host"):
+    if probe.exec is not None:
+        succeeds = _succeeds(cluster, pod.name, probe.exec.command, box.name)
+        return "" if succeeds else lessons.COMMAND_FAILS
+    question = probe.tcp_socket or probe.http_get
+    if question is None or question.host:
         return None
-    port = _number(pod, box["name"], question["port"])
-    closed = lessons.NOTHING_LISTENS.format(port=question["port"])
-    if "tcpSocket" in probe:
+    port = _number(pod, box.name, question.port)
+    closed = lessons.NOTHING_LISTENS.format(port=question.port)
+    if not isinstance(question, HttpQuestion):
         with contextlib.suppress(Unverifiable):
             return "" if port in listening(cluster, pod.name) else closed
-    elif question.get("scheme", "HTTP") == "HTTP":
+    elif question.scheme == "HTTP":
         try:
             with cluster.forward(pod.name, port) as connection:
-                answer = get(connection, question.get("path", "/"))
+                answer = get(connection, question.path)
         except ForwardRefused:
             return closed
         except NotHttp as silence:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from functools import partial
 
 from checks.capabilities import Cluster
-from checks.diagnosis.workloads.objects import named
 from checks.diagnosis.workloads.readiness import not_ready
 from checks.lesson import Wrong
+from checks.objects.parts import named
 
 from . import lessons
 from .breakages import Stopped, Unreplaced, replaced, require_replacing, restarted
@@ -43,8 +43,8 @@ def _why_stopped(cluster: Cluster, stopped: Stopped) -> Wrong | None:
 def not_replaced(cluster: Cluster) -> Wrong | None:
     """None when a pod that was deleted is replaced, and serves. Raises Unverifiable where that
     cannot be tried."""
-    service = named(cluster, "Service", PROXY)
-    served_by = str(service["metadata"]["resourceVersion"]) if service else ""
+    service = named(cluster.services(), PROXY)
+    served_by = service.metadata.resource_version if service else ""
     try:
         cluster.try_once((relay(cluster).version, served_by), _replaced)
     except Unreplaced as missing:

@@ -12,7 +12,7 @@ from checks.diagnosis.workloads import deployments
 from checks.diagnosis.workloads.deployments import Deployment
 from checks.errors import Unverifiable
 from checks.facts import Pod
-from checks.objects import service_named
+from checks.objects.parts import named
 
 from .endpoints import Front, endpoints
 
@@ -40,7 +40,7 @@ def running(cluster: Cluster) -> Deployment:
 def front(cluster: Cluster) -> Front | None:
     """The Service before the relay; None when none has its name. Raises Unverifiable where the
     relay has no pod to be before."""
-    service = service_named(cluster.services(), PROXY)
+    service = named(cluster.services(), PROXY)
     return Front(service, PORT, running(cluster)) if service else None
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import yaml
 
@@ -12,8 +11,9 @@ from checks.diagnosis.databases.colleague_base import TheirBase, launched, their
 from checks.diagnosis.databases.relay_manifest import Target, targets
 from checks.diagnosis.workloads import deployments
 from checks.diagnosis.workloads.deployments import rolled_out
-from checks.diagnosis.workloads.objects import named
 from checks.facts import Pod
+from checks.objects.parts import named
+from checks.objects.pods import ContainerSpec
 
 from .relay import FILE, PORT, PROXY, listened, relay
 
@@ -52,11 +52,11 @@ def service_again(cluster: Cluster) -> tuple[str, ...]:
     )
 
 
-def probed(cluster: Cluster, pod: Pod, kind: str, box: Mapping[str, Any]) -> tuple[str, str]:
+def probed(cluster: Cluster, pod: Pod, kind: str, box: ContainerSpec) -> tuple[str, str]:
     """A TCP probe of the port where the relay listens, to be written as the `kind` of a
     container."""
     line = f"{kind}: {{tcpSocket: {{port: {listened(cluster, pod)}}}}}"
-    return deployments.to_write(FILE, box["name"], line)
+    return deployments.to_write(FILE, box.name, line)
 
 
 def exposed(cluster: Cluster, pod: Pod) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ def exposed(cluster: Cluster, pod: Pod) -> tuple[str, ...]:
 
 def _base(cluster: Cluster) -> TheirBase:
     """The colleague's database, the one at which the relay aims first of all."""
-    return their_base(cluster, _targets(cluster) if named(cluster, "Deployment", PROXY) else ())
+    return their_base(cluster, _targets(cluster) if named(cluster.deployments(), PROXY) else ())
 
 
 def _targets(cluster: Cluster) -> Sequence[Target]:

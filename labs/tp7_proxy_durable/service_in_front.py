@@ -8,7 +8,6 @@ import json
 from checks.capabilities import Cluster
 from checks.diagnosis.databases.relays import refuses
 from checks.diagnosis.workloads.deployments import Deployment, rolled_out
-from checks.diagnosis.workloads.objects import controller
 from checks.facts import Pod
 from checks.lesson import Lesson
 from checks.shell import one_word
@@ -87,7 +86,7 @@ def _leads_elsewhere(cluster: Cluster, front: Front) -> lessons.TakesAnotherPod 
         return None
     name, other = others[0], cluster.pod(others[0])
     selector = ", ".join(f"{key}={value}" for key, value in front.service.spec.selector.items())
-    if other is not None and other.name == PROXY and not controller(other.raw):
+    if other is not None and other.name == PROXY and other.controller is None:
         gone = f"kubectl delete pod {name} -n {cluster.namespace} --now"
         return lessons.TakesTheBarePod(pod=name, selector=selector, commands=(gone,))
     return lessons.TakesAnotherPod(pod=name, selector=selector, commands=_set_apart(cluster, front))

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from checks.capabilities import Cluster
 from checks.diagnosis.workloads import deployments
-from checks.diagnosis.workloads.objects import named
 from checks.lesson import Wrong
+from checks.objects.parts import named
 from checks.verification import verification
 
 from . import deployment, health_probes, recovery, service_in_front, way_through
@@ -17,7 +17,7 @@ from .remedies import again
 @verification(points=1)
 def un_deployment_pg_proxy_existe(cluster: Cluster) -> Wrong | None:
     """Un Deployment « pg-proxy » demande au moins un pod dans votre namespace."""
-    if named(cluster, "Deployment", PROXY) is None:
+    if named(cluster.deployments(), PROXY) is None:
         return deployment.absent(cluster)
     return deployments.asleep(cluster, PROXY, FILE, again(cluster))
 

@@ -72,7 +72,7 @@ def clients_not_served(cluster: Cluster) -> Wrong | None:
 def _blocked(cluster: Cluster, said: str) -> lessons.NoWayIn | lessons.ClosedByPolicies:
     """A client of the namespace does not even get to the relay's pods; `said`: what socat said of
     its attempt."""
-    policies, port = cluster.objects("NetworkPolicy"), serving_port(cluster)
+    policies, port = cluster.network_policies(), serving_port(cluster)
     closing = [decide(policies, pod, Peer(cluster.namespace), port) for pod in relay(cluster).pods]
     names = sorted({name for one in closing if one.allowed is False for name in one.selecting})
     reason = said.strip().splitlines()[-1].rpartition(" E ")[2]  # without socat's date and process

@@ -61,10 +61,10 @@ _OPERATOR = ("postgres", "streaming_replica", "cnpg_pooler_pgbouncer")
 def administrators(pod: Pod) -> Sequence[str]:
     """Names under which psql may enter the server from inside its pod."""
     given = [
-        variable.get("value", "")
-        for box in pod.raw.get("spec", {}).get("containers", ())
-        for variable in box.get("env") or ()
-        if variable["name"] in ("POSTGRES_USER", "POSTGRESQL_USERNAME")
+        variable.value
+        for box in pod.spec.containers
+        for variable in box.env
+        if variable.name in ("POSTGRES_USER", "POSTGRESQL_USERNAME")
     ]
     return list(dict.fromkeys(["postgres", *filter(None, given)]))
 

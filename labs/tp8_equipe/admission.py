@@ -4,13 +4,14 @@ is tried."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from checks.capabilities import Cluster
 from checks.diagnosis.policies.decision import Decision, Peer, decide
 from checks.diagnosis.rights.people import lacks_tunnel
 from checks.diagnosis.rights.team import identities
 from checks.facts import Pod
+from checks.objects.labels import EVERYTHING
+from checks.objects.policies import NetworkPolicy
 
 
 def lacking(cluster: Cluster, member: str, pod: Pod) -> str:
@@ -19,16 +20,16 @@ def lacking(cluster: Cluster, member: str, pod: Pod) -> str:
     return "" if "" in found else found[0]
 
 
-def _asked(policies: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, str]]:
+def _asked(policies: Iterable[NetworkPolicy]) -> Iterator[Mapping[str, str]]:
     """Labels that the policies ask of a client's pod: anybody may put them on a pod of theirs."""
     for policy in policies:
-        for rule in policy["spec"].get("ingress") or ():
-            for entry in rule.get("from") or ():
-                selector = entry.get("podSelector") or {}
-                labels = dict(selector.get("matchLabels") or {})
-                for one in selector.get("matchExpressions") or ():
-                    if one["operator"] in ("In", "Exists"):
-                        labels[one["key"]] = (one.get("values") or [""])[0]
+        for rule in policy.spec.ingress:
+            for entry in rule.peers:
+                labels = {
+                    one.key: one.values[0] if one.values else ""
+                    for one in (entry.pod_selector or EVERYTHING).requirements
+                    if one.operator in ("In", "Exists")
+                }
                 if labels:
                     yield labels
 
@@ -36,14 +37,14 @@ def _asked(policies: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, str]]
 def worn(cluster: Cluster) -> Sequence[Mapping[str, str]]:
     """The labels with which it is worth trying to get in: none, then those that the policies ask
     for."""
-    return [{}, *_asked(cluster.objects("NetworkPolicy"))]
+    return [{}, *_asked(cluster.network_policies())]
 
 
 def dressed(
     cluster: Cluster, pod: Pod, port: int, namespace: str
 ) -> tuple[Mapping[str, str], Decision]:
     """With which labels a pod of `namespace` gets in, and what the policies decide of it."""
-    policies = cluster.objects("NetworkPolicy")
+    policies = cluster.network_policies()
     decisions = [
         (labels, decide(policies, pod, Peer(namespace, labels), port)) for labels in worn(cluster)
     ]

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from checks.capabilities import Cluster
 from checks.lesson import Clause, Lesson
-from checks.selectors import selects
+from checks.objects.labels import LabelSelector
 from checks.shell import thing
 
 from . import lessons
@@ -45,7 +44,7 @@ def left_behind(cluster: Cluster) -> Lesson | None:
 def _pods(cluster: Cluster) -> Iterator[Leftover]:
     """Pods that have ended, and that nothing made."""
     for pod in cluster.pods():
-        if pod.phase in ("Succeeded", "Failed") and not pod.raw["metadata"].get("ownerReferences"):
+        if pod.phase in ("Succeeded", "Failed") and not pod.given.metadata.owner_references:
             ended = lessons.EndedPod if pod.phase == "Succeeded" else lessons.FailedPod
             yield Leftover("pod", pod.name, ended(name=pod.name), lessons.PODS_COUNT)
 
@@ -71,7 +70,7 @@ def _services(cluster: Cluster) -> Iterator[Leftover]:
         if (
             wanted
             and not _managed(service.metadata.labels)
-            and _idle(cluster, {"matchLabels": wanted})
+            and _idle(cluster, LabelSelector(wanted))
         ):
             yield Leftover(
                 "service", name, lessons.ServiceOfNoPod(name=name), lessons.SERVICES_DECEIVE
@@ -80,12 +79,10 @@ def _services(cluster: Cluster) -> Iterator[Leftover]:
 
 def _policies(cluster: Cluster) -> Iterator[Leftover]:
     """NetworkPolicies that choose no pod."""
-    for item in cluster.objects("NetworkPolicy"):
-        name, selector = item["metadata"]["name"], item["spec"].get("podSelector") or {}
-        if not _managed(item["metadata"].get("labels") or {}) and _idle(cluster, selector):
-            yield Leftover(
-                "networkpolicy", name, lessons.PolicyOfNoPod(name=name), lessons.POLICIES_REASSURE
-            )
+    for policy in cluster.network_policies():
+        if not _managed(policy.metadata.labels) and _idle(cluster, policy.spec.pod_selector):
+            said = lessons.PolicyOfNoPod(name=policy.name)
+            yield Leftover("networkpolicy", policy.name, said, lessons.POLICIES_REASSURE)
 
 
 def _managed(labels: Mapping[str, str]) -> bool:
@@ -93,12 +90,7 @@ def _managed(labels: Mapping[str, str]) -> bool:
     return "app.kubernetes.io/managed-by" in labels or "app.kubernetes.io/instance" in labels
 
 
-def _idle(cluster: Cluster, selector: Mapping[str, Any]) -> bool:
+def _idle(cluster: Cluster, selector: LabelSelector) -> bool:
     """Whether a selector takes no pod, nor any that a Deployment could make."""
-    made = [
-        item["spec"]["template"]["metadata"].get("labels") or {}
-        for item in cluster.objects("Deployment")
-    ]
-    return not any(
-        selects(selector, labels) for labels in (*(pod.labels for pod in cluster.pods()), *made)
-    )
+    made = [one.template.labels for one in cluster.deployments()]
+    return not any(map(selector.selects, (*(pod.labels for pod in cluster.pods()), *made)))

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from checks.capabilities import Cluster
 from checks.diagnosis.rights.people import Person, people
-from checks.diagnosis.workloads.objects import controller
 from checks.errors import Unverifiable
 from checks.facts import Listing
 from checks.lesson import Clause, Lesson
@@ -108,7 +107,7 @@ def _by_item(found: Leaks) -> Sequence[OfItem]:
 
 def _goes_with(item: Item, holders: Collection[str]) -> bool:
     """Whether this is a pod that follows what makes it, which has the password too."""
-    return item.kind == "Pod" and controller(item.raw).get("uid") in holders
+    return item.kind == "Pod" and item.metadata.controller_uid in holders
 
 
 def _removals(told: Sequence[OfItem], namespace: str, release: str) -> Iterator[str]:
@@ -124,7 +123,7 @@ def _removals(told: Sequence[OfItem], namespace: str, release: str) -> Iterator[
         if any(line.startswith("kubectl delete") for line in lines)
     }
     for item, lines in removed.items():
-        if controller(item.raw).get("uid") not in deleted:
+        if item.metadata.controller_uid not in deleted:
             yield from lines
 
 

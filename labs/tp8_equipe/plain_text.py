@@ -7,12 +7,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from checks.diagnosis.databases.catalogue import of_release
-from checks.diagnosis.workloads.objects import controller
 from checks.facts import LAST_APPLIED, Listing
 from checks.lesson import Clause
+from checks.objects.parts import Metadata, metadata
 from checks.shell import one_word, thing
 
 from . import lessons
@@ -46,15 +47,21 @@ class Item:
     resource: str
     raw: Mapping[str, Any] = field(repr=False)
 
+    @cached_property
+    def metadata(self) -> Metadata:
+        """What it says of itself. `uid` "": it is measured rather than kept, such as the metrics of
+        a pod."""
+        return metadata(self.raw)
+
     @property
     def name(self) -> str:
         """Its name."""
-        return str(self.raw["metadata"].get("name", ""))
+        return self.metadata.name
 
     @property
     def uid(self) -> str:
-        """Its UID, "" for what is measured rather than kept, such as the metrics of a pod."""
-        return str(self.raw["metadata"].get("uid", ""))
+        """Its UID."""
+        return self.metadata.uid
 
     @property
     def said(self) -> str:
@@ -69,12 +76,12 @@ class Item:
     @property
     def is_history(self) -> bool:
         """Whether a controller has made it and keeps it, whatever becomes of its own template."""
-        return self.kind in _HISTORY and bool(controller(self.raw))
+        return self.kind in _HISTORY and self.metadata.controller is not None
 
     @property
     def is_replaced(self) -> bool:
         """Whether its controller replaces it by itself once its own template is right."""
-        return self.kind in ("Pod", "ControllerRevision") and bool(controller(self.raw))
+        return self.kind in ("Pod", "ControllerRevision") and self.metadata.controller is not None
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,7 @@ def objects_of(listings: Sequence[Listing]) -> Sequence[Item]:
         )
         for raw in listing.items or ():
             item = Item(listing.kind, listing.kind.lower() if builtin else listing.resource, raw)
-            if "deletionTimestamp" not in raw["metadata"]:
+            if not item.metadata.deletion_timestamp:
                 found.setdefault(item.uid or (item.resource, item.name), item)
     return list(found.values())
 
@@ -108,8 +115,8 @@ def written(item: Item) -> Iterator[Written]:
 
     But for managedFields, which repeat the names of its fields.
     """
-    metadata = {key: value for key, value in item.raw["metadata"].items() if key != "managedFields"}
-    yield from _walk(item, {**item.raw, "metadata": metadata}, (), "")
+    told = {key: value for key, value in item.raw["metadata"].items() if key != "managedFields"}
+    yield from _walk(item, {**item.raw, "metadata": told}, (), "")
 
 
 def _walk(item: Item, value: Any, path: Path, name: str) -> Iterator[Written]:
@@ -195,9 +202,10 @@ def removal(places: Sequence[Written], namespace: str, release: str) -> Sequence
     item = places[0].item
     # an owner may not delete them; their controller does
     if item.kind == "ControllerRevision" and item.is_history:
-        owner, forget = controller(item.raw), one_word('{"spec": {"revisionHistoryLimit": 0}}')
+        owner, forget = item.metadata.controller, one_word('{"spec": {"revisionHistoryLimit": 0}}')
+        assert owner is not None
         return [
-            f"kubectl patch {thing(owner['kind'].lower(), owner['name'])} -n {namespace} "
+            f"kubectl patch {thing(owner.kind.lower(), owner.name)} -n {namespace} "
             f"--type=merge -p {forget}"
         ]
     asked = [
@@ -205,7 +213,7 @@ def removal(places: Sequence[Written], namespace: str, release: str) -> Sequence
     ] or places  # the status repeats the rest
     found = list(dict.fromkeys(_in_place(place, namespace) for place in asked))
     made = item.kind in _MADE_AGAIN or item.raw.get("immutable")
-    if "" in found and made and not of_release(item.raw["metadata"].get("labels") or {}, release):
+    if "" in found and made and not of_release(item.metadata.labels, release):
         return [
             f"kubectl delete {thing(item.resource, item.name)} -n {namespace} --ignore-not-found"
         ]
@@ -225,7 +233,7 @@ def _in_place(place: Written, namespace: str) -> str:
         and not item.raw.get("immutable")
     ):
         return f"kubectl patch {target} {at} --type=json -p {_removing(path[:2])}"
-    if item.kind not in _TEMPLATED or controller(item.raw):
+    if item.kind not in _TEMPLATED or item.metadata.controller is not None:
         return ""
     if path[-4:-1] == ("template", "metadata", "annotations"):
         return f"kubectl patch {target} {at} --type=json -p {_removing(path)}"

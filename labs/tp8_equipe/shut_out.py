@@ -12,9 +12,9 @@ from checks.capabilities import Cluster
 from checks.diagnosis.policies.decision import Decision
 from checks.diagnosis.policies.other_enforcers import require_decided
 from checks.diagnosis.rights.team import members, user_of
-from checks.diagnosis.workloads.objects import named
 from checks.errors import Unverifiable
 from checks.lesson import Clause, Lesson
+from checks.objects.parts import named
 from checks.shell import one_word
 
 from . import lessons
@@ -134,7 +134,9 @@ def _misnamed(cluster: Cluster, member: str) -> str:
 def _give_tunnel(cluster: Cluster, member: str) -> Sequence[str]:
     """The commands that give a member a tunnel to the base, and nothing else."""
     name, pod, place = f"tunnel-{member}", base(cluster)[1].name, f"-n {cluster.namespace}"
-    there = [kind for kind in ("Role", "RoleBinding") if named(cluster, kind, name) is not None]
+    there = ["Role"] if name in cluster.roles() else []
+    if named(cluster.role_bindings(), name) is not None:
+        there.append("RoleBinding")
     gone = (" ".join(("kubectl delete", ",".join(there).lower(), name, place)),) if there else ()
     return (
         *gone,
@@ -147,12 +149,10 @@ def _give_tunnel(cluster: Cluster, member: str) -> Sequence[str]:
 
 def _subjects(cluster: Cluster, those: Sequence[str]) -> tuple[str, ...]:
     """The lines of acces.yaml that name the members whom its RoleBinding leaves out."""
-    binding = named(cluster, "RoleBinding", _BINDING)
+    binding = named(cluster.role_bindings(), _BINDING)
     if binding is None:  # they share otherwise
         return ()
-    missing = {user_of(cluster, member) for member in those} - {
-        one["name"] for one in binding.get("subjects") or ()
-    }
+    missing = {user_of(cluster, one) for one in those} - {one.name for one in binding.subjects}
     made = [
         {"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
         for user in sorted(missing)

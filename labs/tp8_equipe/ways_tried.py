@@ -180,7 +180,7 @@ def reading(cluster: Cluster, door: Door) -> Reading:
         tried=visit.peer if visit else None,
         entered=visit is not None and door.address in visit.reached,
     )
-    return Reading(cluster.objects("NetworkPolicy"), door.pod, door.port, circle)
+    return Reading(cluster.network_policies(), door.pod, door.port, circle)
 
 
 @dataclass(frozen=True)

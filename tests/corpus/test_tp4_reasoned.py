@@ -20,7 +20,9 @@ from checks.exchange.postgres import PostgresServer
 from checks.facts import Access, Colleague, Pod, PolicyKind
 from checks.lab import find_lab
 from checks.lesson import told
-from checks.objects import EndpointSlice
+from checks.objects.parts import read
+from checks.objects.policies import NetworkPolicy
+from checks.objects.services import EndpointSlice
 from checks.verdict import Diagnostic
 from labs.tp4_autre_namespace import judged_base, kept_out, verifications
 from labs.tp4_autre_namespace.judged_base import Seen, Subject, peer
@@ -53,13 +55,14 @@ def by_name(*names: str, **more: Any) -> dict[str, Any]:
 
 def policy(
     name: str, *entries: Mapping[str, Any], ports: Sequence[Mapping[str, Any]] = ()
-) -> dict[str, Any]:
+) -> NetworkPolicy:
     spec = {
         "podSelector": {"matchLabels": {"cnpg.io/cluster": RELEASE}},
         "policyTypes": ["Ingress"],
     }
     rule = {"from": list(entries), **({"ports": list(ports)} if ports else {})}
-    return {"metadata": {"name": name}, "spec": {**spec, "ingress": [rule]}}
+    whole = {"metadata": {"name": name}, "spec": {**spec, "ingress": [rule]}}
+    return read(whole, NetworkPolicy)
 
 
 KARIM = by_name("user-karim")
@@ -81,7 +84,7 @@ def verdict(
     cluster: Any = SimpleNamespace(
         namespace="user-nora",
         colleague=Colleague("user-karim", "oidc-karim"),
-        objects=lambda kind: known if kind == "NetworkPolicy" else [],
+        network_policies=lambda: known,
         pods=lambda labels=None: [BASE],
         may=lambda *asked, **named: Access(False),
         outsiders=lambda: (),

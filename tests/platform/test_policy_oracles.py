@@ -14,12 +14,15 @@ from pathlib import Path
 import pytest
 
 from checks.diagnosis.policies.decision import decide
+from checks.objects.parts import read
+from checks.objects.policies import NetworkPolicy
 from checks.sources.objects import pod_of
 from tests.platform import oracles
 from tests.support.small_policies import (
     CONNECTIONS,
     HALF_KNOWN,
     KNOWN,
+    POD_OBJECTS,
     PODS,
     Catalogue,
     Meaning,
@@ -151,13 +154,14 @@ def test_a_reading_that_overlooks_a_field_is_caught(
 )
 def test_a_sidecar_names_ports_of_its_pod(oracle_programs: Path, always: Mapping[str, str]) -> None:
     """Asked of the cluster's own enforcer alone: kube-network-policies does not know sidecars."""
-    client, other = KNOWN[0], PODS[1]
+    client = KNOWN[0]
     ports = [{"name": "metrics", "containerPort": 9000}]
     box = {"name": "box", "image": "box", "ports": ports, **always}
-    pod = pod_of({**other.raw, "spec": {"containers": [], "initContainers": [box]}})
+    item = {**POD_OBJECTS[1], "spec": {"containers": [], "initContainers": [box]}}
+    pod = pod_of(item)
     spec = {"podSelector": {}, "ingress": [{"ports": [{"port": "metrics"}]}]}
     policy = {"metadata": {"name": "policy-0", "namespace": pod.namespace}, "spec": spec}
     connection = {"From": client.ip, "To": pod.ip, "Port": 9000, "Protocol": "TCP"}
-    world = {"Pods": [pod.raw], "Namespaces": [], "Policies": [policy], "Connections": [connection]}
+    world = {"Pods": [item], "Namespaces": [], "Policies": [policy], "Connections": [connection]}
     assert oracles.answers(oracle_programs / "enforcer", [world, [0]]) == ["1" if always else "0"]
-    assert decide([policy], pod, client, 9000).allowed is bool(always)
+    assert decide([read(policy, NetworkPolicy)], pod, client, 9000).allowed is bool(always)

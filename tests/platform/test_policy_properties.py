@@ -15,8 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checks.access.kubernetes_api import Api
-from checks.diagnosis.policies.decision import NAMESPACE_NAME, Direction, Peer, decide
+from checks.diagnosis.policies.decision import NAMESPACE_NAME, Peer, decide
 from checks.facts import Pod
+from checks.objects.parts import read
+from checks.objects.policies import Direction, NetworkPolicy
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
 from checks.stage import Person
@@ -96,7 +98,8 @@ class Village:
         direction: Direction,
     ) -> bool:
         peer = Peer(other.namespace, other.labels, self.labels[other.namespace], other.ip)
-        decision = decide(policies[pod.namespace], pod, peer, port, direction=direction)
+        own = [read(policy, NetworkPolicy) for policy in policies[pod.namespace]]
+        decision = decide(own, pod, peer, port, direction=direction)
         assert decision.allowed is not None, "everything is known here"
         return decision.allowed
 

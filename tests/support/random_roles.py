@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from checks.diagnosis.rights.rbac import Request, aggregated, covers, granted
-from checks.objects import Binding, binding_of, rules_of
-from checks.selectors import selects
+from checks.objects.labels import LabelSelector
+from checks.objects.parts import read
+from checks.objects.rights import Binding, Role, binding_of
 
 REQUESTS = 10  # in each world
 Item = dict[str, Any]
@@ -194,15 +195,13 @@ class World:
 
     def answers(self) -> Sequence[Sequence[Binding]]:
         """The bindings that allow each request."""
-        cluster_roles = {
-            one["metadata"]["name"]: aggregated(one, self.cluster_roles)
-            for one in self.cluster_roles
-        }
+        every_one = [read(one, Role) for one in self.cluster_roles]
+        cluster_roles = {one.name: aggregated(one, every_one) for one in every_one}
         found = []
         for asked in self.requests:
             # whose roles and bindings then say nothing
             home = asked.namespace or next(iter(self.roles))
-            roles = {one["metadata"]["name"]: rules_of(one) for one in self.roles[home]}
+            roles = {one.name: one.rules for one in (read(x, Role) for x in self.roles[home])}
             bindings = [binding_of(one) for one in (*self.cluster_bindings, *self.bindings[home])]
             held = granted(
                 asked.user, asked.groups, bindings, roles, cluster_roles, asked.namespace
@@ -242,7 +241,7 @@ def real(world: World, mark: str, namespace: str) -> World:
     for role in (*found["roles"][namespace], *found["cluster_roles"]):
         role["rules"] = list(_valid(role))
         if any(
-            selects(one, {})
+            read(one, LabelSelector).selects({})
             for one in (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
         ):
             del role["aggregationRule"]  # it would take roles of others

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from checks.diagnosis.policies.decision import NAMESPACE_NAME, Direction, Peer, decide
+from checks.diagnosis.policies.decision import NAMESPACE_NAME, Peer, decide
 from checks.facts import Pod
+from checks.objects.parts import read
+from checks.objects.policies import Direction, NetworkPolicy
 from checks.sources.objects import pod_of
 
 Policy = Mapping[str, Any]
@@ -32,10 +34,10 @@ _LABELS: Mapping[str, Mapping[str, str]] = {"a": {"app": "a"}, "b": {"app": "b",
 _HTTP = {"a": 80, "b": 8080}  # the port of that name
 
 
-def _pod(namespace: str, name: str) -> Pod:
+def _pod(namespace: str, name: str) -> Part:
     ip = f"10.0.{'xyz'.index(namespace) + 1}.{'ab'.index(name) + 1}"
     ports = [{"name": "http", "containerPort": _HTTP[name], "protocol": "TCP"}]
-    raw = {
+    return {
         "metadata": {
             "name": name,
             "namespace": namespace,
@@ -46,10 +48,12 @@ def _pod(namespace: str, name: str) -> Pod:
         "spec": {"containers": [{"name": "box", "image": "box", "ports": ports}]},
         "status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]},
     }
-    return pod_of(raw)
 
 
-PODS: Sequence[Pod] = [_pod(namespace, name) for namespace in NAMESPACES for name in _LABELS]
+POD_OBJECTS: Sequence[Part] = [
+    _pod(namespace, name) for namespace in NAMESPACES for name in _LABELS
+]
+PODS: Sequence[Pod] = [pod_of(item) for item in POD_OBJECTS]
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,7 @@ class Catalogue:
             for place, index in enumerate(sorted({index for one in sets for index in one}))
         }
         yield {
-            "Pods": [pod.raw for pod in PODS],
+            "Pods": POD_OBJECTS,
             "Namespaces": [
                 {"metadata": {"name": name, "labels": labels}}
                 for name, labels in NAMESPACES.items()
@@ -254,9 +258,8 @@ def meanings(
             ]
             there = alone.get(own[0]) if len(own) == 1 else None
             if own and there is None:
-                there = _meaning_there(
-                    namespace, [reads(catalogue.policies[index]) for index in own], peers
-                )
+                found = [read(reads(catalogue.policies[index]), NetworkPolicy) for index in own]
+                there = _meaning_there(namespace, found, peers)
                 if len(own) == 1:
                     alone[own[0]] = there
             if there:
@@ -264,7 +267,9 @@ def meanings(
         yield Meaning(denied, unknown & ~denied)
 
 
-def _meaning_there(namespace: str, policies: Sequence[Policy], peers: Sequence[Peer]) -> Meaning:
+def _meaning_there(
+    namespace: str, policies: Sequence[NetworkPolicy], peers: Sequence[Peer]
+) -> Meaning:
     denied = unknown = 0
     for bit, pod, other, one, direction in _ENDS[namespace]:
         decision = decide(

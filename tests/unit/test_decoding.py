@@ -32,7 +32,13 @@ WHOLE = {**NAMED, "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
 @pytest.mark.parametrize(
     ("module", "kind", "value"),
     [
-        ("checks.objects", "Service", {"metadata": NAMED, "spec": {"ports": [{"port": 1}]}}),
+        (
+            "checks.objects.services",
+            "Service",
+            {"metadata": NAMED, "spec": {"ports": [{"port": 1}]}},
+        ),
+        ("checks.objects.policies", "NetworkPolicy", {"metadata": NAMED, "spec": {}}),
+        ("checks.objects.pods", "PodObject", {"metadata": NAMED, "spec": {"containers": []}}),
         (
             "checks.access.answers",
             "_Pod",

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import PORT, ready_pods
 from checks.facts import Pod
-from checks.objects import Endpoint, Service, service_named
+from checks.objects.parts import named
+from checks.objects.services import Endpoint, Service
 from checks.verdict import Diagnostic
 
 
@@ -76,8 +77,8 @@ def no_service_leads(cluster: Cluster) -> Diagnostic | None:
         )
     database, pod = ready[0]
     name = f"{database.release}-rw" if "cnpg.io/cluster" in pod.labels else database.release
-    named = service_named(cluster.services(), name)
-    seen = _astray(named, pod) if named else f"le Service {name} n’existe pas."
+    usual = named(cluster.services(), name)
+    seen = _astray(usual, pod) if usual else f"le Service {name} n’existe pas."
     return Diagnostic(
         finding=f"Dans le namespace {cluster.namespace}, aucun Service ne mène au pod {pod.name} : "
         + (seen or f"le Service {name} n’a pas de sélecteur."),

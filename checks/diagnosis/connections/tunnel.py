@@ -19,12 +19,11 @@ from typing import TypeVar
 from checks.capabilities import Cluster
 from checks.diagnosis.connections.sockets import Connection, established
 from checks.diagnosis.connections.workplace import is_of_service
-from checks.diagnosis.workloads.objects import named
 from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp
 from checks.exchange.postgres import NotPostgres
 from checks.facts import ForwardCommand, ForwardRefused, Listener, Pod
-from checks.objects import service_named
+from checks.objects.parts import named
 from checks.verdict import Diagnostic
 
 # connections held open at once, then some more
@@ -357,18 +356,19 @@ def _selected(cluster: Cluster, forward: ForwardCommand) -> Sequence[Pod]:
     told."""
     labels: Mapping[str, str] = {}
     if forward.kind == "service":
-        service = service_named(cluster.services(), forward.name)
+        service = named(cluster.services(), forward.name)
         labels = service.spec.selector if service else {}
-    elif kind := {"deployment": "Deployment", "replicaset": "ReplicaSet"}.get(forward.kind):
-        keeper = named(cluster, kind, forward.name)
-        labels = ((keeper or {}).get("spec", {}).get("selector") or {}).get("matchLabels") or {}
+    elif forward.kind in ("deployment", "replicaset"):
+        of_kind = cluster.deployments if forward.kind == "deployment" else cluster.replica_sets
+        keeper = named(of_kind(), forward.name)
+        labels = keeper.spec.selector.match_labels if keeper else {}
     return cluster.pods(labels) if labels else ()
 
 
 def _target_port(cluster: Cluster, service: str, port: int, pods: Sequence[Pod]) -> int | None:
     """The pod's port behind a Service's; None when it cannot be told. kubectl translates no port of
     a headless one."""
-    found = service_named(cluster.services(), service)
+    found = named(cluster.services(), service)
     if found is None:
         return None
     entry = next((one for one in found.spec.ports if one.port == port), None)
@@ -425,7 +425,7 @@ def _other_port(
     remote: int,
 ) -> Diagnostic:
     through = "pod" if forward.kind == "pod" else f"pod choisi par {forward.kind}"
-    service = service_named(cluster.services(), forward.name) if forward.kind == "service" else None
+    service = named(cluster.services(), forward.name) if forward.kind == "service" else None
     if service is None:
         cause = (
             "L’ordre est PORT_LOCAL:PORT_DU_POD : le second est celui sur lequel le conteneur "

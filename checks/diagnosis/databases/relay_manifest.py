@@ -6,11 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from checks.capabilities import Cluster
-from checks.facts import Pod, lasting_containers
-from checks.objects import Service, service_named
+from checks.facts import Pod
+from checks.objects.parts import named
+from checks.objects.pods import ContainerSpec
+from checks.objects.services import Service
 
 
 @dataclass(frozen=True)
@@ -77,32 +78,25 @@ def mentions(cluster: Cluster, pod: Pod, namespace: str) -> bool:
     its port."""
     own = cluster.namespace
     name = re.compile(rf"[\w-]\.{re.escape(namespace)}(?![\w-])")
-    values = (value for box in _containers(pod) for value in _values(box).values())
+    values = (value for box in pod.spec.lasting for value in _values(box).values())
     return any(name.search(text) for text in (*_texts(cluster, pod), *values)) or any(
         target.namespace(own) == namespace for target in targets(cluster, pod)
     )
 
 
-def _containers(pod: Pod) -> Sequence[Mapping[str, Any]]:
-    return lasting_containers(pod.raw.get("spec") or {})
-
-
-def _values(container: Mapping[str, Any]) -> Mapping[str, str]:
-    return {
-        one["name"]: one.get("value", "") for one in container.get("env") or () if "value" in one
-    }
+def _values(container: ContainerSpec) -> Mapping[str, str]:
+    return {one.name: one.value for one in container.env if one.value}
 
 
 def _texts(cluster: Cluster, pod: Pod) -> Iterator[str]:
-    for container in _containers(pod):
+    for container in pod.spec.lasting:
         values = _values(container)
-        for word in (*(container.get("command") or ()), *(container.get("args") or ())):
+        for word in (*container.command, *container.args):
             yield _expanded(_meant(word) if re.search(r"\s", word) else word, values)
-    volumes = (pod.raw.get("spec") or {}).get("volumes") or ()
-    mounted = {(volume.get("configMap") or {}).get("name") for volume in volumes} - {None}
-    for item in cluster.objects("ConfigMap") if mounted else ():
-        if item["metadata"]["name"] in mounted:
-            yield from (_meant(text) for text in (item.get("data") or {}).values())
+    mounted = {one.config_map.name for one in pod.spec.volumes if one.config_map is not None}
+    for item in cluster.config_maps() if mounted else ():
+        if item.name in mounted:
+            yield from map(_meant, item.data.values())
 
 
 def _meant(script: str) -> str:
@@ -138,7 +132,7 @@ def own_service(cluster: Cluster, target: Target) -> Service | None:
     exists."""
     if target.namespace(cluster.namespace) != cluster.namespace:
         return None
-    return service_named(cluster.services(), target.host.partition(".")[0])
+    return named(cluster.services(), target.host.partition(".")[0])
 
 
 def listens(pod: Pod) -> Sequence[str]:

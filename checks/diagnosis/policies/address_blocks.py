@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from checks.diagnosis.policies.allowed import Circle
+from checks.objects.policies import IpBlock
 
 Block = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -22,7 +23,7 @@ class OpenBlock:
 
 
 def open_blocks(
-    blocks: Sequence[Mapping[str, Any]], families: Collection[int], circle: Circle
+    blocks: Sequence[IpBlock], families: Collection[int], circle: Circle
 ) -> Mapping[str, OpenBlock]:
     """Of these `ipBlock`, by their cidr, those that take pods of others, for sure or maybe.
 
@@ -33,7 +34,7 @@ def open_blocks(
     for version in (4, 6):
         if families and version not in families:
             continue
-        parts = [(str(block["cidr"]), part) for block in blocks for part in _parts(block, version)]
+        parts = [(block.cidr, part) for block in blocks for part in _parts(block, version)]
         for network in ipaddress.collapse_addresses(part for _, part in parts):
             answer = _takes_others(network, circle)
             for cidr, part in parts:
@@ -65,11 +66,11 @@ def _takes_others(network: Block, circle: Circle) -> bool | None:
     return None if inside or tried is None or not tried.ip else False
 
 
-def _parts(block: Mapping[str, Any], version: int) -> Iterator[Any]:
+def _parts(block: IpBlock, version: int) -> Iterator[Any]:
     """The networks of a block, its exceptions taken out."""
-    whole = ipaddress.ip_network(block["cidr"], strict=False)
+    whole = ipaddress.ip_network(block.cidr, strict=False)
     parts = [whole] if whole.version == version else []
-    for text in block.get("except") or ():
+    for text in block.exceptions:
         hole: Any = ipaddress.ip_network(text, strict=False)
         parts = [
             piece

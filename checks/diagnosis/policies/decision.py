@@ -10,20 +10,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
 from checks.facts import Pod
-from checks.selectors import selects
+from checks.objects.labels import LabelSelector
+from checks.objects.policies import Direction, IpBlock, NetworkPolicy, PolicyPeer, PolicyPort
 
 NAMESPACE_NAME = (
     "kubernetes.io/metadata.name"  # the label that the API server itself gives each namespace
 )
-
-Direction = Literal["Ingress", "Egress"]
-_RULES: Mapping[Direction, tuple[str, str]] = {
-    "Ingress": ("ingress", "from"),
-    "Egress": ("egress", "to"),
-}
 
 
 @dataclass(frozen=True)
@@ -52,7 +46,7 @@ class Decision:
 
 
 def decide(
-    policies: Iterable[Mapping[str, Any]],
+    policies: Iterable[NetworkPolicy],
     pod: Pod,
     peer: Peer,
     port: int,
@@ -63,38 +57,30 @@ def decide(
     """Whether `pod` may be reached by `peer` on its own `port` (Ingress), or may reach `peer` on
     that port (Egress).
 
-    `policies` are those of the pod's namespace, as the API gives them.
+    `policies` are those of the pod's namespace.
     """
     applying = [policy for policy in policies if _applies(policy, pod, direction)]
-    selecting = tuple(str(policy["metadata"]["name"]) for policy in applying)
+    selecting = tuple(policy.name for policy in applying)
     if not applying:
         return Decision(True)
     allowed: bool | None = False
     by = ""
-    rules, peers = _RULES[direction]
+    owner = pod if direction == "Ingress" else None  # whose names of ports they are
     for policy in applying:
-        for rule in policy["spec"].get(rules) or ():
+        for rule in policy.rules(direction):
             answer = _both(
-                _any(_matches(one, pod, peer) for one in rule.get(peers) or ())
-                if rule.get(peers)
-                else True,
-                _on_port(
-                    rule.get("ports") or (), pod if direction == "Ingress" else None, port, protocol
-                ),
+                _any(_matches(one, pod, peer) for one in rule.peers) if rule.peers else True,
+                _on_port(rule.ports, owner, port, protocol),
             )
             if answer is True:
-                return Decision(True, selecting, str(policy["metadata"]["name"]))
+                return Decision(True, selecting, policy.name)
             if answer is None:
-                allowed, by = None, by or str(policy["metadata"]["name"])
+                allowed, by = None, by or policy.name
     return Decision(allowed, selecting, by)
 
 
-def _applies(policy: Mapping[str, Any], pod: Pod, direction: Direction) -> bool:
-    spec = policy["spec"]
-    types = spec.get("policyTypes") or (
-        ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
-    )
-    return direction in types and selects(spec.get("podSelector") or {}, pod.labels)
+def _applies(policy: NetworkPolicy, pod: Pod, direction: Direction) -> bool:
+    return policy.governs(direction) and policy.spec.pod_selector.selects(pod.labels)
 
 
 def families(pod: Pod) -> frozenset[int]:
@@ -103,45 +89,34 @@ def families(pod: Pod) -> frozenset[int]:
     Both ends of a connection are of one family: a block of another one is about no connection of
     this pod.
     """
-    given = [one["ip"] for one in (pod.raw.get("status") or {}).get("podIPs") or ()] or [pod.ip]
-    return frozenset(ipaddress.ip_address(ip).version for ip in given if ip)
+    return frozenset(ipaddress.ip_address(ip).version for ip in pod.addresses)
 
 
-def _matches(entry: Mapping[str, Any], own: Pod, peer: Peer) -> bool | None:
-    """Whether one element of `from` or `to` takes `peer`: its parts are joined by AND."""
-    if "ipBlock" in entry:
-        return _in_block(entry["ipBlock"], own, peer.ip)
-    pod = selects(entry["podSelector"], peer.labels) if "podSelector" in entry else True
-    if "namespaceSelector" not in entry:
+def _matches(entry: PolicyPeer, own: Pod, peer: Peer) -> bool | None:
+    """Whether one element of `from` or `to` takes `peer`."""
+    if entry.ip_block is not None:
+        return _in_block(entry.ip_block, own, peer.ip)
+    pod = entry.pod_selector is None or entry.pod_selector.selects(peer.labels)
+    if entry.namespace_selector is None:
         return pod and peer.namespace == own.namespace
-    return _both(_in_namespace(entry["namespaceSelector"] or {}, peer), pod)
+    return _both(_in_namespace(entry.namespace_selector, peer), pod)
 
 
-def _in_namespace(selector: Mapping[str, Any], peer: Peer) -> bool | None:
-    if peer.namespace_labels is not None:
-        return selects(selector, {NAMESPACE_NAME: peer.namespace, **peer.namespace_labels})
-    parts: Sequence[Mapping[str, Any]] = [
-        *(
-            {"matchLabels": {key: value}}
-            for key, value in (selector.get("matchLabels") or {}).items()
-        ),
-        *({"matchExpressions": [one]} for one in selector.get("matchExpressions") or ()),
-    ]
+def _in_namespace(selector: LabelSelector, peer: Peer) -> bool | None:
     known = {NAMESPACE_NAME: peer.namespace}
+    if peer.namespace_labels is not None:
+        return selector.selects({**known, **peer.namespace_labels})
     answer: bool | None = True
-    for part in parts:
-        about = next(iter(part.get("matchLabels") or {}), "") or part.get("matchExpressions", [{}])[
-            0
-        ].get("key")
-        answer = _both(answer, selects(part, known) if about == NAMESPACE_NAME else None)
+    for one in selector.requirements:
+        answer = _both(answer, one.takes(known) if one.key == NAMESPACE_NAME else None)
     return answer
 
 
-def _in_block(block: Mapping[str, Any], own: Pod, ip: str) -> bool | None:
+def _in_block(block: IpBlock, own: Pod, ip: str) -> bool | None:
     """None without an address, even for all of them: whether a block takes pods at all is up to the
     network plug-in."""
-    network = ipaddress.ip_network(block["cidr"], strict=False)
-    excepted = [ipaddress.ip_network(one, strict=False) for one in block.get("except") or ()]
+    network = ipaddress.ip_network(block.cidr, strict=False)
+    excepted = [ipaddress.ip_network(one, strict=False) for one in block.exceptions]
     if not ip:
         known = families(own)
         return False if known and network.version not in known else None
@@ -149,21 +124,19 @@ def _in_block(block: Mapping[str, Any], own: Pod, ip: str) -> bool | None:
     return address in network and not any(address in one for one in excepted)
 
 
-def _on_port(
-    ports: Sequence[Mapping[str, Any]], pod: Pod | None, port: int, protocol: str
-) -> bool | None:
+def _on_port(ports: Sequence[PolicyPort], pod: Pod | None, port: int, protocol: str) -> bool | None:
     return _any(_is_port(entry, pod, port, protocol) for entry in ports) if ports else True
 
 
-def _is_port(entry: Mapping[str, Any], pod: Pod | None, port: int, protocol: str) -> bool | None:
-    if (entry.get("protocol") or "TCP") != protocol:
+def _is_port(entry: PolicyPort, pod: Pod | None, port: int, protocol: str) -> bool | None:
+    wanted = entry.port
+    if entry.transport != protocol:
         return False
-    wanted = entry.get("port")
     if wanted is None:
         return True
     if isinstance(wanted, str):
         return None if pod is None else port in _named(pod, wanted, protocol)
-    return bool(wanted <= port <= (entry.get("endPort") or wanted))
+    return wanted <= port <= (entry.end_port or wanted)
 
 
 def _named(pod: Pod, name: str, protocol: str) -> set[int]:

@@ -7,17 +7,15 @@ being made to fit, still does not let the connection through.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from checks.diagnosis.policies.decision import NAMESPACE_NAME, Peer, decide
 from checks.diagnosis.policies.strangers import Leak
 from checks.facts import Pod
 from checks.french import quoted
-from checks.selectors import selects, written
-
-Policy = Mapping[str, Any]
+from checks.objects.labels import EVERYTHING
+from checks.objects.policies import IngressRule, NetworkPolicy, PolicyPeer, PolicyPort, of_one_rule
 
 
 @dataclass(frozen=True)
@@ -37,34 +35,23 @@ class Near:
     faults: Sequence[Fault]
 
 
-def name_of(policy: Policy) -> str:
-    """Name of a policy."""
-    return str(policy["metadata"]["name"])
-
-
-def nearest(policies: Sequence[Policy], pod: Pod, peer: Peer, port: int) -> Near | None:
+def nearest(policies: Sequence[NetworkPolicy], pod: Pod, peer: Peer, port: int) -> Near | None:
     """The policy with the fewest faults, for a connection from `peer` that none allows; None when
     there is none."""
     found = [near for policy in policies for near in _nears(policy, pod, peer, port)]
     return min(found, key=lambda near: len(near.faults), default=None)
 
 
-def astray(policy: Policy, pod: Pod) -> Fault | None:
+def astray(policy: NetworkPolicy, pod: Pod) -> Fault | None:
     """None when the policy applies to `pod`; else what its podSelector asks that the pod does not
     carry."""
-    selector = policy["spec"].get("podSelector") or {}
-    if selects(selector, pod.labels):
+    selector = policy.spec.pod_selector
+    if selector.selects(pod.labels):
         return None
-    keys = [
-        *(selector.get("matchLabels") or {}),
-        *(one["key"] for one in selector.get("matchExpressions") or ()),
-    ]
-    carried = ", ".join(
-        f"{key}={pod.labels[key]}" for key in dict.fromkeys(keys) if key in pod.labels
-    )
+    carried = ", ".join(f"{key}={pod.labels[key]}" for key in selector.keys if key in pod.labels)
     return Fault(
-        f"son podSelector choisit les pods étiquetés {written(selector)}, et {pod.name} "
-        + (f"porte {carried}" if carried else f"ne porte pas {', '.join(dict.fromkeys(keys))}"),
+        f"son podSelector choisit les pods étiquetés {selector}, et {pod.name} "
+        + (f"porte {carried}" if carried else f"ne porte pas {', '.join(selector.keys)}"),
         "Une NetworkPolicy ne concerne que les pods de son namespace que son podSelector choisit ; "
         "si aucun ne convient, elle est acceptée sans un mot, et n’a aucun effet.",
     )
@@ -142,55 +129,45 @@ def of_administrators(names: Sequence[str]) -> str:
     )
 
 
-def _with(policy: Policy, rules: Sequence[Mapping[str, Any]], **spec: object) -> Policy:
-    return {**policy, "spec": {**policy["spec"], "ingress": list(rules), **spec}}
-
-
-def _nears(policy: Policy, pod: Pod, peer: Peer, port: int) -> Iterator[Near]:
+def _nears(policy: NetworkPolicy, pod: Pod, peer: Peer, port: int) -> Iterator[Near]:
     """One for each of its rules."""
-    spec, name = policy["spec"], name_of(policy)
     outside = [] if (found := astray(policy, pod)) is None else [found]
-    if "Ingress" not in (spec.get("policyTypes") or ["Ingress"]):
+    if not policy.governs("Ingress"):
         outside.append(
             Fault(
-                f"son champ policyTypes ne contient que {', '.join(spec['policyTypes'])}",
+                f"son champ policyTypes ne contient que {', '.join(policy.spec.policy_types)}",
                 "Ingress gouverne ce qui entre dans les pods choisis, Egress ce qui en sort ; les "
                 "règles d’un sens que policyTypes ne cite pas sont ignorées.",
             )
         )
-    rules = spec.get("ingress") or ()
-    if not rules:
+    if not policy.spec.ingress:
         faults = [
             *outside,
             Fault(
                 "elle n’a aucune règle « ingress »", "Sans règle, une policy ne fait que fermer."
             ),
         ]
-        yield Near(name, faults)
-    applied: dict[str, object] = {"podSelector": {}, "policyTypes": ["Ingress"]}
-    for rule in rules:
+        yield Near(policy.name, faults)
+    for rule in policy.spec.ingress:
         faults = list(outside)
-        if (
-            decide([_with(policy, [{**rule, "from": []}], **applied)], pod, peer, port).allowed
-            is not True
-        ):
-            faults.append(_port_fault(rule["ports"], port))
-        if (
-            decide([_with(policy, [{**rule, "ports": []}], **applied)], pod, peer, port).allowed
-            is not True
-        ):
-            faults.append(_peer_fault(rule["from"], pod, peer))
-        yield Near(name, faults)
+        if not _would_open(IngressRule(ports=rule.ports), pod, peer, port):
+            faults.append(_port_fault(rule.ports, port))
+        if not _would_open(IngressRule(peers=rule.peers), pod, peer, port):
+            faults.append(_peer_fault(rule.peers, pod, peer))
+        yield Near(policy.name, faults)
 
 
-def _port_fault(ports: Sequence[Mapping[str, Any]], port: int) -> Fault:
+def _would_open(rule: IngressRule, pod: Pod, peer: Peer, port: int) -> bool:
+    """Whether a rule, were it that of a policy which applies to the pod, surely lets `peer` in."""
+    return decide([of_one_rule(rule)], pod, peer, port).allowed is True
+
+
+def _port_fault(ports: Sequence[PolicyPort], port: int) -> Fault:
     opened = []
     for entry in ports:
-        number = entry.get("port")
-        last = f" à {entry['endPort']}" if entry.get("endPort") else ""
-        opened.append(
-            f"{entry.get('protocol') or 'TCP'} {'tous ports' if number is None else number}{last}"
-        )
+        last = f" à {entry.end_port}" if entry.end_port else ""
+        number = "tous ports" if entry.port is None else entry.port
+        opened.append(f"{entry.transport} {number}{last}")
     return Fault(
         f"elle ouvre {', '.join(opened)}, et la base écoute sur TCP {port}",
         "« ports » désigne les ports du pod, avec leur protocole ; un port nommé doit l’être dans "
@@ -205,42 +182,39 @@ _LABELS = (
 )
 
 
-def _peer_fault(entries: Sequence[Mapping[str, Any]], pod: Pod, peer: Peer) -> Fault:
+def _peer_fault(entries: Sequence[PolicyPeer], pod: Pod, peer: Peer) -> Fault:
     """What keeps `peer` out of a rule's `from`: said of the entry that comes closest."""
     found = [_entry_fault(entry, pod, peer) for entry in entries]
     return min(found, key=lambda one: one[0])[1]
 
 
-def _entry_fault(entry: Mapping[str, Any], pod: Pod, peer: Peer) -> tuple[int, Fault]:
+def _entry_fault(entry: PolicyPeer, pod: Pod, peer: Peer) -> tuple[int, Fault]:
     """The fault, after a number that says how far the entry is from letting `peer` in."""
-    if "ipBlock" in entry:
+    if entry.ip_block is not None:
         return 3, Fault(
-            f"elle admet les adresses {entry['ipBlock']['cidr']}, qui ne désignent pas les pods de "
+            f"elle admet les adresses {entry.ip_block.cidr}, qui ne désignent pas les pods de "
             f"{peer.namespace}",
             "L’adresse d’un pod change à chaque redémarrage : entre pods, on choisit par "
             "étiquettes.",
         )
-    chosen = written(entry.get("podSelector") or {})
-    if "namespaceSelector" not in entry:
-        which = f"les pods étiquetés {chosen}" if chosen else "les pods"
+    chosen, namespaces = entry.pod_selector or EVERYTHING, entry.namespace_selector
+    if namespaces is None:
+        which = f"les pods étiquetés {chosen}" if chosen.keys else "les pods"
         return 2, Fault(
             f"elle admet {which} de {pod.namespace}, votre propre namespace",
             "Dans « from », un podSelector seul choisit parmi les pods du namespace de la policy, "
             "jamais d’un autre.",
         )
-    namespaces = entry["namespaceSelector"] or {}
-    alone = {"ingress": [{"from": [{"namespaceSelector": namespaces}]}], "podSelector": {}}
-    if decide([{"metadata": {"name": ""}, "spec": alone}], pod, peer, 1).allowed is True:
+    if _would_open(IngressRule(peers=(PolicyPeer(None, namespaces),)), pod, peer, 1):
         return 0, Fault(
             f"de {peer.namespace}, elle n’admet que les pods étiquetés {chosen}",
             "Dans un même élément de « from » (un seul tiret), namespaceSelector et podSelector "
             "valent ensemble : ET. Deux éléments (deux tirets) valent l’un ou l’autre : OU.",
         )
-    wanted = (namespaces.get("matchLabels") or {}).get(NAMESPACE_NAME)
+    wanted = namespaces.match_labels.get(NAMESPACE_NAME)
     if wanted is not None and wanted != peer.namespace:
         return 1, Fault(f"elle admet le namespace « {wanted} », pas « {peer.namespace} »", _LABELS)
     return 1, Fault(
-        f"elle admet les namespaces étiquetés {written(namespaces)}, ce que {peer.namespace} n’est "
-        "pas",
+        f"elle admet les namespaces étiquetés {namespaces}, ce que {peer.namespace} n’est pas",
         _LABELS,
     )

@@ -100,7 +100,7 @@ def held_back(there: Cluster) -> Sequence[str]:
     """The policies of `there` that restrict what a probe of ours, or any pod without labels, may
     reach from there."""
     probe = Pod("", there.namespace, "", PROBE_LABELS, "", False, False, "", (), datetime.now(UTC))
-    return decide(there.objects("NetworkPolicy"), probe, Peer(""), 0, direction="Egress").selecting
+    return decide(there.network_policies(), probe, Peer(""), 0, direction="Egress").selecting
 
 
 def _try(there: Cluster, ways: Sequence[Way]) -> Attempts:

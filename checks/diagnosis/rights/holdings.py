@@ -10,6 +10,8 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from checks.capabilities import Cluster
 from checks.diagnosis.rights import rbac
 from checks.diagnosis.rights.identity import personal_namespaces
@@ -17,7 +19,7 @@ from checks.diagnosis.rights.people import Person
 from checks.diagnosis.rights.rbac import Granted, Request
 from checks.diagnosis.rights.wording import HOMES, RANK, READS, TELLING, WRITES
 from checks.errors import Forbidden, Unverifiable
-from checks.objects import Binding, Rule, rules_of
+from checks.objects.rights import Binding, Rule, rules_of
 
 _OPENED = ("create", "get")
 _VERBS = {
@@ -54,7 +56,7 @@ def requests(rule: Rule) -> Iterator[Request]:
     may already change. Some subresources take one verb or two, whatever is written.
     """
     names = rule.resource_names or ("",)
-    anybody = replace(rule, resource_names=())
+    anybody = msgspec.structs.replace(rule, resource_names=())
     told = [one for one in TELLING if rbac.covers(anybody, one)]
     for request in dict.fromkeys([*told, *_written(rule)]):
         nameless = request.verb in ("create", "deletecollection") and not request.subresource
@@ -88,7 +90,8 @@ def _cluster_roles(cluster: Cluster) -> Mapping[str, Sequence[Rule] | None]:
     for binding in cluster.role_bindings():
         if binding.role_kind == "ClusterRole" and binding.role not in found:
             try:
-                found[binding.role] = rules_of(cluster.cluster_role(binding.role) or {})
+                role = cluster.cluster_role(binding.role)
+                found[binding.role] = role.rules if role is not None else ()
             except (Forbidden, Unverifiable):
                 found[binding.role] = None
     return found
@@ -138,5 +141,5 @@ def _own_rules(cluster: Cluster, person: Person) -> Sequence[Rule] | None:
         theirs = cluster.as_owner(namespace, at=cluster.namespace)
         if theirs is not None and theirs.user == person.user:
             own = theirs.own_rules()
-            return None if own is None else rules_of({"rules": own})
+            return None if own is None else rules_of(own)
     return None

@@ -151,7 +151,7 @@ def _administrator(cluster: Cluster) -> Diagnostic | None:
     cluster."""
     namespace, user = cluster.namespace, cluster.user
     # every namespace has some: Kubernetes publishes its certificate there
-    if not cluster.objects("ConfigMap"):
+    if not cluster.config_maps():
         return Diagnostic(
             finding=f"Le namespace « {namespace} » n’existe pas sur ce cluster.",
             cause="Un contexte peut nommer n’importe quel namespace : kubectl ne vérifie pas qu’il "

@@ -13,7 +13,7 @@ from checks.capabilities import Cluster
 from checks.diagnosis.rights.holdings import Holding, holding
 from checks.diagnosis.rights.people import EVERYBODY, Person, in_groups, opening_verbs, people
 from checks.diagnosis.rights.rbac import Granted, Request
-from checks.diagnosis.rights.withdrawal import withdrawn
+from checks.diagnosis.rights.withdrawal import Grant, withdrawn
 from checks.diagnosis.rights.wording import ASKED, TELLING, leads_to, said
 from checks.errors import Unverifiable
 from checks.facts import Access, ApiResource
@@ -38,18 +38,6 @@ class Concern:
     broken_by: Callable[[Request], Iterable[Request]]
     effect: Callable[[Request], str] = lambda request: ""
     by_name: bool = False
-
-
-@dataclass(frozen=True)
-class Grant:
-    """A binding that gives a right, and to whom it is addressed."""
-
-    binding_kind: str
-    binding: str
-    role_kind: str
-    role: str
-    subject_kind: str
-    subject: str
 
 
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'  # as Go writes a string: https://pkg.go.dev/strconv#Quote
@@ -168,11 +156,11 @@ def _asked(cluster: Cluster, held: Holding) -> Iterator[Request]:
         return
     names = {
         "pods": [pod.name for pod in cluster.pods()],
-        "secrets": _names(cluster, "Secret"),
-        "services": _names(cluster, "Service"),
-        "configmaps": _names(cluster, "ConfigMap"),
-        "deployments": _names(cluster, "Deployment"),
-        "networkpolicies": _names(cluster, "NetworkPolicy"),
+        "secrets": cluster.names("Secret"),
+        "services": cluster.names("Service"),
+        "configmaps": cluster.names("ConfigMap"),
+        "deployments": cluster.names("Deployment"),
+        "networkpolicies": cluster.names("NetworkPolicy"),
     }
     for request in TELLING:
         yield request
@@ -184,10 +172,6 @@ def _asked(cluster: Cluster, held: Holding) -> Iterator[Request]:
 
 def _served(cluster: Cluster) -> Sequence[ApiResource]:
     return cluster.api_resources()
-
-
-def _names(cluster: Cluster, kind: str) -> Sequence[str]:
-    return [str(item["metadata"]["name"]) for item in cluster.objects(kind)]
 
 
 def leaks(cluster: Cluster, who: Iterable[Person], concern: Concern) -> Sequence[Leak]:
@@ -290,19 +274,21 @@ def only_the_owner(
         return None
     grants = list(dict.fromkeys(grant for one in found for grant in one.grants))
     place = cluster.namespace
-    commands, alone = withdrawn(
-        cluster, [(one.binding, one.subject_kind, one.subject) for one in grants]
-    )
+    withdrawal = withdrawn(cluster, grants)
     bindings = list(dict.fromkeys(one.binding for one in grants))
     these = "ces RoleBindings" if len(bindings) > 1 else "cette RoleBinding"
     named = "ce seul sujet" if len(grants) == 1 else "ces seuls sujets"
     of = "des RoleBindings" if len(bindings) > 1 else "de la RoleBinding"
-    fix = f"Supprimez {these}." if alone else f"Retirez {named} {of}, gardez les autres."
+    fix = (
+        f"Supprimez {these}."
+        if withdrawal.leaves_nobody
+        else f"Retirez {named} {of}, gardez les autres."
+    )
     return Diagnostic(
         finding=" ".join(_sentences(cluster, found, concern)),
         cause=leads_to(found[0].request) or cause,
         fix=f"{fix} {advice}",
-        commands=commands,
+        commands=withdrawal.commands,
         look=tuple(
             f"kubectl describe {thing('rolebinding', name)} -n {place}" for name in bindings
         ),

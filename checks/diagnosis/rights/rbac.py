@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from checks.objects import Binding, Rule, Subject, rules_of
-from checks.selectors import selects
+from checks.objects.rights import Binding, Role, Rule, Subject
 
 _ALL = "*"
 
@@ -89,29 +87,28 @@ def applies(subject: Subject, user: str, groups: Collection[str], namespace: str
             return False
 
 
-def aggregated(
-    cluster_role: Mapping[str, Any], all_cluster_roles: Iterable[Mapping[str, Any]]
-) -> Sequence[Rule]:
+def aggregated(cluster_role: Role, all_cluster_roles: Iterable[Role]) -> Sequence[Rule]:
     """What the controller makes of a ClusterRole: the rules of those that its aggregationRule
     selects, as they are.
 
     Its own rules stay where nothing is selected, for the controller applies none. The authorizer
     reads what is written, and it is written a moment later.
     """
-    rule = cluster_role.get("aggregationRule")
+    rule = cluster_role.aggregation_rule
     if rule is None:
-        return rules_of(cluster_role)
-    name = cluster_role["metadata"]["name"]
-    others = [one for one in all_cluster_roles if one["metadata"]["name"] != name]
-    others.sort(key=lambda one: str(one["metadata"]["name"]))
+        return cluster_role.rules
+    others = sorted(
+        (one for one in all_cluster_roles if one.name != cluster_role.name),
+        key=lambda one: one.name,
+    )
     found = (
         part
-        for selector in rule.get("clusterRoleSelectors") or ()
+        for selector in rule.cluster_role_selectors
         for other in others
-        if selects(selector, other["metadata"].get("labels") or {})
-        for part in rules_of(other)
+        if selector.selects(other.metadata.labels)
+        for part in other.rules
     )
-    return list(dict.fromkeys(found)) or rules_of(cluster_role)
+    return list(dict.fromkeys(found)) or cluster_role.rules
 
 
 def granted(

@@ -7,13 +7,13 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from checks.capabilities import Cluster
 from checks.diagnosis.rights.people import Person, known, people
-from checks.diagnosis.workloads import objects
 from checks.errors import Unverifiable, UsageError
 from checks.facts import Colleague
+from checks.objects.parts import named
+from checks.objects.workloads import ConfigMap
 from checks.shell import one_word
 
 TEAM = "equipe"
@@ -23,16 +23,17 @@ KEY = "membres"
 user cannot be inferred."""
 
 
-def declaration(cluster: Cluster) -> Mapping[str, Any] | None:
+def declaration(cluster: Cluster) -> ConfigMap | None:
     """The ConfigMap that names the team."""
-    return objects.named(cluster, "ConfigMap", TEAM)
+    return named(cluster.config_maps(), TEAM)
 
 
 def _written(cluster: Cluster) -> Mapping[str, str]:
     """The words of the declaration, the owner's own namespace left out, with the user written after
     each, or ""."""
-    data = (declaration(cluster) or {}).get("data") or {}
-    words = [word.partition("=") for word in re.split(r"[\s,;]+", str(data.get(KEY, "")))]
+    found = declaration(cluster)
+    text = found.data.get(KEY, "") if found is not None else ""
+    words = [word.partition("=") for word in re.split(r"[\s,;]+", text)]
     return {word: user for word, _, user in words if word not in ("", "-", cluster.namespace)}
 
 
@@ -135,8 +136,8 @@ def declared(cluster: Cluster) -> Sequence[str]:
 
 def persons(cluster: Cluster) -> Sequence[Person]:
     """The members, under their users' names."""
-    named = [Colleague(member, user_of(cluster, member)) for member in members(cluster)]
-    return [known(cluster, one, f"Le membre {one.namespace} ({one.user})") for one in named]
+    team = [Colleague(member, user_of(cluster, member)) for member in members(cluster)]
+    return [known(cluster, one, f"Le membre {one.namespace} ({one.user})") for one in team]
 
 
 def is_member(cluster: Cluster, person: Person) -> bool:

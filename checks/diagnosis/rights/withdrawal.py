@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from checks.capabilities import Cluster
-from checks.diagnosis.workloads.objects import named
 from checks.facts import OWNER_BINDING
+from checks.objects.parts import named
+from checks.objects.rights import Binding, Subject
 from checks.shell import one_word, thing
 
 
-def withdrawn(
-    cluster: Cluster, given: Sequence[tuple[str, str, str]]
-) -> tuple[tuple[str, ...], bool]:
-    """The commands for each RoleBinding, and whether they leave nobody in any.
+@dataclass(frozen=True)
+class Grant:
+    """A binding that gives a right, and to whom it is addressed: "NAME/NAMESPACE" for a
+    ServiceAccount."""
 
-    `given`: name of a RoleBinding, kind and name of a subject of it ("NAME/NAMESPACE" of a
-    ServiceAccount).
-    """
+    binding_kind: str
+    binding: str
+    role_kind: str
+    role: str
+    subject_kind: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """What takes grants away. `leaves_nobody`: no RoleBinding keeps anybody else."""
+
+    commands: tuple[str, ...]
+    leaves_nobody: bool
+
+
+def withdrawn(cluster: Cluster, grants: Sequence[Grant]) -> Withdrawal:
+    """The commands for each RoleBinding of these grants."""
     commands: list[str] = []
     alone = True
-    for name in dict.fromkeys(one for one, _, _ in given):
-        gone = {(kind, subject) for one, kind, subject in given if one == name}
-        binding = named(cluster, "RoleBinding", name) or {}
-        subjects = binding.get("subjects") or ()
+    for name in dict.fromkeys(one.binding for one in grants):
+        gone = {(one.subject_kind, one.subject) for one in grants if one.binding == name}
+        binding = named(cluster.role_bindings(), name)
+        subjects = binding.subjects if binding is not None else ()
         staying = [one for one in subjects if not _names(one, cluster.namespace) & gone]
         deleted = (
             f"kubectl delete {thing('rolebinding', name)} -n {cluster.namespace} --ignore-not-found"
         )
-        if not staying or len(staying) == len(subjects):
+        if binding is None or not staying or len(staying) == len(subjects):
             commands.append(deleted)
             continue
         alone = False
@@ -38,30 +54,22 @@ def withdrawn(
             commands.append(f"{made} --dry-run=client -o yaml | kubectl apply -f -")
         else:
             commands += [deleted, made]
-    return tuple(commands), alone
+    return Withdrawal(tuple(commands), alone)
 
 
-def _made(
-    binding: Mapping[str, Any], subjects: Sequence[Mapping[str, Any]], place: str
-) -> Iterator[str]:
+def _made(binding: Binding, subjects: Sequence[Subject], place: str) -> Iterator[str]:
     """The words of the command that makes a binding anew for these subjects only."""
-    role = binding["roleRef"]
-    yield f"kubectl create rolebinding {one_word(binding['metadata']['name'])} -n {place}"
-    yield f"--{role['kind'].lower()}={one_word(role['name'])}"
+    yield f"kubectl create rolebinding {one_word(binding.name)} -n {place}"
+    yield f"--{binding.role_kind.lower()}={one_word(binding.role)}"
     for one in subjects:
-        whole = (
-            f"{one.get('namespace') or place}:{one['name']}"
-            if one["kind"] == "ServiceAccount"
-            else one["name"]
-        )
-        yield f"--{one['kind'].lower()}={one_word(whole)}"
+        is_account = one.kind == "ServiceAccount"
+        whole = f"{one.namespace or place}:{one.name}" if is_account else one.name
+        yield f"--{one.kind.lower()}={one_word(whole)}"
 
 
-def _names(subject: Mapping[str, Any], place: str) -> set[tuple[str, str]]:
-    """What the API server, or the binding, calls a subject."""
-    kind, name = str(subject["kind"]), str(subject["name"])
-    return (
-        {(kind, name), (kind, f"{name}/{subject.get('namespace') or place}")}
-        if kind == "ServiceAccount"
-        else {(kind, name)}
-    )
+def _names(subject: Subject, place: str) -> set[tuple[str, str]]:
+    """What the API server, or the binding, calls a subject: each time its kind, then its name."""
+    kind, name = subject.kind, subject.name
+    if kind != "ServiceAccount":
+        return {(kind, name)}
+    return {(kind, name), (kind, f"{name}/{subject.namespace or place}")}

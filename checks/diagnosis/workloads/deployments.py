@@ -7,12 +7,15 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from checks.capabilities import Cluster
-from checks.diagnosis.workloads.objects import controller, named
 from checks.errors import Unverifiable
-from checks.facts import LAST_APPLIED, Pod, lasting_containers
+from checks.facts import LAST_APPLIED, Pod
+from checks.objects.labels import LabelSelector
+from checks.objects.parts import named
+from checks.objects.pods import PodSpec
+from checks.objects.workloads import Workload
 from checks.shell import thing
 from checks.verdict import Diagnostic
 
@@ -21,11 +24,11 @@ from checks.verdict import Diagnostic
 class Deployment:
     """A Deployment, the pods of its newest version, and those that older versions have left.
 
-    `raw` is the object as the API gives it, `version` the uid of the ReplicaSet that makes the
+    `given` is the object as the API gives it, `version` the uid of the ReplicaSet that makes the
     newest pods.
     """
 
-    raw: Mapping[str, Any]
+    given: Workload
     version: str
     pods: tuple[Pod, ...]
     older: tuple[Pod, ...]
@@ -33,64 +36,53 @@ class Deployment:
     @property
     def name(self) -> str:
         """Its name."""
-        return str(self.raw["metadata"]["name"])
+        return self.given.name
 
     @property
     def wanted(self) -> int:
         """How many pods it asks for."""
-        return int(self.raw["spec"].get("replicas", 1))
+        return self.given.spec.replicas
 
     @property
-    def template(self) -> Mapping[str, Any]:
+    def template(self) -> PodSpec:
         """What each of its pods is made from."""
-        spec: Mapping[str, Any] = self.raw["spec"]["template"]["spec"]
-        return spec
+        return self.given.template.spec
 
     @property
     def labels(self) -> Mapping[str, str]:
         """Labels of the pods that it makes."""
-        return self.raw["spec"]["template"].get("metadata", {}).get("labels") or {}
-
-    @property
-    def status(self) -> Mapping[str, Any]:
-        """What the cluster says of it."""
-        return self.raw.get("status") or {}
+        return self.given.template.labels
 
 
 def find(cluster: Cluster, name: str) -> Deployment:
     """The Deployment of that name, once it is known to exist. Raises Unverifiable when it has
     gone."""
-    found = named(cluster, "Deployment", name)
+    found = named(cluster.deployments(), name)
     if found is None:
         raise Unverifiable(
             f"Le Deployment {name} a disparu pendant la vérification.", "Relancez la commande."
         )
-    owned = [
-        one
-        for one in cluster.objects("ReplicaSet")
-        if controller(one).get("uid") == found["metadata"]["uid"]
-    ]
+    own = found.metadata.uid
+    owned = [one for one in cluster.replica_sets() if one.metadata.controller_uid == own]
     owned.sort(key=_revision)
-    versions = [str(one["metadata"]["uid"]) for one in owned]
+    versions = [one.metadata.uid for one in owned]
     newest = versions[-1] if versions else ""
     alive = [
         pod
         for pod in cluster.pods()
         if not pod.deleting and pod.phase not in ("Failed", "Succeeded")
     ]
-    makers = {pod.uid: controller(pod.raw).get("uid") for pod in alive}
+    makers = {pod.uid: pod.given.metadata.controller_uid for pod in alive}
     return Deployment(
-        raw=found,
+        given=found,
         version=newest,
         pods=tuple(pod for pod in alive if newest and makers[pod.uid] == newest),
         older=tuple(pod for pod in alive if makers[pod.uid] in versions[:-1]),
     )
 
 
-def _revision(replica_set: Mapping[str, Any]) -> int:
-    noted = (replica_set["metadata"].get("annotations") or {}).get(
-        "deployment.kubernetes.io/revision", "0"
-    )
+def _revision(replica_set: Workload) -> int:
+    noted = replica_set.metadata.annotations.get("deployment.kubernetes.io/revision", "0")
     return int(noted) if noted.isdigit() else 0
 
 
@@ -121,13 +113,18 @@ _GIVEN = {
 
 def replaceable(cluster: Cluster, name: str, labels: Mapping[str, str]) -> bool:
     """Whether applying a manifest whose selector is `labels` makes it what that manifest says: the
-    selector of a Deployment cannot be changed, and `apply` leaves what it did not write."""
-    found = named(cluster, "Deployment", name)
+    selector of a Deployment cannot be changed, and `apply` leaves what it did not write.
+
+    Any field counts, known to us or not: it is read as the API gives it.
+    """
+    found = named(cluster.deployments(), name)
     if found is None:
         return True
-    now = found["spec"]["template"]["spec"]
+    items = cluster.objects("Deployment")
+    raw = next(one for one in items if one["metadata"]["name"] == name)
+    now = raw["spec"]["template"]["spec"]
     # its alias stays
-    if found["spec"]["selector"] != {"matchLabels": dict(labels)} or now.get("serviceAccountName"):
+    if found.spec.selector != LabelSelector(dict(labels)) or now.get("serviceAccountName"):
         return False
     with contextlib.suppress(*_NOT_OURS):
         before = _applied(found)["template"]["spec"]
@@ -143,13 +140,13 @@ _NOT_OURS = (ValueError, LookupError, TypeError, AttributeError)
 """What reading an annotation raises that kubectl has not written, or that is not there."""
 
 
-def _applied(found: Mapping[str, Any]) -> Any:
+def _applied(found: Workload) -> Any:
     """The `spec` of the file that was last applied. Raises one of `_NOT_OURS`."""
-    return json.loads((found["metadata"].get("annotations") or {})[LAST_APPLIED])["spec"]
+    return json.loads(found.metadata.annotations[LAST_APPLIED])["spec"]
 
 
 def woken(
-    cluster: Cluster, found: Mapping[str, Any], file: str, again: tuple[str, ...]
+    cluster: Cluster, found: Workload, file: str, again: tuple[str, ...]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What has a Deployment that asks for no pod ask for one: the lines to write in `file`, and
     commands.
@@ -158,7 +155,7 @@ def woken(
     again: the commands are `again`. Elsewhere there is nothing to write, nor where no file is ours
     (`file` "").
     """
-    name = found["metadata"]["name"]
+    name = found.name
     with contextlib.suppress(*_NOT_OURS):
         if file and _applied(found)["replicas"] == 0:
             return (f"# {file}, Deployment {name} :", "spec:", "  replicas: 1"), again
@@ -185,7 +182,7 @@ def instead(cluster: Cluster, name: str, role: str) -> Diagnostic | None:
     them away.
     """
     pod = cluster.pod(name)
-    if pod is not None and not controller(pod.raw):
+    if pod is not None and pod.controller is None:
         return Diagnostic(
             finding=f"Dans {cluster.namespace}, {name} est un Pod seul : aucun Deployment ne le "
             "tient.",
@@ -201,8 +198,8 @@ def instead(cluster: Cluster, name: str, role: str) -> Diagnostic | None:
                 f"jsonpath='{{.metadata.ownerReferences}}'",
             ),
         )
-    owners = [controller(pod.raw) for pod in cluster.pods() if not pod.deleting]
-    kind = next((str(owner["kind"]) for owner in owners if owner.get("name") == name), "")
+    owners = (pod.controller for pod in cluster.pods() if not pod.deleting)
+    kind = next((owner.kind for owner in owners if owner is not None and owner.name == name), "")
     if not kind:
         return None
     return Diagnostic(
@@ -224,7 +221,7 @@ def asleep(cluster: Cluster, name: str, file: str, again: tuple[str, ...]) -> Di
     found = find(cluster, name)
     if found.wanted > 0:
         return None
-    lines, commands = woken(cluster, found.raw, file, again)
+    lines, commands = woken(cluster, found.given, file, again)
     return Diagnostic(
         finding=f"Le Deployment {name} existe dans {cluster.namespace}, mais il demande 0 pod "
         "(spec.replicas).",
@@ -239,14 +236,21 @@ def asleep(cluster: Cluster, name: str, file: str, again: tuple[str, ...]) -> Di
     )
 
 
-def floating_image(found: Deployment) -> tuple[str, str, str] | None:
-    """Container, image and missing precision, in French, of the first image that another may
-    replace under its name."""
-    for box in lasting_containers(found.template):
-        image = str(box["image"])
-        tag = image.rpartition("/")[2].partition(":")[2]
-        if "@sha256:" not in image and tag in ("", "latest"):
-            return box["name"], image, "sans étiquette" if not tag else "d’étiquette « latest »"
+class FloatingImage(NamedTuple):
+    """An image that another may replace under its name; `lacking`: what is not said, in French."""
+
+    container: str
+    image: str
+    lacking: str
+
+
+def floating_image(found: Deployment) -> FloatingImage | None:
+    """The first of its images that another may replace under its name."""
+    for box in found.template.lasting:
+        tag = box.image.rpartition("/")[2].partition(":")[2]
+        if "@sha256:" not in box.image and tag in ("", "latest"):
+            lacking = "sans étiquette" if not tag else "d’étiquette « latest »"
+            return FloatingImage(box.name, box.image, lacking)
     return None
 
 
@@ -258,18 +262,17 @@ def without_resources(
 
     Read on the pods as the cluster made them, with what the namespace's defaults add.
     """
-    for spec in [pod.raw["spec"] for pod in found.pods] or [found.template]:
-        whole = spec.get("resources") or {}
-        for box in lasting_containers(spec):
+    for spec in [pod.spec for pod in found.pods] or [found.template]:
+        for box in spec.lasting:
             lacking = [
                 f"{family}.{resource}"
                 for family in ("requests", "limits")
                 for resource in ("cpu", "memory")
-                if not _given(box.get("resources") or {}, family, resource)
-                and not _given(whole, family, resource)
+                if not box.resources.says(family, resource)
+                and not spec.resources.says(family, resource)
             ]
             if lacking:
-                return box["name"], _lacking(cluster, found.name, box["name"], lacking, role)
+                return box.name, _lacking(cluster, found.name, box.name, lacking, role)
     return None
 
 
@@ -294,15 +297,6 @@ def _lacking(
     )
 
 
-def _given(resources: Mapping[str, Any], family: str, resource: str) -> str:
-    """What is asked; the API server takes a limit as the request where only the limit is
-    written."""
-    limit = (resources.get("limits") or {}).get(resource, "")
-    return str(
-        (resources.get(family) or {}).get(resource, "") or (limit if family == "requests" else "")
-    )
-
-
 # -- its pods --------------------------------------------------------------------------------------
 
 
@@ -318,13 +312,10 @@ def creation_refused(
     `fix` and `commands` are the lab's own way to make it anew; `role` is what its pods are, a
     masculine noun.
     """
-    conditions = found.status.get("conditions") or ()
-    refused = [
-        one for one in conditions if one["type"] == "ReplicaFailure" and one["status"] == "True"
-    ]
-    if not refused:
+    refused = found.given.refused
+    if refused is None:
         return None
-    message = str(refused[0].get("message", "")).strip()
+    message = refused.message.strip()
     said = message.partition("is forbidden: ")[2] or message
     cause, advice = _why_refused(said, role)
     selector = ",".join(f"{key}={value}" for key, value in found.labels.items())
@@ -366,10 +357,7 @@ def _why_refused(said: str, role: str) -> tuple[str, str]:
 
 def paused(cluster: Cluster, found: Deployment) -> Diagnostic | None:
     """None unless a change is written but not rolled out."""
-    if (
-        not found.raw["spec"].get("paused")
-        or found.status.get("updatedReplicas", 0) >= found.wanted
-    ):
+    if not found.given.spec.paused or found.given.status.updated_replicas >= found.wanted:
         return None
     return Diagnostic(
         finding=f"Le Deployment {found.name} est en pause (spec.paused) : sa dernière version "
@@ -387,7 +375,7 @@ def paused(cluster: Cluster, found: Deployment) -> Diagnostic | None:
 
 def settling(cluster: Cluster, found: Deployment) -> Diagnostic | None:
     """None when the pods that it asks for are there, all of its newest version."""
-    seen = found.status.get("observedGeneration", 0) >= found.raw["metadata"]["generation"]
+    seen = found.given.status.observed_generation >= found.given.metadata.generation
     if seen and len(found.pods) >= found.wanted and not found.older:
         return None
     return Diagnostic(

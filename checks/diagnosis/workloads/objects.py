@@ -1,32 +1,27 @@
-"""Objects by their name, and which of them keeps another one: what to delete for it not to come
-back."""
+"""Which object keeps a pod: what to delete for it not to come back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
 from checks.capabilities import Cluster
 from checks.facts import Pod
+from checks.objects.parts import named
 
 
-def named(cluster: Cluster, kind: str, name: str) -> Mapping[str, Any] | None:
-    """The object of that kind and name in the learner's namespace, as the API gives it."""
-    return next((item for item in cluster.objects(kind) if item["metadata"]["name"] == name), None)
+class Maker(NamedTuple):
+    """The object to delete for a pod to go and not come back; its kind in lower case."""
+
+    kind: str
+    name: str
 
 
-def controller(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The reference (kind, name, uid) to the object that keeps this one; empty when nothing
-    does."""
-    owners = item["metadata"].get("ownerReferences") or ()
-    return next((owner for owner in owners if owner.get("controller")), {})
-
-
-def maker(cluster: Cluster, pod: Pod) -> tuple[str, str]:
-    """Kind, in lower case, and name of the object to delete for the pod to go and not come back."""
-    owner = controller(pod.raw)
-    if not owner:
-        return "pod", pod.name
-    if owner["kind"] == "ReplicaSet":
-        owner = controller(named(cluster, "ReplicaSet", owner["name"]) or {"metadata": {}}) or owner
-    return str(owner["kind"]).lower(), str(owner["name"])
+def maker(cluster: Cluster, pod: Pod) -> Maker:
+    """What has made a pod; itself, where nothing keeps it."""
+    owner = pod.controller
+    if owner is None:
+        return Maker("pod", pod.name)
+    if owner.kind == "ReplicaSet":
+        replica_set = named(cluster.replica_sets(), owner.name)
+        owner = (replica_set.metadata.controller if replica_set else None) or owner
+    return Maker(owner.kind.lower(), owner.name)

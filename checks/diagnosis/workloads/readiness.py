@@ -59,15 +59,15 @@ def never_admitted(cluster: Cluster) -> str:
     those that do not say what they want; "" elsewhere. `kubectl apply` had said so, nothing in the
     cluster does."""
     try:
-        quotas = cluster.objects("ResourceQuota")
+        quotas = cluster.quotas()
     except CahierError:  # not ours to read: only a hint is lost
         return ""
-    for raw in quotas:
-        hard = raw["spec"].get("hard") or {}
-        counted = [name for name in sorted(hard) if name.rpartition(".")[2] in ("cpu", "memory")]
+    for quota in quotas:
+        names = sorted(quota.spec.hard)
+        counted = [name for name in names if name.rpartition(".")[2] in ("cpu", "memory")]
         if counted:
             return (
-                f" Le quota « {raw['metadata']['name']} » de ce namespace compte "
+                f" Le quota « {quota.name} » de ce namespace compte "
                 f"{', '.join(counted)} : un pod dont un conteneur ne le dit pas y est refusé (« "
                 "failed quota: … must specify »), à moins qu’un LimitRange n’y supplée."
             )
@@ -128,12 +128,7 @@ def _serves_otherwise(cluster: Cluster, pod: Pod, said: str) -> bool:
 
 
 def _runs_for_less_than(seconds: int, pod: Pod) -> bool:
-    started = [
-        datetime.fromisoformat(status["state"]["running"]["startedAt"])
-        for status in (pod.raw.get("status") or {}).get("containerStatuses") or []
-        if (status.get("state") or {}).get("running", {}).get("startedAt")
-    ]
-    return not started or (datetime.now(UTC) - max(started)).total_seconds() < seconds
+    return not pod.begun or (datetime.now(UTC) - max(pod.begun)).total_seconds() < seconds
 
 
 def _container(

@@ -25,7 +25,7 @@ from checks.errors import Unverifiable
 from checks.facts import Access, Listing, Pod
 from checks.lesson import told
 from checks.local_sspcloud.account import verifier
-from checks.objects import Binding, Subject
+from checks.objects.rights import Binding, Subject
 from labs.tp8_equipe.accounts import Role
 from labs.tp8_equipe.passwords import is_common, leaks
 from labs.tp8_equipe.passwords_in_clear import in_clear

@@ -9,6 +9,8 @@ import pytest
 
 from checks.diagnosis.policies.decision import Peer, decide
 from checks.facts import Pod
+from checks.objects.parts import read
+from checks.objects.policies import NetworkPolicy
 
 BASE = Pod(
     name="base-1",
@@ -25,11 +27,12 @@ BASE = Pod(
 STRANGER = Peer("user-bob")
 
 
-def policy(*peers: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "metadata": {"name": "regle"},
-        "spec": {"podSelector": {}, "ingress": [{"from": list(peers)}]},
-    }
+def policy(*peers: dict[str, Any]) -> NetworkPolicy:
+    return made("regle", {"podSelector": {}, "ingress": [{"from": list(peers)}]})
+
+
+def made(name: str, spec: dict[str, Any]) -> NetworkPolicy:
+    return read({"metadata": {"name": name}, "spec": spec}, NetworkPolicy)
 
 
 @pytest.mark.parametrize(
@@ -66,13 +69,10 @@ def test_what_is_not_known_is_not_guessed(peer: dict[str, Any], allowed: bool | 
 
 def test_the_policy_that_decides_is_named() -> None:
     everybody = policy({"namespaceSelector": {}})
-    closed = {"metadata": {"name": "fermee"}, "spec": {"podSelector": {}}}
+    closed = made("fermee", {"podSelector": {}})
     assert decide([closed], BASE, STRANGER, 5432).selecting == ("fermee",)
     assert decide([closed, everybody], BASE, STRANGER, 5432).by == "regle"
-    elsewhere = {
-        "metadata": {"name": "ailleurs"},
-        "spec": {"podSelector": {"matchLabels": {"app": "autre"}}},
-    }
+    elsewhere = made("ailleurs", {"podSelector": {"matchLabels": {"app": "autre"}}})
     assert decide([elsewhere], BASE, STRANGER, 5432).allowed, (
         "a policy that selects nothing closes nothing"
     )

@@ -12,7 +12,7 @@ from checks.diagnosis.rights.excess import Excess, kind_of, obtaining
 from checks.diagnosis.rights.holdings import requests
 from checks.diagnosis.rights.rbac import Request
 from checks.diagnosis.rights.wording import TELLING, leads_to, reaches_secrets, said
-from checks.objects import Rule
+from checks.objects.rights import Rule
 
 NAMES = st.sampled_from(["base-1", "mon-api", "autre"])
 GROUPS = st.sampled_from(["", "apps", "batch", "exemple.org", "*"])

@@ -18,6 +18,10 @@ from checks.diagnosis.policies.other_enforcers import require_only_network_polic
 from checks.diagnosis.policies.strangers import Leak, Reading
 from checks.errors import Refused, Unverifiable
 from checks.facts import Access, Pod, PolicyKind
+from checks.objects.parts import Metadata
+from checks.objects.parts import read as read_as
+from checks.objects.pods import PodObject, PodSpec, PodStatus
+from checks.objects.policies import IngressRule, NetworkPolicy
 from checks.sources.live_cluster import LiveCluster
 from labs.tp8_equipe import ways_tried
 from labs.tp8_equipe.ways_in import Door
@@ -58,13 +62,17 @@ def block(cidr: str, *holes: str) -> dict[str, Any]:
 
 
 def policy(
-    *entries: dict[str, Any], name: str = "regle", ports: Sequence[dict[str, Any]] = ()
-) -> dict[str, Any]:
+    *entries: dict[str, Any],
+    name: str = "regle",
+    ports: Sequence[dict[str, Any]] = (),
+    pods: dict[str, Any] | None = None,
+) -> NetworkPolicy:
     rule = {"from": list(entries), "ports": list(ports)}
-    return {"metadata": {"name": name}, "spec": {"podSelector": {}, "ingress": [rule]}}
+    spec = {"podSelector": pods or {}, "ingress": [rule]}
+    return read_as({"metadata": {"name": name}, "spec": spec}, NetworkPolicy)
 
 
-def read(*policies: dict[str, Any], circle: Circle = CIRCLE, pod: Pod = BASE) -> Reading:
+def read(*policies: NetworkPolicy, circle: Circle = CIRCLE, pod: Pod = BASE) -> Reading:
     return Reading(policies, pod, PORT, circle)
 
 
@@ -160,8 +168,7 @@ def test_a_rule_of_other_ports_opens_nothing_and_one_without_from_opens_to_all()
 
 
 def test_a_policy_of_other_pods_is_not_read() -> None:
-    elsewhere = policy({"namespaceSelector": {}})
-    elsewhere["spec"]["podSelector"] = {"matchLabels": {"app": "api"}}
+    elsewhere = policy({"namespaceSelector": {}}, pods={"matchLabels": {"app": "api"}})
     assert not read(elsewhere).leaks()
 
 
@@ -201,12 +208,12 @@ def test_what_is_kept_of_a_policy_lets_the_operator_in_and_nobody_else() -> None
     wide = policy(
         named("user-karim", "user-zoe", "kube-system", "cnpg-system"), {"namespaceSelector": {}}
     )
-    metrics = {"from": [by_name("supervision")], "ports": [{"port": 9187}]}
-    wide["spec"]["ingress"].append(metrics)
+    metrics = read_as({"from": [by_name("supervision")], "ports": [{"port": 9187}]}, IngressRule)
+    wide = wide.with_rules([*wide.spec.ingress, metrics])
     reading = read(wide)
-    mended = {**wide, "spec": {**wide["spec"], "ingress": reading.kept(wide)}}
+    mended = wide.with_rules(reading.kept(wide))
     assert not read(mended).leaks()
-    assert metrics in mended["spec"]["ingress"]
+    assert metrics in mended.spec.ingress
     assert reading.serves_others(wide)
     for peer, allowed in (
         (Peer("cnpg-system", OPERATOR), True),
@@ -252,7 +259,8 @@ def test_who_the_administrators_are() -> None:
 TRIED = replace(CIRCLE, addresses=["10.1.0.7", "10.1.0.9"], tried=Peer("user-zoe", ip="10.1.0.9"))
 ENTERED = replace(TRIED, entered=True)
 HALVES = ("0.0.0.0/1", "128.0.0.0/1")
-WITH_SIX = replace(BASE, raw={"status": {"podIPs": [{"ip": "10.1.0.7"}, {"ip": "fd00::7"}]}})
+BOTH = read_as({"podIPs": [{"ip": "10.1.0.7"}, {"ip": "fd00::7"}]}, PodStatus)
+WITH_SIX = replace(BASE, given=PodObject(Metadata("base-1"), PodSpec(()), BOTH))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,15 @@ import msgspec
 import pytest
 
 from checks.facts import Pod
+from checks.objects.parts import Metadata
+from checks.objects.pods import (
+    ContainerState,
+    ContainerStatus,
+    PodObject,
+    PodSpec,
+    PodStatus,
+    Running,
+)
 from checks.sources import receipts
 from checks.sources.receipts import Place, Reading, Receipt
 from checks.verdict import CheckResult, Status
@@ -54,9 +63,12 @@ def found(
 def pod(
     uid: str = "p1", *, created: datetime = WRITTEN - timedelta(hours=1), started: str = ""
 ) -> Pod:
-    state = {"running": {"startedAt": started or "2026-11-25T08:40:00Z"}}
-    raw = {"status": {"containerStatuses": [{"state": state}]}}
-    return Pod("mon-api-1", "user-alice", uid, {}, "Running", True, False, "", (), created, raw=raw)
+    state = ContainerState(running=Running(started or "2026-11-25T08:40:00Z"))
+    status = PodStatus(container_statuses=(ContainerStatus("api", state=state),))
+    given = PodObject(Metadata("mon-api-1"), PodSpec(()), status)
+    return Pod(
+        "mon-api-1", "user-alice", uid, {}, "Running", True, False, "", (), created, given=given
+    )
 
 
 def told(

@@ -14,7 +14,9 @@ import pytest
 from checks.access.kubernetes_api import Api, collection
 from checks.errors import CahierError, Refused, UsageError
 from checks.local_sspcloud import catalogue, postgresql
-from checks.selectors import selects
+from checks.objects.labels import LabelSelector
+from checks.objects.parts import read
+from checks.objects.policies import NetworkPolicy
 from checks.stage import Person
 
 NAME = "postgresql-cnpg-951239"
@@ -57,7 +59,8 @@ def test_service_and_policy_select_the_pod() -> None:
     made = manifests()
     labels = made[f"Pod/{NAME}-1"]["metadata"]["labels"]
     assert made[f"Service/{NAME}-rw"]["spec"]["selector"].items() <= labels.items()
-    assert selects(made[f"NetworkPolicy/{NAME}"]["spec"]["podSelector"], labels)
+    policy = read(made[f"NetworkPolicy/{NAME}"], NetworkPolicy)
+    assert policy.spec.pod_selector.selects(labels)
 
 
 def test_the_superuser_has_the_same_password_as_on_the_platform() -> None:
@@ -99,7 +102,7 @@ def test_the_superuser_has_the_same_password_as_on_the_platform() -> None:
 )
 def test_which_policies_select_the_pod(selector: dict[str, Any], expected: bool) -> None:
     labels = manifests()[f"Pod/{NAME}-1"]["metadata"]["labels"]
-    assert selects(selector, labels) is expected
+    assert read(selector, LabelSelector).selects(labels) is expected
 
 
 @pytest.mark.parametrize("name", ["Ma-Base", "1base", "base_", "base-", "b" * 51])

@@ -1,0 +1,93 @@
+"""Roles, and to whom they are given.
+
+https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from checks.decoding import prepared
+from checks.objects.labels import LabelSelector
+from checks.objects.parts import Metadata, Part, read
+
+
+class Rule(Part, frozen=True):
+    """One rule of a role: verbs on resources (all of their names, or some), or on URLs that are no
+    resource's."""
+
+    api_groups: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
+    resource_names: tuple[str, ...] = ()
+    non_resource_urls: tuple[str, ...] = msgspec.field(name="nonResourceURLs", default=())
+
+
+class AggregationRule(Part, frozen=True):
+    """The ClusterRoles whose rules another one takes."""
+
+    cluster_role_selectors: tuple[LabelSelector, ...] = ()
+
+
+class Role(Part, frozen=True):
+    """A Role or ClusterRole; only the latter may have an `aggregation_rule`."""
+
+    metadata: Metadata
+    rules: tuple[Rule, ...] = ()
+    aggregation_rule: AggregationRule | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.metadata.name
+
+
+class Subject(Part, frozen=True):
+    """Whom a binding names. `namespace`: a ServiceAccount's; "" for that of the binding."""
+
+    kind: str
+    name: str
+    namespace: str = ""
+
+
+class _RoleReference(Part, frozen=True):
+    kind: str
+    name: str
+
+
+class _Binding(Part, frozen=True):
+    metadata: Metadata
+    role_ref: _RoleReference
+    subjects: tuple[Subject, ...] = ()
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A RoleBinding or ClusterRoleBinding (`kind`), and the role that it gives to its subjects."""
+
+    kind: str
+    name: str
+    role_kind: str
+    role: str
+    subjects: tuple[Subject, ...] = ()
+
+
+prepared(Role, _Binding)
+
+
+def rules_of(written: Iterable[Mapping[str, Any]]) -> Sequence[Rule]:
+    """Rules that are no role's: all those that hold for somebody. Raises as `read`."""
+    return [read(rule, Rule) for rule in written]
+
+
+def binding_of(item: Mapping[str, Any], kind: str = "") -> Binding:
+    """A binding as the API gives it. `kind`: for the items of a list, which do not say theirs.
+    Raises as `read`."""
+    found = read(item, _Binding)
+    role = found.role_ref
+    return Binding(kind or found.kind, found.metadata.name, role.kind, role.name, found.subjects)
