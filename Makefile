@@ -27,7 +27,7 @@ setup: .venv/.ready ## l’environnement Python, d’après requirements.lock
 	@touch $@
 
 lock: setup ## refait requirements.lock d’après pyproject.toml
-	@$(BIN)/uv export --quiet --no-header --no-emit-project --upgrade --output-file requirements.lock >/dev/null
+	@$(BIN)/uv export --quiet --no-header --no-emit-project --all-extras --upgrade --output-file requirements.lock >/dev/null
 
 # Where no container engine answers, the private one needs a few Debian programs; root may install them.
 programs: setup

@@ -143,10 +143,12 @@ def tell(error: BaseException) -> int:
     elif isinstance(error, ModuleNotFoundError) and not str(error.name).startswith(
         ("checks", "labs")
     ):
+        from checks import installation
+
         _say(
             "Il manque à l’installation de cahier le module Python « "
             f"{str(error.name).partition('.')[0]} ».",
-            "Refaites-la : make setup, dans la copie du dépôt.",
+            installation.remedy(str(error.name).partition(".")[0]),
         )
     else:
         _say(

@@ -28,7 +28,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 PROGRAMS = Path(sys.executable).parent  # `cahier` and the wheel's kubectl
 os.environ["PATH"] = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
 
-_SLOW_FIXTURES = {"page", "browser", "site", "wheel_programs"}
+_SLOW_FIXTURES = {"page", "browser", "site", "wheel", "wheel_programs"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

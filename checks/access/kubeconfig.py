@@ -262,15 +262,12 @@ def _certificate_validity(user: User) -> _Validity:
     """When the client certificate was issued, and when it ends."""
     if not user.client_certificate and not user.client_certificate_data:
         return None, None
-    from cryptography import x509
+    from checks.access import certificates  # late: most configurations hold a token
 
     try:
-        certificate = x509.load_pem_x509_certificate(
-            content(user.client_certificate_data, user.client_certificate)
-        )
+        return certificates.validity(content(user.client_certificate_data, user.client_certificate))
     except (ValueError, OSError):  # told where the certificate is used
         return None, None
-    return certificate.not_valid_before_utc, certificate.not_valid_after_utc
 
 
 def content(data: Data | None, file: str) -> bytes:

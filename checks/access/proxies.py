@@ -1,11 +1,12 @@
-"""HTTP proxies as kubectl understands them: where the Kubernetes client library does less, this
-says the same."""
+"""HTTP proxies as kubectl understands them: where Python's own rules do less, this says the
+same."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not in the stubs
 
 from urllib3.util import make_headers
 
@@ -46,10 +47,19 @@ def is_loopback(server: str) -> bool:
 
 def exclusion(server: str, no_proxy: str) -> str:
     """The rule of NO_PROXY that has `server` reached without a proxy; "" when none does."""
-    if not no_proxy:
-        return ""
-    # Late: it loads the whole client library.
-    from kubernetes.client.rest import should_bypass_proxies  # type: ignore[attr-defined]  # newer than the stubs
-
     rules = (rule.strip() for rule in no_proxy.split(","))
-    return next((rule for rule in rules if rule and should_bypass_proxies(server, rule)), "")
+    return next((rule for rule in rules if rule and _excludes(rule, server)), "")
+
+
+def _excludes(rule: str, server: str) -> bool:
+    """Whether one rule names the server: everything, a block of addresses, a name or an address
+    with or without its port, a domain with or without its dot."""
+    parts = urlsplit(server)
+    if not parts.hostname:
+        return True
+    try:
+        if ipaddress.ip_address(parts.hostname) in ipaddress.ip_network(rule, strict=False):
+            return True
+    except ValueError:
+        pass
+    return bool(proxy_bypass_environment(parts.netloc, {"no": rule}))

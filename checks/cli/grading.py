@@ -163,6 +163,9 @@ def grade(
 
     Exemple : cahier noter classe.csv --labs tp2,tp5
     """
+    from checks import installation
+
+    installation.need("enseignant")
     from checks.grading.exports import worksheet as moodle_worksheet
     from checks.grading.roster import read_roster
     from checks.render.grading import console_of, tell_shared

@@ -107,6 +107,7 @@ def demo(
     """
     from checks.demo import live, replay
     from checks.demo.screen import Screen
+    from checks.installation import MissingExtra
     from checks.lab import all_labs
     from checks.local_sspcloud.engine import NoEngine
 
@@ -114,6 +115,6 @@ def demo(
         raise typer.Exit(replay.play())
     try:
         code = live.play(all_labs(), Screen())
-    except NoEngine as nowhere:
+    except (NoEngine, MissingExtra) as nowhere:
         code = replay.play(nowhere)
     raise typer.Exit(code)

@@ -9,8 +9,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from kubernetes.utils.quantity import parse_quantity
-
 from checks.access import kubeconfig, kubectl_rules
 from checks.access.kubeconfig_file import RENEW
 from checks.capabilities import Cluster
@@ -18,6 +16,7 @@ from checks.diagnosis.rights.credentials import RENEWED, ending_credentials
 from checks.diagnosis.rights.identity import allowed_everywhere, foreign_namespace, shared_namespace
 from checks.diagnosis.rights.role import insufficient_rights
 from checks.doctor.lines import Answer, failed, passed, shown, skipped, trouble, unverified, wrong
+from checks.doctor.quantities import amount
 from checks.errors import AccessError, ClusterLost, ConfigurationRefused, Refused
 from checks.facts import Credentials
 from checks.french import duration
@@ -173,9 +172,9 @@ def quota(cluster: Cluster) -> Answer:
     left: dict[str, Decimal] = {}
     full: dict[str, str] = {}
     for use in (one for quota in quotas for one in _uses(quota)):
-        resource, rest = use.resource, _amount(use.hard) - _amount(use.used)
+        resource, rest = use.resource, amount(use.hard) - amount(use.used)
         left[resource] = min(rest, left.get(resource, rest))
-        if rest <= 0 and _matters(resource, _amount(use.hard)):
+        if rest <= 0 and _matters(resource, amount(use.hard)):
             full[resource] = f"{resource} : {use.used} sur {use.hard} (quota « {use.quota} »)"
     if full:
         return failed(
@@ -216,7 +215,3 @@ def _matters(resource: str, hard: Decimal) -> bool:
     balancers stops none."""
     base = resource.removeprefix("requests.").removeprefix("limits.")
     return base in _STARTS_PODS or (hard > 0 and base in _USED_BY_LABS)
-
-
-def _amount(quantity: str) -> Decimal:
-    return Decimal(parse_quantity(quantity))  # type: ignore[no-untyped-call]  # the stubs leave its types out

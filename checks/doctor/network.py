@@ -13,10 +13,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
-from checks.access import proxies
+from checks.access import certificates, proxies
 from checks.access.kubeconfig_file import RENEW
 from checks.access.kubernetes_api import Api
 from checks.capabilities import Cluster
@@ -311,17 +308,9 @@ def _issuer(road: Way, name: str) -> str:
     context.verify_mode = ssl.CERT_NONE
     try:
         with _encrypted(road, context, name) as connection:
-            issuer = x509.load_der_x509_certificate(
-                connection.getpeercert(binary_form=True) or b""
-            ).issuer
+            return certificates.issuer(connection.getpeercert(binary_form=True) or b"")
     except (OSError, ValueError):
         return ""
-    names = [
-        attribute.value
-        for kind in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
-        for attribute in issuer.get_attributes_for_oid(kind)
-    ]
-    return str(names[0]) if names else ""
 
 
 # -- clock -----------------------------------------------------------------------------------------

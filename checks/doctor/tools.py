@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import platform
-import re
 import shutil
 import sys
-from importlib import metadata
 from pathlib import Path
 
-from checks import __version__
+from checks import __version__, installation
 from checks.diagnosis.rights.credentials import OLDEST_KUBECTL, within_skew
 from checks.doctor.lines import Answer, depends_on, failed, passed, shown
 from checks.facts import KubectlVersion
 
 _INSTALL = "https://kubernetes.io/fr/docs/tasks/tools/install-kubectl/"
-_DISTRIBUTION = "cahier-kubernetes"
 
 
 def python() -> Answer:
@@ -25,35 +22,15 @@ def python() -> Answer:
         f"Python {platform.python_version()} ({shown(Path(sys.executable))}), cahier {__version__} "
         f"({shown(where)})."
     )
-    missing = [name for name in _needed() if not _installed(name)]
+    missing = installation.missing()
     if missing:
         return failed(
             f"{found} Il manque à cet environnement : {', '.join(missing)}.",
-            "Réinstallez le cahier ; dans une copie du dépôt :",
-            "make setup",
+            "Réinstallez le cahier"
+            + (" ; dans la copie du dépôt :" if installation.in_checkout() else " :"),
+            installation.again(),
         )
     return passed(found)
-
-
-def _needed() -> list[str]:
-    """Names of the distributions that the workbook requires."""
-    try:
-        lines = metadata.requires(_DISTRIBUTION) or []
-    except metadata.PackageNotFoundError:
-        return [_DISTRIBUTION]
-    return [
-        found[0]
-        for line in lines
-        if "extra ==" not in line and (found := re.match(r"[\w.-]+", line))
-    ]
-
-
-def _installed(name: str) -> bool:
-    try:
-        metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def kubectl(version: KubectlVersion | None) -> Answer:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from checks import installation
 from checks.errors import CahierError, UsageError
 from checks.local_sspcloud import issuer, people, tokens
 from checks.local_sspcloud.progress import Progress
@@ -29,6 +30,7 @@ def connection_script(name: str, seconds: float, progress: Progress) -> str:
             "Un jeton ne peut pas durer aussi peu, ou aussi longtemps.",
             f"De 1 seconde à {_LONGEST.days} jours, par exemple : --duree 1h",
         )
+    installation.need("local")
     people.usable_kubeconfig(name)
     api = Api(str(people.kubeconfig_path(people.ADMIN)))
     if not issuer.is_expected(api):

@@ -134,11 +134,12 @@ def _base() -> str:
 
 
 def _dependencies(listing: Path, target: Path) -> None:
-    """What the project and the group `image` need, in the versions and with the digests of the
-    lock."""
+    """What the project, its extras and the group `image` need, in the versions and with the
+    digests of the lock."""
     common = ("--python-version", _PYTHON, "--python-platform", f"{_architecture()}-manylinux_2_28")
     wheels = (*common, "--only-binary", ":all:", "--constraint", str(_LOCK))
-    _uv("pip", "compile", *wheels, "--group", "image", "--output-file", str(listing), str(_PROJECT))
+    wanted = ("--all-extras", "--group", "image")
+    _uv("pip", "compile", *wheels, *wanted, "--output-file", str(listing), str(_PROJECT))
     _uv(
         "pip",
         "install",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from checks import interruption
+from checks import installation, interruption
 from checks.errors import AccessError, CahierError, UsageError
 from checks.local_sspcloud import creation, records, running
 from checks.local_sspcloud import engine as engines
@@ -45,6 +45,7 @@ def create(progress: Progress, image: str | None = None, nodes: int | None = Non
             _require_same(record, image, nodes)
             return admin_kubeconfig()
         engine = engines.choose(progress, record.engine if record else "")
+        installation.need("local")  # before the minutes that a cluster takes
         if not _repaired(engine, record, progress, image, nodes):
             creation.make(engine, progress, image, nodes or 1)
     return admin_kubeconfig()

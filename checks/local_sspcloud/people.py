@@ -16,11 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from checks import installation
 from checks.access import kubeconfig
 from checks.errors import AccessError, CahierError, Refused, UsageError
 from checks.facts import OWNER_BINDING
@@ -29,6 +26,8 @@ from checks.places import LEARNERS, admin_kubeconfig, people_folder, write_priva
 from checks.redaction import remember
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     from checks.access.kubernetes_api import Api
 
 TEACHER = "prof"
@@ -315,6 +314,10 @@ def render(
 def certified(api: Api, user: str, groups: Sequence[str] = ()) -> tuple[str, str]:
     """A new key and the certificate that the cluster signs for this user, both PEM in base64.
     Raises CahierError."""
+    installation.need("local")
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     key = ec.generate_private_key(ec.SECP256R1())
     request = _signing_request(f"cahier-{secrets.token_hex(8)}", user, groups, key)
     path = f"{_CERTIFICATES}/{request['metadata']['name']}"
@@ -344,6 +347,10 @@ def _signing_request(
     name: str, user: str, groups: Sequence[str], key: ec.EllipticCurvePrivateKey
 ) -> dict[str, Any]:
     """Kubernetes reads the user in the common name, and the groups in the organizations."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.x509.oid import NameOID
+
     names = [(NameOID.ORGANIZATION_NAME, group) for group in groups] + [(NameOID.COMMON_NAME, user)]
     subject = x509.Name([x509.NameAttribute(kind, value) for kind, value in names])
     request = (
