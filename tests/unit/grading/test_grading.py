@@ -353,8 +353,8 @@ class _Late(Answers):
         if path.endswith("/deployments") and not namespaced:
             template = {"metadata": {"labels": {"app": "mon-api"}}, "spec": pod_spec}
             made = {
-                "metadata": {"name": "mon-api", "namespace": "user-e0"},
-                "spec": {"template": template},
+                "metadata": {"name": "mon-api", "namespace": "user-e0", "uid": "2"},
+                "spec": {"selector": {"matchLabels": {"app": "mon-api"}}, "template": template},
             }
             return listed([made])
         return super().to(path, body)
