@@ -35,7 +35,7 @@ _SOURCES = (
     _RECIPE,
     _LOCK,
     _PROJECT,
-    *(_CHECKOUT / name for name in ("README.md", "checks", "labs")),
+    *(_CHECKOUT / name for name in ("README.md", "checks", "hatch_build.py", "labs")),
 )
 _PYTHON = "3.11"  # of the recipe's own base
 _BUILD_SECONDS = 900.0

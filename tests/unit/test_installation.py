@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,8 +18,9 @@ from typer.main import get_command
 
 from checks.cli.application import app
 from checks.lab import all_labs
+from checks.site import address
 from tests.support.pretend_api import Answers, pretend
-from tests.support.wheel import built, environment, installed, interpreter
+from tests.support.wheel import ROOT, built, environment, installed, interpreter
 
 _MOST_PACKAGES = 25
 _SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
@@ -92,7 +95,7 @@ def test_it_runs_on_every_python_that_it_names(
 
 
 def test_the_python_versions_are_those_of_its_metadata() -> None:
-    project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert f'requires-python = ">={_SUPPORTED[0]}"' in project
 
 
@@ -248,3 +251,44 @@ def test_a_module_that_is_gone_is_told_with_the_way_back(
     assert done.returncode == 3
     assert "le module Python « msgspec »" in done.stderr
     assert f'--force-reinstall "cahier-kubernetes @ {wheel.as_uri()}"' in done.stderr
+
+
+# -- how the wheel is made -------------------------------------------------------------------------
+
+
+def _repository(folder: Path, *tags: str) -> Path:
+    (folder / "checks").mkdir(parents=True)
+    (folder / "checks" / "__init__.py").write_text('"""x"""\n\n__version__ = "0.1.0"\n')
+    git = ("git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@x.fr")
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    for tag in ("", *tags):
+        subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "x"], check=True)
+        if tag:
+            subprocess.run([*git, "tag", tag], check=True)
+    return folder
+
+
+def test_the_version_is_that_of_the_tag_or_else_of_the_code(tmp_path: Path) -> None:
+    version = runpy.run_path(str(ROOT / "hatch_build.py"))["version"]
+    assert version(_repository(tmp_path / "sans")) == "0.1.0"
+    assert version(_repository(tmp_path / "avec", "v0.2.0", "v1.0rc1")) == "1.0rc1"
+    assert version(_repository(tmp_path / "autre", "v0.2.0", "essai")) == "0.1.0"
+    shutil.rmtree(tmp_path / "avec" / ".git")
+    assert version(tmp_path / "avec") == "0.1.0"
+
+
+def test_the_wheel_says_where_it_comes_from_or_nothing(wheel: Path) -> None:
+    (metadata,) = (name for name in ZipFile(wheel).namelist() if name.endswith("/METADATA"))
+    said = ZipFile(wheel).read(metadata).decode()
+    told = re.findall(r"^Project-URL: Source, (.*)$", said, re.MULTILINE)
+    assert told == [one for one in [address.repository()] if one]
+
+
+def test_the_same_checkout_makes_the_same_bytes(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for epoch in ("1700000000", "1700000000"):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+        built(tmp_path / str(len(list(tmp_path.iterdir()))))
+    first, second = (one.read_bytes() for one in sorted(tmp_path.glob("*/*.whl")))
+    assert first == second

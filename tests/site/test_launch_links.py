@@ -1,0 +1,98 @@
+"""The links that launch a service, and the address of the project, on every page of the site."""
+
+from __future__ import annotations
+
+import functools
+import html
+import re
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from checks.lab import all_labs
+from checks.site import address
+from tests.support.onyxia import opened
+
+_LINK = re.compile(r'href="([^"]*/launcher/[^"]*)"')
+_TO_FILL_IN = re.compile(r"\bADRESSE_\w+|\b\w+_DU_DÉPÔT\b|\bTODO\b|\bOWNER/REPO\b")
+_FORM = """<!doctype html><meta charset="utf-8"><title>Onyxia</title><pre id="form"></pre><script>
+const form = {};
+for (const pair of location.search.slice(1).split("&")) {
+  const [key, value, ...more] = pair.split("=");
+  if (more.length) throw new Error(pair);
+  const text = decodeURIComponent(value);
+  form[decodeURIComponent(key)] = text === "true" ? true : text === "false" ? false
+    : text.startsWith("«") && text.endsWith("»") ? text.slice(1, -1) : text;
+}
+document.getElementById("form").textContent = JSON.stringify(form);
+</script>"""
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def served(site: Path) -> Iterator[str]:
+    """Where the site is served."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def _pages(site: Path) -> dict[str, str]:
+    return {
+        page.parent.relative_to(site).as_posix(): page.read_text(encoding="utf-8")
+        for page in site.rglob("index.html")
+    }
+
+
+def test_no_page_leaves_something_to_be_filled_in(site: Path) -> None:
+    left = {
+        name: found for name, text in _pages(site).items() if (found := _TO_FILL_IN.findall(text))
+    }
+    assert left == {}
+
+
+def test_each_lab_is_opened_on_the_platform(site: Path) -> None:
+    pages = _pages(site)
+    for lab in all_labs():
+        links = [html.unescape(link) for link in _LINK.findall(pages[f"labs/{lab.name}/enonce"])]
+        forms = [opened(link) for link in links]
+        assert {form.instance for form in forms} == {address.onyxia()}
+        names = [form.settings["name"] for form in forms]
+        assert names.count(f"Cahier {lab.short_name.upper()}") == 2
+
+
+def test_a_link_fills_in_the_form(page: Page, served: str) -> None:
+    """In a browser, where the platform's page is one that applies its rules."""
+    page.route(
+        f"{address.onyxia()}/**",
+        lambda route: route.fulfill(content_type="text/html; charset=utf-8", body=_FORM),
+    )
+    for name in ("tp2_port_forward", "tp5_proxy_socat"):
+        page.goto(f"{served}/labs/{name}/enonce/")
+        links = page.locator("a[href*='/launcher/']")
+        assert links.count() >= 2
+        for number in range(links.count()):
+            link = links.nth(number)
+            expected = opened(str(link.get_attribute("href")))
+            link.click()
+            shown = page.evaluate("JSON.parse(document.getElementById('form').textContent)")
+            assert shown == {
+                **{key: _plain(value) for key, value in expected.settings.items()},
+                **{".".join(path): value for path, value in expected.values.items()},
+            }
+            page.go_back()
+
+
+def _plain(text: str) -> str | bool:
+    return {"true": True, "false": False}.get(text, text)
