@@ -15,9 +15,9 @@ _HALF_WRITTEN = ".cahier-en-cours"
 _SCRATCH = "cahier-"
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file at once or not at all, mode 0600; its folder is made when missing. Raises
-    OSError."""
+def write_atomically(path: Path, data: bytes, *, for_others: bool = False) -> None:
+    """Write a file at once or not at all, mode 0600, or what is usual where it is not for its owner
+    alone; its folder is made when missing. Raises OSError, which names the file."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     for torn in path.parent.glob(f".*{_HALF_WRITTEN}"):
         if has_ended(_marked(torn.name.removeprefix("."))):
@@ -27,11 +27,21 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
+        if for_others:
+            Path(new).chmod(0o666 & ~_usual_mask())
         Path(new).replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError):
+            error.filename = str(path)
         with contextlib.suppress(OSError):
             Path(new).unlink()
         raise
+
+
+def _usual_mask() -> int:
+    mask = os.umask(0)  # it can only be read by setting it
+    os.umask(mask)
+    return mask
 
 
 def sweep(folder: Path) -> None:

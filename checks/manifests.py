@@ -15,6 +15,7 @@ import yaml
 from checks.capabilities import Cluster
 from checks.errors import AccessError, Unverifiable
 from checks.facts import LAST_APPLIED
+from checks.files import write_atomically
 from checks.lab import TO_DO, Lab
 from checks.objects.parts import metadata
 from checks.shell import one_word
@@ -96,9 +97,9 @@ def replaced(folder: Path, files: Mapping[str, str]) -> Mapping[Path, Path | Non
                 for number in count(1)
                 if not (one := path.with_name(f"{name}.avant{_nth(number)}")).exists()
             )
-            kept.write_bytes(former)
+            write_atomically(kept, former, for_others=True)
             changed[path] = kept
-        path.write_text(text, encoding="utf-8")
+        write_atomically(path, text.encode(), for_others=True)
     return changed
 
 

@@ -32,11 +32,14 @@ INTERRUPTED = 130
 _KEPT = 10  # help files
 _LONGEST = 200_000  # characters of a traceback
 _LIBRARIES = ("kubernetes", "urllib3", "typer", "rich", "msgspec", "pg8000")
-_NO_ROOM = (
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-    if hasattr(errno, "EDQUOT")
-    else {errno.ENOSPC, errno.EROFS}
-)
+_FULL = "le disque est plein", "Libérez de la place, ou écrivez ailleurs"
+_ELSEWHERE = "Allez dans un dossier où vous pouvez écrire"
+_CANNOT_WRITE = {  # why, and what to do
+    errno.ENOSPC: _FULL,
+    getattr(errno, "EDQUOT", errno.ENOSPC): ("votre quota de disque est atteint", _FULL[1]),
+    errno.EROFS: ("ce dossier est en lecture seule", _ELSEWHERE),
+    errno.EACCES: ("votre compte n’y a pas accès", _ELSEWHERE),
+}
 _log = logging.getLogger(__name__)
 
 
@@ -134,11 +137,12 @@ def tell(error: BaseException) -> int:
         _learn()
     with contextlib.suppress(Exception):
         _log.debug("unforeseen", exc_info=error)
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        where = f" ({error.filename})" if error.filename else ""
+    if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
+        why, remedy = _CANNOT_WRITE[error.errno]
+        where = error.filename2 or error.filename  # of a copy, where it was to go
         _say(
-            f"Il n’est plus possible d’écrire{where} : {error.strerror}.",
-            "Libérez de la place, ou écrivez ailleurs, puis relancez la commande.",
+            f"Il n’est pas possible de continuer{f' ({where})' if where else ''} : {why}.",
+            f"{remedy}, puis relancez la commande.",
         )
     elif isinstance(error, ModuleNotFoundError) and not str(error.name).startswith(
         ("checks", "labs")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +21,7 @@ from checks.cli.options import (
     connect,
 )
 from checks.errors import AccessError, CahierError, UsageError
+from checks.files import write_atomically
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -246,7 +246,9 @@ def _copy_start(lab: Lab, folder: Path, overwrite: bool) -> list[str]:
     if copied:
         folder.mkdir(parents=True, exist_ok=True)
     for name in copied:
-        shutil.copyfile(lab.folder / "depart" / name, folder / name)
+        write_atomically(
+            folder / name, (lab.folder / "depart" / name).read_bytes(), for_others=True
+        )
     return copied
 
 

@@ -416,11 +416,11 @@ def nested() -> BaseException:
         ),
         (
             lambda: OSError(errno.ENOSPC, "No space left on device", "/x/y"),
-            "plus possible d’écrire (/x/y) : No space",
+            "pas possible de continuer (/x/y) : le disque est plein",
         ),
         (
             lambda: OSError(errno.EROFS, "Read-only file system"),
-            "plus possible d’écrire : Read-only",
+            "pas possible de continuer : ce dossier est en lecture seule",
         ),
         (
             lambda: ModuleNotFoundError("No module named 'rich'", name="rich"),
@@ -529,7 +529,7 @@ def test_a_missing_dependency_is_told_before_anything_else(tmp_path: Path) -> No
 def test_a_disk_that_is_full_is_told(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = process(f"{MAIN} main()", out=full.fileno(), CAHIER_ETAT=str(tmp_path))
-        assert (done.returncode, "plus possible d’écrire" in done.stderr) == (3, True)
+        assert (done.returncode, "pas possible de continuer" in done.stderr) == (3, True)
         assert "Exception ignored" not in done.stderr
         assert (
             process(f"{MAIN} main()", err=full.fileno(), CAHIER_ETAT=str(tmp_path)).returncode == 0
