@@ -103,7 +103,9 @@ cahier_main() {
   cahier_work=${WORKSPACE_DIR:-$HOME}
   cahier_log=$cahier_work/cahier-installation.log
   export GIT_TERMINAL_PROMPT=0 PATH=$HOME/.local/bin:$PATH
-  export UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true # the authorities that the image knows, by either name
+  if [ -s /etc/ssl/certs/ca-certificates.crt ]; then
+    export UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true # the authorities that the image knows, by either name
+  fi
   if [ "$(cat "$done_file" 2>/dev/null)" = "$*" ] && command -v cahier >/dev/null; then
     return
   fi

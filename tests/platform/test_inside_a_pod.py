@@ -7,8 +7,13 @@ for /tmp.
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import platform
 import subprocess
+import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +32,8 @@ from checks.lab import all_labs
 from checks.sources.machine import LocalMachine
 from checks.stage import Person
 from tests.support.pretend_api import Answers, pretend
+from tests.support.wheel import ROOT as CHECKOUT
+from tests.support.wheel import built
 
 _PORT = 8080  # where code-server serves the page of a VSCode service
 _READY_SECONDS = 60
@@ -368,6 +375,63 @@ def _from_inside(service: Service, person: Person) -> str:
     server = service.run("echo https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT").text
     config["clusters"][0]["cluster"]["server"] = server
     return yaml.safe_dump(config)
+
+
+# -- prepared by the init script -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the project's wheel and of those that it asks for: the pods of the local cluster
+    reach no registry."""
+    folder = tmp_path_factory.mktemp("roues")
+    wheel = built(folder)
+    machine = platform.machine()
+    libraries = [f"--platform=manylinux_2_{minor}_{machine}" for minor in range(17, 29)]
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)),
+            *("--only-binary=:all:", "--python-version=3.11", *libraries, str(wheel)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(600)
+def test_a_service_prepared_by_the_init_script_gives_its_first_verdict_within_90_seconds(
+    service: Callable[..., Service], new_person: Callable[..., Person], wheels: Path
+) -> None:
+    """From the start of the pod, and nothing typed but the lab's own command. The image lacks what
+    the platform's has: uv is carried there, and the script comes as curl gives it."""
+    namespace = new_person("s").namespace
+    (wheel,) = wheels.glob("cahier_kubernetes-*.whl")
+    with io.BytesIO() as packed:
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            archive.add(wheels, "roues")
+            archive.add(Path(sys.executable).parent / "uv", "programmes/uv")
+        carried = base64.b64encode(packed.getvalue()).decode()
+    began = time.monotonic()
+    prepared = service(namespace, "admin", "000007")
+    assert prepared.run("base64 -d | tar --extract", carried).code == 0
+    home = (
+        "export HOME=/tmp/onyxia WORKSPACE_DIR=/tmp/onyxia/work PATH=/tmp/programmes:$PATH "
+        "UV_OFFLINE=true UV_FIND_LINKS=/tmp/roues; unset PYTHONPATH;"
+    )
+    said = prepared.run(
+        f"{home} bash -s -- tp2 /tmp/roues/{wheel.name}",
+        (CHECKOUT / "onyxia" / "init.sh").read_text(encoding="utf-8"),
+    )
+    assert (said.code, "✘" in said.text) == (0, False), said.text
+    verdict = prepared.run(f"{home} cd /tmp/onyxia/work/tp2_*; bash -ic 'cahier verifier tp2'")
+    spent = time.monotonic() - began
+    assert verdict.code == 1, verdict.text
+    assert verdict.says("TP2", f"dans {namespace}", "cahier verifier tp2 --aide"), verdict.text
+    assert verdict.text.count("✔") + verdict.text.count("✘") >= 1
+    assert "/tmp/onyxia" in prepared.run(f"{home} bash -ic 'command -v cahier'").text
+    assert spent < 90, spent
 
 
 # -- without a cluster -----------------------------------------------------------------------------
