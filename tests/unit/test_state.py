@@ -144,3 +144,29 @@ def test_an_older_memory_is_read() -> None:
     old = b'{"places":{"ici":{"tp5_proxy_socat":' + lab + b"}}}"
     (state.folder() / "progression.json").write_bytes(old)
     assert _progress(state.load().lab("ici", "tp5_proxy_socat")) == "✔ terminé"
+
+
+FORMER = Path(__file__).parent / "state_files"
+"""What former versions of the code wrote, by their commit."""
+
+
+@pytest.mark.parametrize("commit", [file.stem for file in sorted(FORMER.glob("*.json"))])
+def test_an_upgrade_keeps_a_learner_s_progress(commit: str) -> None:
+    place = "https://apiserver.exemple.fr user-alice"
+    written = (FORMER / f"{commit}.json").read_bytes()
+    state.folder().mkdir(parents=True, exist_ok=True)
+    (state.folder() / "progression.json").write_bytes(written)
+    expected = json.loads(written)["places"][place]
+    assert expected
+    for _ in range(2):  # as it was, then as this version has written it again
+        labs = state.load().places[place]
+        for name, said in expected.items():
+            kept = json.loads(msgspec.json.encode(labs[name]))
+            assert {key: kept[key] for key in said} == said
+        assert _progress(labs["tp1_connexion"]).startswith("✔ terminé")
+        state.remember(place, said_of("tp3"), NOBODY)
+    assert state.load().enforcing == json.loads(written)["enforcing"]
+
+
+def said_of(lab: str) -> Verdict:
+    return verdict(find_lab(lab), "", Diagnostic("constat", "cause", "remède"))
