@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock programs test-programs demo test image findings reworded snapshots oracles recordings bench fast lint site serve notebooks clean
+.PHONY: help release setup lock programs test-programs demo test image findings reworded snapshots oracles recordings bench fast lint site serve notebooks clean
 
 SITE ?= site
 
@@ -88,6 +88,10 @@ docs/assets/mermaid.js: .venv/.ready
 
 notebooks: setup ## les carnets des TP, dans docs/notebooks/ ; les corrigés, dans dist/
 	@$(BIN)/python -m checks.site.notebook docs/notebooks dist/notebooks-corriges
+
+# SOURCE_DATE_EPOCH: the moment that everything bears, that of the commit by default.
+release: setup ## ce qui se publie d’une version, dans dist/release : wheel, site, carnets, image, licences
+	@$(BIN)/python -m release dist/release
 
 fast: lint ## les tests qui n’ont besoin ni de cluster, ni de navigateur, ni de paquet : une minute
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not cluster and not slow"
