@@ -224,7 +224,7 @@ class InPerson(Protocol):
         """Who a real kubectl is for the API server, with our configuration; None without one at
         hand that tells. Raises KubectlRefused."""
 
-    def own_rules(self) -> Sequence[Mapping[str, Any]] | None:
+    def own_rules(self) -> Sequence[Rule] | None:
         """All the rules that hold for us in the learner's namespace (SelfSubjectRulesReview); None
         where the API server does not know them all. Raises Unverifiable in a snapshot."""
 

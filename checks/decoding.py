@@ -1,6 +1,8 @@
-"""Types that are decoded by several threads."""
+"""What is decoded: types that several threads decode, and what a null means."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import msgspec
 
@@ -13,3 +15,10 @@ def prepared(*kinds: type) -> None:
     """
     for kind in kinds:
         msgspec.json.Decoder(kind)
+
+
+def without_nulls(value: object) -> object:
+    """A document without what is null: for Kubernetes, that is as good as absent."""
+    if isinstance(value, Mapping):
+        return {str(key): without_nulls(one) for key, one in value.items() if one is not None}
+    return [without_nulls(one) for one in value] if isinstance(value, list) else value

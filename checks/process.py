@@ -9,7 +9,6 @@ import platform
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 OWNER = "cahier-kubernetes/processus"
 """Annotation of what is there for a moment only: the mark of the process that is to take it
@@ -43,9 +42,9 @@ def mark() -> str:
     return f"{_machine()}.{os.getpid()}.{psutil.Process().create_time():.0f}"
 
 
-def owner(metadata: Mapping[str, Any]) -> str:
-    """The mark that an object bears; "" for none."""
-    return str((metadata.get("annotations") or {}).get(OWNER, ""))
+def owner(annotations: Mapping[str, str]) -> str:
+    """The mark that an object bears among its annotations; "" for none."""
+    return annotations.get(OWNER, "")
 
 
 def is_here(found: str) -> bool:

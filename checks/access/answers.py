@@ -10,13 +10,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 import urllib3
 
 from checks.decoding import prepared
 from checks.errors import AccessError, ClusterLost, Unverifiable
+from checks.objects.parts import read
+from checks.objects.rights import Rule
 
 # bytes of one answer: twice the largest page of a class; a larger one is asked in smaller pages
 _MOST = 16 * 2**20
@@ -152,7 +154,7 @@ class AccessReview(msgspec.Struct):
 
 class _Rules(msgspec.Struct):
     incomplete: bool
-    resourceRules: list[dict[str, Any]]  # noqa: N815
+    resourceRules: list[Rule]  # noqa: N815
 
 
 class RulesReview(msgspec.Struct):
@@ -292,12 +294,24 @@ def unfinished(server: str) -> AccessError:
     )
 
 
-def shaped(answer: Mapping[str, Any], shape: type[_T], server: str) -> _T:
+def shaped(answer: object, shape: type[_T], server: str) -> _T:
     """The answer as a value of that shape. Raises AccessError."""
     try:
         return msgspec.convert(answer, shape)
     except msgspec.ValidationError as error:
         raise unfinished(server) from error
+
+
+def typed(item: object, kind: type[_T]) -> _T:
+    """An object as its type of `checks.objects`. Raises AccessError for what is not as the API
+    promises."""
+    try:
+        return read(item, kind)
+    except msgspec.ValidationError as error:
+        raise AccessError(
+            f"Un objet {kind.__name__} n’a pas la forme que l’API de Kubernetes promet : {error}",
+            "Relancez la commande ; si cela persiste, signalez-le avec `--debug`.",
+        ) from error
 
 
 def listed(answer: Mapping[str, Any], kind: str, server: str) -> list[dict[str, Any]]:
@@ -306,7 +320,7 @@ def listed(answer: Mapping[str, Any], kind: str, server: str) -> list[dict[str, 
         return []  # how Kubernetes 1.37 tells an empty list of metadata, and no other
     items = shaped(answer, _List, server).items
     shape = _KINDS.get(kind, _Object)
-    shaped(cast(Any, items), list[shape], server)  # type: ignore[valid-type]
+    shaped(items, list[shape], server)  # type: ignore[valid-type]
     return items
 
 

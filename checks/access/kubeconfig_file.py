@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 import yaml
 
-from checks.decoding import prepared
+from checks.decoding import prepared, without_nulls
 from checks.errors import AccessError
 from checks.french import SCRIPT_PAGE
 from checks.redaction import remember_tree
@@ -225,7 +225,7 @@ def _content(path: Path, data: bytes) -> _Content:
         ) from None
     remember_tree(document)
     try:
-        return msgspec.convert(_without_nulls(document) or {}, _Content, dec_hook=_decoded)
+        return msgspec.convert(without_nulls(document) or {}, _Content, dec_hook=_decoded)
     except msgspec.ValidationError as error:
         raise AccessError(
             f"La configuration {path} n’est pas un kubeconfig{_explained(str(error))}.", COPY_SCRIPT
@@ -258,13 +258,6 @@ _Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: 0.0)
 _Loader.add_constructor(
     "tag:yaml.org,2002:bool", lambda loader, node: node.value.lower() in ("y", "yes", "true", "on")
 )
-
-
-def _without_nulls(value: object) -> object:
-    """`value` as JSON has it. A key whose value is null is as good as absent."""
-    if isinstance(value, dict):
-        return {str(key): _without_nulls(one) for key, one in value.items() if one is not None}
-    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def _decoded(kind: type, value: object) -> Data:

@@ -25,6 +25,7 @@ from checks.access import answers, exec_plugin, kubeconfig, proxies, user_rules
 from checks.access.api_errors import refused, silent
 from checks.access.client_settings import Settings
 from checks.access.kubectl import renew, whoami
+from checks.decoding import without_nulls
 from checks.errors import AccessError, Forbidden, NotPermitted, Refused, Unverifiable
 from checks.facts import Credentials
 from checks.refusals import Refusal
@@ -213,7 +214,7 @@ class Api:
         """The answer to a question (a review that is posted, else a GET) as a value of `shape`.
         Raises as `request`."""
         answer = self.request("POST" if review else "GET", path, review)
-        return answers.shaped(answer, shape, self.server)
+        return answers.shaped(without_nulls(answer), shape, self.server)
 
     def objects(
         self,
@@ -236,6 +237,18 @@ class Api:
                     item["metadata"].pop("managedFields", None)  # half of an object's size
             found += items
         return found
+
+    def each(
+        self, kind: type[_T], of: str, path: str, query: Mapping[str, str] | None = None
+    ) -> list[_T]:
+        """The same as values of their type of `checks.objects`; `of` is the kind for `objects`."""
+        return [answers.typed(item, kind) for item in self.objects(of, path, query)]
+
+    def one(self, kind: type[_T], path: str) -> _T | None:
+        """The object of this path as a value of its type; None when it is not there. Raises as
+        `request`."""
+        found = self.find(path)
+        return None if found is None else answers.typed(found, kind)
 
     def find(self, path: str) -> dict[str, Any] | None:
         """The object of this path, None when it is not there. Raises as `request`."""

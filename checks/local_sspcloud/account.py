@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from checks.access.kubernetes_api import collection
 from checks.errors import CahierError, Unverifiable, UsageError
-from checks.objects.parts import read
 from checks.objects.pods import PodObject
 from checks.redaction import remember
 
@@ -77,8 +76,7 @@ def verifier(password: str) -> str:
 
 
 def _pod(api: Api, namespace: str, database: str) -> PodObject:
-    for item in api.objects("Pod", collection("Pod", namespace)):
-        pod = read(item, PodObject)
+    for pod in api.each(PodObject, "Pod", collection("Pod", namespace)):
         labels = pod.metadata.labels
         replica = labels.get("cnpg.io/instanceRole", "primary") != "primary"
         if any(labels.get(key) == database for key in _RELEASE) and not replica:

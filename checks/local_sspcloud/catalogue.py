@@ -167,8 +167,8 @@ def releases(api: Api, namespace: str) -> Sequence[Release]:
     found.pop("", None)
     if not found:
         return []
-    items = api.objects("NetworkPolicy", collection("NetworkPolicy", namespace))
-    policies = [read(item, NetworkPolicy) for item in items]
+    path = collection("NetworkPolicy", namespace)
+    policies = api.each(NetworkPolicy, "NetworkPolicy", path)
     return [_release(namespace, name, found[name], policies) for name in sorted(found)]
 
 
@@ -303,10 +303,10 @@ def _wait_ready(api: Api, namespace: str, name: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/pods/{name}-1"
     deadline = time.monotonic() + _READY_SECONDS
     while True:
-        item = api.find(path)
-        if item is None:
+        pod = api.one(PodObject, path)
+        if pod is None:
             raise CahierError(f"Le pod {name}-1 a été supprimé pendant son démarrage.")
-        status = read(item, PodObject).status
+        status = pod.status
         if status.is_ready:
             return
         # "failed to sync": a busy kubelet has not read the Secret yet, and tries again

@@ -22,6 +22,7 @@ from checks.local_sspcloud.engine import Engine
 from checks.local_sspcloud.messages import Trouble
 from checks.local_sspcloud.progress import Progress
 from checks.local_sspcloud.records import Record
+from checks.objects.pods import Observed
 from checks.places import CLUSTER_NAME, admin_kubeconfig, failure_log, folder, write_private
 
 IMAGE_VARIABLE = "CAHIER_IMAGE_NOEUD"
@@ -204,10 +205,11 @@ def _never_ready(engine: Engine) -> CahierError:
 def _unready_pods() -> str:
     """The cluster's own pods that do not run, in a sentence; "" where they cannot be asked for."""
     try:
-        pods = running.admin_api().objects("Pod", "/api/v1/namespaces/kube-system/pods")
+        path = "/api/v1/namespaces/kube-system/pods"
+        pods = running.admin_api().each(Observed, "Pod", path)
     except CahierError:
         return ""
-    unready = [pod["metadata"]["name"] for pod in pods if not running.is_ready(pod)]
+    unready = [pod.name for pod in pods if not pod.is_ready]
     return f" Ne tournent pas : {', '.join(unready)}." if unready else ""
 
 

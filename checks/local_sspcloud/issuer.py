@@ -20,6 +20,7 @@ from checks.local_sspcloud import tokens
 from checks.local_sspcloud.progress import Progress, waiting
 from checks.local_sspcloud.tokens import ALGORITHM, AUDIENCE
 from checks.lock import in_turn
+from checks.objects.pods import PodObject
 from checks.places import ISSUER, ISSUER_NAME, ISSUER_NAMESPACE, lock
 
 if TYPE_CHECKING:
@@ -104,12 +105,10 @@ def _accepts(api: Api) -> bool:
 def _state(api: Api) -> str:
     """How the issuer's pod is, in a few words."""
     query = {"labelSelector": f"app={ISSUER_NAME}"}
-    pods = api.objects("Pod", f"/api/v1/namespaces/{ISSUER_NAMESPACE}/pods", query)
+    pods = api.each(PodObject, "Pod", f"/api/v1/namespaces/{ISSUER_NAMESPACE}/pods", query)
     for pod in pods:
-        for status in pod.get("status", {}).get("containerStatuses") or []:
-            held = (status.get("state") or {}).get("waiting")
-            if held:
-                return f"pod {pod['metadata']['name']} : {held.get('reason')}"
+        if (held := pod.status.waiting).reason:
+            return f"pod {pod.name} : {held.reason}"
     return f"{len(pods)} pod dans {ISSUER_NAMESPACE}"
 
 

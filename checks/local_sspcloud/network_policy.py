@@ -132,8 +132,8 @@ def _pod_labels(api: Api, namespace: str, name: str) -> Mapping[str, str]:
 
 def _choosing(api: Api, namespace: str, labels: Mapping[str, str]) -> Sequence[NetworkPolicy]:
     """The policies that decide who enters the pod."""
-    items = api.objects("NetworkPolicy", collection("NetworkPolicy", namespace))
-    found = (read(item, NetworkPolicy) for item in items)
+    path = collection("NetworkPolicy", namespace)
+    found = api.each(NetworkPolicy, "NetworkPolicy", path)
     return [
         one for one in found if one.governs("Ingress") and one.spec.pod_selector.selects(labels)
     ]

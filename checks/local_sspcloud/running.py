@@ -7,12 +7,12 @@ import contextlib
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from checks.errors import AccessError, CahierError
 from checks.local_sspcloud import messages
 from checks.local_sspcloud.engine import Engine
+from checks.objects.pods import Observed
 from checks.places import CLUSTER_NAME, admin_kubeconfig, failure_log, folder, lock
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def admin_api() -> Api:
 
 def readiness(api: Api) -> dict[str, bool]:
     """Name of each node, and whether it is ready. Raises AccessError."""
-    items = api.objects("Node", "/api/v1/nodes")
-    return {node["metadata"]["name"]: is_ready(node) for node in items}
+    nodes = api.each(Observed, "Node", "/api/v1/nodes")
+    return {one.name: one.is_ready for one in nodes}
 
 
 def in_order(count: int) -> bool:
@@ -51,12 +51,6 @@ def wait_in_order(count: int, seconds: float) -> bool:
             return False
         time.sleep(0.2)
     return True
-
-
-def is_ready(item: Mapping[str, Any]) -> bool:
-    """Whether a node or a pod says that it is ready."""
-    conditions = item.get("status", {}).get("conditions") or []
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def kubeconfig(engine: Engine) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from checks.decoding import prepared
+from checks.decoding import prepared, without_nulls
 
 _T = TypeVar("_T")
 
@@ -77,12 +77,12 @@ prepared(_Whole)
 
 
 def read(item: object, kind: type[_T]) -> _T:
-    """An object of the API, or a part of one, as its type.
+    """An object of the API, or a part of one, as its type; a null is how the API's own program
+    writes what it has left empty.
 
-    A null says nothing: it is how the API's own program writes what it has left empty. Raises
-    msgspec.ValidationError for what is not as the API promises.
+    Raises msgspec.ValidationError for what is not as the API promises.
     """
-    return msgspec.convert(_said(item), kind)
+    return msgspec.convert(without_nulls(item), kind)
 
 
 def metadata(item: Mapping[str, Any]) -> Metadata:
@@ -93,10 +93,3 @@ def metadata(item: Mapping[str, Any]) -> Metadata:
 def written(part: Part) -> Any:
     """A part as the API takes it, without what has its default."""
     return msgspec.json.decode(msgspec.json.encode(part))
-
-
-def _said(value: object) -> object:
-    """The same without its nulls."""
-    if isinstance(value, Mapping):
-        return {key: _said(one) for key, one in value.items() if one is not None}
-    return [_said(one) for one in value] if isinstance(value, list | tuple) else value

@@ -5,7 +5,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -183,6 +183,11 @@ class PodAddress(Part, frozen=True):
     ip: str
 
 
+def holds(conditions: Iterable[Condition], *kinds: str) -> bool:
+    """Whether one of the conditions of these types is true."""
+    return any(one.type in kinds and one.status == "True" for one in conditions)
+
+
 class PodStatus(Part, frozen=True):
     """How a pod is."""
 
@@ -201,8 +206,7 @@ class PodStatus(Part, frozen=True):
     @property
     def is_ready(self) -> bool:
         """Whether it serves."""
-        ready = self.condition("Ready")
-        return ready is not None and ready.status == "True"
+        return holds(self.conditions, "Ready")
 
     @property
     def waiting(self) -> Waiting:
@@ -224,4 +228,25 @@ class PodObject(Part, frozen=True):
         return self.metadata.name
 
 
-prepared(PodObject)
+class _ObservedStatus(Part, frozen=True):
+    conditions: tuple[Condition, ...] = ()
+
+
+class Observed(Part, frozen=True):
+    """A pod or a node, of which one asks only whether it is ready."""
+
+    metadata: Metadata
+    status: _ObservedStatus = _ObservedStatus()
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.metadata.name
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it says so."""
+        return holds(self.status.conditions, "Ready")
+
+
+prepared(PodObject, Observed)

@@ -5,15 +5,13 @@ https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from checks.decoding import prepared
 from checks.objects.labels import LabelSelector
-from checks.objects.parts import Metadata, Part, read
+from checks.objects.parts import Metadata, Part
 
 
 class Rule(Part, frozen=True):
@@ -59,7 +57,9 @@ class _RoleReference(Part, frozen=True):
     name: str
 
 
-class _Binding(Part, frozen=True):
+class BindingObject(Part, frozen=True):
+    """A binding as the API gives it, which says its kind but in a list."""
+
     metadata: Metadata
     role_ref: _RoleReference
     subjects: tuple[Subject, ...] = ()
@@ -77,17 +77,10 @@ class Binding:
     subjects: tuple[Subject, ...] = ()
 
 
-prepared(Role, _Binding)
+prepared(Role, BindingObject)
 
 
-def rules_of(written: Iterable[Mapping[str, Any]]) -> Sequence[Rule]:
-    """Rules that are no role's: all those that hold for somebody. Raises as `read`."""
-    return [read(rule, Rule) for rule in written]
-
-
-def binding_of(item: Mapping[str, Any], kind: str = "") -> Binding:
-    """A binding as the API gives it. `kind`: for the items of a list, which do not say theirs.
-    Raises as `read`."""
-    found = read(item, _Binding)
+def binding_of(found: BindingObject, kind: str = "") -> Binding:
+    """What a binding says. `kind`: for the items of a list, which do not say theirs."""
     role = found.role_ref
     return Binding(kind or found.kind, found.metadata.name, role.kind, role.name, found.subjects)

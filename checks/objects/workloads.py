@@ -78,6 +78,28 @@ class Workload(Part, frozen=True):
         )
 
 
+class JobSpec(Part, frozen=True):
+    """A Job that is suspended makes no pod."""
+
+    suspend: bool = False
+
+
+class JobStatus(Part, frozen=True):
+    """How far a Job is: `succeeded` of its pods have ended well."""
+
+    conditions: tuple[Condition, ...] = ()
+    start_time: str = ""
+    succeeded: int = 0
+
+
+class Job(Part, frozen=True):
+    """Pods that end."""
+
+    metadata: Metadata
+    spec: JobSpec = JobSpec()
+    status: JobStatus = JobStatus()
+
+
 class QuotaSpec(Part, frozen=True):
     """What may be taken at most, by resource."""
 
@@ -105,10 +127,11 @@ class ResourceQuota(Part, frozen=True):
 
 
 class ConfigMap(Part, frozen=True):
-    """Texts by their key."""
+    """Texts by their key; in `binary_data`, other content as base64."""
 
     metadata: Metadata
     data: Mapping[str, str] = {}
+    binary_data: Mapping[str, str] = {}
 
     @property
     def name(self) -> str:
@@ -139,4 +162,4 @@ class EventObject(Part, frozen=True):
         return self.last_timestamp or self.event_time or self.metadata.creation_timestamp
 
 
-prepared(Workload, ResourceQuota, ConfigMap, EventObject)
+prepared(Workload, Job, ResourceQuota, ConfigMap, EventObject)

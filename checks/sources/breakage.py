@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 from checks.access.kubernetes_api import Api, collection
 from checks.errors import AccessError, CahierError, Forbidden, Refused, Unverifiable
 from checks.facts import PROBE_LABEL
 from checks.interruption import undone
+from checks.objects.pods import PodObject
 from checks.process import OWNER, has_ended, mark, owner
 
 _GOES = 5.0  # seconds for a pod that is deleted to be on its way out
@@ -23,7 +23,7 @@ def delete(api: Api, namespace: str, name: str) -> None:
     """Delete a pod at once, and see it go. Raises Forbidden, and Unverifiable where it stays for
     another reason."""
     path = f"{collection('Pod', namespace)}/{name}"
-    before = api.find(path)
+    before = api.one(PodObject, path)
     if before is None:
         return
     deadline = time.monotonic() + _GOES
@@ -36,7 +36,7 @@ def delete(api: Api, namespace: str, name: str) -> None:
         except AccessError as error:
             trouble = error
         with contextlib.suppress(AccessError):
-            if _is_gone(before, api.find(path)):
+            if _is_gone(before, api.one(PodObject, path)):
                 return
         if time.monotonic() > deadline:
             raise Unverifiable(
@@ -47,12 +47,10 @@ def delete(api: Api, namespace: str, name: str) -> None:
         time.sleep(_PAUSE)
 
 
-def _is_gone(before: Mapping[str, Any], now: Mapping[str, Any] | None) -> bool:
-    return (
-        now is None
-        or now["metadata"]["uid"] != before["metadata"]["uid"]
-        or "deletionTimestamp" in now["metadata"]
-    )
+def _is_gone(before: PodObject, now: PodObject | None) -> bool:
+    if now is None or now.metadata.uid != before.metadata.uid:
+        return True
+    return bool(now.metadata.deletion_timestamp)
 
 
 @contextlib.contextmanager
@@ -84,20 +82,17 @@ def _note(api: Api, namespace: str, name: str, whose: str | None) -> None:
     api.request("PATCH", f"{collection('Pod', namespace)}/{name}", change, content_type=_MERGE)
 
 
-def clear(api: Api, namespace: str, pods: Iterable[Mapping[str, Any]]) -> bool:
+def clear(api: Api, namespace: str, pods: Iterable[PodObject]) -> bool:
     """Replace what a killed run of this machine has left broken of these pods, as they are listed;
     whether there was any. Raises nothing."""
     found = False
     for pod in pods:
-        name, metadata = pod["metadata"]["name"], pod["metadata"]
-        if PROBE_LABEL not in (metadata.get("labels") or {}) and has_ended(owner(metadata)):
+        about = pod.metadata
+        if PROBE_LABEL not in about.labels and has_ended(owner(about.annotations)):
             found = True
-            conditions = {
-                one["type"]: one["status"] for one in pod["status"].get("conditions") or ()
-            }
             with contextlib.suppress(CahierError):
-                if conditions.get("Ready") == "True":  # it has healed by itself
-                    _note(api, namespace, name, None)
+                if pod.status.is_ready:  # it has healed by itself
+                    _note(api, namespace, pod.name, None)
                 else:
-                    delete(api, namespace, name)
+                    delete(api, namespace, pod.name)
     return found

@@ -7,10 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from socket import socket
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from checks.capabilities import Cluster, Machine, Probe
 from checks.facts import Credentials, Listing
+from checks.objects.rights import Rule
 
 
 class FromAfar(ABC):
@@ -41,7 +42,7 @@ class FromAfar(ABC):
         """No kubectl of the learner's is at hand."""
         return None
 
-    def own_rules(self) -> Sequence[Mapping[str, Any]] | None:
+    def own_rules(self) -> Sequence[Rule] | None:
         """Raises Unverifiable."""
         self._not_there()
 

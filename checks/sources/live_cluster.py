@@ -20,6 +20,7 @@ from checks.access.kubernetes_api import PATHS, Api, collection
 from checks.capabilities import Machine
 from checks.errors import AccessError, Refused, Unverifiable
 from checks.facts import Credentials, ForwardRefused, Listing
+from checks.objects.rights import Rule
 from checks.places import LEARNERS, admin_kubeconfig, people_folder
 from checks.redaction import remember_secret
 from checks.sources import breakage
@@ -75,7 +76,7 @@ class LiveCluster(LiveReading):
         KubectlRefused."""
         return self.api.kubectl_user()
 
-    def own_rules(self) -> Sequence[Mapping[str, Any]] | None:
+    def own_rules(self) -> Sequence[Rule] | None:
         """All the rules that hold for us in the learner's namespace; None where some may be
         missing."""
         spec = {"namespace": self.namespace}

@@ -3,20 +3,18 @@ snapshot."""
 
 from __future__ import annotations
 
-import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar, cast
 
-import msgspec
-
-from checks.errors import AccessError, Unverifiable
+from checks.access.answers import typed
+from checks.errors import Unverifiable
 from checks.facts import PROBE_LABEL, Container, ContainerPort, Event, Pod
-from checks.objects.parts import named, read
+from checks.objects.parts import named
 from checks.objects.pods import ContainerSpec, ContainerStatus, PodObject, Terminated, Waiting
 from checks.objects.policies import NetworkPolicy
-from checks.objects.rights import Binding, Role, Rule, binding_of
+from checks.objects.rights import Binding, BindingObject, Role, Rule, binding_of
 from checks.objects.services import EndpointSlice, Service
 from checks.objects.workloads import ConfigMap, EventObject, ResourceQuota, Workload
 
@@ -79,7 +77,7 @@ class Served(ABC):
     def cluster_role(self, name: str) -> Role | None:
         """A ClusterRole, None when there is none."""
         found = self.cluster_role_object(name)
-        return None if found is None else _one(found, Role)
+        return None if found is None else typed(found, Role)
 
     def network_policies(self) -> Sequence[NetworkPolicy]:
         """NetworkPolicies of the learner's namespace."""
@@ -154,8 +152,8 @@ def _roles(cluster: Served) -> Mapping[str, Sequence[Rule]]:
 
 
 def _role_bindings(cluster: Served) -> Sequence[Binding]:
-    with _promised("RoleBinding"):
-        return [binding_of(item, "RoleBinding") for item in cluster.objects("RoleBinding")]
+    found = _typed(cluster.objects("RoleBinding"), BindingObject)
+    return [binding_of(one, "RoleBinding") for one in found]
 
 
 def _network_policies(cluster: Served) -> Sequence[NetworkPolicy]:
@@ -183,30 +181,12 @@ def _events(cluster: Served) -> Sequence[EventObject]:
 
 
 def _typed(items: Iterable[Mapping[str, Any]], kind: type[_T]) -> Sequence[_T]:
-    """Raises AccessError for what is not as the API promises."""
-    return [_one(item, kind) for item in items]
-
-
-def _one(item: Mapping[str, Any], kind: type[_T]) -> _T:
-    with _promised(kind.__name__):
-        return read(item, kind)
-
-
-@contextlib.contextmanager
-def _promised(kind: str) -> Iterator[None]:
-    """Raises AccessError where what is read is not as the API promises."""
-    try:
-        yield
-    except msgspec.ValidationError as error:
-        raise AccessError(
-            f"Un objet {kind} n’a pas la forme que l’API de Kubernetes promet : {error}",
-            "Relancez la commande ; si cela persiste, signalez-le avec `--debug`.",
-        ) from error
+    return [typed(item, kind) for item in items]
 
 
 def pod_of(item: Mapping[str, Any]) -> Pod:
     """A pod, as the API gives it. Raises AccessError."""
-    return _pod(_one(item, PodObject))
+    return _pod(typed(item, PodObject))
 
 
 def _pod(given: PodObject) -> Pod:

@@ -19,10 +19,12 @@ from datetime import datetime, timedelta
 from socket import SHUT_RDWR, socket
 from typing import Any
 
+from checks.access.answers import typed
 from checks.access.kubernetes_api import Api, collection
 from checks.errors import AccessError, Refused, Unverifiable
 from checks.facts import PROBE_LABEL, ForwardRefused
 from checks.interruption import check, pause, too_late, undone
+from checks.objects.pods import PodObject, PodStatus
 from checks.process import OWNER, has_ended, is_here, mark, owner
 from checks.waiting import meanwhile, waiting_for
 
@@ -264,22 +266,18 @@ def _made(api: Api, path: str, body: Mapping[str, Any]) -> Iterator[str]:
 def _started(api: Api, path: str) -> str:
     """IP of the probe once its containers run."""
     deadline = time.monotonic() + _START
-    status: Mapping[str, Any] = {}
+    status = PodStatus()
     while time.monotonic() < deadline:
-        status = api.request("GET", path).get("status") or {}
-        states = status.get("containerStatuses") or []
-        if states and all(item.get("ready") for item in states) and status.get("podIP"):
-            return str(status["podIP"])
-        if status.get("phase") == "Failed":
+        status = typed(api.request("GET", path), PodObject).status
+        states = status.container_statuses
+        if states and all(one.ready for one in states) and status.ip:
+            return status.ip
+        if status.phase == "Failed":
             break
         pause(0.15)
-    waiting = [
-        (item.get("state") or {}).get("waiting") or {}
-        for item in status.get("containerStatuses") or []
-    ]
-    reasons = sorted({str(one["reason"]) for one in waiting if one.get("reason")}) or [
-        str(status.get("phase"))
-    ]
+    waiting = (one.state.waiting for one in status.container_statuses)
+    reasons = sorted({one.reason for one in waiting if one is not None and one.reason})
+    reasons = reasons or [status.phase or "sans réponse"]
     raise Unverifiable(
         f"Une sonde n’a pas démarré ({', '.join(reasons)}) : son image est {IMAGE}.",
         "Relancez la commande dans un instant ; si cela dure, ce cluster ne peut pas télécharger "
@@ -313,32 +311,31 @@ def sweep(api: Api, namespace: str) -> None:
         clear(
             api,
             namespace,
-            api.objects("Pod", collection("Pod", namespace), {"labelSelector": PROBE_LABEL}),
+            api.each(
+                PodObject, "Pod", collection("Pod", namespace), {"labelSelector": PROBE_LABEL}
+            ),
         )
 
 
-def clear(api: Api, namespace: str, pods: Iterable[Mapping[str, Any]]) -> bool:
+def clear(api: Api, namespace: str, pods: Iterable[PodObject]) -> bool:
     """The same, of pods that are listed already; whether there were any such."""
     found = False
     for pod in pods:
-        path = f"{collection('Pod', namespace)}/{pod['metadata']['name']}"
+        path = f"{collection('Pod', namespace)}/{pod.name}"
         with contextlib.suppress(AccessError):
-            if PROBE_LABEL in (pod["metadata"].get("labels") or {}) and _is_over(api, path, pod):
+            if PROBE_LABEL in pod.metadata.labels and _is_over(api, path, pod):
                 found = True
                 api.remove(path, {"gracePeriodSeconds": 0})
     return found
 
 
-def _is_over(api: Api, path: str, pod: Mapping[str, Any]) -> bool:
+def _is_over(api: Api, path: str, pod: PodObject) -> bool:
     """Whether the run that placed this probe has surely ended; by the API server's clock, where
     only time tells."""
-    whose = owner(pod["metadata"])
+    whose = owner(pod.metadata.annotations)
     if is_here(whose):
         return has_ended(whose) or (whose == mark() and path not in _placed)
-    if pod["status"].get("reason") == "DeadlineExceeded":
+    if pod.status.reason == "DeadlineExceeded":
         return True
     now = api.clock(_CLOCK)
-    return (
-        now is not None
-        and now - datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) > _OVER
-    )
+    return now is not None and now - datetime.fromisoformat(pod.metadata.creation_timestamp) > _OVER

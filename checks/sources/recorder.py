@@ -18,6 +18,7 @@ from checks.capabilities import Cluster
 from checks.errors import CahierError, ClusterLost, Unverifiable
 from checks.facts import LAST_APPLIED, Access, ApiResource, Pod
 from checks.lab import Lab
+from checks.objects.rights import Rule
 from checks.sources.receipts import Doubtful, Place, holding
 from checks.sources.snapshot import (
     Granted,
@@ -153,11 +154,11 @@ class Recorder(SnapshotCluster):
             self._seen.groups = list(self._source.groups)
         return super().groups
 
-    def own_rules(self) -> Sequence[Mapping[str, Any]] | None:
+    def own_rules(self) -> Sequence[Rule] | None:
         """All the rules that hold for the learner."""
         if self._local and self._seen.own_rules is None:
             found = self._source.own_rules()
-            self._seen.own_rules = None if found is None else [dict(rule) for rule in found]
+            self._seen.own_rules = None if found is None else list(found)
         return super().own_rules()
 
     def as_owner(self, owner: str, at: str = "") -> Cluster | None:

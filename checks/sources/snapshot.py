@@ -20,6 +20,7 @@ from checks.errors import CahierError, Unverifiable, UsageError
 from checks.facts import Access, ApiResource, Colleague, PolicyKind
 from checks.files import write_atomically
 from checks.inert import in_json
+from checks.objects.rights import Rule
 from checks.redaction import redacted
 from checks.sources.from_afar import FromAfar
 from checks.sources.objects import Served, must_be_known
@@ -102,7 +103,7 @@ class Local(msgspec.Struct, kw_only=True, omit_defaults=True):
     """
 
     groups: list[str] | None = None
-    own_rules: list[dict[str, Any]] | None = None
+    own_rules: list[Rule] | None = None
     views: dict[str, Snapshot | None] = {}
     outsiders: list[str] = []
 
@@ -286,7 +287,7 @@ class SnapshotCluster(FromAfar, Served):
         """The groups that the API server said the learner is in. Raises Unverifiable."""
         return self._not_there() if self._seen.groups is None else self._seen.groups
 
-    def own_rules(self) -> Sequence[Mapping[str, Any]] | None:
+    def own_rules(self) -> Sequence[Rule] | None:
         """All the rules that held for the learner. Raises Unverifiable."""
         return self._not_there() if self._seen.own_rules is None else self._seen.own_rules
 

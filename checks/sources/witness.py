@@ -10,11 +10,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from socket import socket
 from typing import Any
 
+from checks.access.answers import typed
 from checks.errors import AccessError, CahierError, ClusterLost, UsageError
 from checks.exchange.http import NotHttp, get
 from checks.exchange.postgres import refusal
 from checks.facts import Pod
 from checks.lab import Lab
+from checks.objects.pods import PodObject
 from checks.sources import breakage, probes
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
@@ -68,7 +70,8 @@ class WatchedCluster(LiveCluster):
         if kind != "Pod" or self._swept:
             return found
         self._swept = True
-        left = [clear(self.api, self.namespace, found) for clear in (probes.clear, breakage.clear)]
+        pods = [typed(item, PodObject) for item in found]
+        left = [clear(self.api, self.namespace, pods) for clear in (probes.clear, breakage.clear)]
         return super()._listed(kind) if any(left) else found
 
     def begin(self, check: Check) -> None:

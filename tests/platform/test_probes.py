@@ -7,12 +7,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
 from checks.access.discovery import served
 from checks.access.kubernetes_api import Api, collection
 from checks.facts import PROBE_LABEL
+from checks.objects.pods import Condition, PodObject, PodStatus
 from checks.process import OWNER, mark, owner
 from checks.sources import breakage, probes
 from checks.sources.live_cluster import LiveCluster
@@ -140,12 +142,17 @@ def test_a_pod_that_a_killed_run_left_broken_is_replaced(learner: LiveCluster) -
         item = probes._pod(name, {"PIPE": 6001}, {})
         item["metadata"] = {"name": name, "annotations": {OWNER: dead}}
         learner.api.make(pods, item)
-        listed = [{**learner.api.request("GET", f"{pods}/{name}")}]
-        listed[0]["status"] = {"conditions": [{"type": "Ready", "status": str(ready)}]}
-        assert breakage.clear(learner.api, learner.namespace, listed)
+        made = learner.api.one(PodObject, f"{pods}/{name}")
+        assert made is not None
+        status = PodStatus(conditions=(Condition("Ready", str(ready)),))
+        seen = msgspec.structs.replace(made, status=status)
+        assert breakage.clear(learner.api, learner.namespace, [seen])
     (kept,) = [
         one
-        for one in learner.api.objects("Pod", pods)
-        if "deletionTimestamp" not in one["metadata"]
+        for one in learner.api.each(PodObject, "Pod", pods)
+        if not one.metadata.deletion_timestamp
     ]
-    assert (kept["metadata"]["name"], owner(kept["metadata"])) == ("guerie", "")
+    assert (kept.name, owner(kept.metadata.annotations)) == (
+        "guerie",
+        "",
+    )

@@ -12,7 +12,7 @@ from typing import Any
 from checks.diagnosis.rights.rbac import Request, aggregated, covers, granted
 from checks.objects.labels import LabelSelector
 from checks.objects.parts import read
-from checks.objects.rights import Binding, Role, binding_of
+from checks.objects.rights import Binding, BindingObject, Role, binding_of
 
 REQUESTS = 10  # in each world
 Item = dict[str, Any]
@@ -202,7 +202,8 @@ class World:
             # whose roles and bindings then say nothing
             home = asked.namespace or next(iter(self.roles))
             roles = {one.name: one.rules for one in (read(x, Role) for x in self.roles[home])}
-            bindings = [binding_of(one) for one in (*self.cluster_bindings, *self.bindings[home])]
+            given = (*self.cluster_bindings, *self.bindings[home])
+            bindings = [binding_of(read(one, BindingObject)) for one in given]
             held = granted(
                 asked.user, asked.groups, bindings, roles, cluster_roles, asked.namespace
             )

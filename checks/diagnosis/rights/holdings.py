@@ -19,7 +19,7 @@ from checks.diagnosis.rights.people import Person
 from checks.diagnosis.rights.rbac import Granted, Request
 from checks.diagnosis.rights.wording import HOMES, RANK, READS, TELLING, WRITES
 from checks.errors import Forbidden, Unverifiable
-from checks.objects.rights import Binding, Rule, rules_of
+from checks.objects.rights import Binding, Rule
 
 _OPENED = ("create", "get")
 _VERBS = {
@@ -140,6 +140,5 @@ def _own_rules(cluster: Cluster, person: Person) -> Sequence[Rule] | None:
     for namespace in personal_namespaces(person.user):
         theirs = cluster.as_owner(namespace, at=cluster.namespace)
         if theirs is not None and theirs.user == person.user:
-            own = theirs.own_rules()
-            return None if own is None else rules_of(own)
+            return theirs.own_rules()
     return None

@@ -16,6 +16,8 @@ from checks.errors import AccessError, CahierError, Refused, UsageError
 from checks.grading.in_cluster import manifests
 from checks.grading.in_cluster.manifests import COLLECTIONS, LABEL, SERVICE_ACCOUNT
 from checks.grading.in_cluster.order import Order
+from checks.objects.parts import metadata
+from checks.objects.workloads import Job
 
 _BYTES = 1_000_000  # of a ConfigMap, nearly
 _ATTEMPTS = 5
@@ -71,15 +73,15 @@ def find(api: Api, namespace: str, kind: str, group: str) -> Owner | None:
     Raises CahierError.
     """
     try:
-        listed = api.objects(
-            kind, COLLECTIONS[kind].format(namespace), {"labelSelector": f"{LABEL}={group}"}
+        listed = api.each(
+            Job, kind, COLLECTIONS[kind].format(namespace), {"labelSelector": f"{LABEL}={group}"}
         )
     except Refused as refusal:
         raise _explained(refusal, kind, namespace) from refusal
     found = None
-    for item in sorted(listed, key=lambda item: str(item["metadata"]["creationTimestamp"])):
-        one = Owner(kind, item["metadata"]["name"], namespace)
-        if kind == "Job" and item["spec"].get("suspend"):
+    for job in sorted(listed, key=lambda job: job.metadata.creation_timestamp):
+        one = Owner(kind, job.metadata.name, namespace)
+        if kind == "Job" and job.spec.suspend:
             remove(api, one)
         else:
             found = one
@@ -159,7 +161,7 @@ def _ensure_service_account(api: Api, namespace: str, group: str, owner: Mapping
         try:
             if found is None:
                 _create(api, namespace, manifests.service_account(group, owner))
-            elif LABEL in (found["metadata"].get("labels") or {}):
+            elif LABEL in metadata(found).labels:
                 path = f"{collection}/{SERVICE_ACCOUNT}"
                 api.request(
                     "PATCH", path, change, content_type="application/strategic-merge-patch+json"

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from checks import interruption
+from checks.access.answers import typed
 from checks.access.kubernetes_api import Api
 from checks.errors import AccessError, CahierError
 from checks.grading.grade import Verify, grade_pairs
@@ -32,6 +33,7 @@ from checks.grading.results import Store
 from checks.grading.roster import Learner
 from checks.grading.view import LiveVerifier
 from checks.lab import Lab
+from checks.objects.workloads import ConfigMap
 from checks.redaction import described
 
 _PUBLISHED_EVERY = 5.0  # seconds: what a pod that is killed may have to do again
@@ -47,10 +49,10 @@ class Results:
 
     def restore(self, store: Store, pairs: list[tuple[Learner, Lab]]) -> None:
         """Take up what a former pod of the same run has graded. Raises AccessError."""
-        found = self._api.request("GET", self._path)
+        found = typed(self._api.request("GET", self._path), ConfigMap)
         known = {(learner.identifier, lab.name): (learner, lab) for learner, lab in pairs}
-        if (found["metadata"].get("annotations") or {}).get(RUN) == self._run:
-            for identifier, name, content in unpack(base64.b64decode(found["binaryData"][GRADES])):
+        if found.metadata.annotations.get(RUN) == self._run:
+            for identifier, name, content in unpack(base64.b64decode(found.binary_data[GRADES])):
                 store.put(*known[identifier, name], content)
 
     def publish(self, store: Store, done: int, total: int) -> None:

@@ -6,10 +6,10 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
+from checks.access.answers import typed
 from checks.access.kubernetes_api import METADATA_ONLY, Api
 from checks.errors import CahierError
 from checks.grading.in_cluster.launch import Owner
@@ -18,6 +18,9 @@ from checks.grading.in_cluster.order import DONE, FILE, GRADES, OTHER_CODE, RUN,
 from checks.grading.results import Store
 from checks.grading.roster import Learner
 from checks.lab import Lab
+from checks.objects.parts import metadata
+from checks.objects.pods import PodObject, Terminated, Waiting, holds
+from checks.objects.workloads import ConfigMap, EventObject, Job
 
 _NO_PODS_SECONDS = 10.0  # a Job that may make pods has made one by then
 _NOT_PULLED = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
@@ -50,25 +53,21 @@ class Run:
 
     def order(self) -> Order:
         """What it was asked. Raises AccessError."""
-        found = self._api.request("GET", self._config_map(self._parts_of.name))
-        return msgspec.json.decode(found["data"][FILE], type=Order)
+        found = self._config_map(self._parts_of.name)
+        return msgspec.json.decode(found.data[FILE], type=Order)
 
     def look(self, order: Order) -> Sight:
         """How far it is. Raises CahierError where nothing will come of it."""
         job = self._job()
         pods = self._pods()
-        status = job.get("status") or {}
-        ended = any(
-            one["type"] in ("Complete", "Failed") and one["status"] == "True"
-            for one in _conditions(job)
-        )
-        done = sum(self._done(job["metadata"]["uid"]))
+        ended = holds(job.status.conditions, "Complete", "Failed")
+        done = sum(self._done(job.metadata.uid))
         if not ended and not done:
             self._require_hope(job, pods)
         return Sight(
             done=done,
             total=sum(len(task.labs) for task in order.tasks),
-            parts_done=int(status.get("succeeded") or 0),
+            parts_done=job.status.succeeded,
             parts=order.parts,
             ended=ended,
             notes=[] if ended else [note for pod in pods for note in _notes(pod)],
@@ -81,8 +80,8 @@ class Run:
         Raises CahierError where the image is of another version.
         """
         pods = self._pods()
-        if any(end.get("exitCode") == OTHER_CODE for pod in pods for end in _ends(pod)):
-            image = pods[0]["spec"]["containers"][0]["image"]
+        if any(end.exit_code == OTHER_CODE for pod in pods for end in _ends(pod)):
+            image = pods[0].spec.containers[0].image
             raise CahierError(
                 f"L’image {image} porte une autre version de cahier que cette commande, et "
                 "noterait autrement.",
@@ -92,10 +91,10 @@ class Run:
         job = self._job()
         known = {(learner.identifier, lab.name): (learner, lab) for learner, lab in pairs}
         for index in range(order.parts):
-            part = self._api.request("GET", self._config_map(f"{self._parts_of.name}-{index}"))
-            if (part["metadata"].get("annotations") or {}).get(RUN) != job["metadata"]["uid"]:
+            part = self._config_map(f"{self._parts_of.name}-{index}")
+            if part.metadata.annotations.get(RUN) != job.metadata.uid:
                 continue
-            for identifier, name, content in unpack(base64.b64decode(part["binaryData"][GRADES])):
+            for identifier, name, content in unpack(base64.b64decode(part.binary_data[GRADES])):
                 pair = known.get((identifier, name))
                 if pair is not None and store.read(*pair) is None:
                     store.put(*pair, content)
@@ -103,14 +102,12 @@ class Run:
     def failures(self) -> Mapping[int, str]:
         """Why each part that did not end well failed last, in French; WHOLE_JOB: all of them."""
         told = {
-            int(pod["metadata"]["annotations"][_INDEX]): _death(pod)
-            for pod in sorted(
-                self._pods(), key=lambda pod: str(pod["metadata"]["creationTimestamp"])
-            )
-            if pod["status"].get("phase") == "Failed"
+            int(pod.metadata.annotations[_INDEX]): _death(pod)
+            for pod in sorted(self._pods(), key=lambda pod: pod.metadata.creation_timestamp)
+            if pod.status.phase == "Failed"
         }
-        job = self._job()
-        reasons = [one.get("reason", "") for one in _conditions(job) if one["type"] == "Failed"]
+        conditions = self._job().status.conditions
+        reasons = [one.reason for one in conditions if one.type == "Failed"]
         if "DeadlineExceeded" in reasons:
             told[WHOLE_JOB] = "le temps accordé à la notation est écoulé"
         return told
@@ -119,11 +116,11 @@ class Run:
     def started(self) -> datetime:
         """When it began, local time. Raises CahierError."""
         job = self._job()
-        said = (job.get("status") or {}).get("startTime") or job["metadata"]["creationTimestamp"]
+        said = job.status.start_time or job.metadata.creation_timestamp
         return datetime.fromisoformat(said).astimezone()
 
-    def _job(self) -> dict[str, Any]:
-        job = self._api.find(self.job.path)
+    def _job(self) -> Job:
+        job = self._api.one(Job, self.job.path)
         if job is None:
             raise CahierError(
                 f"Le job {self.job.name} a été supprimé pendant la notation.",
@@ -131,12 +128,14 @@ class Run:
             )
         return job
 
-    def _config_map(self, name: str) -> str:
-        return f"{COLLECTIONS['ConfigMap'].format(self.job.namespace)}/{name}"
+    def _config_map(self, name: str) -> ConfigMap:
+        path = f"{COLLECTIONS['ConfigMap'].format(self.job.namespace)}/{name}"
+        return typed(self._api.request("GET", path), ConfigMap)
 
-    def _pods(self) -> Sequence[Mapping[str, Any]]:
+    def _pods(self) -> Sequence[PodObject]:
         path = f"/api/v1/namespaces/{self.job.namespace}/pods"
-        return self._api.objects("Pod", path, {"labelSelector": f"job-name={self.job.name}"})
+        chosen = {"labelSelector": f"job-name={self.job.name}"}
+        return self._api.each(PodObject, "Pod", path, chosen)
 
     def _done(self, uid: str) -> Iterable[int]:
         """How much each part has published, without what it published."""
@@ -145,17 +144,16 @@ class Run:
             "GET", path, query={"labelSelector": LABEL}, accept=METADATA_ONLY
         )
         for item in listed.get("items") or []:
-            annotations = item["metadata"].get("annotations") or {}
+            annotations = metadata(item).annotations
             if annotations.get(RUN) == uid:
                 yield int(annotations[DONE])
 
-    def _require_hope(self, job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> None:
-        states = [state for pod in pods for state in _waiting(pod)]
-        if pods and all(pod["status"].get("phase") == "Pending" for pod in pods):
-            for reason, message in states:
-                if reason in _HOPELESS:
-                    raise _not_pulled(pods[0]["spec"]["containers"][0]["image"], message)
-        began = datetime.fromisoformat(job["metadata"]["creationTimestamp"])
+    def _require_hope(self, job: Job, pods: Sequence[PodObject]) -> None:
+        if pods and all(pod.status.phase == "Pending" for pod in pods):
+            for state in (state for pod in pods for state in _waiting(pod)):
+                if state.reason in _HOPELESS:
+                    raise _not_pulled(pods[0].spec.containers[0].image, state.message)
+        began = datetime.fromisoformat(job.metadata.creation_timestamp)
         if not pods and (datetime.now(UTC) - began).total_seconds() > _NO_PODS_SECONDS:
             refused = self._refused()
             if refused:
@@ -168,54 +166,42 @@ class Run:
     def _refused(self) -> str:
         """Why the Job could make no pod, "" when nothing says so."""
         path = f"/api/v1/namespaces/{self.job.namespace}/events"
-        listed = self._api.objects(
-            "Event", path, {"fieldSelector": f"involvedObject.name={self.job.name}"}
+        listed = self._api.each(
+            EventObject, "Event", path, {"fieldSelector": f"involvedObject.name={self.job.name}"}
         )
-        said = [
-            event.get("message", "") for event in listed if event.get("reason") == "FailedCreate"
-        ]
-        return str(said[-1]) if said else ""
+        said = [event.message for event in listed if event.reason == "FailedCreate"]
+        return said[-1] if said else ""
 
 
-def _conditions(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return (item.get("status") or {}).get("conditions") or []
+def _waiting(pod: PodObject) -> Iterable[Waiting]:
+    return [one.state.waiting for one in pod.status.container_statuses if one.state.waiting]
 
 
-def _waiting(pod: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    for container in pod["status"].get("containerStatuses") or []:
-        waiting = container["state"].get("waiting")
-        if waiting:
-            yield waiting.get("reason", ""), waiting.get("message", "")
+def _ends(pod: PodObject) -> Iterable[Terminated]:
+    return [one.state.terminated for one in pod.status.container_statuses if one.state.terminated]
 
 
-def _ends(pod: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    for container in pod["status"].get("containerStatuses") or []:
-        if "terminated" in container["state"]:
-            yield container["state"]["terminated"]
-
-
-def _notes(pod: Mapping[str, Any]) -> Iterable[str]:
+def _notes(pod: PodObject) -> Iterable[str]:
     """What may delay a part."""
-    part = int(pod["metadata"]["annotations"][_INDEX]) + 1
-    if pod["status"].get("phase") == "Failed":
+    part = int(pod.metadata.annotations[_INDEX]) + 1
+    if pod.status.phase == "Failed":
         yield f"Partie {part} : {_death(pod)} ; elle est reprise."
-    for reason, message in _waiting(pod):
-        if reason in _NOT_PULLED or reason.startswith("Create"):
-            yield f"Partie {part} : {reason} : {message}"
-    for condition in _conditions(pod):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            why = condition.get("message", "")
-            yield f"Partie {part} : aucun nœud n’a de place pour elle, elle attend : {why}"
+    for state in _waiting(pod):
+        if state.reason in _NOT_PULLED or state.reason.startswith("Create"):
+            yield f"Partie {part} : {state.reason} : {state.message}"
+    scheduled = pod.status.condition("PodScheduled")
+    if scheduled is not None and scheduled.status == "False":
+        why = scheduled.message
+        yield f"Partie {part} : aucun nœud n’a de place pour elle, elle attend : {why}"
 
 
-def _death(pod: Mapping[str, Any]) -> str:
+def _death(pod: PodObject) -> str:
     """Why a pod has failed."""
-    ended = list(_ends(pod))
-    if not ended:
-        return f"le pod s’est arrêté ({pod['status'].get('reason') or 'sans explication'})"
-    said = (ended[0].get("message") or "").strip().splitlines()
-    reason = ended[0].get("reason", "Error")
-    why = f"code {ended[0].get('exitCode')}" if reason == "Error" else reason
+    ended = next(iter(_ends(pod)), None)
+    if ended is None:
+        return f"le pod s’est arrêté ({pod.status.reason or 'sans explication'})"
+    said = ended.message.strip().splitlines()
+    why = f"code {ended.exit_code}" if ended.reason in ("", "Error") else ended.reason
     return f"le pod s’est arrêté ({why}){f', en disant : {said[-1]}' if said else ''}"
 
 

@@ -11,6 +11,7 @@ import pytest
 from checks.errors import CahierError
 from checks.local_sspcloud import connection, issuer, people, tokens
 from checks.local_sspcloud.progress import silent
+from checks.objects.parts import read
 
 CLUSTER = "https://127.0.0.1:41234"
 
@@ -29,6 +30,9 @@ class Cluster:
 
     def objects(self, kind: str, path: str, query: object = None) -> Sequence[Mapping[str, Any]]:
         return self.pods
+
+    def each(self, kind: type[Any], of: str, path: str, query: object = None) -> Sequence[Any]:
+        return [read(pod, kind) for pod in self.pods]
 
     def apply(self, path: str, item: Mapping[str, Any]) -> None:
         self.applied.append(path)
@@ -62,9 +66,13 @@ def test_a_cluster_of_an_older_version_is_left_as_it_is(
 
 
 def test_an_image_that_does_not_come_is_named(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    waiting = {"state": {"waiting": {"reason": "ImagePullBackOff"}}}
+    waiting = {"name": "emetteur", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
     cluster: Any = Cluster(
-        {"metadata": {"name": "emetteur-1"}, "status": {"containerStatuses": [waiting]}}
+        {
+            "metadata": {"name": "emetteur-1"},
+            "spec": {"containers": []},
+            "status": {"containerStatuses": [waiting]},
+        }
     )
     monkeypatch.setattr(issuer, "_READY_SECONDS", 0)
     issuer.ensure(cluster, silent)
