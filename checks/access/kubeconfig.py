@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
+from checks.access.json_web_token import Claims, claims
 from checks.access.kubeconfig_file import (
     COPY_SCRIPT,
     RENEW,
@@ -125,16 +123,17 @@ def credentials(choice: Choice | None) -> Credentials:
     if choice is None:
         return _service_account()
     kind, token = _kind(choice.user)
-    issued, expires = _validity(claims(token)) if token else _certificate_validity(choice.user)
+    told = claims(token)
+    validity = _validity(told) if token else _certificate_validity(choice.user)
     return Credentials(
         source=os.pathsep.join(str(path) for path in choice.files),
         context=choice.context_name,
         server=server(choice.cluster),
         namespace=choice.context.namespace or "default",
         kind=kind,
-        expires=expires,
-        issued=issued,
-        local_person=_local_person(claims(token)),
+        expires=validity.ends,
+        issued=validity.issued,
+        local_person=_local_person(told),
     )
 
 
@@ -191,7 +190,7 @@ def token_of(file: str) -> str:
 
 
 def _service_account() -> Credentials:
-    issued, expires = _validity(claims((SERVICE_ACCOUNT / "token").read_text()))
+    validity = _validity(claims((SERVICE_ACCOUNT / "token").read_text()))
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
     return Credentials(
         source=str(SERVICE_ACCOUNT),
@@ -199,8 +198,8 @@ def _service_account() -> Credentials:
         server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
         namespace=(SERVICE_ACCOUNT / "namespace").read_text().strip(),
         kind="serviceaccount",
-        expires=expires,
-        issued=issued,
+        expires=validity.ends,
+        issued=validity.issued,
     )
 
 
@@ -223,51 +222,34 @@ def _kind(user: User) -> tuple[str, str]:
     return ("exec" if user.exec else "none"), ""
 
 
-_Validity = tuple[datetime | None, datetime | None]
+class _Validity(NamedTuple):
+    """When credentials were issued, and when they end; None where they do not say."""
+
+    issued: datetime | None = None
+    ends: datetime | None = None
 
 
-def claims(token: str) -> Mapping[str, Any]:
-    """What a JSON Web Token (RFC 7519) says; nothing for an opaque one."""
-    parts = token.strip().split(".")
-    if len(parts) != 3:
-        return {}
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError):
-        return {}
-    return claims if isinstance(claims, dict) else {}
+def _validity(told: Claims) -> _Validity:
+    return _Validity(told.issued, told.ends)
 
 
-def _validity(claims: Mapping[str, Any]) -> _Validity:
-    """When a token was issued, and when it ends."""
-    return _moment(claims.get("iat")), _moment(claims.get("exp"))
-
-
-def _moment(seconds: object) -> datetime | None:
-    if not isinstance(seconds, int | float):
-        return None
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
-
-
-def _local_person(claims: Mapping[str, Any]) -> str:
+def _local_person(told: Claims) -> str:
     """Whom the local cluster's issuer made a token for: a name that a command may be given."""
-    name = str(claims.get("preferred_username", ""))
-    return name if claims.get("iss") == ISSUER and re.fullmatch(r"[a-z0-9-]+", name) else ""
+    name = str(told.preferred_username or "")
+    return name if told.iss == ISSUER and re.fullmatch(r"[a-z0-9-]+", name) else ""
 
 
 def _certificate_validity(user: User) -> _Validity:
     """When the client certificate was issued, and when it ends."""
     if not user.client_certificate and not user.client_certificate_data:
-        return None, None
+        return _Validity()
     from checks.access import certificates  # late: most configurations hold a token
 
     try:
-        return certificates.validity(content(user.client_certificate_data, user.client_certificate))
+        written = content(user.client_certificate_data, user.client_certificate)
+        return _Validity(*certificates.validity(written))
     except (ValueError, OSError):  # told where the certificate is used
-        return None, None
+        return _Validity()
 
 
 def content(data: Data | None, file: str) -> bytes:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from checks.access.kubeconfig import Choice, claims, content, is_encrypted, token_of
+from checks.access.json_web_token import claims
+from checks.access.kubeconfig import Choice, content, is_encrypted, token_of
 from checks.access.kubeconfig_file import RENEW, Plugin, Provider, User
 from checks.errors import ConfigurationRefused
 from checks.shell import one_word
@@ -232,7 +233,7 @@ def _of_provider(choice: Choice, provider: Provider) -> Iterator[ConfigurationRe
         if not provider.config.get(key):
             yield ConfigurationRefused(f"{whose}, mais « {key} » y manque.", RENEW)
     token = provider.config.get("id-token", "")
-    if "exp" not in claims(token) or breaks_header(token):
+    if claims(token).exp is None or breaks_header(token):
         yield ConfigurationRefused(
             f"{whose}, mais son « id-token » manque, ou n’est pas un jeton qui annonce sa fin.",
             RENEW,
