@@ -18,6 +18,7 @@ from checks.facts import PROBE_LABEL
 from checks.lab import Lab
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.receipts import LABEL as RECEIPTS
+from checks.waiting import Deadline
 
 _WATCHED = ("Pod", "Service", "ConfigMap", "NetworkPolicy", "Role", "RoleBinding", "Deployment")
 _GATHER = 0.2  # seconds in which several changes count as one
@@ -89,13 +90,13 @@ class Watch:
         return self._changed.wait(0.2) or _written(self._files) != self._known
 
     def _has_changed_before_it_answers(self) -> bool:
-        ask = time.monotonic() + _AGAIN
+        ask = Deadline(_AGAIN)
         while not self._has_changed():
-            if time.monotonic() > ask:
+            if ask.passed:
                 with contextlib.suppress(CahierError):
                     self._cluster.latest("Pod")
                     return False
-                ask = time.monotonic() + _AGAIN
+                ask = Deadline(_AGAIN)
         return True
 
     def _watch(self, kind: str) -> None:

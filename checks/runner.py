@@ -16,6 +16,7 @@ from checks.lesson import told
 from checks.redaction import described
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict, overall
 from checks.verification import Check, Follows
+from checks.waiting import Deadline
 
 _PAUSE = 0.4  # seconds between two looks at a state that may settle
 _log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def run(
     A failure whose diagnostic is transient is asked again, on facts made fresh by `refresh`, until
     `seconds` have passed; all are asked again with it: what passed a moment ago may no longer hold.
     """
-    deadline = time.monotonic() + seconds
+    deadline = Deadline(seconds)
     # asked first: the verdict names the learner even if the cluster falls silent half-way
     user = _user(cluster)
     while True:
@@ -50,7 +51,7 @@ def run(
         waiting = next(
             (diagnostic for diagnostic in findings.values() if diagnostic.transient), None
         )
-        if waiting is None or time.monotonic() + _PAUSE >= deadline:
+        if waiting is None or deadline.left <= _PAUSE:
             return _verdict(lab, cluster, user, results), findings
         on_wait(waiting)
         time.sleep(_PAUSE)

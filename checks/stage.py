@@ -23,6 +23,7 @@ from checks.files import scratch
 from checks.interruption import shielded
 from checks.lab import Lab, Story
 from checks.process import VARIABLE, mark
+from checks.waiting import Deadline
 
 _FORWARD_SECONDS = 30.0
 _LISTEN_SECONDS = 1.0  # between the port that opens and what the command says of it
@@ -220,13 +221,13 @@ def _open(command: str, person: Person) -> subprocess.Popen[str]:
 
 
 def _wait(process: subprocess.Popen[str], log: Path) -> None:
-    deadline = time.monotonic() + _FORWARD_SECONDS
+    deadline = Deadline(_FORWARD_SECONDS)
     listens = False
-    while process.poll() is None and time.monotonic() < deadline:
+    while process.poll() is None and not deadline.passed:
         if "Forwarding from" in log.read_text(errors="replace"):
             return
         if not listens and _listens(process.pid):
-            listens, deadline = True, time.monotonic() + _LISTEN_SECONDS
+            listens, deadline = True, Deadline(_LISTEN_SECONDS)
         time.sleep(0.05)
 
 

@@ -1,5 +1,9 @@
-"""What is waited for at this moment: whoever waits says it, whoever has a screen shows it once it
-lasts."""
+"""How long one waits, and what is waited for at this moment: whoever waits says it, whoever has a
+screen shows it once it lasts.
+
+Most of what is waited for here is no call that fails: a loop that looks, and rests in its own way
+between two looks. Written with tenacity it is longer, and 71 modules more are loaded at each start.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,37 @@ from collections.abc import Callable, Iterator
 
 LASTS = 2.0  # seconds of silence before a wait is told
 _LOOKS = 0.5  # seconds between two looks
+
+
+class Deadline:
+    """A moment, so many seconds from now, beyond which one does not wait."""
+
+    def __init__(self, seconds: float) -> None:
+        self._moment = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until then; less than nothing once it has passed."""
+        return self._moment - time.monotonic()
+
+    @property
+    def passed(self) -> bool:
+        """Whether it has."""
+        return self.left < 0
+
+
+def tries(
+    seconds: float, every: float, rest: Callable[[float], None] = time.sleep
+) -> Iterator[float]:
+    """A turn at once, then others until `seconds` have passed, with a rest of `every` seconds
+    before each; yields how long it has lasted. `rest`: what one does meanwhile."""
+    deadline = Deadline(seconds)
+    while True:
+        yield seconds - deadline.left
+        if deadline.passed:
+            return
+        rest(every)
+
 
 _now: dict[object, tuple[float, str]] = {}
 

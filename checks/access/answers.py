@@ -8,7 +8,6 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/ and each kind's ref
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from checks.decoding import prepared
 from checks.errors import AccessError, ClusterLost, Unverifiable
 from checks.objects.parts import read
 from checks.objects.rights import Rule
+from checks.waiting import Deadline
 
 # bytes of one answer: twice the largest page of a class; a larger one is asked in smaller pages
 _MOST = 16 * 2**20
@@ -234,11 +234,11 @@ def too_much() -> Unverifiable:
 def body(response: urllib3.BaseHTTPResponse, server: str) -> bytes:
     """The whole of an answer. Raises AccessError for one that does not end."""
     data = bytearray()
-    until = time.monotonic() + _LONGEST
+    deadline = Deadline(_LONGEST)
     # what has come: the rest may be long in coming
     while part := response.read1(2**16, decode_content=True):
         data += part
-        if len(data) > _MOST or time.monotonic() > until:
+        if len(data) > _MOST or deadline.passed:
             response.close()
             raise Endless(f"La réponse du serveur {server} n’en finit pas.", _AGAIN)
     return bytes(data)
@@ -248,14 +248,14 @@ def lines(response: urllib3.BaseHTTPResponse, server: str, seconds: float) -> It
     """The lines of an answer that goes on for `seconds` at most. Raises AccessError for one that
     does not end."""
     rest = bytearray()
-    until = time.monotonic() + seconds
+    deadline = Deadline(seconds)
     while part := response.read1(2**16, decode_content=True):
         *whole, last = part.split(b"\n")
         for line in whole:
             yield bytes(rest + line)
             rest.clear()
         rest += last
-        if len(rest) > _LINE or time.monotonic() > until:
+        if len(rest) > _LINE or deadline.passed:
             response.close()
             raise Endless(f"La réponse du serveur {server} n’en finit pas.", _AGAIN)
     if rest:

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from checks.errors import Unverifiable
 from checks.facts import ForwardRefused, KubectlRefused
 from checks.interruption import pause, shielded
 from checks.process import VARIABLE, has_ended, mark
-from checks.waiting import waiting_for
+from checks.waiting import tries, waiting_for
 
 _PATIENCE = 20.0  # seconds for kubectl to open its port
 _DRAINED = 1.0  # seconds for the last words of a program that has ended
@@ -124,8 +123,7 @@ def _local_port(process: subprocess.Popen[str]) -> int:
 
     listening = threading.Thread(target=listen, daemon=True)
     listening.start()
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
+    for _ in tries(_PATIENCE, 0.05, pause):
         ended = process.poll() is not None
         if ended:
             listening.join(_DRAINED)
@@ -134,7 +132,6 @@ def _local_port(process: subprocess.Popen[str]) -> int:
             return int(found[1])
         if ended:
             raise _ended("".join(said).strip().removeprefix("error: "))
-        pause(0.05)
     raise Unverifiable("kubectl n’a pas ouvert le tunnel dans le délai.", _AGAIN)
 
 

@@ -8,13 +8,12 @@ import json
 import re
 import ssl
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 import urllib3
@@ -29,7 +28,7 @@ from checks.decoding import without_nulls
 from checks.errors import AccessError, Forbidden, NotPermitted, Refused, Unverifiable
 from checks.facts import Credentials
 from checks.refusals import Refusal
-from checks.waiting import waiting_for
+from checks.waiting import Deadline, waiting_for
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
 # seconds that one watch lasts: one whose connection has died unnoticed is blind no longer than that
@@ -77,6 +76,13 @@ def _current(kubeconfig_path: str | None) -> kubeconfig.Choice | None:
     return found
 
 
+class _Silence(NamedTuple):
+    """A server that was waited for in vain, and until when it is not asked again."""
+
+    trouble: AccessError
+    heals: Deadline
+
+
 class Api:
     """Requests to one API server with one identity: JSON in, JSON out, French errors."""
 
@@ -104,7 +110,7 @@ class Api:
             min(exec_plugin.PATIENCE, 0.8 * seconds) if seconds else exec_plugin.PATIENCE
         )
         self._trouble: AccessError | None = None
-        self._silence: tuple[AccessError, float] | None = None
+        self._silence: _Silence | None = None
         self._turn = threading.Lock()
 
     @cached_property
@@ -300,8 +306,8 @@ class Api:
     ) -> bytes:
         if self._without_secrets and "secrets" in path.split("/"):
             raise AssertionError(f"a Secret would be read: {method} {path}")
-        if self._silence is not None and time.monotonic() < self._silence[1]:
-            raise self._silence[0]
+        if self._silence is not None and not self._silence.heals.passed:
+            raise self._silence.trouble
         headers = {"Accept": accept, "Content-Type": content_type}
         content = None if body is None else json.dumps(body)
         try:
@@ -313,7 +319,7 @@ class Api:
         except urllib3.exceptions.HTTPError as error:
             silence = silent(self.credentials.server, error)
             if isinstance(error, urllib3.exceptions.TimeoutError):
-                self._silence = silence, time.monotonic() + _NOT_AGAIN
+                self._silence = _Silence(silence, Deadline(_NOT_AGAIN))
             raise silence from error
         if 300 <= response.status < 400:
             raise answers.redirected(self.server)

@@ -8,7 +8,6 @@ when one is opened.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from urllib.parse import unquote, urlsplit
 
@@ -24,7 +23,7 @@ from checks.access import api_errors
 from checks.access.client_settings import Settings
 from checks.access.proxies import complete
 from checks.refusals import Refusal
-from checks.waiting import waiting_for
+from checks.waiting import Deadline, waiting_for
 
 WAIT = 20.0  # seconds for a stream to open, or for the rest of what has begun to come
 _PROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"]
@@ -77,8 +76,8 @@ def execute(settings: Settings, address: str, seconds: float, most: int) -> tupl
 def read(stream: WebSocket, seconds: float, most: int) -> tuple[str, str]:
     """The same, of a stream that is open."""
     channels: defaultdict[int, bytearray] = defaultdict(bytearray)
-    received, until = 0, time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
+    received, deadline = 0, Deadline(seconds)
+    while (left := deadline.left) > 0:
         stream.settimeout(left)
         try:
             opcode, frame = stream.recv_data_frame(True)

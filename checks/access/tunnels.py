@@ -23,6 +23,7 @@ from websocket import ABNF, WebSocket, WebSocketException
 from checks.errors import Unverifiable
 from checks.exchange.bounded_socket import BoundedSocket
 from checks.facts import ForwardRefused
+from checks.waiting import Deadline
 
 _PONG = 3.0  # seconds for a ping to come back
 _GOODBYE = 3.0  # seconds for the other side's goodbye
@@ -68,13 +69,13 @@ class Tunnel:
         (Kubernetes 1.37).
         """
         word = uuid.uuid4().bytes
-        until = time.monotonic() + _PONG
+        deadline = Deadline(_PONG)
         with contextlib.suppress(WebSocketException, OSError):
             self._stream.ping(word)
             while (
                 self._thread.is_alive() and self._answer != word and not (self.goodbye or self.cut)
             ):
-                if time.monotonic() > until:
+                if deadline.passed:
                     return False
                 time.sleep(0.01)
         return not self.cut  # where it is closed without one, it is by ourselves

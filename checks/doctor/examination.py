@@ -4,7 +4,6 @@ cluster in front."""
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from checks.facts import Credentials, KubectlVersion
 from checks.local_sspcloud import engine
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
+from checks.waiting import Deadline
 
 _PATIENCE = (
     21.0  # seconds from the beginning: a program of this machine that is silent for twenty is ended
@@ -53,7 +53,7 @@ class Examination:
     def run(self) -> Outcome:
         """Ask everything. Raises UsageError for a namespace that cannot be one, and nothing
         else."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = Deadline(_PATIENCE)
         self._kubectl = begin(self.machine.kubectl)
         credentials = self._credentials()
         background: list[Future[Any]] = [
@@ -212,10 +212,10 @@ class Examination:
         return self._ask(identifier, lambda: within(QUESTION_SECONDS, question))
 
 
-def _wait(background: Sequence[Future[Any]], deadline: float) -> None:
+def _wait(background: Sequence[Future[Any]], deadline: Deadline) -> None:
     """Wait for every question asked in the background, but not beyond `deadline`."""
     for future in background:
         try:
-            future.exception(max(0.0, deadline - time.monotonic()))
+            future.exception(max(0.0, deadline.left))
         except TimeoutError:
             return

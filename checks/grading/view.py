@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property, partial
@@ -30,6 +29,7 @@ from checks.runner import run
 from checks.sources.from_afar import FromAfar
 from checks.sources.live_reading import LiveReading
 from checks.sources.receipts import Place, Reading, is_receipts, versions
+from checks.waiting import Deadline
 
 _SETTLES = 5.0  # seconds for what is just starting when the grading begins, whoever's it is
 _ON_THEIR_MACHINE = "Cela ne se voit que depuis le poste où le TP est fait, pas de loin."
@@ -243,7 +243,7 @@ class LiveVerifier:
         self._inventory = Inventory(
             api, {name for each in learners for name in (each.namespace, each.colleague) if name}
         )
-        self._settled = time.monotonic() + _SETTLES
+        self._settled = Deadline(_SETTLES)
         try:
             self.missing = self._inventory.missing()
         except Refused:  # rights of one namespace at a time
@@ -268,7 +268,7 @@ class LiveVerifier:
                 )
         reading = view.reading(lab.name)
         look = partial(run, lab, view, refresh=view.refresh, settle=reading.settle)
-        verdict, findings = look(seconds=self._settled - time.monotonic())
+        verdict, findings = look(seconds=self._settled.left)
         if any(diagnostic.transient for diagnostic in findings.values()):
             view.refresh()  # the class's lists tell how it was at the beginning
             verdict, _findings = look(seconds=0)

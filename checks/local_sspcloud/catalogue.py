@@ -7,7 +7,6 @@ import base64
 import contextlib
 import re
 import secrets
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from checks.objects.parts import Metadata, metadata, read
 from checks.objects.pods import PodObject, PodStatus, Waiting
 from checks.objects.policies import NetworkPolicy
 from checks.registries import unpulled_image
+from checks.waiting import tries
 
 _READY_SECONDS = 180.0
 _GONE_SECONDS = 60.0
@@ -289,20 +289,17 @@ def _exists(api: Api, namespace: str, name: str) -> bool:
 
 
 def _wait_gone(api: Api, path: str) -> None:
-    deadline = time.monotonic() + _GONE_SECONDS
-    while api.find(path) is not None:
-        if time.monotonic() > deadline:
-            raise CahierError(
-                "Le pod n’en finit pas de s’arrêter.",
-                f"Regardez-le : kubectl get pod {path.split('/')[-1]}",
-            )
-        time.sleep(_POLL_SECONDS)
+    if not any(api.find(path) is None for _ in tries(_GONE_SECONDS, _POLL_SECONDS)):
+        raise CahierError(
+            "Le pod n’en finit pas de s’arrêter.",
+            f"Regardez-le : kubectl get pod {path.split('/')[-1]}",
+        )
 
 
 def _wait_ready(api: Api, namespace: str, name: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/pods/{name}-1"
-    deadline = time.monotonic() + _READY_SECONDS
-    while True:
+    status = PodStatus()
+    for _ in tries(_READY_SECONDS, _POLL_SECONDS):
         pod = api.one(PodObject, path)
         if pod is None:
             raise CahierError(f"Le pod {name}-1 a été supprimé pendant son démarrage.")
@@ -312,9 +309,7 @@ def _wait_ready(api: Api, namespace: str, name: str) -> None:
         # "failed to sync": a busy kubelet has not read the Secret yet, and tries again
         if status.waiting.reason in _STUCK and "failed to sync" not in status.waiting.message:
             raise _not_ready(api, path, name, status.waiting)
-        if time.monotonic() > deadline:
-            raise _not_ready(api, path, name, _late(status))
-        time.sleep(_POLL_SECONDS)
+    raise _not_ready(api, path, name, _late(status))
 
 
 def _late(status: PodStatus) -> Waiting:

@@ -10,7 +10,6 @@ mounted into the nodes.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from checks.local_sspcloud.tokens import ALGORITHM, AUDIENCE
 from checks.lock import in_turn
 from checks.objects.pods import PodObject
 from checks.places import ISSUER, ISSUER_NAME, ISSUER_NAMESPACE, lock
+from checks.waiting import tries
 
 if TYPE_CHECKING:
     from joserfc.jwk import RSAKey
@@ -79,17 +79,15 @@ def wait_until_accepted(api: Api, progress: Progress) -> None:
     too long."""
     if _accepts(api):
         return
-    deadline = time.monotonic() + _READY_SECONDS
     with progress("L’API du cluster apprend à reconnaître les jetons", 15):
-        while not _accepts(api):
-            if time.monotonic() > deadline:
-                raise CahierError(
-                    f"L’API du cluster n’accepte toujours pas les jetons ({_state(api)}).",
-                    f"Le pod qui les fait connaître a besoin de l’image {_IMAGE}, que le cluster "
-                    "télécharge. Recommencez dans un moment, ou regardez ce pod : kubectl describe "
-                    f"pods -n {ISSUER_NAMESPACE} --kubeconfig $(cahier cluster kubeconfig admin)",
-                )
-            time.sleep(_POLL_SECONDS)
+        if any(_accepts(api) for _ in tries(_READY_SECONDS, _POLL_SECONDS)):
+            return
+        raise CahierError(
+            f"L’API du cluster n’accepte toujours pas les jetons ({_state(api)}).",
+            f"Le pod qui les fait connaître a besoin de l’image {_IMAGE}, que le cluster "
+            "télécharge. Recommencez dans un moment, ou regardez ce pod : kubectl describe "
+            f"pods -n {ISSUER_NAMESPACE} --kubeconfig $(cahier cluster kubeconfig admin)",
+        )
 
 
 def _accepts(api: Api) -> bool:

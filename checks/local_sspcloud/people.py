@@ -6,7 +6,6 @@ import base64
 import contextlib
 import re
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from checks.facts import OWNER_BINDING
 from checks.local_sspcloud.messages import none_here
 from checks.places import LEARNERS, admin_kubeconfig, people_folder, write_private
 from checks.redaction import remember
+from checks.waiting import tries
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -235,13 +235,10 @@ def _wait_until_not_terminating(api: Api, namespace: str) -> None:
 
 
 def _wait(done: Callable[[], bool], message: str) -> None:
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while not done():
-        if time.monotonic() > deadline:
-            raise CahierError(
-                message, "Recommencez ; sinon, recréez le cluster : cahier cluster supprimer"
-            )
-        time.sleep(0.05)
+    if not any(done() for _ in tries(_WAIT_SECONDS, 0.05)):
+        raise CahierError(
+            message, "Recommencez ; sinon, recréez le cluster : cahier cluster supprimer"
+        )
 
 
 # -- kubeconfigs -----------------------------------------------------------------------------------

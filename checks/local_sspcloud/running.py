@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 from checks.errors import AccessError, CahierError
@@ -14,6 +13,7 @@ from checks.local_sspcloud import messages
 from checks.local_sspcloud.engine import Engine
 from checks.objects.pods import Observed
 from checks.places import CLUSTER_NAME, admin_kubeconfig, failure_log, folder, lock
+from checks.waiting import tries
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
@@ -45,12 +45,7 @@ def in_order(count: int) -> bool:
 
 def wait_in_order(count: int, seconds: float) -> bool:
     """Whether it comes to be in order before that many seconds have passed."""
-    deadline = time.monotonic() + seconds
-    while not in_order(count):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.2)
-    return True
+    return any(in_order(count) for _ in tries(seconds, 0.2))
 
 
 def kubeconfig(engine: Engine) -> str:

@@ -4,7 +4,6 @@ maker makes another."""
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterable, Iterator
 
 from checks.access.kubernetes_api import Api, collection
@@ -13,6 +12,7 @@ from checks.facts import PROBE_LABEL
 from checks.interruption import undone
 from checks.objects.pods import PodObject
 from checks.process import OWNER, has_ended, mark, owner
+from checks.waiting import tries
 
 _GOES = 5.0  # seconds for a pod that is deleted to be on its way out
 _PAUSE = 0.2
@@ -26,9 +26,9 @@ def delete(api: Api, namespace: str, name: str) -> None:
     before = api.one(PodObject, path)
     if before is None:
         return
-    deadline = time.monotonic() + _GOES
-    while True:
-        trouble: AccessError | None = None
+    trouble: AccessError | None = None
+    for _ in tries(_GOES, _PAUSE):
+        trouble = None
         try:
             api.remove(path, {"gracePeriodSeconds": 0})
         except Forbidden:
@@ -38,13 +38,11 @@ def delete(api: Api, namespace: str, name: str) -> None:
         with contextlib.suppress(AccessError):
             if _is_gone(before, api.one(PodObject, path)):
                 return
-        if time.monotonic() > deadline:
-            raise Unverifiable(
-                f"Le pod {name} devait être supprimé, et il est toujours là"
-                f"{f' : {trouble.message}' if trouble else '.'}",
-                "Relancez la commande ; si cela dure : cahier diagnostiquer",
-            )
-        time.sleep(_PAUSE)
+    raise Unverifiable(
+        f"Le pod {name} devait être supprimé, et il est toujours là"
+        f"{f' : {trouble.message}' if trouble else '.'}",
+        "Relancez la commande ; si cela dure : cahier diagnostiquer",
+    )
 
 
 def _is_gone(before: PodObject, now: PodObject | None) -> bool:

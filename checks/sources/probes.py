@@ -26,12 +26,13 @@ from checks.facts import PROBE_LABEL, ForwardRefused
 from checks.interruption import check, pause, too_late, undone
 from checks.objects.pods import PodObject, PodStatus
 from checks.process import OWNER, has_ended, is_here, mark, owner
-from checks.waiting import meanwhile, waiting_for
+from checks.waiting import Deadline, meanwhile, tries, waiting_for
 
 IMAGE = "alpine/socat:1.7.4.4"  # the one that the labs use: often on the node already
 _LIFE = 120  # seconds
 _START = 45.0  # seconds: an image to pull
 _CONNECT = 1.4  # seconds before a path counts as closed: its first packet is sent again after one
+_OPENS = 1.5  # seconds for an echo server to open its port
 _SETTLES = 3.0  # seconds: a policy takes effect on a new pod within one, on an idle machine
 _GONE = 3.0  # seconds to take a probe away, should the first answers be bad
 _MADE = 1.5  # seconds for a request that was cut to be carried out nevertheless
@@ -161,8 +162,7 @@ def enforces_policies(api: Api, namespace: str) -> bool:
 def _echoes(client: Probe, target: str) -> bool:
     """Whether an echo comes back. A refusal is fast, and asked again: the server may be opening its
     port."""
-    deadline = time.monotonic() + 1.5
-    while True:
+    for _ in tries(_OPENS, _PAUSE, pause):
         with (
             contextlib.suppress(ForwardRefused, Unverifiable, OSError),
             client.connect(target) as connection,
@@ -170,19 +170,12 @@ def _echoes(client: Probe, target: str) -> bool:
             connection.sendall(_WORD)
             if connection.recv(len(_WORD)) == _WORD:
                 return True
-        if time.monotonic() > deadline:
-            return False
-        pause(_PAUSE)
+    return False
 
 
 def _still_echoes(client: Probe, target: str) -> bool:
     """Whether an echo comes back even once the network has had the time to know this pod."""
-    deadline = time.monotonic() + _SETTLES
-    while _echoes(client, target):
-        if time.monotonic() > deadline:
-            return True
-        pause(_PAUSE)
-    return False
+    return all(_echoes(client, target) for _ in tries(_SETTLES, _PAUSE, pause))
 
 
 def _pod(name: str, ports: Mapping[str, int], labels: Mapping[str, str]) -> dict[str, Any]:
@@ -265,16 +258,14 @@ def _made(api: Api, path: str, body: Mapping[str, Any]) -> Iterator[str]:
 
 def _started(api: Api, path: str) -> str:
     """IP of the probe once its containers run."""
-    deadline = time.monotonic() + _START
     status = PodStatus()
-    while time.monotonic() < deadline:
+    for _ in tries(_START, 0.15, pause):
         status = typed(api.request("GET", path), PodObject).status
         states = status.container_statuses
         if states and all(one.ready for one in states) and status.ip:
             return status.ip
         if status.phase == "Failed":
             break
-        pause(0.15)
     waiting = (one.state.waiting for one in status.container_statuses)
     reasons = sorted({one.reason for one in waiting if one is not None and one.reason})
     reasons = reasons or [status.phase or "sans réponse"]
@@ -291,14 +282,14 @@ def _delete(api: Api, path: str, *, sure: bool = True) -> None:
 
     `sure`: that it is there or is not; else the request that makes it may still be on its way.
     """
-    began = time.monotonic()
+    gone, made = Deadline(_GONE), Deadline(_MADE)
     while True:
         try:
             there = api.remove(path, {"gracePeriodSeconds": 0})
         except AccessError:
-            over = time.monotonic() > began + _GONE
+            over = gone.passed
         else:
-            over = there or sure or time.monotonic() > began + _MADE
+            over = there or sure or made.passed
         if over or too_late():
             return  # what is left, the next run sweeps
         time.sleep(_PAUSE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from socket import socket
 from typing import Any
@@ -23,6 +22,7 @@ from checks.sources.machine import LocalMachine
 from checks.sources.receipts import Doubtful, Place, Receipt, holding, manager, manifest, versions
 from checks.verdict import Status, Verdict
 from checks.verification import Check
+from checks.waiting import tries
 
 _HEARD_SECONDS = 1.0  # a log shows a line within a tenth of a second
 _PAUSE = 0.1
@@ -221,14 +221,11 @@ def _heard_by(
             _SPEAK[lab.about.port_speaks](connection, word)
     except OSError:
         return ""
-    deadline = time.monotonic() + _HEARD_SECONDS
-    while True:
+    for _ in tries(_HEARD_SECONDS, _PAUSE):
         for pod in pods:
             if word in cluster.logs(pod.name, _LINES):
                 return pod.name
-        if time.monotonic() > deadline:
-            return ""
-        time.sleep(_PAUSE)
+    return ""
 
 
 def _say_http(connection: socket, word: str) -> None:

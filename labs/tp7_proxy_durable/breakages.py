@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ from checks.exchange.postgres import NotPostgres, PostgresServer, identify
 from checks.facts import ForwardRefused, Pod
 from checks.interruption import pause
 from checks.lesson import Wrong
-from checks.waiting import waiting_for
+from checks.waiting import tries, waiting_for
 
 from . import lessons
 
@@ -38,11 +37,9 @@ _END = "kill -TERM 1; kill -TERM -1; sleep 1; kill -INT 1; sleep 1; kill -KILL -
 
 def _watched(cluster: Cluster, seconds: float) -> Iterator[float]:
     """Look again at the cluster until `seconds` have passed; yields those that have."""
-    began = time.monotonic()
-    while (passed := time.monotonic() - began) < seconds:
+    for passed in tries(seconds, _PAUSE, pause):
         cluster.refresh()
         yield passed
-        pause(_PAUSE)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@ elsewhere."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from checks.errors import AccessError, Unverifiable
 from checks.exchange.postgres import NotPostgres, identify
 from checks.facts import ForwardRefused
 from checks.interruption import pause
+from checks.waiting import Deadline
 
 from . import lessons
 from .admission import dressed, lacking
@@ -131,16 +131,16 @@ def _tried_from(cluster: Cluster, namespace: str) -> Visit | None:
 def _answers(probe: Probe, target: str, expected: str, admitted: bool) -> bool:
     """Whether the base answers there; tried again for a moment where the policies mean that it
     does."""
-    begun = time.monotonic()
+    settled, opened = Deadline(_SETTLES if admitted else 0.0), Deadline(_OPENS)
     while True:
         try:
             with probe.connect(target) as end:
                 return identify(end).fingerprint in (expected, None)  # an error is an answer too
         except NotPostgres:
-            patience = _SETTLES if admitted else 0.0
+            over = settled.passed
         except (ForwardRefused, Unverifiable, OSError):  # the probe may be opening its ports
-            patience = _OPENS
-        if time.monotonic() > begun + patience:
+            over = opened.passed
+        if over:
             return False
         pause(0.2)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from socket import socket
@@ -25,6 +24,7 @@ from checks.exchange.postgres import NotPostgres
 from checks.facts import ForwardCommand, ForwardRefused, Listener, Pod
 from checks.objects.parts import named
 from checks.verdict import Diagnostic
+from checks.waiting import Deadline
 
 # connections held open at once, then some more
 _DRAWN = (
@@ -199,8 +199,8 @@ def _answering(cluster: Cluster, local_port: int, pods: Sequence[Pod], port: int
 
 def _until(look: Callable[[], _T | None]) -> _T | None:
     """What `look` finds, asked again for a moment."""
-    deadline = time.monotonic() + _PATIENCE
-    while (found := look()) is None and time.monotonic() < deadline:
+    deadline = Deadline(_PATIENCE)
+    while (found := look()) is None and not deadline.passed:
         pass
     return found
 

@@ -3,7 +3,6 @@ pods of ours."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, identify
 from checks.facts import PROBE_LABEL, ForwardRefused, Pod
 from checks.interruption import pause
+from checks.waiting import Deadline
 
 _SETTLES = 4.0  # seconds: the network follows a new pod or policy within one, on an idle machine
 _PAUSE = 0.3
@@ -114,16 +114,16 @@ def _try(there: Cluster, ways: Sequence[Way]) -> Attempts:
 
 def _attempt(probe: Probe, way: Way) -> Attempt:
     """One path; tried again for a moment when it is not what the policies mean."""
-    deadline = time.monotonic() + _SETTLES
+    deadline = Deadline(_SETTLES)
     while True:
         attempt = _once(probe, way.target)
-        if way.allowed in (None, attempt.entered) or time.monotonic() > deadline:
+        if way.allowed in (None, attempt.entered) or deadline.passed:
             return attempt
         pause(_PAUSE)
 
 
 def _once(probe: Probe, target: str) -> Attempt:
-    deadline = time.monotonic() + _SETTLES
+    deadline = Deadline(_SETTLES)
     while True:
         try:
             with probe.connect(target) as connection:
@@ -135,7 +135,7 @@ def _once(probe: Probe, target: str) -> Attempt:
             Unverifiable,
             OSError,
         ) as trouble:  # our own probe may be opening its port
-            if time.monotonic() > deadline:
+            if deadline.passed:
                 raise Unverifiable(
                     f"Une sonde ne répond pas : {trouble}.", "Relancez la commande dans un instant."
                 ) from trouble

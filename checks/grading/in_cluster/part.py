@@ -6,7 +6,6 @@ import base64
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import msgspec
@@ -35,6 +34,7 @@ from checks.grading.view import LiveVerifier
 from checks.lab import Lab
 from checks.objects.workloads import ConfigMap
 from checks.redaction import described
+from checks.waiting import Deadline
 
 _PUBLISHED_EVERY = 5.0  # seconds: what a pod that is killed may have to do again
 
@@ -70,13 +70,13 @@ def grade_part(order: Order, index: int, results: Results, verify: Verify, folde
     pairs = list(order.pairs(index))
     store = Store(folder)
     results.restore(store, pairs)
-    done, published = 0, time.monotonic()
+    done, next_one = 0, Deadline(_PUBLISHED_EVERY)
 
     def on_grade(learner: Learner, lab: Lab, kept: bool) -> None:
-        nonlocal done, published
+        nonlocal done, next_one
         done += 1
-        if time.monotonic() - published > _PUBLISHED_EVERY:
-            published = time.monotonic()
+        if next_one.passed:
+            next_one = Deadline(_PUBLISHED_EVERY)
             try:
                 results.publish(store, done, len(pairs))
             except AccessError as silence:  # once more in a while
