@@ -1,4 +1,8 @@
-"""A lab's page in a terminal: the same words as on the site, its commands as they are typed."""
+"""A lab's page in a terminal: the same words as on the site, its commands as they are typed.
+
+What is in a line is read by markdown-it; not the blocks, of which a page's own (admonitions, tabs,
+included files) are Python-Markdown's, that it does not know.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ import contextlib
 import io
 import re
 from collections.abc import Callable
+from functools import cache
 
+from markdown_it import MarkdownIt
 from rich.console import Console
 
 from checks.lab import Lab, labs_folder
@@ -16,8 +22,8 @@ _SNIPPET = re.compile(r'^--8<-- "(?P<path>[^"]+)"$', re.MULTILINE)
 _EXECUTED = re.compile(r'^```python exec="on"\n(?P<code>.*?)^```$', re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r'^ *```(?P<language>\w*)(?: title="(?P<title>[^"]*)")?')
 _TITLED = re.compile(r'^ *(?:!!!|\?\?\?\+?|===)(?: \w+)? "(?P<title>[^"]*)"$')
-_LINK = re.compile(r"!?\[([^]]*)\]\([^)]*\)(?:\{[^}]*\})?")
-_TYPED = re.compile(r"`((?:kubectl|cahier|export|psql) [^`]*)`")
+_ATTRIBUTES = re.compile(r"^\{[^}]*\}")  # of the link before, for the site alone
+_TYPED = ("kubectl ", "cahier ", "export ", "psql ")
 _HIDDEN = re.compile(r"^ *<!--.*?-->\n|^.*\]\((?:\.\./)+notebooks/.*\n", re.MULTILINE)
 
 
@@ -70,7 +76,23 @@ def _prose(console: Console, line: str) -> None:
         say(console, text, indent=2 if text.startswith("- ") or line.startswith("    ") else 0)
 
 
-def _plain(text: str) -> str:
-    # said as a command is, so that it is never cut
-    text = _TYPED.sub("«\u00a0\\1\u00a0»", _LINK.sub(r"\1", text))
-    return text.replace("**", "").replace("`", "")
+def _plain(line: str) -> str:
+    """What a line says, without its marks."""
+    (whole,) = _reader().parseInline(line)
+    told: list[str] = []
+    linked = False
+    for token in whole.children or ():
+        words = _code(token.content) if token.type == "code_inline" else token.content
+        told.append(_ATTRIBUTES.sub("", words) if linked else words)
+        linked = token.type in ("link_close", "image")
+    return "".join(told)
+
+
+def _code(text: str) -> str:
+    # a command is said as one, so that it is never cut
+    return f"«\u00a0{text}\u00a0»" if text.startswith(_TYPED) else text
+
+
+@cache
+def _reader() -> MarkdownIt:
+    return MarkdownIt("commonmark")
