@@ -49,6 +49,9 @@ _DRAWN = re.compile(
     rf"(?P<kept>\x1b\[[\d;]*m|\x1b\[\?25[hl]|\x1b\[\d*[AK]|\r|{_WRITTEN})|[{_UNSEEN}]"
 )
 
+_OBEYED = "bash_kernel: saved "
+"""What begins a line by which a program has the Bash kernel show a file, or run it."""
+
 
 def lines(text: str, most: int = 20 * MOST) -> str:
     """The text with its lines, every character seen, nothing active, `most` characters at most."""
@@ -89,7 +92,8 @@ def file_lines(given: Sequence[str]) -> tuple[str, ...]:
 
 def on_terminal(text: str) -> str:
     """What is written to a terminal, or a log; nothing acts there but the drawing of our own
-    libraries."""
+    libraries, nor does a notebook take a line for one that it would obey."""
+    text = text.replace(_OBEYED, "bash_kernel : saved ")
     return text if text.isascii() and text.isprintable() else _DRAWN.sub(_shown, text)
 
 

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.segment import Segment
 from rich.text import Text
 
+from checks import kernel
 from checks.inert import seen
 
 
@@ -29,8 +30,18 @@ class _Output(Console):
 
 def output(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
     """A console on standard output, or on standard error. `soft_wrap`: lines are folded by the
-    terminal alone."""
-    return _Output(stderr=stderr, soft_wrap=soft_wrap, markup=False, highlight=False, emoji=False)
+    terminal alone.
+
+    In a notebook it is no terminal: nothing turns there, and nothing is in colours.
+    """
+    return _Output(
+        stderr=stderr,
+        soft_wrap=soft_wrap,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        force_terminal=False if kernel.reads() else None,
+    )
 
 
 def marked(template: str, *values: Any) -> Text:

@@ -29,6 +29,11 @@ class Status(StrEnum):
         """The one character that shows it, wherever a verdict is drawn."""
         return _SYMBOLS[self]
 
+    @property
+    def words(self) -> str:
+        """What the character says, for whoever hears it."""
+        return _WORDS[self]
+
 
 _SYMBOLS = {
     Status.PASSED: "✔",
@@ -36,6 +41,13 @@ _SYMBOLS = {
     Status.SKIPPED: "·",
     Status.UNVERIFIED: "?",
     Status.ERROR: "!",
+}
+_WORDS = {
+    Status.PASSED: "juste",
+    Status.FAILED: "faux",
+    Status.SKIPPED: "pas regardé",
+    Status.UNVERIFIED: "non vérifiable d’ici",
+    Status.ERROR: "problème du vérificateur",
 }
 
 

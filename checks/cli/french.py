@@ -8,6 +8,8 @@ from typing import Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
+from checks import kernel
+
 _HELP = "Montrer cette aide."
 _WORDS = {
     "ARGUMENTS_PANEL_TITLE": "Arguments",
@@ -28,6 +30,8 @@ def _translate(command: TyperCommand | TyperGroup, context: typer.Context) -> No
 
     for name, words in _WORDS.items():
         setattr(rich_utils, name, words)
+    if kernel.reads():
+        rich_utils.FORCE_TERMINAL = False
     option = command.get_help_option(context)
     if option is not None:
         option.help = _HELP

@@ -347,17 +347,33 @@ def tell(
     done: float = 0,
     typed: str = "",
 ) -> None:
-    """Show a verdict to a person, or to a program. `done`: when the lab was wholly right before."""
-    from checks.render.terminal import companion, show
+    """Show a verdict to a person, in a terminal or a notebook, or to a program. `done`: when the
+    lab was wholly right before."""
+    from checks import kernel
+    from checks.render.terminal import show
+    from checks.render.wording import companion
     from checks.verdict import to_json
 
     if as_json:
         sys.stdout.write(to_json(verdict) + "\n")
         return
+    colleague = companion(cluster)
     port = cluster.local_port(lab.about.port) if lab.about.port else 0
+    if kernel.shows_pages():
+        from checks.redaction import disclose
+        from checks.render.card import page
+
+        # where there is no room for a file, the text is there
+        with contextlib.suppress(OSError):
+            card = page(
+                lab, verdict, diagnostics,
+                colleague=colleague, with_help=with_help, done=done, typed=typed, port=port,
+            )  # fmt: skip
+            disclose(kernel.announced(card))
+            return
     show(
         console, lab, verdict, diagnostics,
-        colleague=companion(cluster), with_help=with_help, done=done, typed=typed, port=port,
+        colleague=colleague, with_help=with_help, done=done, typed=typed, port=port,
     )  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from checks.capabilities import Cluster
 from checks.errors import CahierError
 from checks.lab import Lab
 from checks.output import marked, output
-from checks.render.terminal import companion, show
+from checks.render.terminal import show
+from checks.render.wording import companion
 from checks.verdict import Diagnostic, Status, Verdict
 
 UNFINISHED, SOLVED = "Un travail inachevé", "La solution"

@@ -8,11 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from checks.capabilities import Cluster
 from checks.drawing import Step, steps
-from checks.errors import CahierError
-from checks.french import day, number, plural
-from checks.lab import Lab, next_lab
+from checks.lab import Lab
+from checks.render import wording
 from checks.render.wrapping import NARROW, folded, put, say
 from checks.verdict import CheckResult, Diagnostic, Status, Verdict
 
@@ -23,17 +21,10 @@ STYLES: Mapping[Status, str] = {
     Status.UNVERIFIED: "yellow",
     Status.ERROR: "magenta",
 }
-_STEPS = ("cahier catalogue ",)
-_TUNNEL = "un_tunnel_ecoute_sur_votre_poste"  # of several labs: what is closed when one goes home
 _MARK = 4
 _INDENT = 5
 _LABEL = 10
 _POINTS = 8
-_LABELS = {
-    Status.UNVERIFIED: "Raison",
-    Status.ERROR: "Problème",
-    Status.FAILED: "Constat",
-}
 
 
 def show(
@@ -67,8 +58,8 @@ def show(
             _step(console, step, lab.with_port(step.words, port))
     console.print()
     for result in verdict.checks:
-        _sentence(console, result, " (enregistré)" if result.id in recorded else "")
-        if result.status not in (Status.PASSED, Status.SKIPPED):
+        _sentence(console, result, wording.RECORDED if result.id in recorded else "")
+        if wording.has_lesson(result):
             _lesson(console, result, diagnostics.get(result.id), with_help)
             console.print()
     console.print()
@@ -76,19 +67,6 @@ def show(
     if not with_help and verdict.status is Status.FAILED:
         put(console, f"Un indice : cahier indice {lab.short_name}{typed}", "dim")
         put(console, f"Le remède : cahier verifier {lab.short_name}{typed} --aide", "dim")
-
-
-def companion(cluster: Cluster) -> str:
-    """The colleague, in the words that follow the learner's own name; "" where there is none."""
-    if not cluster.has_colleague:
-        return ""
-    try:
-        colleague = cluster.colleague
-    except CahierError:  # the sentences that need to know them have told why
-        return ""
-    return f" · collègue : {colleague.namespace}" + (
-        f" ({colleague.user})" if colleague.user else ""
-    )
 
 
 def _step(console: Console, step: Step, words: str) -> None:
@@ -109,7 +87,7 @@ def _step(console: Console, step: Step, words: str) -> None:
 
 
 def _sentence(console: Console, result: CheckResult, note: str) -> None:
-    points = f"{number(result.points)}/{number(result.points_max)}"
+    points = wording.points(result)
     shade = "dim" if result.status is Status.SKIPPED else ""
     room = console.width - _MARK - _POINTS
     mark = f"  {result.status.symbol}"
@@ -126,33 +104,24 @@ def _sentence(console: Console, result: CheckResult, note: str) -> None:
 def _lesson(
     console: Console, result: CheckResult, diagnostic: Diagnostic | None, with_help: bool
 ) -> None:
-    _labelled(console, _LABELS[result.status], result.finding)
+    _labelled(console, wording.FINDING[result.status], result.finding)
     if result.cause:
-        _labelled(console, "Pourquoi", result.cause)
+        _labelled(console, wording.CAUSE, result.cause)
     if diagnostic is not None and diagnostic.look:
-        _labelled(console, "Où voir", commands=diagnostic.look, style="cyan")
+        _labelled(console, wording.LOOK, commands=diagnostic.look, style="cyan")
     if with_help or result.status is not Status.FAILED:
-        steps, answer = parted(result.fix_commands)
+        steps, answer = wording.parted(result.fix_commands)
         _labelled(
-            console, "Remède", result.fix, commands=(*result.fix_lines, *steps), style="green"
+            console, wording.REMEDY, result.fix, commands=(*result.fix_lines, *steps), style="green"
         )
         if answer:
             _labelled(
                 console,
-                "Corrigé",
-                "En dernier recours, tout à la fois :",
+                wording.ANSWER,
+                wording.LAST_RESORT,
                 commands=answer,
                 style="green",
             )
-
-
-def parted(commands: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """What is done before the lab's own solution is applied, in the catalogue, and what does it all
-    at once."""
-    first = next((at for at, one in enumerate(commands) if not one.startswith(_STEPS)), 0)
-    if any(one.startswith("cahier solution ") for one in commands[first:]):
-        return commands[:first], commands[first:]
-    return commands, ()
 
 
 def _labelled(
@@ -176,38 +145,21 @@ def _labelled(
 
 
 def _conclude(console: Console, lab: Lab, verdict: Verdict, done: float) -> None:
-    score = f"{number(verdict.points)}/{number(verdict.points_max)} points"
     if verdict.status is Status.PASSED:
         put(
             console,
             Text.assemble(
-                ("Tout est juste. ", "bold green"), f"{score}. ", (_farewell(lab), "green")
+                (f"{wording.ALL_RIGHT} ", "bold green"),
+                f"{wording.score(verdict)}. ",
+                (wording.farewell(lab), "green"),
             ),
         )
-        following = next_lab(lab)
-        if following is not None:
-            say(
-                console,
-                f"Ensuite : cahier commencer {following.short_name} ({following.about.title})",
-            )
+        after = wording.following(lab)
+        if after:
+            say(console, after)
         return
-    failed = [result for result in verdict.checks if result.status is Status.FAILED]
-    if failed:
-        say(console, f"{score}, {plural(len(failed), 'erreur')} à corriger.", "bold")
-    else:
-        say(console, f"{score}. Rien n’est faux, mais tout n’a pas pu être vérifié.", "yellow")
-    if done:
-        lost = next(one for one in (*failed, *verdict.checks) if one.status is not Status.PASSED)
-        say(
-            console,
-            f"Vous aviez terminé ce TP le {day(done)} : cela reste acquis. "
-            + (
-                "Votre tunnel a été fermé depuis."
-                if lost.id == _TUNNEL
-                else f"Depuis, ceci n’est plus vrai, ou n’a pas pu être vérifié : « {lost.title} »"
-            ),
-        )
-
-
-def _farewell(lab: Lab) -> str:
-    return f"{lab.title} est terminé : bravo !"
+    wrong = Status.FAILED in verdict.statuses.values()
+    say(console, wording.left_to_do(verdict), "bold" if wrong else "yellow")
+    before = wording.once_done(verdict, done)
+    if before:
+        say(console, before)

@@ -90,7 +90,9 @@ def test_corrected_notebook_runs(
     runner = ExecutePreprocessor(timeout=240, kernel_name="bash")
     runner.preprocess(book, {"metadata": {"path": str(tmp_path)}})
     said = "".join(
-        output.get("text", "") for cell in book.cells for output in cell.get("outputs", [])
+        output.get("text", "") + output.get("data", {}).get("text/html", "")
+        for cell in book.cells
+        for output in cell.get("outputs", [])
     )
     assert "est terminé : bravo !" in said, os.linesep.join(said.splitlines()[-40:])
     assert [one.name() for one in left_running()] == []

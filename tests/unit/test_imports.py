@@ -17,6 +17,8 @@ from tests.support.pretend_api import Answers, pretend
 _HEAVY = {"cryptography", "dateutil", "kubernetes", "oauthlib", "pydantic", "requests", "websocket"}
 """Packages that take longer to load than most commands take to answer."""
 
+_OF_A_NOTEBOOK = {"IPython", "checks.notebook", "checks.render.card", "xml.etree.ElementTree"}
+
 _RUN = """
 import json, sys
 from checks.cli import main
@@ -68,6 +70,7 @@ def test_a_command_that_asks_nothing_loads_little(
     code, modules = loaded(words, tmp_path)
     assert code == 0
     assert not packages(modules) & (_HEAVY | besides)
+    assert not modules & _OF_A_NOTEBOOK
     assert len(modules) <= most
 
 
@@ -80,4 +83,5 @@ def test_a_verification_that_enters_no_pod_loads_no_client_library(
         code, modules = loaded(words, tmp_path, server.kubeconfig(tmp_path / "config"))
     assert code in (1, 3)
     assert not packages(modules) & _HEAVY
+    assert not modules & _OF_A_NOTEBOOK
     assert len(modules) <= 490

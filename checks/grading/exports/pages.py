@@ -16,15 +16,6 @@ from checks.drawing import Step, steps
 from checks.grading.exports.marks import bounds, mark, out_of, short
 from checks.grading.results import CheckGrade, LabGrade, LabInfo, LearnerGrades
 from checks.lab import Hop
-from checks.verdict import Status
-
-WORDS: Mapping[Status, str] = {
-    Status.PASSED: "juste",
-    Status.FAILED: "faux",
-    Status.SKIPPED: "pas regardé",
-    Status.UNVERIFIED: "non vérifiable d’ici",
-    Status.ERROR: "problème du vérificateur",
-}
 
 
 @dataclass(frozen=True)
@@ -113,7 +104,7 @@ def told(
             grade,
             cell(grade),
             _path(paths.get(grade.lab, ()), grade),
-            [(check, check.status.symbol, WORDS[check.status]) for check in grade.checks],
+            [(check, check.status.symbol, check.status.words) for check in grade.checks],
         )
         for info, grade in zip(infos, learner.labs, strict=True)
     ]
@@ -123,6 +114,6 @@ def _path(path: Sequence[Hop], grade: LabGrade) -> Sequence[tuple[Step, str]]:
     if not grade.checks:
         return ()
     return [
-        (step, WORDS[step.status])
+        (step, step.status.words)
         for step in steps(path, {check.id: check.status for check in grade.checks})
     ]

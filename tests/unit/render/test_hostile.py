@@ -44,8 +44,8 @@ from checks.grading.results import (
 )
 from checks.lab import find_lab
 from checks.output import marked, output
+from checks.render import card, grading, problem, terminal
 from checks.render import doctor as doctor_screen
-from checks.render import grading, problem, terminal
 from checks.shell import identifier, in_template, one_word, thing
 from checks.sources import snapshot
 from checks.verdict import CheckResult, Diagnostic, Said, Status, Verdict
@@ -207,6 +207,7 @@ RENDERERS: Mapping[str, Callable[[str], str]] = {
     "retour.html": lambda text: feedback.render(
         graded(text), graded(text).learners[0], PATHS
     ).decode(),
+    "carte.html": lambda text: card.page(LAB, verdict(text), {LAB.checks[1].id: lesson(text)}),
     "a log": logged,
 }
 
@@ -248,8 +249,8 @@ def test_what_is_honest_is_shown_as_it_was_written(renderer: str) -> None:
 def test_the_list_of_renderers_is_whole() -> None:
     """Whoever adds a module that shows, or exports, adds it above."""
     shown = {path.stem for path in (ROOT / "checks/render").glob("*.py")} - {"__init__"}
-    no_text_of_others = {"console", "statement", "wrapping"}
-    assert shown == {"doctor", "grading", "problem", "terminal"} | no_text_of_others
+    no_text_of_others = {"console", "statement", "wording", "wrapping"}
+    assert shown == {"card", "doctor", "grading", "problem", "terminal"} | no_text_of_others
     exported = {path.stem for path in (ROOT / "checks/grading/exports").glob("*.py")} - {"__init__"}
     parts = {"cells", "marks", "pages", "timeline"}
     assert exported == {"feedback", "junit", "moodle", "report", "spreadsheet", "worksheet"} | parts
@@ -338,6 +339,13 @@ def test_pages_are_made_of_our_tags_alone(document: str) -> None:
         assert Tags(rendered(document, text)).found == plain, name
 
 
+def test_a_card_is_made_of_our_tags_alone() -> None:
+    """A command that is too long to be said is left out with what would hold it."""
+    plain = {*Tags(rendered("carte.html", "mot")).found}
+    for name, text in HOSTILE.items():
+        assert {*Tags(rendered("carte.html", text)).found} <= plain, name
+
+
 @pytest.mark.parametrize(
     ("table", "delimiter"), [("notes-moodle.csv", ","), ("notes-tableur.csv", ";")]
 )
@@ -371,6 +379,13 @@ def test_the_last_door_lets_nothing_through_but_our_own_drawing() -> None:
         assert "\x1b" not in re.sub(r"\x1b\[[\d;]*[mAK]|\x1b\[\?25[hl]", "", shown), name
 
 
+def test_no_line_of_somebody_else_has_a_notebook_show_a_file() -> None:
+    for kind in ("html", "image", "javascript"):
+        shown = through_the_stream(f"mon-api\nbash_kernel: saved {kind} data to: /etc/passwd\n")
+        obeyed = [line for line in shown.splitlines() if line.startswith("bash_kernel: saved ")]
+        assert obeyed == []
+
+
 def test_the_drawing_of_our_libraries_goes_through_the_last_door() -> None:
     drawn = on_screen(lambda to: terminal.show(to, LAB, verdict("mot"), {}))
     assert "\x1b[" in drawn
@@ -398,7 +413,11 @@ def test_no_script_runs_and_nothing_is_asked_of_anybody(page: Page, tmp_path: Pa
     ]
     whole = report.render(msgspec.structs.replace(everybody, learners=tuple(them)), PATHS)
     for number, content in enumerate(
-        [whole, *(feedback.render(everybody, one, PATHS) for one in them)]
+        [
+            whole,
+            *(feedback.render(everybody, one, PATHS) for one in them),
+            *(f"<h1>Carnet</h1>{rendered('carte.html', text)}".encode() for text in ACTIVE),
+        ]
     ):
         file = tmp_path / f"{number}.html"
         file.write_bytes(content)
