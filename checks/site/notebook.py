@@ -111,7 +111,8 @@ class _Cells:
         if stays:  # the cell gives the hand back, the tunnel stays open
             yield f") > {log} 2>&1 &"
             yield 'tunnels="$tunnels $!"'
-            yield f"sleep 3; cat {log}"
+            spoken = f'until grep -qsE "Forwarding|rror" {log}; do sleep 1; done'
+            yield f"timeout 30 sh -c '{spoken}'; cat {log}"
         else:
             yield ")"
         exports += [command.typed for command in typed if re.match(r"export |\w+=", command.typed)]
