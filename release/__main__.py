@@ -57,6 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         _image(target, version)
     _sums(target)
     for file in sorted(target.iterdir()):
+        file.chmod(0o644)
         print(file)
     return 0
 
@@ -122,11 +123,8 @@ def _image(target: Path, version: str) -> None:
         _say("aucun moteur de conteneurs ne répond : l’image n’est pas publiée")
         return
     _say("l’image")
-    progress = TerminalProgress()
     try:
-        image.ensure(progress)
-        file = target / f"image-{version}.tar"
-        engine.choose(progress, "").run("save", "--output", str(file.resolve()), image.FULL_NAME)
+        image.archive(TerminalProgress(), (target / f"image-{version}.tar").resolve(), version)
     except CahierError as problem:
         _say(f"l’image n’est pas publiée : {problem.message}")
 

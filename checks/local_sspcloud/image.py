@@ -47,6 +47,22 @@ def ensure(progress: Progress) -> str:
 
     Raises CahierError.
     """
+    _made(progress)
+    return NAME
+
+
+def archive(progress: Progress, file: Path, version: str) -> None:
+    """Write the image, made as above and named for a version that is published, in a file that
+    every engine loads. Raises CahierError."""
+    engine = _made(progress)
+    published = f"{FULL_NAME.rpartition(':')[0]}:{version}"
+    if published != FULL_NAME:
+        engine.run("tag", FULL_NAME, published)
+    engine.run("save", "--output", str(file), published)
+
+
+def _made(progress: Progress) -> Engine:
+    """The engine that holds the image, once it is made and loaded. Raises CahierError."""
     if not _RECIPE.is_dir():
         raise CahierError(
             "L’image se fabrique à partir d’une copie du dépôt.",
@@ -71,7 +87,7 @@ def ensure(progress: Progress) -> str:
     for node in engine.nodes():
         if node.running and not _is_loaded(engine, node.name, key):
             _load(engine, node.name, key, progress)
-    return NAME
+    return engine
 
 
 def _engine_of_the_cluster() -> str:

@@ -63,6 +63,26 @@ def doors(lab: Lab) -> str:
     return "\n\n".join(lines)
 
 
+def platform() -> str:
+    """The same links without any lab, and what they prepare."""
+    repository = address.repository()
+    lines = [
+        "Ces liens, comme ceux des pages des TP, ouvrent le formulaire rempli, rôle compris ; "
+        "relisez-le, puis lancez. Rien ne se lance sans vous : le service aura tous les droits "
+        "dans votre namespace.",
+        _buttons("Ouvrir dans le SSPCloud", onyxia.editors(address.onyxia(), repository)),
+    ]
+    if repository:
+        script = address.raw(repository, onyxia.INIT_SCRIPT)
+        lines.append(
+            f"À son démarrage, le service exécute [ce script]({script}), qui installe le cahier. "
+            "Ouvert depuis la page d’un TP, il en prépare aussi le dossier : les fichiers de "
+            "départ, l’énoncé, et deux tâches de VSCode, « Vérifier » et « Indice ». Ce qui a été "
+            "fait est écrit dans `cahier-installation.log`."
+        )
+    return "\n\n".join(lines)
+
+
 def _buttons(said: str, links: Sequence[Link]) -> str:
     return "\n".join(f"[{said} : {link.text}]({link.address}){{ .md-button }}" for link in links)
 

@@ -116,6 +116,18 @@ def test_a_lab_has_its_links_and_the_bases_that_its_page_launches(
         assert {text.split(" : ")[1] for text in links if text.startswith("Lancer")} == ways
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_what_a_service_runs_is_shown_to_whom_launches_it(
+    known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address, "repository", lambda: "https://github.com/o/r" if known else "")
+    said = installing.platform()
+    script = "https://raw.githubusercontent.com/o/r/HEAD/onyxia/init.sh"
+    assert (f"[ce script]({script})" in said) is known
+    for link in re.findall(r"\]\((https:[^)]+/launcher/[^)]+)\)", said):
+        assert (("init", "personalInit") in opened(link).values) is known
+
+
 def test_the_readme_has_the_links_that_the_setting_makes() -> None:
     """Of the setting only: a clone of somebody's must not change it."""
     readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
