@@ -84,7 +84,8 @@ def platform() -> str:
 
 
 def _buttons(said: str, links: Sequence[Link]) -> str:
-    return "\n".join(f"[{said} : {link.text}]({link.address}){{ .md-button .door }}" for link in links)
+    shown = "{ .md-button .door }"
+    return "\n".join(f"[{said} : {link.text}]({link.address}){shown}" for link in links)
 
 
 def _block(*commands: str) -> Iterator[str]:

@@ -194,16 +194,19 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def test_a_lab_is_ready_and_the_second_time_nothing_is_done(
     service: Service, published: Published
 ) -> None:
-    """As the platform's user, who has sudo and does not need it."""
-    sudo = service.programs / "sudo"
-    sudo.write_text(f"#!/bin/sh\necho called >{service.work}/sudo\n")
-    sudo.chmod(0o755)
+    """As the platform's user, who has sudo and does not need it, where VSCode will open."""
+    for name in ("sudo", "code-server"):
+        program = service.programs / name
+        program.write_text(f"#!/bin/sh\necho called >{service.work}/{name}\n")
+        program.chmod(0o755)
     arguments = f"tp2 {published.address}/{published.wheel}"
     done = service.start(f"{published.address}/init.sh", arguments)
     assert done.stdout.endswith("ended 0\n"), done.stdout + done.stderr
     assert "✘" not in service.log, service.log
-    assert not (service.work / "sudo").exists()
+    assert not [name for name in ("sudo", "code-server") if (service.work / name).exists()]
     lab = service.work / "tp2_port_forward"
+    opened = service.home / ".local" / "share" / "code-server" / "coder.json"
+    assert json.loads(opened.read_text()) == {"query": {"folder": str(lab)}}
     assert (lab / "api.yaml").is_file() or list(lab.glob("*.yaml"))
     assert "Le TP est réussi quand" in (lab / "enonce.txt").read_text(encoding="utf-8")
     for place in (lab, service.work):
