@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -201,6 +202,7 @@ def begin(
     from rich.markdown import Markdown
 
     from checks import state
+    from checks.cli.editor import give_tasks
     from checks.lab import find_lab
     from checks.output import marked, output
     from checks.render.wrapping import put
@@ -228,6 +230,8 @@ def begin(
             soft_wrap=True,
         )
         console.print("Complétez ce qui est marqué « À FAIRE ».")
+        if give_tasks(lab, folder) and os.environ.get("TERM_PROGRAM") == "vscode":
+            console.print("Ouvrez ce dossier dans VSCode : Ctrl+Maj+B y lance la vérification.")
     put(console, f"L’énoncé : cahier enonce {lab.short_name}")
     pair = " --collegue user-…" if lab.about.colleague == "required" else ""
     console.print(marked("Puis : [bold]cahier verifier {}{}[/]", lab.short_name, pair))
