@@ -71,7 +71,6 @@ def catch_up(
     are told, not opened. Raises CahierError.
     """
     from checks.diagnosis.databases.catalogue import databases
-    from checks.diagnosis.databases.colleague_base import as_typed
     from checks.diagnosis.rights.role import too_small
     from checks.sources.live_cluster import LiveCluster  # slow to load, needed here only
     from checks.sources.machine import LocalMachine
@@ -84,12 +83,7 @@ def catch_up(
     database = next((one.release for one in databases(cluster)), "")
     with _terminal(kubeconfig, own) as me:
         for earlier in (find_lab(name) for name in lab.about.prerequisites):
-            if earlier.about.colleague == "required" and not colleague:
-                raise UsageError(
-                    f"Le TP {earlier.short_name} se fait à deux : il manque le namespace de votre "
-                    "collègue.",
-                    "Ajoutez par exemple --collegue user-bob",
-                )
+            _require_colleague(earlier, colleague)
             for file in apply_files(
                 earlier, "solution", kubeconfig, own, colleague, database or None
             ):
@@ -100,12 +94,8 @@ def catch_up(
                 earlier, earlier.about.solution.commands, me, kubeconfig, colleague, database
             )
         _replay(lab, lab.about.setup.commands, me, kubeconfig, colleague, database)
-    alone = colleague is not None and cluster.as_owner(colleague) is not None
-    for command in lab.about.setup.colleague_commands:
-        text = rename(command, lab.about.story, own, colleague, None)
-        played = ", ou vous en jouant son rôle" if alone else ""
-        _console.print(marked("[bold]Votre collègue doit avoir lancé{} :[/]", played))
-        _console.print("  " + (as_typed(str(colleague), text) if alone else text))
+    at_hand = colleague is not None and cluster.as_owner(colleague) is not None
+    _tell_colleague_commands(lab, own, colleague, at_hand=at_hand)
     _console.print(
         marked(
             "\nVous êtes au début de {} : [bold]cahier commencer {}[/]",
@@ -113,6 +103,26 @@ def catch_up(
             lab.short_name,
         )
     )
+
+
+def _require_colleague(lab: Lab, colleague: str | None) -> None:
+    """Raises UsageError where a lab needs one that was not given."""
+    if lab.about.colleague == "required" and not colleague:
+        raise UsageError(
+            f"Le TP {lab.short_name} se fait à deux : il manque le namespace de votre collègue.",
+            "Ajoutez par exemple --collegue user-bob",
+        )
+
+
+def _tell_colleague_commands(lab: Lab, own: str, colleague: str | None, *, at_hand: bool) -> None:
+    """The commands that the colleague must have run; `at_hand`: one may play their part."""
+    from checks.diagnosis.databases.colleague_base import as_typed
+
+    also = ", ou vous en jouant son rôle" if at_hand else ""
+    for command in lab.about.setup.colleague_commands:
+        text = rename(command, lab.about.story, own, colleague, None)
+        _console.print(marked("[bold]Votre collègue doit avoir lancé{} :[/]", also))
+        _console.print("  " + (as_typed(str(colleague), text) if at_hand else text))
 
 
 @contextlib.contextmanager

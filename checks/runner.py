@@ -119,7 +119,11 @@ def _ask(
         ), None
     if diagnostic is None:
         return _result(check, Status.PASSED, duration_ms=spent()), None
-    result = _result(
+    return _failed(check, diagnostic, spent()), diagnostic
+
+
+def _failed(check: Check, diagnostic: Diagnostic, duration_ms: int) -> CheckResult:
+    return _result(
         check,
         Status.FAILED,
         finding=diagnostic.finding,
@@ -127,9 +131,8 @@ def _ask(
         fix=diagnostic.fix,
         fix_lines=tuple(diagnostic.lines),
         fix_commands=tuple(diagnostic.commands),
-        duration_ms=spent(),
+        duration_ms=duration_ms,
     )
-    return result, diagnostic
 
 
 def _waiting(check: Check, other: Check, duration_ms: int = 0) -> CheckResult:

@@ -122,17 +122,7 @@ def _of_plugin(choice: Choice, plugin: Plugin) -> Iterator[ConfigurationRefused]
         yield ConfigurationRefused(
             f"{whose} reçoit une variable d’environnement sans nom (env).", RENEW
         )
-    mode = plugin.interactive_mode
-    if (
-        not mode
-        and plugin.api_version != API_VERSIONS[1]
-        and not plugin.api_version.endswith("/v1alpha1")
-    ):
-        yield _mode(choice, f"{whose} n’a pas d’interactiveMode.")
-    elif mode and mode not in _MODES:
-        yield _mode(
-            choice, f"{whose} a un interactiveMode que kubectl ne connaît pas : « {mode} »."
-        )
+    yield from _of_its_mode(choice, plugin, whose)
     if is_encrypted(choice) and plugin.api_version not in API_VERSIONS:
         yield ConfigurationRefused(
             f"{whose} parle une version que kubectl ne connaît pas, ou plus : « "
@@ -142,6 +132,16 @@ def _of_plugin(choice: Choice, plugin: Plugin) -> Iterator[ConfigurationRefused]
                 f"kubectl config set-credentials {one_word(name)} "
                 f"--exec-api-version={API_VERSIONS[0]}",
             ),
+        )
+
+
+def _of_its_mode(choice: Choice, plugin: Plugin, whose: str) -> Iterator[ConfigurationRefused]:
+    mode, version = plugin.interactive_mode, plugin.api_version
+    if not mode and version != API_VERSIONS[1] and not version.endswith("/v1alpha1"):
+        yield _mode(choice, f"{whose} n’a pas d’interactiveMode.")
+    elif mode and mode not in _MODES:
+        yield _mode(
+            choice, f"{whose} a un interactiveMode que kubectl ne connaît pas : « {mode} »."
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from checks.errors import EXIT_USAGE, CahierError, Forbidden, UsageError
 from checks.unforeseen import INTERRUPTED, guarded, nowhere
@@ -71,14 +71,7 @@ def _usage(error: typer.TyperException) -> UsageError:
     remedy = f"Voir : {context.command_path if context else 'cahier'} --help"
     said = getattr(error, "message", "") or str(error)
     option = getattr(error, "option_name", "")
-    parameter = getattr(error, "param", None)
-    name = ""
-    if parameter is not None:
-        name = (
-            parameter.opts[0]
-            if parameter.opts[0].startswith("-")
-            else parameter.metavar or parameter.name
-        )
+    name = _name_of(getattr(error, "param", None))
     match type(error).__name__:
         case "MissingParameter":
             return UsageError(f"Il manque {name}.", remedy)
@@ -108,6 +101,14 @@ def _usage(error: typer.TyperException) -> UsageError:
     if found:
         return UsageError(f"« {found[1]} » est de trop.", remedy)
     return UsageError(f"La commande est mal écrite : {said}", remedy)
+
+
+def _name_of(parameter: Any) -> str:
+    """An option as it is typed, an argument as the help calls it; "" for none."""
+    if parameter is None:
+        return ""
+    first = str(parameter.opts[0])
+    return first if first.startswith("-") else str(parameter.metavar or parameter.name)
 
 
 def _expected(said: str) -> str:

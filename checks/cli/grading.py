@@ -190,11 +190,7 @@ def grade(
     learners = read_roster(roster)
     if worksheet is not None:
         moodle_worksheet.check(worksheet)
-    folder = output or Path(f"notes-{roster.stem}")
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(
-            f"{folder} existe et n’est pas un dossier.", "Choisissez-en un autre avec --sortie."
-        )
+    folder = _folder(output or Path(f"notes-{roster.stem}"))
     errors = console_of(stderr=True)
     tell_shared(errors, roster, learners)
     if in_cluster:
@@ -220,6 +216,15 @@ def grade(
                 verify, learners, labs, folder, worksheet, resume=resume, workers=workers
             )
         )
+
+
+def _folder(path: Path) -> Path:
+    """The same, for results. Raises UsageError where a file is there."""
+    if path.exists() and not path.is_dir():
+        raise UsageError(
+            f"{path} existe et n’est pas un dossier.", "Choisissez-en un autre avec --sortie."
+        )
+    return path
 
 
 def _require_coherent(options: Mapping[str, object], of_the_cluster: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from checks.cli.remembered import Options
     from checks.lab import Lab
     from checks.state import LabProgress
+    from checks.verdict import CheckResult
 
 _COLOURS = "ansi_light"  # the terminal's own colours, dark enough for a light background
 _ROLE_SECONDS = (
@@ -55,27 +58,13 @@ def register(app: typer.Typer) -> None:
 
 def where_am_i() -> None:
     """`cahier` alone: who I am, progress, the next step."""
-    from checks.access import kubeconfig
     from checks.lab import all_labs
     from checks.output import marked, output
     from checks.state import load
 
     console = output()
     console.print(marked("[bold cyan]Cahier Kubernetes[/] · travaux pratiques pour le SSPCloud\n"))
-    place = ""
-    try:
-        credentials = kubeconfig.read()
-        place = f"{credentials.server} {credentials.namespace}"
-        console.print(
-            marked(
-                "Contexte [bold]{}[/], namespace [bold]{}[/]",
-                credentials.context or "du pod",
-                credentials.namespace,
-            )
-        )
-    except CahierError as error:
-        console.print(marked("[yellow]{}[/]", error.message))
-        console.print(marked("[green]→[/] {}", error.remedy))
+    place = _told_place(console)
     tell_role(console)
     labs = all_labs()
     memory = load()
@@ -98,6 +87,24 @@ def where_am_i() -> None:
         )
     )
     console.print(marked("[dim]Toutes les commandes : cahier --help[/]"))
+
+
+def _told_place(console: Console) -> str:
+    """Tell where kubectl's configuration leads, or why nowhere; that place, as what is remembered
+    names it, or ""."""
+    from checks.access import kubeconfig
+    from checks.output import marked
+
+    try:
+        credentials = kubeconfig.read()
+    except CahierError as error:
+        console.print(marked("[yellow]{}[/]", error.message))
+        console.print(marked("[green]→[/] {}", error.remedy))
+        return ""
+    context = credentials.context or "du pod"
+    told = "Contexte [bold]{}[/], namespace [bold]{}[/]"
+    console.print(marked(told, context, credentials.namespace))
+    return f"{credentials.server} {credentials.namespace}"
 
 
 def list_labs() -> None:
@@ -301,11 +308,10 @@ def hint(
 
     Exemples : cahier indice tp2 · cahier indice tp5 --collegue user-alice
     """
-    from checks import state
     from checks.cli.verify import place, role_too_small
     from checks.lab import find_lab
     from checks.output import output
-    from checks.render.wrapping import put, say
+    from checks.render.wrapping import put
     from checks.runner import run
     from checks.stage import rename
     from checks.verdict import Status
@@ -319,25 +325,40 @@ def hint(
     shortage = role_too_small(lab, cluster, verdict)
     if shortage is not None:
         raise shortage
-    console = output()
     failed = next((result for result in verdict.checks if result.status is Status.FAILED), None)
     if failed is None and verdict.status is Status.ERROR:
         trouble = next(result for result in verdict.checks if result.status is Status.ERROR)
         raise CahierError(trouble.finding, trouble.fix)
     if failed is None:
-        console.print("Je ne vois pas d’erreur : lancez la vérification complète.")
-        put(console, f"cahier verifier {lab.short_name}{given.typed}", "bold")
+        output().print("Je ne vois pas d’erreur : lancez la vérification complète.")
+        put(output(), f"cahier verifier {lab.short_name}{given.typed}", "bold")
         return
+    database = remembered.base_of(lab, cluster) or None
+    names = (cluster.namespace, given.colleague, database, given.colleague_user)
+
+    def named(text: str) -> str:
+        return rename(text, lab.about.story, *names)
+
+    _tell_hint(lab, failed, place(cluster), given, named)
+
+
+def _tell_hint(
+    lab: Lab, failed: CheckResult, place: str, given: Options, translate: Callable[[str], str]
+) -> None:
+    """Tell the next hint about a check, which is remembered as read. `translate` puts the learner's
+    names into it."""
+    from checks import state
+    from checks.output import output
+    from checks.render.wrapping import put, say
+
     memory = state.load()
-    read = memory.lab(place(cluster), lab.name).hints
+    read = memory.lab(place, lab.name).hints
     texts = lab.about.hints.get(failed.id) or (failed.cause,)
     step = min(read.get(failed.id, 0), len(texts) - 1)
     read[failed.id] = step + 1
     state.save(memory)
+    console, text = output(), translate(texts[step])
     say(console, failed.title, "bold")
-    story, own = lab.about.story, cluster.namespace
-    database = remembered.base_of(lab, cluster) or None
-    text = rename(texts[step], story, own, given.colleague, database, given.colleague_user)
     say(console, f"Indice {step + 1}/{len(texts)} : {lab.with_port(text, given.port or 0)}")
     if step + 1 < len(texts):
         put(console, f"Encore un peu : cahier indice {lab.short_name}{given.typed}", "dim")
@@ -347,6 +368,24 @@ def hint(
             f"C’était le dernier. Le remède : cahier verifier {lab.short_name}{given.typed} --aide",
             "dim",
         )
+
+
+def _show_solution(lab: Lab, translate: Callable[[str], str]) -> None:
+    """The files of the solution, then its commands."""
+    from rich.syntax import Syntax
+
+    from checks.output import output
+    from checks.render.wrapping import put
+
+    console = output()
+    for file, text in lab.files("solution").items():
+        put(console, file, "bold")
+        colours = Syntax("", "yaml", theme=_COLOURS, background_color="default")
+        console.print(colours.highlight(translate(text)), end="", soft_wrap=True)
+    if lab.about.solution.commands:
+        put(console, "Puis, dans un terminal :", "bold")
+    for command in lab.about.solution.commands:
+        put(console, translate(command), indent=2)
 
 
 def solution(
@@ -379,12 +418,8 @@ def solution(
     Exemples : cahier solution tp2 · cahier solution tp5 --collegue user-alice --base
     postgresql-cnpg-951239 --appliquer
     """
-    from rich.syntax import Syntax
-
     from checks.access import kubeconfig as configuration
     from checks.lab import find_lab
-    from checks.output import output
-    from checks.render.wrapping import put
     from checks.stage import rename
 
     lab = find_lab(name)
@@ -409,15 +444,7 @@ def solution(
     def named(text: str) -> str:
         return rename(text, lab.about.story, own, colleague, database, colleague_user)
 
-    console = output()
-    for file, text in lab.files("solution").items():
-        put(console, file, "bold")
-        colours = Syntax("", "yaml", theme=_COLOURS, background_color="default")
-        console.print(colours.highlight(named(text)), end="", soft_wrap=True)
-    if lab.about.solution.commands:
-        put(console, "Puis, dans un terminal :", "bold")
-    for command in lab.about.solution.commands:
-        put(console, named(command), indent=2)
+    _show_solution(lab, named)
     if apply:
         from checks.cli.play import apply_solution
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +27,7 @@ from checks.errors import AccessError, CahierError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.status import Status as RichStatus
 
     from checks.capabilities import Cluster
     from checks.cli.remembered import Options
@@ -127,33 +128,40 @@ def verify(
     )
     if not follow:
         raise typer.Exit(once(cluster, as_json=as_json).exit_code)
+    again = partial(
+        connect, kubeconfig, namespace, given.colleagues, given.colleague_users, given.port
+    )
+    raise typer.Exit(_followed(console, lab, cluster, once, again).exit_code)
+
+
+def _followed(
+    console: Console,
+    lab: Lab,
+    cluster: WatchedCluster,
+    once: Callable[[WatchedCluster], Verdict],
+    again: Callable[[], WatchedCluster],
+) -> Verdict:
+    """The verdict, once it is right: asked `once` more at each change, of the cluster that `again`
+    gives where the access has changed."""
     from checks.follow import Watch
+    from checks.output import output
     from checks.verdict import Status
 
     blind = partial(output(stderr=True).print, style="dim", soft_wrap=True)
-    other_access = True
-    while other_access:
-        with Watch(
-            cluster, lab, blind
-        ) as watch:  # before the first look: what changes during it is seen too
+    while True:
+        # before the first look: what changes during it is seen too
+        with Watch(cluster, lab, blind) as watch:
             verdict, other_access = once(cluster), False
             while verdict.exit_code and not other_access:
                 other_access = watch.wait(spoilt=verdict.status is Status.ERROR)
                 console.rule(style="dim")
                 cluster.refresh()
-                if other_access:
-                    # half-written: what comes next will tell
-                    with contextlib.suppress(AccessError):
-                        cluster = connect(
-                            kubeconfig,
-                            namespace,
-                            given.colleagues,
-                            given.colleague_users,
-                            given.port,
-                        )
-                else:
+                if not other_access:
                     verdict = once(cluster)
-    raise typer.Exit(verdict.exit_code)
+        if not other_access:
+            return verdict
+        with contextlib.suppress(AccessError):  # half-written: what comes next will tell
+            cluster = again()
 
 
 def check_once(
@@ -169,55 +177,14 @@ def check_once(
 ) -> Verdict:
     """Run the lab's checks once, show the verdict and remember it, here and in a receipt in the
     namespace."""
-    from rich.text import Text
-
     from checks import state
     from checks.output import output
-    from checks.runner import run
     from checks.sources.witness import leave_receipt
     from checks.verdict import only_remedy
-    from checks.waiting import told as waits
 
     cluster.forget()
     progress = output(stderr=True)
-    told: list[str] = []
-    with progress.status(f"Vérification de {lab.short_name}…") as status:
-        asked = ""
-
-        def tell_once(words: str) -> None:
-            """What a terminal shows by itself, elsewhere once for each thing."""
-            if words and not progress.is_terminal and words not in told:
-                told.append(words)
-                progress.print(words, style="dim", soft_wrap=True)
-
-        def on_check(check: Check) -> None:
-            nonlocal asked
-            cluster.begin(check)
-            asked = check.title
-            status.update(Text(asked))
-
-        def on_silence(what: str) -> None:
-            """A silence says what it waits for, too."""
-            words = f"{_WAITS} {what}" if what else ""
-            status.update(Text(f"{asked}\n{words}" if words else asked))
-            tell_once(words)
-
-        def on_wait(diagnostic: Diagnostic) -> None:
-            """A wait says what it waits for: at once on a terminal, once for each thing
-            elsewhere."""
-            words = f"J’attends, {seconds:.0f} secondes au plus : {diagnostic.finding}"
-            status.update(Text(words))
-            tell_once(words)
-
-        with waits(on_silence):
-            verdict, diagnostics = run(
-                lab,
-                cluster,
-                refresh=cluster.refresh,
-                seconds=seconds,
-                on_check=on_check,
-                on_wait=on_wait,
-            )
+    verdict, diagnostics = _shown_run(progress, lab, cluster, seconds)
     done = state.load().lab(place(cluster), lab.name).done
     state.remember(place(cluster), verdict, given.kept(remembered.base_of(lab, cluster)))
     shortage = role_too_small(lab, cluster, verdict)
@@ -233,6 +200,70 @@ def check_once(
     if trouble:
         progress.print(f"Aucun reçu n’a pu être laissé pour la notation : {trouble}", style="dim")
     return verdict
+
+
+def _shown_run(
+    console: Console, lab: Lab, cluster: WatchedCluster, seconds: float
+) -> tuple[Verdict, Findings]:
+    """What the checks say; meanwhile a terminal shows the one that is asked, and what is waited
+    for."""
+    from checks.runner import run
+    from checks.waiting import told as waits
+
+    with console.status(f"Vérification de {lab.short_name}…") as status:
+        shown = _Shown(console, status, cluster, seconds)
+        with waits(shown.on_silence):
+            return run(
+                lab,
+                cluster,
+                refresh=cluster.refresh,
+                seconds=seconds,
+                on_check=shown.on_check,
+                on_wait=shown.on_wait,
+            )
+
+
+class _Shown:
+    """What is said of a verification while it lasts: at once on a terminal, which shows it for as
+    long; elsewhere, once for each thing that is waited for."""
+
+    def __init__(
+        self, console: Console, status: RichStatus, cluster: WatchedCluster, seconds: float
+    ) -> None:
+        self._console = console
+        self._status = status
+        self._cluster = cluster
+        self._seconds = seconds
+        self._asked = ""
+        self._told: list[str] = []
+
+    def on_check(self, check: Check) -> None:
+        """That check is asked."""
+        self._cluster.begin(check)
+        self._asked = check.title
+        self._show(self._asked)
+
+    def on_silence(self, what: str) -> None:
+        """Nothing has come for a while: `what` is waited for, "" once it has come."""
+        words = f"{_WAITS} {what}" if what else ""
+        self._show(f"{self._asked}\n{words}" if words else self._asked)
+        self._tell_once(words)
+
+    def on_wait(self, diagnostic: Diagnostic) -> None:
+        """What is wrong may settle by itself."""
+        words = f"J’attends, {self._seconds:.0f} secondes au plus : {diagnostic.finding}"
+        self._show(words)
+        self._tell_once(words)
+
+    def _show(self, words: str) -> None:
+        from rich.text import Text
+
+        self._status.update(Text(words))
+
+    def _tell_once(self, words: str) -> None:
+        if words and not self._console.is_terminal and words not in self._told:
+            self._told.append(words)
+            self._console.print(words, style="dim", soft_wrap=True)
 
 
 def role_too_small(lab: Lab, cluster: Cluster, verdict: Verdict) -> AccessError | None:

@@ -44,7 +44,7 @@ class Shelf:
     """An API server that knows one ConfigMap."""
 
     def __init__(self) -> None:
-        self.item: dict[str, Any] = {"metadata": {"annotations": {}}}
+        self.item: dict[str, Any] = {"metadata": {"name": "notation-1", "annotations": {}}}
         self.credentials = type("_", (), {"namespace": "user-prof"})
 
     def request(

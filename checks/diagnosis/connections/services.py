@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from checks.capabilities import Cluster
-from checks.diagnosis.databases.catalogue import PORT, ready_pods
+from checks.diagnosis.databases.catalogue import PORT, Database, ready_pods
 from checks.facts import Pod
 from checks.objects.parts import named
 from checks.objects.services import Endpoint, Service
@@ -59,37 +59,47 @@ def no_service_leads(cluster: Cluster) -> Diagnostic | None:
                     return None
                 if service.spec.selector:
                     settling = service.name
-    look = (
+    return _not_linked_yet(cluster, settling) if settling else _none_leads(cluster, *ready[0])
+
+
+_WHY = (
+    "L’adresse d’un pod change quand il redémarre ; le Service donne aux autres pods un nom qui "
+    "reste. Un tunnel, lui, n’en a pas besoin s’il vise le pod."
+)
+
+
+def _look(cluster: Cluster) -> tuple[str, ...]:
+    return (
         f"kubectl get endpointslices -n {cluster.namespace}",
         f"kubectl get services -n {cluster.namespace} -o wide",
     )
-    cause = (
-        "L’adresse d’un pod change quand il redémarre ; le Service donne aux autres pods un nom "
-        "qui reste. Un tunnel, lui, n’en a pas besoin s’il vise le pod."
+
+
+def _not_linked_yet(cluster: Cluster, service: str) -> Diagnostic:
+    return Diagnostic(
+        finding=f"Le cluster n’a pas encore relié le Service {service} au pod de la base.",
+        cause=_WHY,
+        fix="Attendez quelques secondes, puis recommencez.",
+        look=_look(cluster),
+        transient=True,
     )
-    if settling:
-        return Diagnostic(
-            finding=f"Le cluster n’a pas encore relié le Service {settling} au pod de la base.",
-            cause=cause,
-            fix="Attendez quelques secondes, puis recommencez.",
-            look=look,
-            transient=True,
-        )
-    database, pod = ready[0]
+
+
+def _none_leads(cluster: Cluster, database: Database, pod: Pod) -> Diagnostic:
     name = f"{database.release}-rw" if "cnpg.io/cluster" in pod.labels else database.release
     usual = named(cluster.services(), name)
     seen = _astray(usual, pod) if usual else f"le Service {name} n’existe pas."
     return Diagnostic(
         finding=f"Dans le namespace {cluster.namespace}, aucun Service ne mène au pod {pod.name} : "
         + (seen or f"le Service {name} n’a pas de sélecteur."),
-        cause=cause,
+        cause=_WHY,
         fix="Recréez le Service devant le pod. (Sur le SSPCloud, la plateforme le rétablit souvent "
         "d’elle-même.)",
         commands=(
             f"kubectl delete service {name} -n {cluster.namespace} --ignore-not-found",
             f"kubectl expose pod/{pod.name} --name={name} --port={PORT} -n {cluster.namespace}",
         ),
-        look=look,
+        look=_look(cluster),
     )
 
 

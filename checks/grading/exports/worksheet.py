@@ -126,18 +126,7 @@ class _Sheet:
             for title in titles
             if title in header
         }
-        if "mark" not in self.columns:
-            raise UsageError(
-                f"{name} n’a pas de colonne « Note » : ce n’est pas une feuille d’évaluation.",
-                _DOWNLOAD,
-            )
-        if "email" not in self.columns and "number" not in self.columns:
-            raise UsageError(
-                f"{name} n’a ni « Adresse de courriel » ni « Numéro d’identification » : on ne "
-                "peut pas reconnaître les personnes (devoir anonyme ?).",
-                "Levez l’anonymat du devoir, ou demandez à l’administration d’afficher l’adresse "
-                "dans les évaluations.",
-            )
+        self._require_columns(name)
         self.rows = [
             (line, cells)
             for line, cells in records[1:]
@@ -150,6 +139,21 @@ class _Sheet:
                     f"de l’en-tête ({len(header)}). Rien n’y a été écrit.",
                     _DOWNLOAD,
                 )
+
+    def _require_columns(self, name: str) -> None:
+        """Raises UsageError without a mark to write, or anything that tells people apart."""
+        if "mark" not in self.columns:
+            raise UsageError(
+                f"{name} n’a pas de colonne « Note » : ce n’est pas une feuille d’évaluation.",
+                _DOWNLOAD,
+            )
+        if "email" not in self.columns and "number" not in self.columns:
+            raise UsageError(
+                f"{name} n’a ni « Adresse de courriel » ni « Numéro d’identification » : on ne "
+                "peut pas reconnaître les personnes (devoir anonyme ?).",
+                "Levez l’anonymat du devoir, ou demandez à l’administration d’afficher l’adresse "
+                "dans les évaluations.",
+            )
 
     def value(self, cells: Sequence[_Cell], column: str) -> str:
         """Content of a cell, "" where the worksheet has no such column."""
