@@ -8,7 +8,7 @@ or as `rich.text`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
@@ -41,6 +41,22 @@ def output(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
         highlight=False,
         emoji=False,
         force_terminal=False if kernel.reads() else None,
+    )
+
+
+def terminal(onto: IO[str], width: int) -> Console:
+    """A console that writes what a terminal of so many columns would be sent, in its 16 colours,
+    whatever the environment says."""
+    return _Output(
+        file=onto,
+        width=width,
+        force_terminal=True,
+        color_system="standard",
+        legacy_windows=False,
+        _environ={},
+        markup=False,
+        highlight=False,
+        emoji=False,
     )
 
 

@@ -1,1 +1,1 @@
-"""Tests of `checks/render/`."""
+"""Tests of `checks/site/`."""
