@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help release setup lock programs test-programs demo test image findings reworded snapshots oracles recordings bench fast lint site serve notebooks clean
+.PHONY: help release setup lock programs test-programs demo test image findings reworded snapshots oracles recordings bench fast lint site serve drawn notebooks clean
 
 SITE ?= site
 
@@ -75,16 +75,25 @@ recordings: programs ## enregistre de nouveau la démonstration, montrée là o�
 bench: programs ## cahier et des scripts kubectl, mesurés sur le cluster local (une douzaine de minutes)
 	@$(BIN)/python -m bench $(MESURE)
 
-site: setup docs/assets/mermaid.js notebooks ## le site, dans site/
+site: setup drawn notebooks ## le site, dans site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(SITE)
 
-serve: setup docs/assets/mermaid.js notebooks ## le site, servi sur http://127.0.0.1:8000 et refait à chaque changement
+serve: setup drawn notebooks ## le site, servi sur http://127.0.0.1:8000 et refait à chaque changement
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --watch labs --watch checks --watch bench
 
 # The diagrams' library, from a package: the site asks nothing of another host.
 docs/assets/mermaid.js: .venv/.ready
 	@$(BIN)/python -c 'import importlib.resources as r; print(r.files("mmdc") / "assets" / "mermaid.js")' | xargs -I{} cp {} $@.new
 	@mv $@.new $@
+
+# The player of the home page, from a package too, and what it plays, from the recording of a lab.
+PLAYER := docs/assets/asciinema-player.min.js docs/assets/asciinema-player.css
+$(PLAYER): .venv/.ready
+	@$(BIN)/python -c 'import importlib.resources as r; print(r.files("mkdocs_asciinema_player") / "assets" / "$(@F)")' | xargs -I{} cp {} $@.new
+	@mv $@.new $@
+
+drawn: setup docs/assets/mermaid.js $(PLAYER)
+	@$(BIN)/python -m checks.site.cast tp5 docs/assets
 
 notebooks: setup ## les carnets des TP, dans docs/notebooks/ ; les corrigés, dans dist/
 	@$(BIN)/python -m checks.site.notebook docs/notebooks dist/notebooks-corriges

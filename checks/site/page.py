@@ -7,7 +7,8 @@ Its links are those of the built site: the builder does not follow them, a test 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from html import escape
 
 import yaml
 
@@ -65,39 +66,27 @@ def success_criteria(name: str) -> str:
     return "\n".join(lines)
 
 
-def list_of_labs() -> str:
-    """Table of the labs: title with a link from the site's root, what is learned, duration."""
-    lines = ["| TP | on y apprend | durée |", "|---|---|---|"]
-    for lab in all_labs():
-        link = f"[{_label(lab)} · {lab.about.title}](labs/{lab.name}/enonce/)"
-        pair = ", à deux" if lab.about.colleague == "required" else ""
-        lines.append(f"| {link} | {lab.about.summary} | {lab.about.duration_minutes} min{pair} |")
-    return "\n".join(lines)
+def cards() -> str:
+    """The labs, as HTML: title with a link from the site's root, duration, what is learned."""
+    return "\n".join(['<ul class="cards">', *map(_card, all_labs()), "</ul>"])
 
 
-def troubles() -> str:
-    """Every typical mistake of the corpus with its reviewed lesson (`constat.md`), by lab and by
-    sentence."""
-    return "\n".join(line for lab in all_labs() for line in _troubles(lab))
+def _card(lab: Lab) -> str:
+    about = lab.about
+    company = {"required": "à deux", "optional": "seul, ou à deux", "none": "seul"}[about.colleague]
+    learned = "".join(f"<li>{escape(_sentence(one))}</li>" for one in about.objectives)
+    return (
+        f'<li><h3><a href="labs/{lab.name}/enonce/"><span>{_label(lab)}</span> '
+        f"{escape(about.title)}</a></h3>"
+        f"<p>{about.duration_minutes} min, {company}</p><ul>{learned}</ul></li>"
+    )
 
 
-def _troubles(lab: Lab) -> Iterator[str]:
-    yield f"## {_label(lab)} · {lab.about.title}"
-    yield ""
-    mistakes = lab.cases("erreurs")
-    for check in lab.checks:
-        caught = [name for name, case in mistakes.items() if case.fails == check.id]
-        if not caught:
-            continue
-        anchor = f"{lab.short_name}-{check.id.replace('_', '-')}"
-        yield f"### {check.title.removesuffix('.')} {{ #{anchor} }}"
-        yield ""
-        for name in caught:
-            yield f'??? failure "{mistakes[name].description.replace(chr(34), "”")}"'
-            lesson = (lab.folder / "erreurs" / name / "constat.md").read_text(encoding="utf-8")
-            _title, _blank, *body = lesson.splitlines()
-            yield from (f"    {line}".rstrip() for line in body)
-            yield ""
+def whole_duration() -> str:
+    """How many labs, and how long they take: « 8 TP, 4 h 40 »."""
+    labs = all_labs()
+    hours, minutes = divmod(sum(lab.about.duration_minutes for lab in labs), 60)
+    return f"{len(labs)} TP, {hours} h {minutes:02}"
 
 
 def images() -> str:

@@ -1,0 +1,64 @@
+"""Every mistake of the labs has its place on the site, and a verdict knows where."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from checks.demo.recording import read
+from checks.findings import PAGE, address, check_anchor, findings
+from checks.lab import Lab, all_labs
+from checks.verdict import CheckResult, Status
+
+LABS = all_labs()
+IDS = [lab.short_name for lab in LABS]
+
+
+def test_each_mistake_is_told_once_under_a_name_of_its_own() -> None:
+    told = [one for lab in LABS for one in findings(lab)]
+    cases = [
+        (lab.name, name)
+        for lab in LABS
+        for name, case in lab.cases("erreurs").items()
+        if case.fails
+    ]
+    assert sorted((one.lab.name, one.name) for one in told) == sorted(cases)
+    anchors = [one.anchor for one in told]
+    anchors += {check_anchor(one.lab, one.check) for one in told}
+    assert len(anchors) == len(set(anchors))
+
+
+@pytest.mark.parametrize("lab", LABS, ids=IDS)
+def test_the_address_of_a_finding_is_that_of_its_cause(lab: Lab) -> None:
+    for one in findings(lab):
+        result = _failed(one.check.id, one.cause)
+        page, _, anchor = address(lab, result).partition("#")
+        assert page == PAGE
+        found = next(other for other in findings(lab) if other.anchor == anchor)
+        assert (found.check.id, found.cause) == (one.check.id, one.cause)
+
+
+@pytest.mark.parametrize("lab", LABS, ids=IDS)
+def test_what_a_recorded_verdict_found_has_its_address(lab: Lab) -> None:
+    known = {one.check.id: check_anchor(lab, one.check) for one in findings(lab)}
+    for result in read(lab).parts[0].verdict.checks:
+        where = address(lab, result)
+        if result.status is not Status.FAILED or result.id not in known:
+            assert where == ""
+        else:
+            assert where.startswith(PAGE)
+
+
+def test_another_cause_leads_to_the_sentence_and_a_right_answer_nowhere() -> None:
+    lab = LABS[4]
+    first = findings(lab)[0]
+    result = _failed(first.check.id, "Une cause que personne n’a commise.")
+    assert address(lab, result) == f"{PAGE}#{check_anchor(lab, first.check)}"
+    assert address(lab, msgspec.structs.replace(result, status=Status.PASSED)) == ""
+    assert address(lab, _failed("une_verification_sans_erreur", "")) == ""
+
+
+def _failed(identifier: str, cause: str) -> CheckResult:
+    return CheckResult(
+        id=identifier, title="", status=Status.FAILED, points=0, points_max=1, cause=cause
+    )
