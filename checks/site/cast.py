@@ -20,7 +20,8 @@ from checks.demo.recording import Part, Typed, read
 from checks.demo.replay import replayed
 from checks.lab import Lab, find_lab
 from checks.output import marked, terminal
-from checks.render.terminal import companion, show
+from checks.render.terminal import show
+from checks.render.wording import companion
 from checks.site.colours import coloured
 
 SCREENS = {"": (80, 28), "-etroit": (44, 32)}

@@ -14,7 +14,8 @@ from checks.demo.recording import read
 from checks.demo.replay import replayed
 from checks.lab import find_lab
 from checks.output import terminal
-from checks.render.terminal import companion, show
+from checks.render.terminal import show
+from checks.render.wording import companion
 from checks.site.cast import SCREENS, cast, main, player
 
 LAB = find_lab("tp5")

@@ -15,7 +15,8 @@ from checks.demo.recording import read
 from checks.demo.replay import replayed
 from checks.lab import Lab, all_labs
 from checks.output import terminal
-from checks.render.terminal import companion, show
+from checks.render.terminal import show
+from checks.render.wording import companion
 from checks.site.colours import coloured, console, runs, verdict
 
 Look = tuple[bool, bool, int | None]
