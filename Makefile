@@ -94,6 +94,7 @@ $(PLAYER): .venv/.ready
 
 drawn: setup docs/assets/mermaid.js $(PLAYER)
 	@$(BIN)/python -m checks.site.cast tp5 docs/assets
+	@$(BIN)/python -m checks.site.card tp5 docs/assets/carte.png
 
 notebooks: setup ## les carnets des TP, dans docs/notebooks/ ; les corrigés, dans dist/
 	@$(BIN)/python -m checks.site.notebook docs/notebooks dist/notebooks-corriges

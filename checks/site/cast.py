@@ -60,6 +60,15 @@ def _command(typed: Typed, columns: int) -> Iterator[Moment]:
 
 def _verdict(lab: Lab, part: Part, columns: int) -> Iterator[Moment]:
     """Its lines, with the time to read each paragraph."""
+    before = ""
+    for line in verdict_lines(lab, part, columns):
+        pause = _PARAGRAPH if before and not line else _LINE
+        yield Moment(pause, f"{line}\r\n")
+        before = line
+
+
+def verdict_lines(lab: Lab, part: Part, columns: int) -> Sequence[str]:
+    """What a terminal is sent of a recorded verdict, line by line."""
     now = replayed(lab, part)
     with io.StringIO() as shown:
         show(
@@ -69,12 +78,7 @@ def _verdict(lab: Lab, part: Part, columns: int) -> Iterator[Moment]:
             now.diagnostics,
             colleague=companion(now.cluster),
         )
-        lines = shown.getvalue().splitlines()
-    before = ""
-    for line in lines:
-        pause = _PARAGRAPH if before and not line else _LINE
-        yield Moment(pause, f"{line}\r\n")
-        before = line
+        return shown.getvalue().splitlines()
 
 
 def _sent(columns: int, text: Text) -> str:

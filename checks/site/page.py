@@ -25,8 +25,30 @@ _CODE = re.compile(  # commands, files, variables and options within a sentence
     r"((?<![\w/.:-])(?:(?:sudo|wsl|cahier "
     r"cluster|docker|podman|colima|systemctl|containerd-rootless-setuptool\.sh|"
     r"export|kind load|net st\w+)(?: [^\s,;»()]*[^\s,;»().:])+|"
-    r"(?<![\w/.:-])[~/][\w.@-]*/[\w./@-]*\w|[A-Z]+_[A-Z_]+|--image))"
+    r"(?<![\w/.:-])[~/][\w.@-]*/[\w./@-]*\w|[A-Z]+_[A-Z_]+|--image|\[Service\]))"
 )
+_ENTRY = re.compile(r"^\*\[(.+?)\]: (.+)$", re.MULTILINE)
+_PLATFORM_SERVICE = (
+    "service (du SSPCloud)",
+    "Ce que la plateforme lance pour vous dans votre namespace : un VSCode, une base. "
+    "Ce n’est pas un Service de Kubernetes, même s’il en contient un.",
+)
+_IDEAS = {
+    "pod": "pod",
+    "conteneur": "pod",
+    "sonde": "pod",
+    "tunnel": "tunnel",
+    "Service": "service-et-dns",
+    "EndpointSlice": "service-et-dns",
+    "DNS": "service-et-dns",
+    "NetworkPolicy": "networkpolicy",
+    "RBAC": "rbac",
+    "Role": "rbac",
+    "RoleBinding": "rbac",
+    "Deployment": "deployment",
+    "ReplicaSet": "deployment",
+}
+"""Words of the glossary that a page of `docs/idees` is about."""
 _COMPANY = {"required": "**À deux**", "optional": "**Seul**, ou à deux", "none": "**Seul**"}
 
 
@@ -87,6 +109,23 @@ def whole_duration() -> str:
     labs = all_labs()
     hours, minutes = divmod(sum(lab.about.duration_minutes for lab in labs), 60)
     return f"{len(labs)} TP, {hours} h {minutes:02}"
+
+
+def glossary(entries: str) -> str:
+    """The entries of the glossary (`*[WORD]: MEANING`), as HTML: each has its place, and leads to
+    the page of its idea."""
+    told = [found.groups() for found in _ENTRY.finditer(entries)]
+    told.append(_PLATFORM_SERVICE)
+    lines = ["<dl>"]
+    for word, meaning in sorted(told, key=lambda entry: entry[0].lower()):
+        page = _IDEAS.get(word)
+        more = f' <a href="../idees/{page}/">Voir cette idée</a>.' if page else ""
+        lines.append(f'<dt id="{_slug(word)}">{escape(word)}</dt><dd>{escape(meaning)}{more}</dd>')
+    return "\n".join([*lines, "</dl>"])
+
+
+def _slug(word: str) -> str:
+    return re.sub(r"\W+", "-", word.lower())
 
 
 def images() -> str:

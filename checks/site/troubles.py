@@ -71,7 +71,8 @@ def form() -> str:
     return "\n".join(
         [
             '<form class="finder" hidden>',
-            '<label>Des mots de votre constat <input type="search" name="mots"></label>',
+            '<p><label for="mots">Des mots de votre constat</label>'
+            '<input type="search" id="mots" name="mots"></p>',
             _choice("TP", "tp", "tous", labs),
             _choice(
                 "Ce que vous voyez",
@@ -90,7 +91,10 @@ def _choice(label: str, name: str, every: str, choices: Mapping[str, str]) -> st
         f'<option value="{value}">{escape(words)}</option>'
         for value, words in {"": every, **choices}.items()
     ]
-    return f'<label>{label} <select name="{name}">{"".join(options)}</select></label>'
+    return (
+        f'<p><label for="{name}">{label}</label>'
+        f'<select id="{name}" name="{name}">{"".join(options)}</select></p>'
+    )
 
 
 def troubles() -> str:

@@ -25,3 +25,11 @@ def address(site: Path) -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def paths(site: Path) -> list[str]:
+    """Every page, as its path on the site."""
+    return sorted(
+        page.parent.relative_to(site).as_posix() + "/" for page in site.rglob("index.html")
+    )

@@ -17,14 +17,6 @@ PHONE: ViewportSize = {"width": 360, "height": 740}
 SHARES = 3  # of the pages, so that several workers look at them
 
 
-@pytest.fixture(scope="session")
-def paths(site: Path) -> list[str]:
-    """Every page, as its path on the site."""
-    return sorted(
-        page.parent.relative_to(site).as_posix() + "/" for page in site.rglob("index.html")
-    )
-
-
 def test_each_lab_has_its_page(paths: list[str]) -> None:
     labs = [folder.parent.name for folder in (ROOT / "labs").glob("tp*/lab.toml")]
     assert {f"labs/{lab}/enonce/" for lab in labs} <= set(paths)
