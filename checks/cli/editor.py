@@ -22,7 +22,10 @@ def give_tasks(lab: Lab, folder: Path) -> bool:
     file = folder / ".vscode" / "tasks.json"
     if file.exists():
         return False
-    tasks = {"version": "2.0.0", "tasks": [_task(lab, "Vérifier"), _task(lab, "Indice")]}
+    tasks = {
+        "version": "2.0.0",
+        "tasks": [_task(lab, folder, "Vérifier"), _task(lab, folder, "Indice")],
+    }
     with contextlib.suppress(OSError):  # a lab is done without an editor, too
         file.parent.mkdir(exist_ok=True)
         text = json.dumps(tasks, ensure_ascii=False, indent=2) + "\n"
@@ -31,18 +34,20 @@ def give_tasks(lab: Lab, folder: Path) -> bool:
     return False
 
 
-def _task(lab: Lab, label: str) -> dict[str, object]:
+def _task(lab: Lab, folder: Path, label: str) -> dict[str, object]:
     verifies = label == "Vérifier"
+    options: dict[str, object] = {"cwd": str(folder.resolve())}
+    if os.environ.get("KUBECONFIG"):
+        options["env"] = {"KUBECONFIG": os.environ["KUBECONFIG"]}
     task: dict[str, object] = {
         "label": label,
         "type": "process",
         "command": shutil.which(sys.argv[0]) or "cahier",
         "args": ["verifier" if verifies else "indice", lab.short_name],
+        "options": options,
         "presentation": {"reveal": "always", "clear": True},
         "problemMatcher": [],
     }
     if verifies:  # Ctrl+Shift+B
         task["group"] = {"kind": "build", "isDefault": True}
-    if os.environ.get("KUBECONFIG"):
-        task["options"] = {"env": {"KUBECONFIG": os.environ["KUBECONFIG"]}}
     return task

@@ -107,13 +107,21 @@ def notebook(
     that it is made from.
     """
     text = whole_page(lab, translate)
+    done = _COMPLETED.search(text) if corrected else None
+    text = _FILE.sub(
+        lambda found: _edited(
+            lab.files(done["state"] if done and done.end() < found.start() else "depart"),
+            found,
+            translate,
+        ),
+        text,
+    )
     text = _COMPLETED.sub(
         lambda found: _written(lab.files(found["state"]), translate) if corrected else "", text
     )
     text = _ANSWER.sub(
         lambda found: _unindented(found["body"], "    ") + "\n" if corrected else "", text
     )
-    text = _FILE.sub(lambda found: _edited(lab, found, translate), text)
     text = _TAB.sub(_tab, text)
     text = _CLEAN_UP.sub(_cleaning, text)
     person = translate(lab.about.story.namespace).removeprefix("user-")
@@ -215,9 +223,10 @@ def _cleaning(found: re.Match[str]) -> str:
     return f"## Nettoyer\n\n{_CLEANING}\n{close}{body}"
 
 
-def _edited(lab: Lab, found: re.Match[str], translate: Callable[[str], str]) -> str:
-    """A file to complete is a cell that writes it: it is edited there."""
-    text = lab.files("depart").get(found["name"])
+def _edited(files: Mapping[str, str], found: re.Match[str], translate: Callable[[str], str]) -> str:
+    """A file to complete is a cell that writes it: it is edited there. Once the reader has
+    completed them all, those that the page shows later are as they left them."""
+    text = files.get(found["name"])
     return found[0] if text is None else _written({found["name"]: text}, translate)
 
 

@@ -101,7 +101,7 @@ def test_begin_inside_its_own_folder_makes_no_other_in_it(tmp_path: Path) -> Non
     own = tmp_path / "tp5_proxy_socat"
     own.mkdir()
     assert cahier("commencer", "tp5", cwd=own).returncode == 0
-    assert [path.name for path in own.iterdir()] == ["proxy.yaml"]
+    assert sorted(path.name for path in own.iterdir()) == [".vscode", "proxy.yaml"]
 
 
 @pytest.mark.parametrize("lab", all_labs(), ids=lambda lab: lab.short_name)

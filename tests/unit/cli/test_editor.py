@@ -50,9 +50,10 @@ def test_each_task_runs_as_it_is_written(tmp_path: Path) -> None:
     cahier("commencer", "tp2", cwd=tmp_path)
     folder = tmp_path / "tp2_port_forward"
     for task in tasks(folder / ".vscode" / "tasks.json").values():
+        assert task["options"]["cwd"] == str(folder)
         done = subprocess.run(
             [task["command"], *task["args"]],
-            cwd=folder,
+            cwd=task["options"]["cwd"],
             env={**os.environ, "KUBECONFIG": "", **task["options"]["env"], "PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,

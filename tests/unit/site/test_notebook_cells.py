@@ -115,6 +115,8 @@ def test_on_the_platform_nothing_is_asked_of_a_local_cluster(
     asked = typed(tmp_path)
     assert f"cahier verifier {lab.short_name}" in " ".join(asked)
     assert [one for one in asked if one.startswith(("cahier cluster", "cahier catalogue"))] == []
+    for name, text in lab.files("solution").items():
+        assert (tmp_path / lab.name / name).read_text(encoding="utf-8") == text
 
 
 @each_lab
