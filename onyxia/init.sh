@@ -90,7 +90,7 @@ cahier_tasks() {
     printf '%s\n    {\n      "label": "%s",\n      "type": "shell",\n      "command": "%s",\n' \
       "$separator" "$name" "$cahier"
     printf '      "args": ["%s", "%s"],\n      "options": { "cwd": "%s" },\n' "$verb" "$1" "$2"
-    [ "$name" = Indice ] || printf '      "group": { "kind": "test", "isDefault": true },\n'
+    [ "$name" = Indice ] || printf '      "group": { "kind": "build", "isDefault": true },\n'
     printf '      "presentation": { "reveal": "always", "clear": true },\n      "problemMatcher": []\n    }'
     separator=,
   done
