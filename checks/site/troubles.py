@@ -71,8 +71,8 @@ def form() -> str:
     return "\n".join(
         [
             '<form class="finder" hidden>',
-            '<p><label for="mots">Des mots de votre constat</label>'
-            '<input type="search" id="mots" name="mots"></p>',
+            '<div><label for="mots">Des mots de votre constat</label>'
+            '<input type="search" id="mots" name="mots"></div>',
             _choice("TP", "tp", "tous", labs),
             _choice(
                 "Ce que vous voyez",
@@ -92,8 +92,8 @@ def _choice(label: str, name: str, every: str, choices: Mapping[str, str]) -> st
         for value, words in {"": every, **choices}.items()
     ]
     return (
-        f'<p><label for="{name}">{label}</label>'
-        f'<select id="{name}" name="{name}">{"".join(options)}</select></p>'
+        f'<div><label for="{name}">{label}</label>'
+        f'<select id="{name}" name="{name}">{"".join(options)}</select></div>'
     )
 
 
@@ -122,6 +122,7 @@ def _of_finding(finding: Finding) -> Iterator[str]:
     yield f'<details class="failure" data-tp="{finding.lab.short_name}" data-vu="{seen}" markdown>'
     yield f'<summary><h4 id="{finding.anchor}">{escape(finding.description)}</h4></summary>'
     yield from ("", finding.lesson.rstrip(), "")
+    yield from (f"[Adresse de ce constat](#{finding.anchor})", "")
     yield from ("</details>", "")
 
 
