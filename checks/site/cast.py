@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,9 @@ SCREENS = {"": (80, 28), "-etroit": (44, 32)}
 """The end of a file's name, and the columns and rows of its terminal."""
 _KEY, _RETURN, _LINE, _PARAGRAPH, _READING = 0.03, 0.5, 0.05, 1.2, 4.0
 """Seconds: between two keys, after a command, a line, a paragraph, and a verdict."""
+_LAST_COMMAND = 2.0
+"""Seconds before the first verdict where the player begins: who comes sees a command typed, and no
+empty screen."""
 _CLEAR = "\x1b[2J\x1b[H"
 
 
@@ -104,14 +107,21 @@ def player(name: str) -> str:
     shown."""
     lab = find_lab(name)
     parts = [list(part) for part in moments(lab, SCREENS[""][0])]
-    red = sum(moment.after for moment in parts[0])  # seconds
+    red = _lasts(parts[0])
+    begins = red - _lasts(_verdict(lab, read(lab).parts[0], SCREENS[""][0])) - _LAST_COMMAND
     sent = "".join(moment.sent for part in parts for moment in part)
     whole = Text.from_ansi(sent.replace("\r", "").replace(_CLEAR, "")).plain
     return (
-        f'<figure class="demo" data-cast="assets/{lab.short_name}" data-red="{red:.1f}">'
+        f'<figure class="demo" data-cast="assets/{lab.short_name}" data-begins="{begins:.1f}" '
+        f'data-red="{red:.1f}">'
         f'<pre class="terminal" tabindex="0">{coloured(whole)}</pre>'
         f"<figcaption>{_caption(lab)}</figcaption></figure>"
     )
+
+
+def _lasts(played: Iterable[Moment]) -> float:
+    """How many seconds."""
+    return sum(moment.after for moment in played)
 
 
 def _caption(lab: Lab) -> str:

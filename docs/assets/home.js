@@ -18,6 +18,7 @@ const player = AsciinemaPlayer.create(`${place.dataset.cast}${narrow ? "-etroit"
   fit: "width",
   poster: `npt:${place.dataset.red}`,
   preload: true,
+  startAt: Number(place.dataset.begins),
   terminalFontFamily: "var(--md-code-font-family)",
   theme: "cahier",
 });
