@@ -38,9 +38,9 @@ class Metadata(MetadataHookInterface):
         """Add them to what pyproject.toml says."""
         root = Path(self.root)
         address = runpy.run_path(str(root / "checks" / "site" / "address.py"))
-        repository = address["repository"](root)
+        urls = {"Source": address["repository"](root), "Documentation": address["site"](root)}
         metadata["version"] = version(root)
-        metadata["urls"] = {"Source": repository} if repository else {}
+        metadata["urls"] = {name: url for name, url in urls.items() if url}
 
 
 class Build(BuildHookInterface[Any]):

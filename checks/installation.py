@@ -50,6 +50,15 @@ def missing() -> Sequence[str]:
     return [name for name in (DISTRIBUTION, *names("")) if not _installed(name)]
 
 
+def documentation() -> str:
+    """The address of the site, with a slash at its end; "" where this installation knows none."""
+    if not _installed(DISTRIBUTION):
+        return ""
+    said = metadata.metadata(DISTRIBUTION).get_all("Project-URL") or ()
+    told = (line.partition(", ") for line in said)
+    return next((address for name, _, address in told if name == "Documentation"), "")
+
+
 def in_checkout() -> bool:
     """Whether this is a copy of the repository: a wheel carries the labs in its own package."""
     return not (Path(__file__).parent / "_labs").is_dir()

@@ -130,6 +130,9 @@ def _conclusion(lab: Lab, verdict: Verdict, done: float, typed: str) -> Iterator
     if verdict.status is Status.FAILED:
         hint = _tag("code", f"cahier indice {lab.short_name}{typed}")
         yield _tag("p", "Un indice : ", hint, class_="qui")
+    site = wording.online(lab, verdict)
+    if site:
+        yield _tag("p", "Sur le site : ", _tag("a", site, href=site), class_="qui")
 
 
 def _mark(symbol: str, status: Status) -> tuple[Element, Element]:

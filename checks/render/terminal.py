@@ -67,6 +67,9 @@ def show(
     if not with_help and verdict.status is Status.FAILED:
         put(console, f"Un indice : cahier indice {lab.short_name}{typed}", "dim")
         put(console, f"Le remède : cahier verifier {lab.short_name}{typed} --aide", "dim")
+    site = wording.online(lab, verdict)
+    if site:
+        put(console, f"Sur le site : {site}", "dim")
 
 
 def _step(console: Console, step: Step, words: str) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from checks.capabilities import Cluster
 from checks.errors import CahierError
+from checks.findings import address
 from checks.french import day, number, plural
+from checks.installation import documentation
 from checks.lab import Lab, next_lab
 from checks.verdict import CheckResult, Status, Verdict
 
@@ -90,6 +92,14 @@ def once_done(verdict: Verdict, done: float) -> str:
         if lost.id == _TUNNEL
         else f"Depuis, ceci n’est plus vrai, ou n’a pas pu être vérifié : « {lost.title} »"
     )
+
+
+def online(lab: Lab, verdict: Verdict) -> str:
+    """Where the site tells of what is wrong first; "" where this installation knows of no site."""
+    failed = _failed(verdict)
+    site = documentation() if failed else ""
+    where = address(lab, failed[0]) if site else ""
+    return f"{site}{where}" if where else ""
 
 
 def _failed(verdict: Verdict) -> Sequence[CheckResult]:

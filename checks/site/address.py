@@ -1,5 +1,6 @@
 """Where this project is published, said once: `repo_url` of mkdocs.yml, or else the git remote of
-this checkout.
+this checkout; its site is at `site_url`, or else where the forge publishes the pages of a
+repository.
 
 The standard library only: the metadata of the wheel are made with it too (hatch_build.py).
 """
@@ -14,6 +15,8 @@ from urllib.parse import urlsplit
 CHECKOUT = Path(__file__).parents[2]
 ONYXIA = "https://datalab.sspcloud.fr"
 _REPO_URL = re.compile(r"^repo_url: *['\"]?([^\s'\"#]+)", re.MULTILINE)
+_SITE_URL = re.compile(r"^site_url: *['\"]?([^\s'\"#]+)", re.MULTILINE)
+_PAGES = {"github.com": "github.io", "gitlab.com": "gitlab.io"}
 _ONYXIA = re.compile(r"^  onyxia: *['\"]?([^\s'\"#]+)", re.MULTILINE)
 _SSH = re.compile(r"(?:ssh://)?(?:[\w.-]+@)?(?P<host>[\w.-]+)(?::(?:\d+/)?|/)(?P<path>[^:\s]+)")
 _RAW_OF_GITHUB = "https://raw.githubusercontent.com"
@@ -27,6 +30,21 @@ def repository(checkout: Path = CHECKOUT) -> str:
 def given(checkout: Path = CHECKOUT) -> str:
     """The address that mkdocs.yml gives; "" where it gives none."""
     return _said(checkout, _REPO_URL).rstrip("/")
+
+
+def site(checkout: Path = CHECKOUT) -> str:
+    """The address of the site, with a slash at its end; "" where nothing says it.
+
+    https://docs.github.com/pages and https://docs.gitlab.com/user/project/pages/ tell where pages
+    are published; another forge has its own rules.
+    """
+    said = _said(checkout, _SITE_URL)
+    if said:
+        return f"{said.rstrip('/')}/"
+    parts = urlsplit(repository(checkout))
+    owner, _, name = parts.path.strip("/").partition("/")
+    pages = _PAGES.get(parts.hostname or "")
+    return f"https://{owner.lower()}.{pages}/{name}/" if pages and name else ""
 
 
 def onyxia(checkout: Path = CHECKOUT) -> str:

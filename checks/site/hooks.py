@@ -1,4 +1,4 @@
-"""What MkDocs is told besides mkdocs.yml: the address of the repository, and the links at the top
+"""What MkDocs is told besides mkdocs.yml: where the project is published, and the links at the top
 of each lab's page, which are of no use in a terminal nor in a notebook."""
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ _TITLE = re.compile(r"^# .*\n", re.MULTILINE)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Give the theme the address of the repository."""
+    """Give the theme the addresses of the repository and of the site."""
+    config.site_url = config.site_url or address.site()
     config.repo_url = config.repo_url or address.repository() or None
     if config.repo_url and not config.repo_name:
         config.repo_name = config.repo_url.rpartition("/")[2]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
+from email.message import Message
+
 import msgspec
 import pytest
+from rich.console import Console
 
+from checks import installation
 from checks.demo.recording import read
 from checks.findings import PAGE, address, check_anchor, findings
 from checks.lab import Lab, all_labs
+from checks.render import card, terminal, wording
 from checks.verdict import CheckResult, Status
 
 LABS = all_labs()
@@ -62,3 +68,40 @@ def _failed(identifier: str, cause: str) -> CheckResult:
     return CheckResult(
         id=identifier, title="", status=Status.FAILED, points=0, points_max=1, cause=cause
     )
+
+
+SITE = "https://equipe.github.io/cahier/"
+
+
+@pytest.mark.parametrize("known", [SITE, ""])
+def test_a_verdict_leads_to_the_site_where_there_is_one(
+    known: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wording, "documentation", lambda: known)
+    lab = LABS[4]
+    part = read(lab).parts[0]
+    with io.StringIO() as shown:
+        terminal.show(Console(file=shown, width=40), lab, part.verdict, part.diagnostics)
+        said = shown.getvalue()
+    on_card = card.page(lab, part.verdict, part.diagnostics)
+    first = next(one for one in part.verdict.checks if one.status is Status.FAILED)
+    link = f"{SITE}{address(lab, first)}"
+    assert (f"Sur le site : {link}\n" in said, f'href="{link}"' in on_card) == (
+        bool(known),
+        bool(known),
+    )
+    assert known or "Sur le site" not in said + on_card
+    with io.StringIO() as shown:
+        terminal.show(Console(file=shown), lab, read(lab).parts[1].verdict, {})
+        assert "Sur le site" not in shown.getvalue()
+
+
+def test_the_address_of_the_site_is_that_of_the_distribution(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = Message()
+    said["Project-URL"] = "Source, https://github.com/equipe/cahier"
+    monkeypatch.setattr("checks.installation.metadata.metadata", lambda name: said)
+    assert installation.documentation() == ""
+    said["Project-URL"] = f"Documentation, {SITE}"
+    assert installation.documentation() == SITE

@@ -280,8 +280,9 @@ def test_the_version_is_that_of_the_tag_or_else_of_the_code(tmp_path: Path) -> N
 def test_the_wheel_says_where_it_comes_from_or_nothing(wheel: Path) -> None:
     (metadata,) = (name for name in ZipFile(wheel).namelist() if name.endswith("/METADATA"))
     said = ZipFile(wheel).read(metadata).decode()
-    told = re.findall(r"^Project-URL: Source, (.*)$", said, re.MULTILINE)
-    assert told == [one for one in [address.repository()] if one]
+    for name, known in (("Source", address.repository()), ("Documentation", address.site())):
+        told = re.findall(rf"^Project-URL: {name}, (.*)$", said, re.MULTILINE)
+        assert told == [one for one in [known] if one]
 
 
 def test_the_same_checkout_makes_the_same_bytes(

@@ -78,6 +78,22 @@ def test_the_settings_are_those_that_the_site_reads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("repo_url: https://github.com/Equipe/cahier", "https://equipe.github.io/cahier/"),
+        ("repo_url: https://gitlab.com/g/sous/cahier", "https://g.gitlab.io/sous/cahier/"),
+        ("repo_url: https://git.exemple.fr/g/cahier", ""),
+        ("repo_url: https://github.com/g/c\nsite_url: https://cahier.fr", "https://cahier.fr/"),
+        ("", ""),
+    ],
+)
+def test_the_site_is_where_the_forge_publishes_it_or_where_it_is_said(
+    tmp_path: Path, said: str, told: str
+) -> None:
+    assert address.site(checkout(tmp_path, said=f"{said}\n")) == told
+
+
+@pytest.mark.parametrize(
     ("repository", "told"),
     [
         ("https://github.com/o/r", "https://raw.githubusercontent.com/o/r/HEAD/onyxia/init.sh"),
