@@ -56,15 +56,17 @@ def check_anchor(lab: Lab, check: Check) -> str:
 
 
 def address(lab: Lab, result: CheckResult) -> str:
-    """Where the site tells of what a check has found, from its root; "" where it does not.
+    """Where the site tells of what a check has found, from its root; "" where it does not."""
+    return place(findings(lab), result) if result.status is Status.FAILED else ""
 
-    The finding of the same cause, where there is one, else all those of the sentence.
-    """
-    if result.status is not Status.FAILED:
-        return ""
-    near = [one for one in findings(lab) if one.check.id == result.id]
+
+def place(known: Sequence[Finding], result: CheckResult) -> str:
+    """The same among the known findings of a lab: the one of the same cause, or else all those of
+    the sentence."""
+    near = [one for one in known if one.check.id == result.id]
     same = [one.anchor for one in near if one.cause == result.cause]
-    return next((f"{PAGE}#{one}" for one in [*same, *(_anchor(lab, result.id) for _ in near)]), "")
+    whole = [check_anchor(one.lab, one.check) for one in near]
+    return next((f"{PAGE}#{one}" for one in [*same, *whole]), "")
 
 
 def _anchor(lab: Lab, name: str) -> str:

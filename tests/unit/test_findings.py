@@ -11,7 +11,7 @@ from rich.console import Console
 
 from checks import installation
 from checks.demo.recording import read
-from checks.findings import PAGE, address, check_anchor, findings
+from checks.findings import PAGE, address, check_anchor, findings, place
 from checks.lab import Lab, all_labs
 from checks.render import card, terminal, wording
 from checks.verdict import CheckResult, Status
@@ -36,11 +36,12 @@ def test_each_mistake_is_told_once_under_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize("lab", LABS, ids=IDS)
 def test_the_address_of_a_finding_is_that_of_its_cause(lab: Lab) -> None:
-    for one in findings(lab):
+    known = findings(lab)
+    for one in known:
         result = _failed(one.check.id, one.cause)
-        page, _, anchor = address(lab, result).partition("#")
+        page, _, anchor = place(known, result).partition("#")
         assert page == PAGE
-        found = next(other for other in findings(lab) if other.anchor == anchor)
+        found = next(other for other in known if other.anchor == anchor)
         assert (found.check.id, found.cause) == (one.check.id, one.cause)
 
 
