@@ -21,6 +21,8 @@ from checks.sources import snapshot
 from tests.support import recorded
 from tests.support.html_words import Words
 
+pytestmark = pytest.mark.slow
+
 CASE = "erreurs/nom_court"
 
 

@@ -233,6 +233,7 @@ _BESIDE = {
 }
 
 
+@pytest.mark.slow
 def test_odd_files_are_told_in_one_sentence_or_work(
     tmp_path_factory: pytest.TempPathFactory, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,8 @@ import pytest
 from checks.lab import find_lab
 from tests.conftest import PROGRAMS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 FULL = "mount -t tmpfs -o size=64k tmpfs $HOME; head -c 1m /dev/zero >$HOME/plein 2>/dev/null"
 READ_ONLY = "mount -t tmpfs tmpfs $HOME; mount -o remount,ro $HOME"

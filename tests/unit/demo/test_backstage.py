@@ -19,6 +19,8 @@ from checks.demo.screen import Screen
 from checks.errors import CahierError
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.slow
+
 STEP = '{"step": "Compilation de Kubernetes", "seconds": 900, "far": "%s"}'
 
 

@@ -335,6 +335,7 @@ def test_nobody_listens(terminal: Terminal, api: Pretender, tmp_path: Path, free
     assert said.lines["tcp"]["commands"] == ["cahier cluster creer"]
 
 
+@pytest.mark.slow
 def test_a_server_that_says_nothing_does_not_hold_us_back(
     terminal: Terminal, api: Pretender, tmp_path: Path
 ) -> None:

@@ -214,6 +214,7 @@ run(Path(sys.argv[1]), slowly, resume=sys.argv[2] == "resume")
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_then_resumed(tmp_path: Path, whole: dict[str, bytes]) -> None:
     """A kill, which nothing can catch, while grading or writing: the moment is a number of
     files."""

@@ -64,6 +64,7 @@ def in_page(name: str, *, with_help: bool = False) -> str:
     )
 
 
+@pytest.mark.slow
 def test_it_says_what_the_terminal_says_of_every_mistake_of_the_corpus() -> None:
     seen = 0
     for lab, told, diagnostics in mistakes():

@@ -450,6 +450,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=60) | st.sampled_from(
 
 @settings(max_examples=300, deadline=None)
 @given(texts)
+@example("\U0008fffe")  # no character, of a plane that nobody uses
 def test_what_was_made_inert_stays_as_it_is(text: str) -> None:
     for make in (inert.line, inert.lines):
         made = make(text)
