@@ -22,26 +22,18 @@ def write_atomically(path: Path, data: bytes, *, for_others: bool = False) -> No
     for torn in path.parent.glob(f".*{_HALF_WRITTEN}"):
         if has_ended(_marked(torn.name.removeprefix("."))):
             torn.unlink(missing_ok=True)
-    # mode 0600
-    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f".{mark()}-", suffix=_HALF_WRITTEN)
+    new = path.parent / f".{mark()}-{os.urandom(8).hex()}{_HALF_WRITTEN}"
+    mode = 0o666 if for_others else 0o600
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with open(new, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)
-        if for_others:
-            Path(new).chmod(0o666 & ~_usual_mask())
-        Path(new).replace(path)
+        new.replace(path)
     except BaseException as error:
         if isinstance(error, OSError):
             error.filename = str(path)
         with contextlib.suppress(OSError):
-            Path(new).unlink()
+            new.unlink()
         raise
-
-
-def _usual_mask() -> int:
-    mask = os.umask(0)  # it can only be read by setting it
-    os.umask(mask)
-    return mask
 
 
 def sweep(folder: Path) -> None:

@@ -12,7 +12,6 @@ import queue
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from typing import IO
 
@@ -22,15 +21,15 @@ from checks.demo import replay
 from checks.demo.screen import Screen
 from checks.errors import CahierError
 from checks.local_sspcloud import kind
-from checks.local_sspcloud.progress import Tell, about
+from checks.local_sspcloud.progress import LINE_SECONDS, Tell, about
 from checks.output import marked
 from checks.unforeseen import guarded
+from checks.waiting import Deadline
 
 LONG_SECONDS = 120.0
 """A first start that may take longer is worth a show."""
 _READING_SECONDS = 12.0  # what a person needs to read a verdict
 _END_SECONDS = 60.0  # for the other process to take away what it had begun
-_LINE_SECONDS = 30.0  # between two lines, where nothing can be written over
 
 
 class _Said(msgspec.Struct, omit_defaults=True):
@@ -82,7 +81,7 @@ class _Show:
         self._status = screen.console.status("Préparation du petit SSPCloud…")
         self._said: queue.SimpleQueue[_Said | None] = queue.SimpleQueue()
         self._now = _Said()
-        self._next_line = 0.0
+        self._next_line = Deadline(0)
         self._over = False
         threading.Thread(target=self._read, args=[lines], daemon=True).start()
 
@@ -107,10 +106,10 @@ class _Show:
 
     def _waited(self, seconds: float) -> bool:
         """Whether the other process goes on, so many seconds later."""
-        until = time.monotonic() + seconds
+        deadline = Deadline(seconds)
         while not self._over:
             try:
-                said = self._said.get(timeout=max(until - time.monotonic(), 0.01))
+                said = self._said.get(timeout=max(deadline.left, 0.01))
             except queue.Empty:
                 return True
             if said is None:
@@ -126,8 +125,8 @@ class _Show:
         told = ", ".join(filter(None, [said.far, about(said.seconds) if said.seconds else ""]))
         if self._screen.console.is_terminal:
             self._status.update(marked("{}… [dim]{}[/]", said.step, told))
-        elif begins or time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _LINE_SECONDS
+        elif begins or self._next_line.passed:
+            self._next_line = Deadline(LINE_SECONDS)
             self._screen.console.print(f"{said.step}… ({told})", soft_wrap=True)
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
-from checks.waiting import meanwhile
+from checks.waiting import Deadline, meanwhile
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _QUICK_SECONDS = 0.3  # a step done sooner is not worth a line of its own on a terminal
-_LINE_SECONDS = 30.0  # between two lines of a long step, where nothing can be written over
+LINE_SECONDS = 30.0  # between two lines of a long step, where nothing can be written over
 
 Tell = Callable[[str], None]
 """Says how far a step is, in a few French words, from any thread, as often as one likes."""
@@ -68,12 +68,12 @@ class TerminalProgress:
             self._depth -= 1
 
     def _lines(self) -> Tell:
-        next_line = time.monotonic() + _LINE_SECONDS
+        next_line = Deadline(LINE_SECONDS)
 
         def tell(said: str) -> None:
             nonlocal next_line
-            if time.monotonic() >= next_line:
-                next_line = time.monotonic() + _LINE_SECONDS
+            if next_line.passed:
+                next_line = Deadline(LINE_SECONDS)
                 self._console.print(f"  {said}", soft_wrap=True)
 
         return tell

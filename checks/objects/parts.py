@@ -67,13 +67,18 @@ def named(items: Iterable[_N], name: str) -> _N | None:
     return next((one for one in items if one.name == name), None)
 
 
-class _Whole(Part, frozen=True):
+class Object(Part, frozen=True):
     """Any object."""
 
     metadata: Metadata
 
+    @property
+    def name(self) -> str:
+        """Its name in its namespace."""
+        return self.metadata.name
 
-prepared(_Whole)
+
+prepared(Object)
 
 
 def read(item: object, kind: type[_T]) -> _T:
@@ -87,7 +92,7 @@ def read(item: object, kind: type[_T]) -> _T:
 
 def metadata(item: Mapping[str, Any]) -> Metadata:
     """What any object says of itself. Raises as `read`."""
-    return read(item, _Whole).metadata
+    return read(item, Object).metadata
 
 
 def written(part: Part) -> Any:

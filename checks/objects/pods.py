@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from checks.decoding import prepared
-from checks.objects.parts import Metadata, Part
+from checks.objects.parts import Object, Part
 
 # -- what is asked ---------------------------------------------------------------------------------
 
@@ -215,33 +215,21 @@ class PodStatus(Part, frozen=True):
         return next((one for one in states if one is not None), Waiting())
 
 
-class PodObject(Part, frozen=True):
+class PodObject(Object, frozen=True):
     """A pod as the API gives it; what checks see of one is `facts.Pod`."""
 
-    metadata: Metadata
     spec: PodSpec
     status: PodStatus = PodStatus()
-
-    @property
-    def name(self) -> str:
-        """Its name in its namespace."""
-        return self.metadata.name
 
 
 class _ObservedStatus(Part, frozen=True):
     conditions: tuple[Condition, ...] = ()
 
 
-class Observed(Part, frozen=True):
+class Observed(Object, frozen=True):
     """A pod or a node, of which one asks only whether it is ready."""
 
-    metadata: Metadata
     status: _ObservedStatus = _ObservedStatus()
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.metadata.name
 
     @property
     def is_ready(self) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 
 from checks.decoding import prepared
 from checks.objects.labels import LabelSelector
-from checks.objects.parts import Metadata, Part
+from checks.objects.parts import Metadata, Object, Part
 
 Direction = Literal["Ingress", "Egress"]
 
@@ -76,16 +76,10 @@ class NetworkPolicySpec(Part, frozen=True):
     policy_types: tuple[str, ...] = ()
 
 
-class NetworkPolicy(Part, frozen=True):
+class NetworkPolicy(Object, frozen=True):
     """What may enter some pods of a namespace, and leave them."""
 
-    metadata: Metadata
     spec: NetworkPolicySpec
-
-    @property
-    def name(self) -> str:
-        """Its name in its namespace."""
-        return self.metadata.name
 
     def governs(self, direction: Direction) -> bool:
         """Whether it decides in that direction: what the API server notes, or would note."""

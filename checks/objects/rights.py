@@ -11,7 +11,7 @@ import msgspec
 
 from checks.decoding import prepared
 from checks.objects.labels import LabelSelector
-from checks.objects.parts import Metadata, Part
+from checks.objects.parts import Object, Part
 
 
 class Rule(Part, frozen=True):
@@ -31,17 +31,11 @@ class AggregationRule(Part, frozen=True):
     cluster_role_selectors: tuple[LabelSelector, ...] = ()
 
 
-class Role(Part, frozen=True):
+class Role(Object, frozen=True):
     """A Role or ClusterRole; only the latter may have an `aggregation_rule`."""
 
-    metadata: Metadata
     rules: tuple[Rule, ...] = ()
     aggregation_rule: AggregationRule | None = None
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.metadata.name
 
 
 class Subject(Part, frozen=True):
@@ -57,10 +51,9 @@ class _RoleReference(Part, frozen=True):
     name: str
 
 
-class BindingObject(Part, frozen=True):
+class BindingObject(Object, frozen=True):
     """A binding as the API gives it, which says its kind but in a list."""
 
-    metadata: Metadata
     role_ref: _RoleReference
     subjects: tuple[Subject, ...] = ()
     kind: str = ""

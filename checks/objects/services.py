@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from checks.decoding import prepared
-from checks.objects.parts import Metadata, Part
+from checks.objects.parts import Object, Part
 
 
 class ServicePort(Part, frozen=True):
@@ -35,16 +35,10 @@ class ServiceSpec(Part, frozen=True):
     external_name: str = ""
 
 
-class Service(Part, frozen=True):
+class Service(Object, frozen=True):
     """A name for pods, or for a host elsewhere (`external_name`)."""
 
-    metadata: Metadata
     spec: ServiceSpec
-
-    @property
-    def name(self) -> str:
-        """Its name in its namespace."""
-        return self.metadata.name
 
     @property
     def is_headless(self) -> bool:
@@ -90,10 +84,9 @@ class Endpoint(Part, frozen=True):
         return self.conditions.ready is not False
 
 
-class EndpointSlice(Part, frozen=True):
+class EndpointSlice(Object, frozen=True):
     """Where the cluster worked out that a Service leads."""
 
-    metadata: Metadata
     ports: tuple[EndpointPort, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
 

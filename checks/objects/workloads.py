@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from checks.decoding import prepared
 from checks.objects.labels import LabelSelector
-from checks.objects.parts import Metadata, Part
+from checks.objects.parts import Object, Part
 from checks.objects.pods import Condition, PodSpec
 
 
@@ -48,17 +48,11 @@ class WorkloadStatus(Part, frozen=True):
     updated_replicas: int = 0
 
 
-class Workload(Part, frozen=True):
+class Workload(Object, frozen=True):
     """A Deployment or a ReplicaSet: so many pods alike."""
 
-    metadata: Metadata
     spec: WorkloadSpec
     status: WorkloadStatus = WorkloadStatus()
-
-    @property
-    def name(self) -> str:
-        """Its name in its namespace."""
-        return self.metadata.name
 
     @property
     def template(self) -> PodTemplate:
@@ -92,10 +86,9 @@ class JobStatus(Part, frozen=True):
     succeeded: int = 0
 
 
-class Job(Part, frozen=True):
+class Job(Object, frozen=True):
     """Pods that end."""
 
-    metadata: Metadata
     spec: JobSpec = JobSpec()
     status: JobStatus = JobStatus()
 
@@ -113,30 +106,18 @@ class QuotaStatus(Part, frozen=True):
     used: Mapping[str, str] = {}
 
 
-class ResourceQuota(Part, frozen=True):
+class ResourceQuota(Object, frozen=True):
     """What the pods and the objects of a namespace may take, all together."""
 
-    metadata: Metadata
     spec: QuotaSpec = QuotaSpec()
     status: QuotaStatus = QuotaStatus()
 
-    @property
-    def name(self) -> str:
-        """Its name in its namespace."""
-        return self.metadata.name
 
-
-class ConfigMap(Part, frozen=True):
+class ConfigMap(Object, frozen=True):
     """Texts by their key; in `binary_data`, other content as base64."""
 
-    metadata: Metadata
     data: Mapping[str, str] = {}
     binary_data: Mapping[str, str] = {}
-
-    @property
-    def name(self) -> str:
-        """Its name in its namespace."""
-        return self.metadata.name
 
 
 class Involved(Part, frozen=True):
@@ -146,10 +127,9 @@ class Involved(Part, frozen=True):
     name: str = ""
 
 
-class EventObject(Part, frozen=True):
+class EventObject(Object, frozen=True):
     """An event as the API gives it; what checks see of one is `facts.Event`."""
 
-    metadata: Metadata
     involved_object: Involved
     reason: str = ""
     message: str = ""

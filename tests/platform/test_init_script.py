@@ -3,25 +3,22 @@ nor -f, and a service that starts whatever happens."""
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from checks import __version__
 from tests.conftest import unused_port
+from tests.support.served import served
 from tests.support.wheel import ROOT, built
 
 _SCRIPT = ROOT / "onyxia" / "init.sh"
@@ -30,11 +27,6 @@ _RUN = 'curl --silent $PERSONAL_INIT_SCRIPT | bash -s -- $PERSONAL_INIT_ARGS; ec
 _TAG = "v97.1.2"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +53,10 @@ class Published:
 def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
     folder = tmp_path_factory.mktemp("publie")
     wheel = built(folder)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    found = Published(f"http://127.0.0.1:{server.server_port}", folder, wheel.name)
-    found.serve("init.sh", _SCRIPT.read_bytes())
-    yield found
-    server.shutdown()
-    server.server_close()
+    with served(folder) as address:
+        found = Published(address, folder, wheel.name)
+        found.serve("init.sh", _SCRIPT.read_bytes())
+        yield found
 
 
 @pytest.fixture(scope="module")

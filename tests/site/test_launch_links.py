@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import html
 import re
-import threading
-from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
-import pytest
 from playwright.sync_api import Page
 
 from checks.lab import all_labs
-from checks.site import address
+from checks.site.address import onyxia
 from tests.support.onyxia import opened
 
 _LINK = re.compile(r'href="([^"]*/launcher/[^"]*)"')
@@ -31,21 +25,6 @@ for (const pair of location.search.slice(1).split("&")) {
 }
 document.getElementById("form").textContent = JSON.stringify(form);
 </script>"""
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def served(site: Path) -> Iterator[str]:
-    """Where the site is served."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
 
 
 def _pages(site: Path) -> dict[str, str]:
@@ -67,19 +46,19 @@ def test_each_lab_is_opened_on_the_platform(site: Path) -> None:
     for lab in all_labs():
         links = [html.unescape(link) for link in _LINK.findall(pages[f"labs/{lab.name}/enonce"])]
         forms = [opened(link) for link in links]
-        assert {form.instance for form in forms} == {address.onyxia()}
+        assert {form.instance for form in forms} == {onyxia()}
         names = [form.settings["name"] for form in forms]
         assert names.count(f"Cahier {lab.short_name.upper()}") == 2
 
 
-def test_a_link_fills_in_the_form(page: Page, served: str) -> None:
+def test_a_link_fills_in_the_form(page: Page, address: str) -> None:
     """In a browser, where the platform's page is one that applies its rules."""
     page.route(
-        f"{address.onyxia()}/**",
+        f"{onyxia()}/**",
         lambda route: route.fulfill(content_type="text/html; charset=utf-8", body=_FORM),
     )
     for name in ("tp2_port_forward", "tp5_proxy_socat"):
-        page.goto(f"{served}/labs/{name}/enonce/")
+        page.goto(f"{address}/labs/{name}/enonce/")
         links = page.locator("a[href*='/launcher/']")
         assert links.count() >= 2
         for number in range(links.count()):
