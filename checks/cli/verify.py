@@ -382,13 +382,13 @@ def tell(
     lab was wholly right before."""
     from checks import kernel
     from checks.render.terminal import show
-    from checks.render.wording import companion
+    from checks.render.wording import companion, online
     from checks.verdict import to_json
 
     if as_json:
         sys.stdout.write(to_json(verdict) + "\n")
         return
-    colleague = companion(cluster)
+    colleague, site = companion(cluster), online(lab, verdict)
     port = cluster.local_port(lab.about.port) if lab.about.port else 0
     if kernel.shows_pages():
         from checks.redaction import disclose
@@ -398,13 +398,14 @@ def tell(
         with contextlib.suppress(OSError):
             card = page(
                 lab, verdict, diagnostics,
-                colleague=colleague, with_help=with_help, done=done, typed=typed, port=port,
+                colleague=colleague, with_help=with_help, done=done, typed=typed,
+                port=port, site=site,
             )  # fmt: skip
             disclose(kernel.announced(card))
             return
     show(
         console, lab, verdict, diagnostics,
-        colleague=colleague, with_help=with_help, done=done, typed=typed, port=port,
+        colleague=colleague, with_help=with_help, done=done, typed=typed, port=port, site=site,
     )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ def page(
     port: int = 0,
     done: float = 0,
     typed: str = "",
+    site: str = "",
 ) -> str:
     """The card. `with_help` unfolds the remedies (--aide); the rest as `checks.render.terminal`."""
     card = _tag(
@@ -58,7 +59,7 @@ def page(
         _sentence(result, diagnostics.get(result.id), with_help) for result in verdict.checks
     ]
     card.append(_tag("ul", *sentences, class_="phrases", aria_label="Les phrases"))
-    card.extend(_conclusion(lab, verdict, done, typed))
+    card.extend(_conclusion(lab, verdict, done, typed, site))
     return ElementTree.tostring(card, encoding="unicode", method="html")
 
 
@@ -114,7 +115,9 @@ def _remedy(result: CheckResult, unfolded: bool) -> Element:
     return remedy
 
 
-def _conclusion(lab: Lab, verdict: Verdict, done: float, typed: str) -> Iterator[Element]:
+def _conclusion(
+    lab: Lab, verdict: Verdict, done: float, typed: str, site: str
+) -> Iterator[Element]:
     state = f"fin {verdict.status}"
     if verdict.status is Status.PASSED:
         right = _tag("b", f"{wording.ALL_RIGHT} ")
@@ -130,7 +133,6 @@ def _conclusion(lab: Lab, verdict: Verdict, done: float, typed: str) -> Iterator
     if verdict.status is Status.FAILED:
         hint = _tag("code", f"cahier indice {lab.short_name}{typed}")
         yield _tag("p", "Un indice : ", hint, class_="qui")
-    site = wording.online(lab, verdict)
     if site:
         yield _tag("p", "Sur le site : ", _tag("a", site, href=site), class_="qui")
 

@@ -39,12 +39,13 @@ def show(
     port: int = 0,
     done: float = 0,
     typed: str = "",
+    site: str = "",
 ) -> None:
     """Print the verdict. `with_help` adds the remedies (--aide); the checks in `recorded` are told
     to be so.
 
     `port` is the learner's local port, `done` when the lab was wholly right before, `typed` the
-    options to repeat in a command to be typed next.
+    options to repeat in a command to be typed next, `site` where the site tells of what is wrong.
     """
     console.print()
     put(
@@ -67,7 +68,6 @@ def show(
     if not with_help and verdict.status is Status.FAILED:
         put(console, f"Un indice : cahier indice {lab.short_name}{typed}", "dim")
         put(console, f"Le remède : cahier verifier {lab.short_name}{typed} --aide", "dim")
-    site = wording.online(lab, verdict)
     if site:
         put(console, f"Sur le site : {site}", "dim")
 

@@ -82,9 +82,11 @@ def test_a_verdict_leads_to_the_site_where_there_is_one(
     lab = LABS[4]
     part = read(lab).parts[0]
     with io.StringIO() as shown:
-        terminal.show(Console(file=shown, width=40), lab, part.verdict, part.diagnostics)
+        console = Console(file=shown, width=40)
+        site = wording.online(lab, part.verdict)
+        terminal.show(console, lab, part.verdict, part.diagnostics, site=site)
         said = shown.getvalue()
-    on_card = card.page(lab, part.verdict, part.diagnostics)
+    on_card = card.page(lab, part.verdict, part.diagnostics, site=site)
     first = next(one for one in part.verdict.checks if one.status is Status.FAILED)
     link = f"{SITE}{address(lab, first)}"
     assert (f"Sur le site : {link}\n" in said, f'href="{link}"' in on_card) == (
@@ -92,9 +94,7 @@ def test_a_verdict_leads_to_the_site_where_there_is_one(
         bool(known),
     )
     assert known or "Sur le site" not in said + on_card
-    with io.StringIO() as shown:
-        terminal.show(Console(file=shown), lab, read(lab).parts[1].verdict, {})
-        assert "Sur le site" not in shown.getvalue()
+    assert wording.online(lab, read(lab).parts[1].verdict) == ""
 
 
 def test_the_address_of_the_site_is_that_of_the_distribution(
