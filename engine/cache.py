@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from engine import paths
 from engine.problems import EngineProblem
 
 _ATTEMPTS = 3
+_KEPT_SECONDS = 24 * 3600.0
 _NOT_SOURCES = {"__pycache__"}
 
 
@@ -45,11 +47,14 @@ def made(kind: str, current_key: Callable[[], str], make: Callable[[Path], None]
     """The folder of that kind and key, filled by `make` if it is not there yet.
 
     It is filled under another name and renamed when complete, so what is
-    there is whole. The kind's other folders are versions of the past.
+    there is whole. The kind's other folders are versions of the past, or of another copy of the
+    repository whose engine may be running on them: they go once nothing has asked for them in a
+    while.
     """
     for _ in range(_ATTEMPTS):
         found = place(kind, current_key())
         if found.is_dir() or _make(found, make, current_key):
+            os.utime(found)
             return found
     raise EngineProblem(
         "Les fichiers dont le moteur est fait changent pendant qu'il se fabrique.",
@@ -71,6 +76,6 @@ def _make(found: Path, make: Callable[[Path], None], current_key: Callable[[], s
     finally:
         shutil.rmtree(new, ignore_errors=True)
     for other in found.parent.iterdir():
-        if other != found:
+        if other != found and other.stat().st_mtime < time.time() - _KEPT_SECONDS:
             shutil.rmtree(other, ignore_errors=True)
     return True

@@ -152,7 +152,7 @@ def storage() -> Path:
     registry = packages.engine_programs() / "usr/bin/docker-registry"
 
     def make(new: Path) -> None:
-        pushes = [f"{_archive(image)} {name}" for image in IMAGES for name in image.names]
+        pushes = [f"{archive(image)} {name}" for image in IMAGES for name in image.names]
         (new / "list").write_text("\n".join(pushes) + "\n")
         processes.run(
             [
@@ -166,7 +166,7 @@ def storage() -> Path:
     return cache.made("lab-images", key, make) / "storage"
 
 
-def _archive(image: LabImage) -> Path:
+def archive(image: LabImage) -> Path:
     """One image as `docker save` would write it, kept: they rarely change together."""
     name = image.names[0].partition(":")[0].replace("/", "-")
 

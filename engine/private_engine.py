@@ -24,17 +24,20 @@ from engine import (
     lab_images,
     linux,
     node_image,
+    operator_images,
     packages,
     paths,
     processes,
     registry,
 )
+from engine.operator_images import Manifests
 from engine.problems import EngineProblem
 from engine.processes import Tell
 
 __all__ = [
     "Engine",
     "EngineProblem",
+    "Manifests",
     "Progress",
     "Tell",
     "fetch_image",
@@ -43,6 +46,7 @@ __all__ = [
     "running",
     "start",
     "stop",
+    "supply_operator",
     "unsupported",
 ]
 
@@ -167,6 +171,36 @@ def fetch_image(name: str) -> None:
                 purpose=f"La reprise de l'image {name} dans le registre local",
                 environment=processes.without_proxies(os.environ),
             )
+
+
+def supply_operator(progress: Progress) -> Manifests:
+    """Gives the registry the images of the database operator and of kind's storage, made where they
+    were not; what the cluster is to be given."""
+    with _alone(paths.cache() / "lock", progress):
+        if not operator_images.is_built():
+            packages.require()
+            daemon.require_room(3)
+            estimate = operator_images.estimate_seconds()
+            with progress("Compilation de l'opérateur de bases", estimate) as tell:
+                operator_images.archives_of_images(tell)
+    with progress("Dépôt de ses images dans le registre local", 8):
+        for name, archive in operator_images.archives_of_images().items():
+            _push(archive, name)
+    return operator_images.manifests()
+
+
+def _push(archive: Path, name: str) -> None:
+    address = f"{paths.network().engine}:{paths.REGISTRY_PORT}"
+    words = ("--dest-tls-verify=false", "--dest-compress-format", "zstd")
+    processes.run(
+        [
+            *("skopeo", "--insecure-policy", "copy", "--quiet", *words),
+            *(f"docker-archive:{archive}", f"docker://{address}/{name}"),
+        ],
+        log="docker",
+        purpose=f"Le dépôt de l'image {name} dans le registre local",
+        environment=processes.without_proxies(os.environ),
+    )
 
 
 def stop() -> None:

@@ -3,7 +3,6 @@ same names."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import re
 import secrets
@@ -14,6 +13,7 @@ from typing import Any
 
 from checks.access.kubernetes_api import Api, collection
 from checks.errors import AccessError, CahierError, Refused, UsageError
+from checks.local_sspcloud import operated
 from checks.local_sspcloud.postgresql import DATABASE, IMAGE, manifests
 from checks.local_sspcloud.progress import Progress, silent
 from checks.objects.parts import Metadata, metadata, read
@@ -86,11 +86,32 @@ def launch_postgresql(
     if _exists(api, namespace, release):
         _clear_begun(api, namespace, release)
     owner = user or default_user(api, namespace)
-    with progress(f"Lancement de {release}", 1):
-        _create_all(api, namespace, release, manifests(namespace, release, opened, owner, database))
-    with progress(f"Attente de {release}-1", 6):
-        _wait_ready(api, namespace, release)
+    platform = operated.platform(api)
+    if platform is not None:
+        items = operated.manifests(namespace, release, opened, owner, database)
+        _launch_operated(platform, namespace, release, items, progress)
+    else:
+        items = manifests(namespace, release, opened, owner, database)
+        with progress(f"Lancement de {release}", 1):
+            _create_all(api, namespace, release, items)
+        with progress(f"Attente de {release}-1", 6):
+            _wait_ready(api, namespace, release)
     return next(one for one in releases(api, namespace) if one.name == release)
+
+
+def _launch_operated(
+    platform: Api,
+    namespace: str,
+    name: str,
+    items: Sequence[Mapping[str, Any]],
+    progress: Progress,
+) -> None:
+    with progress(f"Lancement de {name}", 1):
+        _create_all(platform, namespace, name, items)
+    with progress(f"Attente de {name}-1, que l’opérateur fabrique", 25):
+        _wait_ready(platform, namespace, name, by_operator=True)
+    with progress("Attente de sa base et de son compte", 20):
+        operated.wait_for_database(platform, namespace, name, _READY_SECONDS)
 
 
 def resume(
@@ -102,8 +123,9 @@ def resume(
     Raises CahierError.
     """
     made = list(_secret_again(api, namespace, name))
-    if api.find(_paths(namespace, name)[-1]) is None:
-        _require_ours_and_whole(api, namespace, name)
+    by_operator = operated.is_of(api, namespace, name)
+    if not by_operator and api.find(_paths(namespace, name)[-1]) is None:
+        _require_whole(api, namespace, name)
         items = [
             item
             for item in manifests(namespace, name, True, "", DATABASE)
@@ -114,7 +136,7 @@ def resume(
         _create_all(api, namespace, name, items)
         made += [f"{item['kind']} {item['metadata']['name']}" for item in items]
     with progress(f"Attente de {name}-1", 6):
-        _wait_ready(api, namespace, name)
+        _wait_ready(api, namespace, name, by_operator)
     return next(one for one in releases(api, namespace) if one.name == name), made
 
 
@@ -126,21 +148,14 @@ def _secret_again(api: Api, namespace: str, name: str) -> Iterator[str]:
     if copy is None or api.find(f"{place}/{name}") is not None:
         return
     metadata = {"name": name, "labels": copy["metadata"].get("labels") or {}}
-    content = {**(copy.get("data") or {}), "database": base64.b64encode(DATABASE.encode()).decode()}
-    api.request(
-        "POST", place, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": content}
-    )
+    item = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+    api.request("POST", place, {**item, "data": copy.get("data") or {}})
     yield f"Secret {name}"
 
 
-def _require_ours_and_whole(api: Api, namespace: str, name: str) -> None:
+def _require_whole(api: Api, namespace: str, name: str) -> None:
     """Raises UsageError where a new pod would not be the same database's."""
     found = [_labelled(api, path, name) for path in _paths(namespace, name)]
-    if any(_of_operator(item) for item in found if item is not None):
-        raise UsageError(
-            f"« {name} » vient du catalogue de la plateforme, et son pod n’est pas là.",
-            "Redémarrez-le dans l’interface du SSPCloud, page « Mes services ».",
-        )
     if None in found[:3]:
         raise UsageError(
             f"« {name} » existe encore dans {namespace}, mais un de ses Secrets a disparu avec son "
@@ -175,11 +190,10 @@ def releases(api: Api, namespace: str) -> Sequence[Release]:
 def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> None:
     """Remove all of a release and nothing else; returns once its pod is gone. Raises
     CahierError."""
-    present = [
-        (path, one)
-        for path in _paths(namespace, name)
-        if (one := _labelled(api, path, name)) is not None
-    ]
+    if operated.is_of(api, namespace, name):
+        _stop_operated(api, namespace, name, progress)
+        return
+    present = [path for path in _paths(namespace, name) if _labelled(api, path, name) is not None]
     if not present:
         known = [one.name for one in releases(api, namespace)]
         raise UsageError(
@@ -188,14 +202,21 @@ def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> No
             if known
             else "Vous n’avez aucun service du catalogue.",
         )
-    if any(map(_of_operator, (one for _, one in present))):
+    with progress(f"Arrêt de {name}", 3):
+        for path in present:
+            api.remove(path)
+        _wait_gone(api, _paths(namespace, name)[-1])
+
+
+def _stop_operated(api: Api, namespace: str, name: str, progress: Progress) -> None:
+    platform = operated.platform(api)
+    if platform is None:
         raise UsageError(
             f"« {name} » vient du catalogue de la plateforme, qui le recréerait aussitôt.",
             "Arrêtez-le dans l’interface du SSPCloud, page « Mes services ».",
         )
-    with progress(f"Arrêt de {name}", 3):
-        for path, _ in present:
-            api.remove(path)
+    with progress(f"Arrêt de {name}", 5):
+        operated.stop(platform, namespace, name, _paths(namespace, name)[:5])
         _wait_gone(api, _paths(namespace, name)[-1])
 
 
@@ -219,7 +240,7 @@ def _create_all(api: Api, namespace: str, name: str, items: Sequence[Mapping[str
     made: list[str] = []
     try:
         for manifest in items:
-            path = collection(manifest["kind"], namespace)
+            path = operated.place(manifest)
             # before: the answer may be what is cut short
             made.append(f"{path}/{manifest['metadata']['name']}")
             try:
@@ -296,11 +317,13 @@ def _wait_gone(api: Api, path: str) -> None:
         )
 
 
-def _wait_ready(api: Api, namespace: str, name: str) -> None:
+def _wait_ready(api: Api, namespace: str, name: str, by_operator: bool = False) -> None:
     path = f"/api/v1/namespaces/{namespace}/pods/{name}-1"
     status = PodStatus()
     for _ in tries(_READY_SECONDS, _POLL_SECONDS):
         pod = api.one(PodObject, path)
+        if pod is None and by_operator:
+            continue
         if pod is None:
             raise CahierError(f"Le pod {name}-1 a été supprimé pendant son démarrage.")
         status = pod.status

@@ -279,6 +279,20 @@ def fetch_private_image(name: str) -> None:
         raise CahierError(problem.message, problem.remedy) from problem
 
 
+def operator_manifests(engine: Engine, progress: Progress, published: str) -> tuple[str, str]:
+    """What a cluster of this engine is given for its storage ("" where it has kind's own) and for
+    the database operator: `published`, but in the private engine, where nothing can be pulled and
+    its images are made. Raises CahierError."""
+    module = _private_module()
+    if module is None or engine.name != PRIVATE:
+        return "", published
+    try:
+        made = module.supply_operator(progress)
+    except module.EngineProblem as problem:
+        raise CahierError(problem.message, problem.remedy) from problem
+    return made.storage, made.operator
+
+
 def _private(described: Any) -> Engine:
     return Engine(
         PRIVATE,

@@ -10,7 +10,7 @@ import msgspec
 
 from checks import installation, interruption
 from checks.errors import AccessError, CahierError, UsageError
-from checks.local_sspcloud import creation, records, running
+from checks.local_sspcloud import creation, operator, records, running
 from checks.local_sspcloud import engine as engines
 from checks.local_sspcloud.engine import Engine
 from checks.local_sspcloud.progress import Progress, waiting
@@ -49,6 +49,15 @@ def create(progress: Progress, image: str | None = None, nodes: int | None = Non
         if not _repaired(engine, record, progress, image, nodes):
             creation.make(engine, progress, image, nodes or 1)
     return admin_kubeconfig()
+
+
+def give_operator(progress: Progress) -> None:
+    """Put the database operator of the platform on the cluster; twice is harmless. Raises
+    CahierError."""
+    with interruption.heard(), in_turn(lock(), waiting(progress)):
+        record = records.load()
+        engine = engines.choose(progress, record.engine if record else "")
+        operator.ensure(engine, progress)
 
 
 def _require_same(record: Record, image: str | None, nodes: int | None) -> None:

@@ -14,8 +14,8 @@ from checks.errors import UsageError
 from checks.local_sspcloud.catalogue import releases
 from checks.local_sspcloud.postgresql import PORT
 from checks.objects.labels import EVERYTHING, LabelSelector
-from checks.objects.parts import metadata, read, written
-from checks.objects.policies import IngressRule, NetworkPolicy, PolicyPeer, of_one_rule
+from checks.objects.parts import Metadata, metadata, read, written
+from checks.objects.policies import IngressRule, NetworkPolicy, PolicyPeer, PolicyPort, of_one_rule
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
@@ -27,6 +27,9 @@ _RELEASE = (
     "app.kubernetes.io/instance",
 )
 
+_OPERATOR_NAMESPACE = "cnpg-system"
+"""Where the operator's own installation puts it."""
+
 
 def open_to_all(api: Api, namespace: str, name: str) -> Sequence[str]:
     """Take away the policy that came with the database, as the form's box unticked; what to say of
@@ -34,7 +37,7 @@ def open_to_all(api: Api, namespace: str, name: str) -> Sequence[str]:
 
     Raises CahierError.
     """
-    labels = _pod_labels(api, namespace, name)
+    labels = _pod(api, namespace, name).labels
     path = f"{collection('NetworkPolicy', namespace)}/{name}"
     was_closed = api.find(path) is not None
     api.remove(path)
@@ -59,25 +62,29 @@ def close(api: Api, namespace: str, name: str, admitted: Sequence[str] = ()) -> 
     With `admitted`, only the pods of these namespaces and of the database's own enter, whatever the
     other policies said; programs of the administrators stay. Raises CahierError.
     """
-    labels = _pod_labels(api, namespace, name)
+    pod = _pod(api, namespace, name)
+    labels = pod.labels
     others = [one for one in _choosing(api, namespace, labels) if one.name != name]
     guests = [one for one in admitted if one != namespace]
     api_path = collection("NetworkPolicy", namespace)
     reading = _reading(api, namespace, name, guests)
-    own, was = _own_rule(guests), api.find(f"{api_path}/{name}")
+    operated = any(one.kind == "Cluster" for one in pod.owner_references)
+    own, was = _own_rules(guests, operated), api.find(f"{api_path}/{name}")
     for_others = [
         rule
         for rule in (reading.kept(read(was, NetworkPolicy)) if was is not None else ())
-        if rule != own and reading.serves_others(of_one_rule(rule))
+        if rule not in own and reading.serves_others(of_one_rule(rule))
     ]
     policy = _policy(namespace, name, labels)
-    changed = _put(api, f"{api_path}/{name}", _with(policy, [*for_others, own]))
+    changed = _put(api, f"{api_path}/{name}", _with(policy, [*for_others, *own]))
     who = " et de ".join([namespace, *guests])
-    said = [
-        f"La base {name} est fermée : sa NetworkPolicy n’admet que les pods de {who}."
-        if changed
-        else f"La base {name} était déjà fermée : sa NetworkPolicy n’admet que les pods de {who}."
-    ]
+    was_or_is = "est" if changed else "était déjà"
+    said = [f"La base {name} {was_or_is} fermée : sa NetworkPolicy n’admet que les pods de {who}."]
+    if operated:
+        said.append(
+            "Elle admet aussi l’opérateur qui fait vivre la base "
+            f"({_OPERATOR_NAMESPACE}, ports 8000 et {PORT}) : sans lui, plus rien ne la surveille."
+        )
     for other in others:
         kept = reading.kept(other)
         if list(kept) == list(other.spec.ingress):
@@ -115,12 +122,12 @@ def _with(policy: Item, rules: Sequence[IngressRule]) -> Item:
     return {**policy, "spec": {**policy["spec"], "ingress": [written(rule) for rule in rules]}}
 
 
-def _pod_labels(api: Api, namespace: str, name: str) -> Mapping[str, str]:
-    """The labels of the database's pod. Raises UsageError where there is none of that name."""
-    for pod in api.objects("Pod", collection("Pod", namespace)):
-        labels = metadata(pod).labels
-        if any(labels.get(key) == name for key in _RELEASE):
-            return labels
+def _pod(api: Api, namespace: str, name: str) -> Metadata:
+    """The database's pod. Raises UsageError where there is none of that name."""
+    for item in api.objects("Pod", collection("Pod", namespace)):
+        pod = metadata(item)
+        if any(pod.labels.get(key) == name for key in _RELEASE):
+            return pod
     known = [one.name for one in releases(api, namespace)]
     raise UsageError(
         f"Aucun service « {name} » dans {namespace}.",
@@ -139,11 +146,23 @@ def _choosing(api: Api, namespace: str, labels: Mapping[str, str]) -> Sequence[N
     ]
 
 
-def _own_rule(guests: Sequence[str]) -> IngressRule:
-    """The rule of the policy that comes with a database: its own namespace, and the `guests`."""
+def _own_rules(guests: Sequence[str], operated: bool) -> Sequence[IngressRule]:
+    """The rules of the policy that comes with a database: its own namespace and the `guests`; and
+    the operator where one keeps it, as its documentation asks.
+
+    https://github.com/cloudnative-pg/cloudnative-pg/tree/main/docs/src/samples/networkpolicy-example.yaml
+    """
     named = (LabelSelector({NAMESPACE_NAME: guest}) for guest in guests)
     others = (PolicyPeer(namespace_selector=one) for one in named)
-    return IngressRule(peers=(PolicyPeer(pod_selector=EVERYTHING), *others))
+    people = IngressRule(peers=(PolicyPeer(pod_selector=EVERYTHING), *others))
+    if not operated:
+        return [people]
+    operator = PolicyPeer(
+        pod_selector=LabelSelector({"app.kubernetes.io/name": "cloudnative-pg"}),
+        namespace_selector=LabelSelector({NAMESPACE_NAME: _OPERATOR_NAMESPACE}),
+    )
+    ports = tuple(PolicyPort("TCP", port) for port in (8000, PORT))
+    return [people, IngressRule(ports, (operator,))]
 
 
 def _policy(namespace: str, name: str, labels: Mapping[str, str]) -> Item:

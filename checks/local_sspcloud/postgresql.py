@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from checks.redaction import remember
@@ -32,30 +33,15 @@ def manifests(
     namespace: str, name: str, opened: bool, user: str, database: str
 ) -> Sequence[Mapping[str, Any]]:
     """Everything that a database consists of, in the order in which it is made: the pod last."""
-    alphabet = string.ascii_letters + string.digits
-    password = "".join(secrets.choice(alphabet) for _ in range(20))
-    remember(password)
-
-    def item(version: str, kind: str, suffix: str, **content: object) -> dict[str, Any]:
-        metadata = {"name": name + suffix, "namespace": namespace, "labels": _labels(name)}
-        return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
-
-    account = {"username": user, "password": password}
-    # The real chart gives the superuser the very same password: sharing it shares more than a
-    # database.
-    superuser = {"username": "postgres", "password": password}
+    item = _Items(namespace, name)
     made = [
-        item("v1", "Secret", "", type="Opaque", stringData={**account, "database": database}),
-        item("v1", "Secret", "-user", type="kubernetes.io/basic-auth", stringData=account),
-        item("v1", "Secret", "-superuser", type="kubernetes.io/basic-auth", stringData=superuser),
+        *credentials(namespace, name, user),
         item("v1", "ConfigMap", "-initdb", data={"10-owner.sh": _OWNER_SCRIPT}),
         item("v1", "Service", "-rw", spec=_service(name)),
     ]
     if not opened:
-        made.append(
-            item("networking.k8s.io/v1", "NetworkPolicy", "", spec=_same_namespace_only(name))
-        )
-    pod = item("v1", "Pod", "-1", spec=_pod(name))
+        made.append(same_namespace_only(namespace, name, name))
+    pod = item("v1", "Pod", "-1", spec=_pod(name, database))
     roles = {
         "cnpg.io/instanceName": f"{name}-1",
         "cnpg.io/podRole": "instance",
@@ -63,6 +49,50 @@ def manifests(
     }
     pod["metadata"]["labels"] |= roles
     return [*made, pod]
+
+
+@dataclass(frozen=True)
+class _Items:
+    """Makes the objects of one database."""
+
+    namespace: str
+    name: str
+
+    def __call__(self, version: str, kind: str, suffix: str, **content: object) -> dict[str, Any]:
+        metadata = {
+            "name": self.name + suffix,
+            "namespace": self.namespace,
+            "labels": _labels(self.name),
+        }
+        return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
+
+
+def credentials(namespace: str, name: str, user: str) -> Sequence[dict[str, Any]]:
+    """The Secrets that come with a database, whoever runs it."""
+    alphabet = string.ascii_letters + string.digits
+    password = "".join(secrets.choice(alphabet) for _ in range(20))
+    remember(password)
+    item = _Items(namespace, name)
+    account = {"username": user, "password": password}
+    # The real chart gives the superuser the very same password: sharing it shares more than a
+    # database.
+    superuser = {"username": "postgres", "password": password}
+    return [
+        item("v1", "Secret", "", type="Opaque", stringData=account),
+        item("v1", "Secret", "-user", type="kubernetes.io/basic-auth", stringData=account),
+        item("v1", "Secret", "-superuser", type="kubernetes.io/basic-auth", stringData=superuser),
+    ]
+
+
+def same_namespace_only(namespace: str, name: str, chosen: str) -> dict[str, Any]:
+    """The NetworkPolicy of the form's box. `chosen`: whose pods it selects, which the platform's
+    chart gets wrong."""
+    spec = {
+        "podSelector": {"matchLabels": {"cnpg.io/cluster": chosen}},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": {}}]}],
+    }
+    return _Items(namespace, name)("networking.k8s.io/v1", "NetworkPolicy", "", spec=spec)
 
 
 def _labels(name: str) -> dict[str, str]:
@@ -82,15 +112,7 @@ def _service(name: str) -> dict[str, Any]:
     }
 
 
-def _same_namespace_only(name: str) -> dict[str, Any]:
-    return {
-        "podSelector": {"matchLabels": {"cnpg.io/cluster": name}},
-        "policyTypes": ["Ingress"],
-        "ingress": [{"from": [{"podSelector": {}}]}],
-    }
-
-
-def _pod(name: str) -> dict[str, Any]:
+def _pod(name: str, database: str) -> dict[str, Any]:
     accepts = {
         "exec": {"command": ["pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"]},
         "timeoutSeconds": 5,
@@ -110,7 +132,7 @@ def _pod(name: str) -> dict[str, Any]:
             {"name": "POSTGRES_HOST_AUTH_METHOD", "value": "scram-sha-256"},
             _from_secret("OWNER", name, "username"),
             _from_secret("OWNER_PASSWORD", name, "password"),
-            _from_secret("OWNER_DATABASE", name, "database"),
+            {"name": "OWNER_DATABASE", "value": database},
         ],
         # A process every second while it starts (however long: a slow machine must not have it
         # killed), none afterwards: a class has thirty of them on one node. The port is open on the

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine import build, paths
+from engine import build, compiler, paths
 
 SOURCES = Path(__file__).parent / "go"
 # those of the cluster's programs, or all is compiled again
@@ -35,7 +35,7 @@ def made() -> Path:
     compile."""
     folder = paths.cache() / "oracles"
     folder.mkdir(parents=True, exist_ok=True)
-    go = build.go()
+    go = compiler.go()
     _compiled(
         [go, "build", *_OPTIONS, "-o", f"{folder}{os.sep}", "./rbac", "./kube-network-policies"],
         SOURCES,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import build, processes
+from engine import compiler, processes
 from engine.problems import EngineProblem
 
 if os.name == "nt":
@@ -21,10 +21,15 @@ def program(folder: Path, *lines: str) -> Path:
     return file
 
 
-def test_what_is_compiled_already_counts(tmp_path: Path) -> None:
+def _watched(monkeypatch: pytest.MonkeyPatch, go: Path, told: list[str]) -> processes.Tell:
+    monkeypatch.setattr(compiler, "go", lambda: go)
+    return compiler.Compiler(go.parent, "")._counted("./cmd/cluster", [], told.append)
+
+
+def test_what_is_compiled_already_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     states = "false true " * 1500
-    watch = build._counted(program(tmp_path, f"printf '%s\\n' {states}"), {}, told.append)
+    watch = _watched(monkeypatch, program(tmp_path, f"printf '%s\\n' {states}"), told)
     assert told == ["téléchargement des sources"]
     compiled = [f"k8s.io/package/{number}" for number in range(1499)]
     watch("go: downloading k8s.io/api v0.37.2\n")
@@ -39,9 +44,11 @@ def test_what_is_compiled_already_counts(tmp_path: Path) -> None:
     ]
 
 
-def test_a_go_that_lists_nothing_is_no_trouble(tmp_path: Path) -> None:
+def test_a_go_that_lists_nothing_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[str] = []
-    build._counted(program(tmp_path, "exit 1"), {}, told.append)("k8s.io/api")
+    _watched(monkeypatch, program(tmp_path, "exit 1"), told)("k8s.io/api")
     assert told == ["téléchargement des sources"]
 
 

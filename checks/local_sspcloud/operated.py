@@ -1,0 +1,155 @@
+"""A PostgreSQL of the catalogue as the platform has it: the CloudNativePG operator makes the pods,
+the Service and the rest from one `Cluster`.
+
+https://github.com/InseeFrLab/helm-charts-databases/tree/main/charts/postgresql-cnpg (0.5.1). Only
+the platform's own account may make a `Cluster`: on the local cluster, its administrator does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from checks.access.kubernetes_api import collection
+from checks.errors import CahierError, Refused
+from checks.local_sspcloud import running
+from checks.local_sspcloud.postgresql import credentials, same_namespace_only
+from checks.objects.parts import metadata
+from checks.places import admin_kubeconfig
+from checks.waiting import tries
+
+if TYPE_CHECKING:
+    from checks.access.kubernetes_api import Api
+
+Item = Mapping[str, Any]
+
+CATALOGUE = "postgresql-minimal-trixie"
+"""The ClusterImageCatalog that the chart names."""
+MAJOR = 15
+OPERAND = "ghcr.io/cloudnative-pg/postgresql:15-minimal-trixie"
+CHART = "postgresql-cnpg"
+"""The chart's NetworkPolicy selects the pods of a release of this name, whatever the release."""
+_HELM = "meta.helm.sh/release-name"
+_GROUP = "/apis/postgresql.cnpg.io/v1"
+_POLL_SECONDS = 0.3
+
+
+def is_there(api: Api) -> bool:
+    """Whether the cluster has the operator's kinds. Raises AccessError."""
+    try:
+        api.request("GET", _GROUP)
+    except Refused as refusal:
+        if refusal.status != 404:
+            raise
+        return False
+    return True
+
+
+def platform(api: Api) -> Api | None:
+    """Who launches a database here as the platform's form does: the local cluster's administrator.
+    None elsewhere, or where there is no operator. Raises AccessError."""
+    if not admin_kubeconfig().is_file():
+        return None
+    administrator = running.admin_api()
+    return administrator if administrator.server == api.server and is_there(api) else None
+
+
+def is_of(api: Api, namespace: str, name: str) -> bool:
+    """Whether a database is the operator's: its pods, its Services and its Job are owned by a
+    `Cluster`, which people may not read. Raises AccessError."""
+    for kind in ("Pod", "Service"):
+        query = {"labelSelector": f"cnpg.io/cluster={name}"}
+        for item in api.objects(kind, collection(kind, namespace), query):
+            if any(one.kind == "Cluster" for one in metadata(item).owner_references):
+                return True
+    return False
+
+
+def wait_for_database(administrator: Api, namespace: str, name: str, seconds: float) -> None:
+    """Wait until the operator has made the form's account and its database. Raises CahierError."""
+    path = f"{_GROUP}/namespaces/{namespace}/databases/{name}"
+    said = ""
+    for _ in tries(seconds, _POLL_SECONDS):
+        status = (administrator.find(path) or {}).get("status") or {}
+        if status.get("applied"):
+            return
+        said = status.get("message") or said
+    raise CahierError(
+        f"L’opérateur n’a pas encore créé la base de « {name} ». {said}".strip(),
+        "Attendez un instant, puis recommencez la même commande.",
+    )
+
+
+def stop(platform: Api, namespace: str, name: str, from_chart: Sequence[str]) -> None:
+    """Remove what the chart made: the `Cluster`, whose pods and volume the operator takes away, and
+    what is at the paths `from_chart`. Raises AccessError."""
+    for plural in ("databases", "clusters"):
+        platform.remove(f"{_GROUP}/namespaces/{namespace}/{plural}/{name}")
+    for path in from_chart:
+        item = platform.find(path)
+        if item is not None and metadata(item).annotations.get(_HELM) == name:
+            platform.remove(path)
+
+
+def manifests(namespace: str, name: str, opened: bool, user: str, database: str) -> Sequence[Item]:
+    """Everything that the chart makes, the `Database` last."""
+    from_helm = {
+        "labels": {"app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {_HELM: name, "meta.helm.sh/release-namespace": namespace},
+    }
+    shared = [*credentials(namespace, name, user)]
+    if not opened:
+        shared.append(same_namespace_only(namespace, name, CHART))
+    own = {"namespace": namespace, "name": name, **from_helm}
+    version = "postgresql.cnpg.io/v1"
+    return [
+        *({**one, "metadata": {**one["metadata"], **from_helm}} for one in shared),
+        {
+            "apiVersion": version,
+            "kind": "Cluster",
+            "metadata": own,
+            "spec": _cluster(name, user),
+        },
+        {
+            "apiVersion": version,
+            "kind": "Database",
+            "metadata": own,
+            "spec": {"name": database, "owner": user, "cluster": {"name": name}},
+        },
+    ]
+
+
+def _cluster(name: str, user: str) -> Item:
+    owner = {
+        "name": user,
+        "ensure": "present",
+        "login": True,
+        "superuser": False,
+        "passwordSecret": {"name": f"{name}-user"},
+    }
+    return {
+        "instances": 1,
+        "enablePDB": False,
+        "imageCatalogRef": {
+            "apiGroup": "postgresql.cnpg.io",
+            "kind": "ClusterImageCatalog",
+            "name": CATALOGUE,
+            "major": MAJOR,
+        },
+        "storage": {"size": "1Gi"},
+        "resources": {"limits": {}, "requests": {"memory": "64Mi", "cpu": "20m"}},
+        "enableSuperuserAccess": True,
+        "superuserSecret": {"name": f"{name}-superuser"},
+        "managed": {
+            "roles": [owner],
+            "services": {"disabledDefaultServices": ["ro", "r"]},
+        },
+    }
+
+
+def place(item: Item) -> str:
+    """Path of the collection where an object of a database is made, in either form."""
+    namespace = item["metadata"]["namespace"]
+    if item["kind"] in ("Cluster", "Database"):
+        return f"{_GROUP}/namespaces/{namespace}/{item['kind'].lower()}s"
+    return collection(item["kind"], namespace)
