@@ -7,12 +7,13 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 from __future__ import annotations
 
 import contextlib
+import io
 import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from socket import SHUT_RDWR, socket
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 _T = TypeVar("_T")
 
@@ -73,7 +74,12 @@ def _offers_tls(connection: socket) -> bool:
 def identify(connection: socket) -> PostgresServer:
     """The server behind `connection`, without logging in, encrypted where it offers that, as psql
     does. Raises NotPostgres."""
-    return _introduced(_Encrypted(connection) if _offers_tls(connection) else connection)
+    return _introduced(_as_offered(connection))
+
+
+def _as_offered(connection: socket) -> socket | _Encrypted:
+    """`connection`, encrypted where the server offers that. Raises NotPostgres."""
+    return _Encrypted(connection) if _offers_tls(connection) else connection
 
 
 def _introduced(connection: _Stream) -> PostgresServer:
@@ -123,16 +129,22 @@ def refusal(connection: socket, user: str, password: str, database: str) -> tupl
             written to it then resets the connection, for which a kubectl of 1.37 ends the learner's
             whole tunnel."""
             with contextlib.suppress(OSError):
-                self._usock.shutdown(SHUT_RDWR)  # `connection`, or TLS in its place
+                connection.shutdown(SHUT_RDWR)
 
     try:
-        session = Session(user, sock=connection, database=database, password=password)
+        session = Session(
+            user,
+            sock=_as_offered(connection),
+            ssl_context=False,
+            database=database,
+            password=password,
+        )
         session.run("select 1")
         session.close()
     except native.DatabaseError as error:
         said = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
         return str(said.get("C", "?")), str(said.get("M", error))
-    except native.InterfaceError as error:
+    except (NotPostgres, native.InterfaceError) as error:
         raise OSError(str(error)) from None
     except OSError:
         raise
@@ -182,6 +194,10 @@ class _Encrypted:
             return self._done(lambda: self._tls.read(size))
         return b""
 
+    def makefile(self, mode: str) -> io.BufferedRWPair:
+        """A file to read and write, as a socket's: the driver of `refusal` wants one."""
+        return io.BufferedRWPair(_Raw(self), _Raw(self))
+
     def _done(self, step: Callable[[], _T]) -> _T:
         """What a step of TLS gives, once the other end has said what it needs: the handshake comes
         with the first."""
@@ -195,6 +211,28 @@ class _Encrypted:
             else:
                 self._connection.sendall(self._outgoing.read())
                 return done
+
+
+class _Raw(io.RawIOBase):
+    """What a buffered file reads and writes, over TLS."""
+
+    def __init__(self, stream: _Encrypted) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self._stream.recv(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def write(self, data: Any, /) -> int:
+        self._stream.sendall(bytes(data))
+        return len(data)
 
 
 def _message(connection: _Stream) -> tuple[bytes, bytes]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -19,6 +21,7 @@ from checks.exchange.bounded_socket import BoundedSocket
 from checks.exchange.http import NotHttp, get
 from checks.exchange.postgres import NotPostgres, identify, refusal
 from checks.redaction import redact
+from tests.support.pretend_api import self_signed
 
 
 @contextlib.contextmanager
@@ -123,6 +126,34 @@ def test_an_endless_server_is_no_server(answer: Callable[[socket.socket], None])
 def test_a_session_that_is_told_notices_for_ever_is_cut() -> None:
     with spoken_to(after(b"", notice(b"bla" * 1000))) as end, pytest.raises(OSError, match=r"."):
         refusal(end, "u", "p", "d")
+
+
+def encrypted(
+    folder: Path, answer: Callable[[socket.socket], None]
+) -> Callable[[socket.socket], None]:
+    """The same answer over TLS, as a server of the catalogue offers it."""
+    key, certificate = self_signed(["base"])
+    (folder / "server.pem").write_bytes(key + certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+
+    def offer(far: socket.socket) -> None:
+        far.recv(8)
+        far.sendall(b"S")
+        with context.wrap_socket(far, server_side=True) as inside:
+            answer(inside)
+
+    return offer
+
+
+def test_what_is_said_over_tls_is_bounded_too(tmp_path: Path) -> None:
+    endless = encrypted(tmp_path, after(b"", notice(b"bla" * 1000)))
+    with spoken_to(endless) as end, pytest.raises(OSError, match=r"."):
+        refusal(end, "u", "p", "d")
+    with spoken_to(endless) as end:
+        with pytest.raises(NotPostgres, match="n’est pas PostgreSQL"):
+            identify(end)
+        assert end.fileno() != -1, "the connection stays its owner’s"
 
 
 def test_a_session_with_what_is_no_server_is_none() -> None:
