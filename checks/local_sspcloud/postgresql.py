@@ -28,6 +28,27 @@ CREATE DATABASE :"database" OWNER :"owner";
 SQL
 """
 
+# As CloudNativePG does it: TLS is offered, under a certificate of the database's own authority, and
+# not demanded. Made in the pod, whose image has openssl: its private key is nowhere else.
+# https://cloudnative-pg.io/docs/1.29/ssl_connections/
+_TLS_SCRIPT = """\
+(
+  umask 077
+  cd "$PGDATA"
+  new_key="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+  openssl req -x509 $new_key -days 3650 -subj "/OU={namespace}/CN={name}" \\
+    -keyout ca.key -out ca.crt
+  openssl req $new_key -subj "/CN={name}-rw" -addext "subjectAltName = {hosts}" \\
+    -keyout server.key |
+    openssl x509 -req -days 3650 -CA ca.crt -CAkey ca.key -copy_extensions copy -out server.crt
+  rm ca.key
+)
+psql --no-psqlrc -v ON_ERROR_STOP=1 --username postgres --dbname postgres <<'SQL'
+ALTER SYSTEM SET ssl = on;
+ALTER SYSTEM SET ssl_min_protocol_version = 'TLSv1.3';
+SQL
+"""
+
 
 def manifests(
     namespace: str, name: str, opened: bool, user: str, database: str
@@ -36,7 +57,7 @@ def manifests(
     item = _Items(namespace, name)
     made = [
         *credentials(namespace, name, user),
-        item("v1", "ConfigMap", "-initdb", data={"10-owner.sh": _OWNER_SCRIPT}),
+        item("v1", "ConfigMap", "-initdb", data=_initialisation(namespace, name)),
         item("v1", "Service", "-rw", spec=_service(name)),
     ]
     if not opened:
@@ -102,6 +123,17 @@ def _labels(name: str) -> dict[str, str]:
         "app.kubernetes.io/instance": name,
         "app.kubernetes.io/component": "database",
         "app.kubernetes.io/managed-by": "cloudnative-pg",
+    }
+
+
+def _initialisation(namespace: str, name: str) -> dict[str, str]:
+    """What the image runs once, on the new database, in the order of these names."""
+    host = f"{name}-rw"
+    places = (host, f"{host}.{namespace}", f"{host}.{namespace}.svc")
+    hosts = ",".join(f"DNS:{place}" for place in (*places, f"{places[-1]}.cluster.local"))
+    return {
+        "10-owner.sh": _OWNER_SCRIPT,
+        "20-tls.sh": _TLS_SCRIPT.format(namespace=namespace, name=name, hosts=hosts),
     }
 
 

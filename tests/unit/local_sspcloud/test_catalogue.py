@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import ssl
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -141,10 +142,11 @@ def query(
     word: str,
     sql: str,
     database: str = "defaultdb",
+    encrypted: ssl.SSLContext | bool = False,
 ) -> Any:
     with api.forward(release.namespace, release.pod, 5432) as tunnel:
         connection = pg8000.native.Connection(
-            user, password=word, database=database, sock=tunnel, ssl_context=False
+            user, password=word, database=database, sock=tunnel, ssl_context=encrypted
         )
         try:
             return connection.run(sql)
@@ -186,6 +188,20 @@ def test_passwords_are_scram(api: Api, release: catalogue.Release) -> None:
         "select distinct auth_method from pg_hba_file_rules where type <> 'local'", "postgres",
     )  # fmt: skip
     assert rules == [["scram-sha-256"]]
+
+
+@pytest.mark.cluster
+def test_tls_is_offered_under_its_own_authority_and_not_demanded(
+    api: Api, release: catalogue.Release
+) -> None:
+    word, user = password(api, release), release.namespace
+    version = "select version from pg_stat_ssl where pid = pg_backend_pid()"
+    assert query(api, release, user, word, version) == [[None]]
+    its_authority = "select pg_read_file('ca.crt')"
+    [[read]] = query(api, release, "postgres", word, its_authority, "postgres")
+    context = ssl.create_default_context(cadata=read)  # knows no other authority
+    context.check_hostname = False  # the driver takes the pod for localhost
+    assert query(api, release, user, word, version, encrypted=context) == [["TLSv1.3"]]
 
 
 @pytest.mark.cluster
