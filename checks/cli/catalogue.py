@@ -85,7 +85,7 @@ def launch(
         )
         return
     release = catalogue.launch_postgresql(api, own, name, opened, TerminalProgress())
-    _show_notes(release, catalogue.default_user(api, own), postgresql.DATABASE, postgresql.PORT)
+    _show_notes(release, own, postgresql.DATABASE, postgresql.PORT)
 
 
 def _show_notes(release: Release, user: str, database: str, port: int) -> None:

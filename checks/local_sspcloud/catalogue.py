@@ -33,20 +33,16 @@ _STUCK = (*_UNPULLED, "InvalidImageName", "CreateContainerConfigError", "CrashLo
 
 @dataclass(frozen=True)
 class Release:
-    """A database of the catalogue. `state` is French; `policies` are the NetworkPolicies that
-    select its pod."""
+    """A database of the catalogue. `state` is French; `pod` is the one that takes writes, or that
+    will; `policies` are the NetworkPolicies that select it."""
 
     name: str
     namespace: str
     ready: bool
     state: str
+    pod: str
     policies: Sequence[str]
     created: datetime | None
-
-    @property
-    def pod(self) -> str:
-        """Name of its pod."""
-        return f"{self.name}-1"
 
     @property
     def short_host(self) -> str:
@@ -72,9 +68,9 @@ def launch_postgresql(
     """Launch a PostgreSQL and wait until it accepts connections.
 
     `name` None: `postgresql-cnpg-` and six digits. `opened`: without the NetworkPolicy that keeps
-    other namespaces out. `user` None: the platform's default, `user-USERNAME`. Raises CahierError;
-    what was begun and could not be made is removed, a pod that is not ready in time stays for its
-    owner to look at.
+    other namespaces out. `user` None: the platform's default, the name of the namespace. Raises
+    CahierError; what was begun and could not be made is removed, a pod that is not ready in time
+    stays for its owner to look at.
     """
     release = name or f"postgresql-cnpg-{secrets.randbelow(10**6):06d}"
     if not _NAME.fullmatch(release):
@@ -85,7 +81,7 @@ def launch_postgresql(
         )
     if _exists(api, namespace, release):
         _clear_begun(api, namespace, release)
-    owner = user or default_user(api, namespace)
+    owner = user or namespace  # the form's default: the project's own name, as its namespace's
     platform = operated.platform(api)
     if platform is not None:
         items = operated.manifests(namespace, release, opened, owner, database)
@@ -164,21 +160,14 @@ def _require_whole(api: Api, namespace: str, name: str) -> None:
         )
 
 
-def default_user(api: Api, namespace: str) -> str:
-    """The form's default: `user-USERNAME`, whatever the namespace."""
-    if namespace.startswith("user-"):
-        return namespace
-    username = api.who_am_i().rpartition(":")[2].removeprefix("oidc-")
-    return f"user-{username}"
-
-
 def releases(api: Api, namespace: str) -> Sequence[Release]:
     """The namespace's databases, by name. Raises AccessError."""
-    found: dict[str, PodObject | None] = {}
-    for kind in ("Service", "Pod"):  # pods last: they say more
+    found: dict[str, list[PodObject]] = {}
+    for kind in ("Service", "Pod"):
         for item in api.objects(kind, collection(kind, namespace), {"labelSelector": _SELECTOR}):
-            name = metadata(item).labels.get("app.kubernetes.io/instance", "")
-            found[name] = read(item, PodObject) if kind == "Pod" else found.get(name)
+            some = found.setdefault(metadata(item).labels.get("app.kubernetes.io/instance", ""), [])
+            if kind == "Pod":
+                some.append(read(item, PodObject))
     found.pop("", None)
     if not found:
         return []
@@ -364,14 +353,21 @@ def _not_ready(api: Api, path: str, name: str, waiting: Waiting) -> CahierError:
 
 
 def _release(
-    namespace: str, name: str, pod: PodObject | None, policies: Sequence[NetworkPolicy]
+    namespace: str, name: str, pods: Sequence[PodObject], policies: Sequence[NetworkPolicy]
 ) -> Release:
+    # others prepare the first one's files, or serve no client themselves
+    servers = [one for one in pods if one.metadata.labels.get("cnpg.io/podRole") == "instance"]
+    leading = [
+        one for one in servers if one.metadata.labels.get("cnpg.io/instanceRole") == "primary"
+    ]
+    pod = next(iter((*leading, *servers)), None)
     if pod is None:
-        return Release(name, namespace, False, "sans pod", (), None)
+        state = "se prépare" if pods else "sans pod"
+        return Release(name, namespace, False, state, f"{name}-1", (), None)
     ready, labels = pod.status.is_ready, pod.metadata.labels
     state = "prêt" if ready else pod.status.waiting.reason or "démarre"
     if pod.metadata.deletion_timestamp:
         state = "s’arrête"
     selecting = [one.name for one in policies if one.spec.pod_selector.selects(labels)]
     created = datetime.fromisoformat(pod.metadata.creation_timestamp)
-    return Release(name, namespace, ready, state, sorted(selecting), created)
+    return Release(name, namespace, ready, state, pod.metadata.name, sorted(selecting), created)

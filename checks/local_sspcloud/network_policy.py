@@ -39,19 +39,56 @@ def open_to_all(api: Api, namespace: str, name: str) -> Sequence[str]:
     """
     labels = _pod(api, namespace, name).labels
     path = f"{collection('NetworkPolicy', namespace)}/{name}"
-    was_closed = api.find(path) is not None
+    found = api.find(path)
+    was = read(found, NetworkPolicy) if found is not None else None
     api.remove(path)
-    said = [
-        f"La base {name} est ouverte : la NetworkPolicy {name} est retirée."
-        if was_closed
-        else f"La base {name} n’avait déjà plus sa NetworkPolicy : rien n’a été changé."
-    ]
     left = [one.name for one in _choosing(api, namespace, labels)]
+    return [
+        _opened(name, was, labels, left),
+        *(
+            [
+                "D’autres NetworkPolicies choisissent son pod, et n’y laissent entrer que qui "
+                f"elles admettent : {', '.join(left)}."
+            ]
+            if left
+            else []
+        ),
+        *_laid_open(api, namespace, name, was),
+    ]
+
+
+def _opened(
+    name: str, was: NetworkPolicy | None, labels: Mapping[str, str], left: Sequence[str]
+) -> str:
+    """What has become of the base, whose own policy `was` there, and that others are `left` to
+    close."""
+    if was is None:
+        return f"La base {name} n’avait déjà plus sa NetworkPolicy : rien n’a été changé."
+    if not was.spec.pod_selector.selects(labels):
+        return f"La NetworkPolicy {name} est retirée ; elle ne choisissait pas le pod de la base."
     if left:
-        said.append(
-            "D’autres NetworkPolicies choisissent son pod, et n’y laissent entrer que qui elles "
-            f"admettent : {', '.join(left)}."
-        )
+        return f"La NetworkPolicy {name} est retirée."
+    return f"La base {name} est ouverte : la NetworkPolicy {name} est retirée."
+
+
+def _laid_open(api: Api, namespace: str, name: str, was: NetworkPolicy | None) -> Sequence[str]:
+    """The other bases that the policy of this one closed as it `was`, and that none closes any
+    more: a sentence for each.
+
+    The policy of the platform's chart chooses the release that is called like the chart.
+    """
+    said = []
+    for pod in api.objects("Pod", collection("Pod", namespace)):
+        labels = metadata(pod).labels
+        other = next((labels[key] for key in _RELEASE if labels.get(key)), name)
+        if other == name or was is None or not was.spec.pod_selector.selects(labels):
+            continue
+        if not _choosing(api, namespace, labels):
+            said.append(
+                f"Elle choisissait aussi le pod {metadata(pod).name}, qu’aucune NetworkPolicy ne "
+                f"choisit plus : tout le cluster l’atteint. Pour le fermer : cahier catalogue "
+                f"fermer {other}"
+            )
     return said
 
 
@@ -70,9 +107,10 @@ def close(api: Api, namespace: str, name: str, admitted: Sequence[str] = ()) -> 
     reading = _reading(api, namespace, name, guests)
     operated = any(one.kind == "Cluster" for one in pod.owner_references)
     own, was = _own_rules(guests, operated), api.find(f"{api_path}/{name}")
+    before = read(was, NetworkPolicy) if was is not None else None
     for_others = [
         rule
-        for rule in (reading.kept(read(was, NetworkPolicy)) if was is not None else ())
+        for rule in (reading.kept(before) if before is not None else ())
         if rule not in own and reading.serves_others(of_one_rule(rule))
     ]
     policy = _policy(namespace, name, labels)
@@ -98,7 +136,7 @@ def close(api: Api, namespace: str, name: str, admitted: Sequence[str] = ()) -> 
         else:
             api.remove(f"{api_path}/{other.name}")
             said.append(f"« {other.name} », qui n’admettait personne d’entre eux, est retirée.")
-    return said
+    return [*said, *_laid_open(api, namespace, name, before)]
 
 
 def _reading(api: Api, namespace: str, name: str, guests: Sequence[str]) -> Reading:
@@ -189,6 +227,5 @@ def _put(api: Api, path: str, item: Item) -> bool:
         return True
     if there["spec"] == item["spec"]:
         return False
-    version = {"resourceVersion": there["metadata"]["resourceVersion"]}
-    api.request("PUT", path, {**item, "metadata": {**item["metadata"], **version}})
+    api.request("PUT", path, {**there, "spec": item["spec"]})  # whose it is stays written on it
     return True

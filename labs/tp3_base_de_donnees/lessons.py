@@ -62,8 +62,8 @@ class NoSecret(Lesson):
 
     finding = "Le Secret {name} n’existe pas dans le namespace {namespace}."
     cause = (
-        "La plateforme y range l’utilisateur et le mot de passe de la base : sans lui, plus "
-        "personne ne peut les relire, et le pod ne redémarrera pas."
+        "La plateforme y range l’utilisateur et le mot de passe de la base : sans lui, ni vous, ni "
+        "les services que vous branchez sur elle, ne les y lisez plus."
     )
     fix = "Rétablissez-le à partir de sa copie, si elle existe ; sinon relancez la base."
     look = ("kubectl get secrets -n {namespace}", "kubectl describe secret {name} -n {namespace}")
@@ -123,8 +123,9 @@ class AccountRefused(Lesson):
         "{message}"
     )
     cause = (
-        "Le Secret n’est qu’une copie : changer le mot de passe dans la base ne le change pas dans "
-        "le Secret, ni l’inverse. Les services qui lisent le Secret ne se connectent plus."
+        "Ce Secret n’est qu’une copie : changer le mot de passe dans la base ne le change pas dans "
+        "le Secret {name}, et le changer dans ce Secret ne le change pas dans la base. Les "
+        "services qui lisent le Secret ne se connectent plus."
     )
     fix = "Mettez les deux d’accord : donnez à ce compte, dans la base, le mot de passe du Secret."
     look = ("kubectl describe secret {name} -n {namespace}",)

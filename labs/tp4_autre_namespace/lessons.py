@@ -219,8 +219,17 @@ class OpenToAll(Lesson):
     pod: str
 
 
+class OnlyOthersClosed(OpenToAll):
+    """The namespace has policies, and each is for other pods."""
+
+    finding = (
+        "{failing} : aucune NetworkPolicy de {namespace} ne s’applique au pod {pod}, tout le "
+        "cluster atteint la base."
+    )
+
+
 class MissedByItsPolicies(OpenToAll):
-    """The namespace has policies, and each chooses other pods."""
+    """One of the namespace's policies was meant for the base, and does not choose it."""
 
     finding = (
         "{failing} : aucune NetworkPolicy ne s’applique au pod {pod}. Celle qui s’appelle « "

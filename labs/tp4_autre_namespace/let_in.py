@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from checks.capabilities import Cluster
-from checks.diagnosis.policies.explanations import astray, how
+from checks.diagnosis.policies.explanations import how, missing
 from checks.diagnosis.policies.other_enforcers import require_only_network_policies
 from checks.diagnosis.policies.strangers import Leak, Reading
 from checks.errors import Unverifiable
@@ -68,14 +68,13 @@ def _opened(cluster: Cluster, subject: Subject, read: Reading, failing: Clause) 
 def _open_to_all(cluster: Cluster, subject: Subject, failing: Clause) -> Lesson:
     """No policy applies to the pod: there is none, or each chooses other pods."""
     known, pod = policies(cluster), subject.pod.name
-    missing = next(
-        ((policy.name, fault) for policy in known if (fault := astray(policy, subject.pod))),
-        None,
-    )
     remedy = (closed(cluster, subject), *repaired(cluster, subject))
-    if missing is None:
+    if not known:
         return lessons.OpenToAll(failing=failing, pod=pod, commands=remedy)
-    name, fault = missing
+    meant = missing(known, subject.pod, cluster.pods())
+    if meant is None:
+        return lessons.OnlyOthersClosed(failing=failing, pod=pod, commands=remedy)
+    name, fault = meant
     return lessons.MissedByItsPolicies(
         failing=failing, policy=name, fault=fault, pod=pod, commands=remedy
     )

@@ -89,10 +89,24 @@ def _nobody_named(cluster: Cluster, colleague: Colleague) -> lessons.TunnelRefus
             found = _misnamed(cluster, colleague, binding.name, subject)
             if found is not None:
                 return found
-    others = sorted({one.name for binding in _bindings(cluster) for one in binding.subjects})
+    others = sorted(
+        {
+            one.name
+            for binding in _bindings(cluster)
+            for one in binding.subjects
+            if not _is_a_pod_of_ones_own(cluster, one)
+        }
+    )
     if others:
         return lessons.OthersNamed(user=colleague.user, others=", ".join(others))
     return lessons.NobodyNamed(user=colleague.user)
+
+
+def _is_a_pod_of_ones_own(cluster: Cluster, subject: Subject) -> bool:
+    """Whether a subject is the account of pods here: what a service of the platform, or its
+    operator, binds for itself is not meant for anybody."""
+    place = subject.namespace or cluster.namespace
+    return subject.kind == "ServiceAccount" and place == cluster.namespace
 
 
 def _misnamed(

@@ -50,12 +50,16 @@ select coalesce(json_agg(json_build_object(
   case when a.rolbypassrls then 'BYPASSRLS' end], null),
  'within', array(select o.rolname::text from pg_authid o where o.oid <> a.oid and not a.rolsuper
   and pg_has_role(a.oid, o.oid, 'MEMBER')),
+ 'served', a.oid = 10 or exists(select from pg_hba_file_rules r where a.rolname = any(r.user_name)),
  'databases', array(select datname::text from pg_database d
  where d.datallowconn and not d.datistemplate
   and d.datname <> 'postgres' and has_database_privilege(a.oid, d.oid, 'CONNECT')))), '[]')
 from pg_authid a where a.rolname !~ '^pg_'
 """
-_OPERATOR = ("postgres", "streaming_replica", "cnpg_pooler_pgbouncer")
+"""`served`: the server itself was set up with the account. It is the one that initdb makes, or
+pg_hba.conf says how it comes in, by its name: that file is the operator's, and a person's account
+comes in by a rule for all.
+https://www.postgresql.org/docs/current/view-pg-hba-file-rules.html"""
 
 
 def administrators(pod: Pod) -> Sequence[str]:
@@ -89,7 +93,7 @@ def base_values(cluster: Cluster, key: str) -> Sequence[str]:
 
 def _roles(cluster: Cluster) -> Sequence[Role]:
     pod = base(cluster)[1]
-    own = {*_OPERATOR, *administrators(pod), *base_values(cluster, "username")}
+    own = {*administrators(pod), *base_values(cluster, "username")}
     return [
         Role(
             name=item["name"],
@@ -99,7 +103,7 @@ def _roles(cluster: Cluster) -> Sequence[Role]:
             powers=tuple(item["powers"]),
             within=tuple(item["within"]),
             databases=tuple(item["databases"]),
-            platform=item["name"] in own,
+            platform=item["served"] or item["name"] in own,
         )
         for item in json.loads(_ask_server(cluster, pod, _ROLES))
     ]

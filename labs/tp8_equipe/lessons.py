@@ -3,6 +3,7 @@ rien d’autre."""
 
 from __future__ import annotations
 
+from checks.diagnosis.policies.explanations import Fault
 from checks.lesson import Clause, Lesson, Names
 
 # -- the team --------------------------------------------------------------------------------------
@@ -259,6 +260,17 @@ class WithoutPolicies(Clause):
     """No policy chooses the pod."""
 
     text = "Aucune NetworkPolicy ne choisit ce pod : tout le cluster lui est ouvert."
+
+
+class MissedByAPolicy(WithoutPolicies):
+    """One was meant for it."""
+
+    text = (
+        "Aucune NetworkPolicy ne choisit ce pod : tout le cluster lui est ouvert. Celle qui "
+        "s’appelle « {policy} » le manque : {fault.said}."
+    )
+    policy: str
+    fault: Fault
 
 
 # -- nobody else by the rights: this lab's words in what several labs tell -------------------------

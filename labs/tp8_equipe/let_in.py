@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from checks.capabilities import Cluster
-from checks.diagnosis.policies.explanations import of_administrators
+from checks.diagnosis.policies.explanations import missing, of_administrators
 from checks.diagnosis.policies.strangers import Kind, Leak
 from checks.diagnosis.workloads.objects import maker
 from checks.lesson import Clause, Lesson, Names
@@ -27,7 +27,7 @@ def base_open_to_others(cluster: Cluster) -> Lesson | None:
         return None
     return lessons.BaseOpen(
         entering=_entering(opening, door),
-        through=_through(opening),
+        through=_through(cluster, opening, door),
         commands=close(cluster, door),
         transient=opening.settles,
     )
@@ -49,7 +49,7 @@ def _relay_open(cluster: Cluster, door: Door, opening: Opening) -> Lesson:
         pod=door.pod.name,
         port=door.port,
         entering=_entering(opening, door),
-        through=_through(opening),
+        through=_through(cluster, opening, door),
         commands=(f"kubectl delete {thing(kind, name)} -n {cluster.namespace} --ignore-not-found",),
         transient=opening.settles,
     )
@@ -79,10 +79,13 @@ def _named(leaks: Sequence[Leak], kind: Kind) -> Names:
     return Names(sorted({name for leak in leaks if leak.kind == kind for name in leak.what}))
 
 
-def _through(opening: Opening) -> Clause:
+def _through(cluster: Cluster, opening: Opening, door: Door) -> Clause:
     """What lets them in."""
     if opening.by:
         return lessons.ThroughPolicies(policies=Names(opening.by))
     if opening.selecting:
         return lessons.InSpiteOfPolicies(policies=", ".join(opening.selecting))
-    return lessons.WithoutPolicies()
+    meant = None if door.relay else missing(cluster.network_policies(), door.pod, cluster.pods())
+    if meant is None:
+        return lessons.WithoutPolicies()
+    return lessons.MissedByAPolicy(policy=meant[0], fault=meant[1])

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from checks.capabilities import Cluster
+from checks.diagnosis.databases.catalogue import HELM_STORAGE
 from checks.diagnosis.rights.people import Person, people
 from checks.errors import Unverifiable
 from checks.facts import Listing
@@ -43,7 +44,7 @@ def in_clear(cluster: Cluster, release: str) -> Lesson | None:
 
 
 def _is_written_by_hand(secret: str) -> bool:
-    return not secret.startswith("sh.helm.release.v1.")  # megabytes, that repeat what others hold
+    return not secret.startswith(HELM_STORAGE)  # megabytes, that repeat what others hold
 
 
 def _require_all(cluster: Cluster, unread: Sequence[Listing]) -> None:

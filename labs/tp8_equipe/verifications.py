@@ -86,7 +86,7 @@ def personne_ne_lit_les_secrets_de_la_base(cluster: Cluster) -> Wrong | None:
 
     Ni directement, ni en faisant tourner chez vous un pod qui les monte, ou en prenant un compte de
     service. Un Secret à part, que l’équipe lit pour y trouver le mot de passe de son propre compte,
-    convient.
+    convient. Le namespace d’un projet appartient à tous ses membres : « vous », ce sont eux.
     """
     return secret_read(cluster)
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from checks.access.kubernetes_api import Api
+from checks.errors import CahierError
 from checks.lab import find_lab
 from checks.local_sspcloud import people
 from checks.stage import Person, Stage
@@ -179,6 +180,41 @@ def test_a_project_is_its_members(
     assert third["status"] == "passed", shown(third)
 
 
+def test_a_project_shares_its_database_with_a_team_from_outside(
+    shared: Project, new_person: Callable[..., Person], stages: Callable[..., Stage]
+) -> None:
+    """All its members are « vous »: nobody else may do anything, and their own rights are no
+    leak."""
+    outsider = shared.outsider
+    user = f"oidc-{outsider.namespace.removeprefix('user-')}"
+    asked = "select datdba::regrole from pg_database where datname = 'defaultdb'"
+    psql = ("psql", "-AtU", "postgres", "-c", asked)
+    owner = run(shared.me, "kubectl", "exec", f"{shared.database}-1", "--", *psql)
+    assert owner.strip().strip('"') == shared.me.namespace, "the form's default"
+
+    third = new_person("t").namespace
+    members = f"{outsider.namespace} {third}"
+    run(shared.me, "kubectl", "create", "configmap", "equipe", f"--from-literal=membres={members}")
+    stage = stages("tp8", shared.me, outsider, database=shared.database, colleague_user=user)
+    pair = ("--collegue", outsider.namespace, "--utilisateur-collegue", user)
+    unknown = said(verify(shared.me, "tp8", *pair), "unverified")
+    assert f"{third} ne se déduit pas" in unknown["chaque_membre_atteint_la_base"]
+    members = f"{outsider.namespace}={user} {third}={third.replace('user-', 'oidc-')}"
+    patch = json.dumps({"data": {"membres": members}})
+    run(shared.me, "kubectl", "patch", "configmap", "equipe", "--type=merge", "-p", patch)
+    verdict = repaired(stage, "tp8", *pair)
+    assert verdict["status"] == "passed", shown(verdict)
+
+    stage.run([f"kubectl create rolebinding partage --clusterrole=edit --user={user}"])
+    verdict = verify(shared.me, "tp8", *pair)
+    finding = said(verdict, "failed")["personne_ne_lit_les_secrets_de_la_base"]
+    assert user in finding
+    assert shared.mate not in finding
+    verdict = repaired(stage, "tp8", *pair)
+    assert verdict["status"] == "passed", shown(verdict)
+    stage.run(["cahier nettoyer tp8"])
+
+
 def test_only_somebody_outside_the_project_can_be_given_a_right(
     shared: Project, stages: Callable[..., Stage]
 ) -> None:
@@ -304,6 +340,39 @@ def test_a_quota_that_demands_resources(
     assert verdict["status"] == "unverified", shown(verdict)
     reason = said(verdict, "unverified")["votre_namespace_atteint_la_base"]
     assert "exceeded quota: onyxia-quota, requested: pods=1" in reason
+
+
+def test_a_quota_that_is_reached_is_the_first_thing_said(
+    counted: Person,
+    platform: Platform,
+    new_person: Callable[..., Person],
+    stages: Callable[..., Stage],
+    free_port: int,
+) -> None:
+    alice = new_person("a")
+    pair = ("--collegue", alice.namespace, "--port", str(free_port))
+    set_quota(platform, counted.namespace, {**DEMANDING, "pods": "0"})
+    second = stages("tp2", counted, local_port=free_port)
+    second.apply(second.lab.files("solution"))
+    seventh = stages("tp7", counted, alice, local_port=free_port)
+    seventh.apply(seventh.lab.files("solution"))
+    fifth = stages("tp5", counted, alice, local_port=free_port)
+    with pytest.raises(CahierError, match="exceeded quota"):
+        fifth.apply(fifth.lab.files("solution"))
+
+    first = next(iter(said(verify(counted, "tp2", "--port", str(free_port)), "failed").values()))
+    assert "exceeded quota: onyxia-quota, requested: pods=1" in first
+    first = next(iter(said(verify(counted, "tp7", *pair), "failed").values()))
+    assert "exceeded quota: onyxia-quota, requested: pods=1" in first
+    wrong = next(one for one in verify(counted, "tp5", *pair)["checks"])
+    assert wrong["id"] == "le_proxy_existe"
+    assert "« onyxia-quota » de ce namespace est atteint (pods : 0 sur 0)" in wrong["cause"]
+
+    set_quota(platform, counted.namespace, DEMANDING)
+    for stage, options in ((second, pair[2:]), (fifth, pair), (seventh, pair)):
+        verdict = repaired(stage, stage.lab.short_name, *options)
+        assert verdict["status"] == "passed", shown(verdict)
+        stage.close()  # of its tunnel: the labs share a port
 
 
 def test_defaults_of_a_namespace_admit_a_pod_without_resources(

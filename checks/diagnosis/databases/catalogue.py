@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from checks.capabilities import Cluster
-from checks.diagnosis.workloads.readiness import not_ready
+from checks.diagnosis.workloads.readiness import never_admitted, not_ready
 from checks.errors import Unverifiable
 from checks.exchange.postgres import PostgresServer, identify
 from checks.facts import OLDER_RELEASE, Pod
+from checks.objects.parts import OwnerReference, metadata
 from checks.verdict import Diagnostic
 
 PORT = 5432
@@ -21,11 +22,12 @@ USUAL = "postgresql-cnpg-951239"
 @dataclass(frozen=True)
 class Database:
     """A release of the catalogue. `pod` is its primary, None when the release has no server pod at
-    all."""
+    all. `operated`: CloudNativePG's operator keeps it, as on the platform."""
 
     release: str
     pod: Pod | None
     preparing: bool = False
+    operated: bool = False
 
 
 def _release(labels: Mapping[str, str]) -> str:
@@ -71,16 +73,24 @@ def _primary(pods: Sequence[Pod]) -> Pod | None:
 def databases(cluster: Cluster) -> Sequence[Database]:
     """The namespace's databases, those that are ready first, then by name."""
     pods: dict[str, list[Pod]] = {}
+    kept: set[str] = set()
     for pod in cluster.pods():
         pods.setdefault(_release(pod.labels), []).append(pod)
+        kept |= _kept_by_operator(pod.controller)
     for service in cluster.services():  # a release whose pod is gone still has its Service
         pods.setdefault(_release(service.spec.selector), [])
+        kept |= _kept_by_operator(service.metadata.controller)
     pods.pop("", None)
     found = [
-        Database(release, _primary(some), preparing=bool(some))
+        Database(release, _primary(some), preparing=bool(some), operated=release in kept)
         for release, some in sorted(pods.items())
     ]
     return sorted(found, key=lambda database: not is_ready(database))
+
+
+def _kept_by_operator(owner: OwnerReference | None) -> set[str]:
+    """The release whose operator keeps the object that has this owner; none for any other."""
+    return {owner.name} if owner is not None and owner.kind == "Cluster" else set()
 
 
 def is_ready(database: Database) -> bool:
@@ -111,7 +121,9 @@ def launch(cluster: Cluster, release: str = "") -> str:
 
 
 def relaunch(cluster: Cluster, release: str) -> tuple[str, ...]:
-    """The commands that make a database anew."""
+    """The commands that make a database anew; none on the platform, where its interface does."""
+    if any(one.operated for one in databases(cluster) if one.release == release):
+        return ()
     return (
         f"cahier catalogue arreter {release} --namespace {cluster.namespace}",
         launch(cluster, release),
@@ -158,15 +170,25 @@ def not_serving(cluster: Cluster) -> Diagnostic | None:
         "il reste son Service, mais aucun serveur derrière lui."
         if not first.preparing
         else f"La base {first.release} se prépare : son pod serveur n’existe pas encore.",
-        cause="Un Service n’est qu’un nom et une adresse. La base a été mise en pause, ou son pod "
-        "a été supprimé sans que rien ne le recrée."
-        if not first.preparing
-        else "Un premier pod crée les fichiers de la base, puis cède la place au pod qui la sert.",
+        cause=_why_no_pod(cluster, first),
         fix=RELAUNCH,
         commands=relaunch(cluster, first.release),
         look=(f"kubectl get pods,services -n {cluster.namespace}",),
-        transient=first.preparing,
+        # an operator makes a deleted pod again, within seconds
+        transient=first.preparing or first.operated,
     )
+
+
+def _why_no_pod(cluster: Cluster, database: Database) -> str:
+    if database.preparing:
+        return "Un premier pod crée les fichiers de la base, puis cède la place au pod qui la sert."
+    why = (
+        "La base est en pause, ou l’opérateur qui la tient, et qui recrée un pod supprimé, n’y "
+        f"arrive pas.{never_admitted(cluster)}"
+        if database.operated
+        else "La base a été mise en pause, ou son pod a été supprimé sans que rien ne le recrée."
+    )
+    return f"Un Service n’est qu’un nom et une adresse. {why}"
 
 
 def server_in(cluster: Cluster, pod: Pod, port: int = PORT) -> PostgresServer:
@@ -181,11 +203,27 @@ def server_in(cluster: Cluster, pod: Pod, port: int = PORT) -> PostgresServer:
 _SECRETS = ("", "-user", "-superuser", "-app", "-ca", "-server", "-replication", "-pooler")
 
 
+_HELM_RELEASE = "meta.helm.sh/release-name"
+HELM_STORAGE = "sh.helm.release.v1."
+"""How the name of a Secret begins where Helm keeps, packed, all that a release was made from."""
+
+
 def platform_secrets(cluster: Cluster, release: str) -> Sequence[str]:
-    """Names of the Secrets that the platform made for a database."""
-    names = set(cluster.secret_names())
-    helm = {name for name in names if name.startswith(f"sh.helm.release.v1.{release}.")}
-    return sorted({release, *(names & {release + suffix for suffix in _SECRETS}), *helm})
+    """Names of the Secrets that the platform made for a database: its chart and its operator say
+    so, or else they are called as theirs."""
+    called = {release + suffix for suffix in _SECRETS}
+    found = map(metadata, cluster.objects("Secret"))
+    return sorted(
+        {release}
+        | {
+            one.name
+            for one in found
+            if one.name in called
+            or one.name.startswith(f"{HELM_STORAGE}{release}.")
+            or one.annotations.get(_HELM_RELEASE) == release
+            or release in _kept_by_operator(one.controller)
+        }
+    )
 
 
 def platform_values(cluster: Cluster, release: str, key: str) -> Sequence[str]:

@@ -7,6 +7,7 @@ being made to fit, still does not let the connection through.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -55,6 +56,26 @@ def astray(policy: NetworkPolicy, pod: Pod) -> Fault | None:
         "Une NetworkPolicy ne concerne que les pods de son namespace que son podSelector choisit ; "
         "si aucun ne convient, elle est acceptée sans un mot, et n’a aucun effet.",
     )
+
+
+def missing(
+    policies: Sequence[NetworkPolicy], pod: Pod, others: Sequence[Pod]
+) -> tuple[str, Fault] | None:
+    """Name of the policy that was meant for `pod`, and what of it misses it: it is called like it,
+    as the catalogue does, else it chooses none of the `others` either. None where there is none."""
+    found = [
+        (policy, fault)
+        for policy in policies
+        if policy.governs("Ingress") and (fault := astray(policy, pod)) is not None
+    ]
+    named = [one for one in found if re.fullmatch(rf"{re.escape(one[0].name)}-\d+", pod.name)]
+    idle = [
+        one
+        for one in found
+        if not any(one[0].spec.pod_selector.selects(other.labels) for other in others)
+    ]
+    meant = next(iter((*named, *idle)), None)
+    return None if meant is None else (meant[0].name, meant[1])
 
 
 def how(leak: Leak) -> str:

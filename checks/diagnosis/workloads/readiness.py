@@ -15,6 +15,7 @@ from checks.diagnosis.workloads.program_logs import Trouble, told
 from checks.errors import CahierError
 from checks.facts import Container, Pod
 from checks.lesson import Lesson
+from checks.objects.workloads import ResourceQuota
 from checks.registries import unpulled_image
 from checks.verdict import Diagnostic
 
@@ -55,23 +56,40 @@ def _why(cluster: Cluster, pod: Pod, advice: str, commands: tuple[str, ...]) -> 
 
 
 def never_admitted(cluster: Cluster) -> str:
-    """Why a bare pod may never have come to be: a sentence, where a quota of the namespace refuses
-    those that do not say what they want; "" elsewhere. `kubectl apply` had said so, nothing in the
-    cluster does."""
+    """Why a bare pod may never have come to be: a sentence, where a quota of the namespace has no
+    room for one more, or refuses those that do not say what they want; "" elsewhere. `kubectl
+    apply` had said so, nothing in the cluster does."""
     try:
         quotas = cluster.quotas()
     except CahierError:  # not ours to read: only a hint is lost
         return ""
-    for quota in quotas:
-        names = sorted(quota.spec.hard)
-        counted = [name for name in names if name.rpartition(".")[2] in ("cpu", "memory")]
-        if counted:
+    return next(filter(None, (*map(_reached, quotas), *map(_demanding, quotas))), "")
+
+
+def _reached(quota: ResourceQuota) -> str:
+    """What a quota says that has no room for one more pod, "" when it has."""
+    for counted in ("pods", "count/pods"):
+        used, hard = quota.status.used.get(counted, ""), quota.status.hard.get(counted, "")
+        if used.isdigit() and hard.isdigit() and int(used) >= int(hard):
             return (
-                f" Le quota « {quota.name} » de ce namespace compte "
-                f"{', '.join(counted)} : un pod dont un conteneur ne le dit pas y est refusé (« "
-                "failed quota: … must specify »), à moins qu’un LimitRange n’y supplée."
+                f" Le quota « {quota.name} » de ce namespace est atteint ({counted} : {used} sur "
+                f"{hard}) : un pod de plus y est refusé (« exceeded quota ») tant qu’aucun autre "
+                "n’est supprimé."
             )
     return ""
+
+
+def _demanding(quota: ResourceQuota) -> str:
+    """What a quota says of pods that do not say what they want, "" for nothing."""
+    names = sorted(quota.spec.hard)
+    counted = [name for name in names if name.rpartition(".")[2] in ("cpu", "memory")]
+    if not counted:
+        return ""
+    return (
+        f" Le quota « {quota.name} » de ce namespace compte "
+        f"{', '.join(counted)} : un pod dont un conteneur ne le dit pas y est refusé (« "
+        "failed quota: … must specify »), à moins qu’un LimitRange n’y supplée."
+    )
 
 
 def _said(cluster: Cluster, pod: Pod, reason: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from checks.diagnosis.policies.decision import Peer, decide
+from checks.diagnosis.policies.explanations import missing
 from checks.facts import Pod
 from checks.objects.parts import read
 from checks.objects.policies import NetworkPolicy
@@ -76,3 +78,21 @@ def test_the_policy_that_decides_is_named() -> None:
     assert decide([elsewhere], BASE, STRANGER, 5432).allowed, (
         "a policy that selects nothing closes nothing"
     )
+
+
+def test_the_policy_that_misses_a_pod_is_the_one_that_was_meant_for_it() -> None:
+    others = [replace(BASE, name="api", labels={"app": "api"})]
+    serves = made("api", {"podSelector": {"matchLabels": {"app": "api"}}})
+    assert missing([serves], BASE, others) is None, "it serves another pod"
+    egress = {"podSelector": {"matchLabels": {"app": "x"}}, "policyTypes": ["Egress"]}
+    assert missing([made("sortie", egress)], BASE, others) is None, "it says nothing of who enters"
+
+    idle = made("ancienne", {"podSelector": {"matchLabels": {"app": "partie"}}})
+    its_own = made("base", {"podSelector": {"matchLabels": {"app": "api"}}})
+    for known, name in (([serves, idle], "ancienne"), ([serves, idle, its_own], "base")):
+        found = missing(known, BASE, others)
+        assert found is not None
+        assert found[0] == name
+    of_a_neighbour = made("base", {"podSelector": {"matchLabels": {"app": "api"}}})
+    longer = replace(BASE, name="base-7-1")
+    assert missing([of_a_neighbour], longer, others) is None, "« base » is not « base-7 »"

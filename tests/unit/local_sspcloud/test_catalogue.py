@@ -6,8 +6,9 @@ import base64
 import re
 import ssl
 import subprocess
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 import pg8000.native
 import pytest
@@ -110,6 +111,41 @@ def test_which_policies_select_the_pod(selector: dict[str, Any], expected: bool)
 def test_impossible_names_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="nom possible"):
         catalogue.launch_postgresql(None, "user-alice", name)  # type: ignore[arg-type]
+
+
+@dataclass
+class Listed:
+    """Answers with these pods alone."""
+
+    pods: Sequence[Mapping[str, Any]]
+
+    def objects(self, kind: str, *_: object) -> Sequence[Mapping[str, Any]]:
+        return self.pods if kind == "Pod" else ()
+
+    def each(self, *_: object) -> Sequence[NetworkPolicy]:
+        return ()
+
+
+def pod(name: str, **roles: str) -> dict[str, Any]:
+    labels = postgresql._labels(NAME) | {f"cnpg.io/{key}": value for key, value in roles.items()}
+    metadata = {"name": name, "labels": labels, "creationTimestamp": "2026-01-01T00:00:00Z"}
+    ready = [{"type": "Ready", "status": "True"}]
+    return {"metadata": metadata, "spec": {"containers": []}, "status": {"conditions": ready}}
+
+
+def test_a_release_is_its_primary_whatever_other_pods_it_has() -> None:
+    preparing = pod(f"{NAME}-1-initdb-x7k2p", jobRole="initdb")
+    replica = pod(f"{NAME}-1", podRole="instance", instanceRole="replica")
+    primary = pod(f"{NAME}-2", podRole="instance", instanceRole="primary")
+
+    def listed(*pods: Mapping[str, Any]) -> catalogue.Release:
+        api = cast(Api, Listed(pods))
+        (found,) = catalogue.releases(api, "user-alice")
+        return found
+
+    for pods in ((primary, replica, preparing), (preparing, replica, primary)):
+        assert listed(*pods).pod == f"{NAME}-2"
+    assert (listed(preparing).state, listed(preparing).ready) == ("se prépare", False)
 
 
 # -- on the cluster --------------------------------------------------------------------------------
