@@ -84,8 +84,8 @@ def launch_postgresql(
     owner = user or namespace  # the form's default: the project's own name, as its namespace's
     platform = operated.platform(api)
     if platform is not None:
-        items = operated.manifests(namespace, release, opened, owner, database)
-        _launch_operated(platform, namespace, release, items, progress)
+        items = operated.manifests(namespace, release, opened, owner)
+        _launch_operated(platform, namespace, release, items, database, progress)
     else:
         items = manifests(namespace, release, opened, owner, database)
         with progress(f"Lancement de {release}", 1):
@@ -100,14 +100,15 @@ def _launch_operated(
     namespace: str,
     name: str,
     items: Sequence[Mapping[str, Any]],
+    database: str,
     progress: Progress,
 ) -> None:
     with progress(f"Lancement de {name}", 1):
         _create_all(platform, namespace, name, items)
     with progress(f"Attente de {name}-1, que l’opérateur fabrique", 25):
         _wait_ready(platform, namespace, name, by_operator=True)
-    with progress("Attente de sa base et de son compte", 20):
-        operated.wait_for_database(platform, namespace, name, _READY_SECONDS)
+    with progress("Attente de son compte et de sa base", 5):
+        operated.finish(platform, namespace, name, database, _READY_SECONDS)
 
 
 def resume(
@@ -133,6 +134,10 @@ def resume(
         made += [f"{item['kind']} {item['metadata']['name']}" for item in items]
     with progress(f"Attente de {name}-1", 6):
         _wait_ready(api, namespace, name, by_operator)
+    platform = operated.platform(api) if by_operator else None
+    if platform is not None:
+        with progress("Attente de son compte et de sa base", 5):
+            operated.finish(platform, namespace, name, DATABASE, _READY_SECONDS)
     return next(one for one in releases(api, namespace) if one.name == name), made
 
 

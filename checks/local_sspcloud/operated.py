@@ -16,7 +16,7 @@ from checks.local_sspcloud import running
 from checks.local_sspcloud.postgresql import credentials, same_namespace_only
 from checks.objects.parts import metadata
 from checks.places import admin_kubeconfig
-from checks.waiting import tries
+from checks.waiting import Deadline, tries
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
@@ -30,7 +30,8 @@ OPERAND = "ghcr.io/cloudnative-pg/postgresql:15-minimal-trixie"
 CHART = "postgresql-cnpg"
 """The chart's NetworkPolicy selects the pods of a release of this name, whatever the release."""
 _HELM = "meta.helm.sh/release-name"
-_GROUP = "/apis/postgresql.cnpg.io/v1"
+_VERSION = "postgresql.cnpg.io/v1"
+_GROUP = f"/apis/{_VERSION}"
 _POLL_SECONDS = 0.3
 
 
@@ -65,16 +66,36 @@ def is_of(api: Api, namespace: str, name: str) -> bool:
     return False
 
 
-def wait_for_database(administrator: Api, namespace: str, name: str, seconds: float) -> None:
-    """Wait until the operator has made the form's account and its database. Raises CahierError."""
-    path = f"{_GROUP}/namespaces/{namespace}/databases/{name}"
+def finish(platform: Api, namespace: str, name: str, database: str, seconds: float) -> None:
+    """Wait until the operator has made the form's account, then have it make its database: asked
+    for both at once, as the chart does, it fails and tries again half a minute later. Raises
+    CahierError."""
+    path = f"{_GROUP}/namespaces/{namespace}/clusters/{name}"
+    deadline = Deadline(seconds)
+    owner = ""
+    for _ in tries(deadline.left, _POLL_SECONDS):
+        cluster = platform.request("GET", path)
+        owner = cluster["spec"]["managed"]["roles"][0]["name"]
+        roles = (cluster.get("status") or {}).get("managedRolesStatus") or {}
+        if owner in ((roles.get("byStatus") or {}).get("reconciled") or ()):
+            break
+    else:
+        raise _late(name, f"Le compte {owner} n’y est pas.")
+    item = _database(namespace, name, owner, database)
+    path = f"{place(item)}/{name}"
+    if platform.find(path) is None:
+        platform.request("POST", place(item), item)
     said = ""
-    for _ in tries(seconds, _POLL_SECONDS):
-        status = (administrator.find(path) or {}).get("status") or {}
+    for _ in tries(deadline.left, _POLL_SECONDS):
+        status = platform.request("GET", path).get("status") or {}
         if status.get("applied"):
             return
         said = status.get("message") or said
-    raise CahierError(
+    raise _late(name, said)
+
+
+def _late(name: str, said: str) -> CahierError:
+    return CahierError(
         f"L’opérateur n’a pas encore créé la base de « {name} ». {said}".strip(),
         "Attendez un instant, puis recommencez la même commande.",
     )
@@ -91,32 +112,35 @@ def stop(platform: Api, namespace: str, name: str, from_chart: Sequence[str]) ->
             platform.remove(path)
 
 
-def manifests(namespace: str, name: str, opened: bool, user: str, database: str) -> Sequence[Item]:
-    """Everything that the chart makes, the `Database` last."""
-    from_helm = {
-        "labels": {"app.kubernetes.io/managed-by": "Helm"},
-        "annotations": {_HELM: name, "meta.helm.sh/release-namespace": namespace},
-    }
+def manifests(namespace: str, name: str, opened: bool, user: str) -> Sequence[Item]:
+    """What the chart makes, without the `Database`."""
     shared = [*credentials(namespace, name, user)]
     if not opened:
         shared.append(same_namespace_only(namespace, name, CHART))
-    own = {"namespace": namespace, "name": name, **from_helm}
-    version = "postgresql.cnpg.io/v1"
+    own = _metadata(namespace, name)
     return [
-        *({**one, "metadata": {**one["metadata"], **from_helm}} for one in shared),
-        {
-            "apiVersion": version,
-            "kind": "Cluster",
-            "metadata": own,
-            "spec": _cluster(name, user),
-        },
-        {
-            "apiVersion": version,
-            "kind": "Database",
-            "metadata": own,
-            "spec": {"name": database, "owner": user, "cluster": {"name": name}},
-        },
+        *({**one, "metadata": {**own, "name": one["metadata"]["name"]}} for one in shared),
+        {"apiVersion": _VERSION, "kind": "Cluster", "metadata": own, "spec": _cluster(name, user)},
     ]
+
+
+def _database(namespace: str, name: str, owner: str, database: str) -> Item:
+    return {
+        "apiVersion": _VERSION,
+        "kind": "Database",
+        "metadata": _metadata(namespace, name),
+        "spec": {"name": database, "owner": owner, "cluster": {"name": name}},
+    }
+
+
+def _metadata(namespace: str, name: str) -> Item:
+    """As Helm marks what it makes."""
+    return {
+        "namespace": namespace,
+        "name": name,
+        "labels": {"app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {_HELM: name, "meta.helm.sh/release-namespace": namespace},
+    }
 
 
 def _cluster(name: str, user: str) -> Item:
