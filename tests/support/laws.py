@@ -1,0 +1,215 @@
+"""The laws of the corpus, on a stage that is set: starters fail as announced, right answers pass,
+mistakes are caught for their own reason, and printed remedies repair."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from checks.lab import Case
+from checks.stage import Stage
+
+Verdict = Mapping[str, Any]
+"""What `cahier verifier --json` says."""
+
+
+def starter_fails_what_it_announces(stage: Stage) -> None:
+    """The lab's own start is false where the lab says so."""
+    stage.apply(stage.lab.files("depart"))
+    stage.run(stage.lab.about.start.commands)
+    verdict = verify(stage)
+    assert sorted(failed(verdict)) == sorted(stage.lab.about.start.fails), statuses(verdict)
+
+
+def solution_passes(stage: Stage) -> None:
+    """The lab's solution gives all the points."""
+    stage.apply(stage.lab.files("solution"))
+    stage.run(stage.lab.about.solution.commands)
+    verdict = verify(stage)
+    assert verdict["status"] == "passed", statuses(verdict)
+    assert verdict["points"] == verdict["points_max"]
+
+
+def other_right_answer_passes(stage: Stage, name: str) -> Verdict:
+    """A variant is right."""
+    set_case(stage, "variantes", name)
+    verdict = verify(stage)
+    assert verdict["status"] == "passed", statuses(verdict)
+    return verdict
+
+
+def mistake_is_caught(stage: Stage, name: str, here: Path) -> Verdict:
+    """A mistake is false for the reason that it announces, and the solution is not given away. The
+    learner's folder is made in `here`."""
+    stage.folder = begun(stage, name, here)
+    case = set_case(stage, "erreurs", name)
+    verdict = verify(stage)
+    assert verdict["status"] == "failed", statuses(verdict)
+    lesson = first_failed(verdict)
+    assert lesson["id"] == case.fails, statuses(verdict)
+    for words in case.finding:
+        assert stage.translate(words) in lesson["finding"]
+    for command in lesson["fix_commands"]:
+        assert command not in lesson["finding"] + lesson["cause"], (
+            "without --aide the solution is not given away"
+        )
+    return verdict
+
+
+def printed_remedies_repair(stage: Stage, verdict: Verdict) -> None:
+    """What is printed, run as it is, makes all right; and the learner's files, applied again once
+    they have written in them what they are told, leave it so."""
+    typed: list[str] = []
+    lines: list[Sequence[str]] = []
+    for _ in range(4):  # a repair may uncover the next mistake
+        for check in verdict["checks"]:
+            if check["status"] == "failed":
+                stage.run(check["fix_commands"])
+                typed += check["fix_commands"]
+                lines.append(check["fix_lines"])
+        verdict = verify(stage)
+        if verdict["status"] == "passed":
+            if changed_by_the_files(stage, typed):
+                for written in lines:
+                    write_lines(stage.folder, written)
+                take_out(stage.folder, typed)
+                stage.run(["kubectl apply -f ."])
+                verdict = verify(stage)
+                assert verdict["status"] == "passed", (
+                    "the learner's files undo the remedies:\n" + statuses(verdict)
+                )
+            return
+    pytest.fail("the printed remedies do not repair:\n" + statuses(verdict))
+
+
+def first_failed(verdict: Verdict) -> dict[str, Any]:
+    """The first check that is false."""
+    return next(check for check in verdict["checks"] if check["status"] == "failed")
+
+
+def verify(stage: Stage, delay: str = "30s") -> Verdict:
+    """What `cahier verifier --json` says to the learner, exit code checked."""
+    command = ["cahier", "verifier", stage.lab.short_name, "--json", "--delai", delay]
+    if stage.colleague:
+        command += ["--collegue", stage.colleague.namespace]
+    if stage.local_port:
+        command += ["--port", str(stage.local_port)]
+    done = subprocess.run(
+        command, env=dict(stage.learner.environment), capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.stdout, done.stderr
+    verdict: Verdict = json.loads(done.stdout)
+    expected = {"passed": 0, "failed": 1}.get(verdict["status"], 3)
+    assert done.returncode == expected, done.stderr
+    return verdict
+
+
+def failed(verdict: Verdict) -> dict[str, str]:
+    return {
+        check["id"]: check["finding"] for check in verdict["checks"] if check["status"] == "failed"
+    }
+
+
+def statuses(verdict: Verdict) -> str:
+    return "\n".join(
+        f"{check['status']:10} {check['id']}: {check['finding']}" for check in verdict["checks"]
+    )
+
+
+def set_case(stage: Stage, family: str, name: str) -> Case:
+    lab = stage.lab
+    case = lab.cases(family)[name]  # type: ignore[arg-type]
+    stage.apply(lab.case_files(family, name))  # type: ignore[arg-type]
+    stage.run(lab.about.solution.commands if case.commands is None else case.commands)
+    stage.run(case.then)
+    return case
+
+
+# To what a file of a lab may say.
+_HARMLESS = ("kill ", "kubectl rollout ", "kubectl port-forward ", "kubectl delete pod ")
+
+
+def begun(stage: Stage, mistake: str, here: Path) -> Path:
+    """The folder where the learner works, with the files of the lab as they have written them."""
+    folder = here / stage.lab.name
+    folder.mkdir()
+    for name, text in stage.lab.case_files("erreurs", mistake).items():
+        if name in stage.lab.files("depart"):
+            (folder / name).write_text(stage.translate(text), encoding="utf-8")
+    return folder
+
+
+_PLACE = re.compile(r"# (?P<file>\S+), (?P<kind>\w+) (?P<name>\S+)(?:, sous « (?P<key>\w+) »)? :")
+
+
+def write_lines(folder: Path, lines: Sequence[str]) -> None:
+    """Write these lines of a remedy in the object of the file that they name, as the learner
+    does."""
+    place = _PLACE.fullmatch(lines[0]) if lines else None
+    if place is None or not (folder / place["file"]).exists():
+        return
+    file, written = folder / place["file"], yaml.safe_load("\n".join(lines[1:]))
+    documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+    for one in documents:
+        if (one["kind"], one["metadata"]["name"]) != (place["kind"], place["name"]):
+            continue
+        if isinstance(written, list):
+            one[place["key"]] = [
+                *(item for item in one[place["key"]] if item not in written),
+                *written,
+            ]
+        else:
+            _merge(one[place["key"]] if place["key"] else one, written)
+    file.write_text(
+        yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
+
+
+def take_out(folder: Path, typed: Sequence[str]) -> None:
+    """Take out of the files what a remedy has deleted, as the learner does who is told so."""
+    gone = {
+        tuple(one.split()[2:4]) for one in typed if one.startswith("kubectl delete networkpolicy ")
+    }
+    for file in folder.glob("*.yaml"):
+        documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+        kept = [
+            one for one in documents if (one["kind"].lower(), one["metadata"]["name"]) not in gone
+        ]
+        if kept != documents:
+            file.write_text(
+                yaml.safe_dump_all(kept, sort_keys=False, allow_unicode=True), encoding="utf-8"
+            )
+
+
+def _merge(into: dict[str, Any], given: Mapping[str, Any]) -> None:
+    for key, value in given.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def changed_by_the_files(stage: Stage, typed: Sequence[str]) -> bool:
+    """Whether applying the files of the folder again would change anything after these remedies."""
+    solved = max(
+        (at for at, one in enumerate(typed) if one.startswith("cahier solution ")), default=-1
+    )
+    changing = [one for one in typed[solved + 1 :] if not one.startswith(_HARMLESS)]
+    if not changing or not any(stage.folder.glob("*.yaml")):
+        return False
+    done = subprocess.run(
+        ["kubectl", "diff", "-f", str(stage.folder)],
+        env=dict(stage.learner.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode != 0
