@@ -59,11 +59,13 @@ class _Stream(Protocol):
 
 def is_postgres(connection: socket) -> bool:
     """Whether PostgreSQL answers on `connection`, which is left unusable. Raises NotPostgres."""
-    _offers_tls(connection)
+    offers_tls(connection)
     return True
 
 
-def _offers_tls(connection: socket) -> bool:
+def offers_tls(connection: socket) -> bool:
+    """Whether the PostgreSQL that answers on `connection` offers TLS; a session may then begin
+    there. Raises NotPostgres."""
     _send(connection, _SSL_REQUEST)
     answer = _receive(connection, 1)
     if answer not in (b"S", b"N"):
@@ -79,7 +81,7 @@ def identify(connection: socket) -> PostgresServer:
 
 def _as_offered(connection: socket) -> socket | _Encrypted:
     """`connection`, encrypted where the server offers that. Raises NotPostgres."""
-    return _Encrypted(connection) if _offers_tls(connection) else connection
+    return _Encrypted(connection) if offers_tls(connection) else connection
 
 
 def _introduced(connection: _Stream) -> PostgresServer:

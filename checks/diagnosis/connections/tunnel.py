@@ -41,10 +41,20 @@ _LOOK = ("ps aux | grep port-forward",)
 
 
 @dataclass(frozen=True)
+class Ending:
+    """What may have ended a tunnel besides what ends any: a sentence of the cause, and one of the
+    remedy, French."""
+
+    cause: str
+    fix: str
+
+
+@dataclass(frozen=True)
 class Tunnel:
     """What a lab expects of a local port.
 
-    `speak` makes one real exchange on a connection and raises NotHttp or NotPostgres.
+    `speak` makes one real exchange on a connection and raises NotHttp or NotPostgres. `ending` is
+    asked where no tunnel is open any more.
     """
 
     local_port: int
@@ -52,6 +62,7 @@ class Tunnel:
     port: int
     speak: Callable[[socket], object]
     service: str
+    ending: Callable[[], Ending | None] = lambda: None
 
     @property
     def command(self) -> str:
@@ -95,11 +106,13 @@ def nobody_listens(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
             "Un client qui vise localhost (127.0.0.1 ou ::1) n’atteint pas un tunnel ouvert avec "
             "une autre adresse (--address).",
         )
+    ending = tunnel.ending()
     return Diagnostic(
         finding=f"Rien n’écoute sur localhost:{tunnel.local_port}.{_elsewhere(cluster, tunnel)}",
         cause="Un tunnel n’existe que tant que sa commande « kubectl port-forward » tourne : "
-        "Ctrl-C, un terminal fermé, une veille ou la disparition de son pod y mettent fin.",
-        fix=tunnel.fix,
+        "Ctrl-C, un terminal fermé, une veille ou la disparition de son pod y mettent fin."
+        + (f" {ending.cause}" if ending else ""),
+        fix=f"{tunnel.fix} {ending.fix}" if ending else tunnel.fix,
         commands=(tunnel.command,),
         look=_LOOK,
     )
