@@ -482,6 +482,10 @@ class SomeInNoSecret(Clause):
 
 
 ENCODED = " base64 n’est pas un chiffrement : il se relit sans aucune clé."
+OF_A_SERVICE = (
+    " Un service du catalogue récrit ce qu’il a créé quand on le relance : décochez-y la "
+    "découverte des bases (« discovery »), ou supprimez-le."
+)
 HISTORY = (
     " Corriger un objet ne corrige pas son passé : un Deployment garde ses anciennes versions (des "
     "ReplicaSets), un StatefulSet aussi (des ControllerRevisions), un CronJob ses derniers Jobs."

@@ -189,3 +189,5 @@ def _besides(told: Sequence[OfItem]) -> Iterator[str]:
         yield lessons.ENCODED
     if any(some[0].place.item.is_history for some in told):
         yield lessons.HISTORY
+    if any(some[0].place.item.is_of_a_service for some in told):
+        yield lessons.OF_A_SERVICE

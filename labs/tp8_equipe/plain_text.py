@@ -79,6 +79,11 @@ class Item:
         return self.kind in _HISTORY and self.metadata.controller is not None
 
     @property
+    def is_of_a_service(self) -> bool:
+        """Whether Helm made it, for a service of the platform."""
+        return self.metadata.labels.get("app.kubernetes.io/managed-by") == "Helm"
+
+    @property
     def is_replaced(self) -> bool:
         """Whether its controller replaces it by itself once its own template is right."""
         return self.kind in ("Pod", "ControllerRevision") and self.metadata.controller is not None

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -199,6 +201,106 @@ def test_the_policy_of_another_release_is_what_closes_it(
     assert "est ouverte" not in still, "another one closes it"
 
 
+# -- a form without the box that closes the base ---------------------------------------------------
+
+GUIDE = Path(__file__).parents[2] / "docs/premiers-pas/sspcloud.md"
+SECTION = "### Fermer ou ouvrir la base sans le formulaire"
+
+
+def test_what_the_form_does_not_offer_is_done_by_the_commands_of_the_guide(
+    new_person: Callable[..., Person], stages: Callable[..., Stage], free_port: int
+) -> None:
+    alice, bob = new_person("a"), new_person("b")
+    launch(alice, USUAL, "--ouvert")  # as an instance may have it, whatever its owner would like
+    section = GUIDE.read_text(encoding="utf-8").partition(SECTION)[2].partition("\n#")[0]
+    close, opened, removed = re.findall(rf"`((?:cahier|kubectl) [^`]*{USUAL})`", section)
+
+    def policies() -> str:
+        return run(alice, "kubectl", "get", "networkpolicy", "-o", "name")
+
+    for opening in (opened, removed):
+        run(alice, *close.split())
+        assert f"networkpolicy.networking.k8s.io/{USUAL}" in policies()
+        run(alice, *opening.split())
+        assert USUAL not in policies()
+
+    pair = ("--collegue", bob.namespace)
+    fourth = stages("tp4", alice, bob)
+    verdict = verify(alice, "tp4", *pair)
+    assert list(said(verdict, "failed")) == ["un_troisieme_namespace_est_refuse"], shown(verdict)
+    run(alice, *close.split())
+    fourth.apply(fourth.lab.files("solution"))
+    verdict = verify(alice, "tp4", *pair)
+    assert verdict["status"] == "passed", shown(verdict)
+    fourth.run(["kubectl delete networkpolicy ouverture-collegue"])
+
+    theirs = ("--collegue", alice.namespace, "--port", str(free_port))
+    fifth = solved(stages("tp5", bob, alice, local_port=free_port))
+    finding = said(verify(bob, "tp5", *theirs), "failed")["la_base_repond_a_travers_le_proxy"]
+    assert finding
+    run(alice, *opened.split())
+    verdict = repaired(fifth, "tp5", *theirs)
+    assert verdict["status"] == "passed", shown(verdict)
+
+    eighth = solved(stages("tp8", alice, bob))
+    verdict = verify(alice, "tp8", *pair)
+    assert list(said(verdict, "failed")) == ["le_reseau_n_admet_que_l_equipe"], shown(verdict)
+    verdict = repaired(eighth, "tp8", *pair)
+    assert verdict["status"] == "passed", shown(verdict)
+
+
+# -- the variables of one's own base ---------------------------------------------------------------
+
+
+def test_the_variables_of_one_s_own_base_change_no_verdict(
+    new_person: Callable[..., Person],
+    stages: Callable[..., Stage],
+    free_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A service that is launched where a base can be discovered has them in every terminal."""
+    bob, alice = new_person("b"), new_person("a")
+    launch(bob, f"{CHART}-7")
+    launch(alice, USUAL, "--ouvert")
+    made = json.loads(run(bob, "kubectl", "get", "secret", f"{CHART}-7", "-o", "json"))["data"]
+    own = {name: base64.b64decode(made[name]).decode() for name in made}
+    monkeypatch.setenv("PGHOST", f"{CHART}-7-rw")
+    monkeypatch.setenv("PGPORT", "5432")
+    for variable, key in (("USER", "username"), ("PASSWORD", "password"), ("DATABASE", "database")):
+        monkeypatch.setenv(f"PG{variable}", own[key])
+
+    port, pair = ("--port", str(free_port)), ("--collegue", alice.namespace)
+    third = stages("tp3", bob, alice, local_port=free_port, database=f"{CHART}-7")
+    third.run([f"kubectl port-forward pod/{CHART}-7-1 5432:5432 &"])
+    verdict = verify(bob, "tp3", *port, *pair)
+    assert verdict["status"] == "passed", shown(verdict)
+    third.close()
+
+    fifth = solved(stages("tp5", bob, alice, local_port=free_port))
+    fifth.run(["kubectl port-forward pod/pg-proxy 5432:5432 &"])
+    verdict = verify(bob, "tp5", *port, *pair)
+    assert verdict["status"] == "passed", shown(verdict)
+    fifth.close()
+    fifth.run(["kubectl delete pod pg-proxy --now"])
+    proxy = fifth.lab.files("solution")["proxy.yaml"]
+    fifth.apply({"proxy.yaml": re.sub(rf"{USUAL}-rw[.\w-]*", f"{CHART}-7-rw", proxy)})
+    finding = said(verify(bob, "tp5", *port, *pair), "failed")
+    assert "le_proxy_vise_la_base_du_collegue" in finding
+    verdict = repaired(fifth, "tp5", *port, *pair)
+    assert verdict["status"] == "passed", shown(verdict)
+    fifth.close()
+    fifth.run(["cahier nettoyer tp5"])
+
+    eighth = solved(stages("tp8", bob, alice, database=f"{CHART}-7"))
+    eighth.run(['kubectl create configmap mes-variables --from-literal=PGPASSWORD="$PGPASSWORD"'])
+    verdict = verify(bob, "tp8", *pair)
+    assert list(said(verdict, "failed")) == ["aucun_mot_de_passe_n_est_ecrit_en_clair"], shown(
+        verdict
+    )
+    verdict = repaired(eighth, "tp8", *pair)
+    assert verdict["status"] == "passed", shown(verdict)
+
+
 # -- what a database is discovered by --------------------------------------------------------------
 
 
@@ -303,6 +405,8 @@ def test_the_configuration_that_a_service_writes_in_clear_is_told_and_mended(
     verdict = verify(alice, "tp8", *pair)
     finding = said(verdict, "failed")["aucun_mot_de_passe_n_est_ecrit_en_clair"]
     assert "ConfigMap « pgadmin-123456 », clé « pgpass.conf »" in finding
+    cause = next(one["cause"] for one in verdict["checks"] if one["status"] == "failed")
+    assert "« discovery »" in cause, "what a service made comes back with it"
     verdict = repaired(eighth, "tp8", *pair)
     assert verdict["status"] == "passed", shown(verdict)
 

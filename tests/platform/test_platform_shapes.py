@@ -180,6 +180,27 @@ def test_a_project_is_its_members(
     assert third["status"] == "passed", shown(third)
 
 
+def test_a_project_relays_the_database_of_somebody_outside(
+    project: Project, platform: Platform, stages: Callable[..., Stage], free_port: int
+) -> None:
+    platform.give(project.me.namespace, ("Group", project.group))
+    user = f"oidc-{project.outsider.namespace.removeprefix('user-')}"
+    base = "postgresql-cnpg-951239"
+    run(project.outsider, "cahier", "catalogue", "lancer", "postgresql", "--nom", base, "--ouvert")
+    fifth = stages("tp5", project.me, project.outsider, local_port=free_port)
+    proxy = fifth.lab.files("solution")["proxy.yaml"]
+    assert TARGET in proxy
+    fifth.apply({"proxy.yaml": proxy.replace(TARGET, f"{base}-rw")})
+    pair = ("--collegue", project.outsider.namespace, "--utilisateur-collegue", user)
+    options = (*pair, "--port", str(free_port))
+    verdict = verify(project.me, "tp5", *options)
+    finding = said(verdict, "failed")["le_proxy_vise_la_base_du_collegue"]
+    assert f"votre propre namespace ({project.me.namespace})" in finding
+    verdict = repaired(fifth, "tp5", *options)
+    assert verdict["status"] == "passed", shown(verdict)
+    fifth.run(["cahier nettoyer tp5"])
+
+
 def test_a_project_shares_its_database_with_a_team_from_outside(
     shared: Project, new_person: Callable[..., Person], stages: Callable[..., Stage]
 ) -> None:
@@ -350,7 +371,9 @@ def test_a_quota_that_is_reached_is_the_first_thing_said(
     free_port: int,
 ) -> None:
     alice = new_person("a")
-    pair = ("--collegue", alice.namespace, "--port", str(free_port))
+    user = alice.namespace.replace("user-", "oidc-", 1)
+    port = ("--port", str(free_port))
+    pair = ("--collegue", alice.namespace, "--utilisateur-collegue", user, *port)
     set_quota(platform, counted.namespace, {**DEMANDING, "pods": "0"})
     second = stages("tp2", counted, local_port=free_port)
     second.apply(second.lab.files("solution"))
@@ -360,16 +383,15 @@ def test_a_quota_that_is_reached_is_the_first_thing_said(
     with pytest.raises(CahierError, match="exceeded quota"):
         fifth.apply(fifth.lab.files("solution"))
 
-    first = next(iter(said(verify(counted, "tp2", "--port", str(free_port)), "failed").values()))
-    assert "exceeded quota: onyxia-quota, requested: pods=1" in first
-    first = next(iter(said(verify(counted, "tp7", *pair), "failed").values()))
-    assert "exceeded quota: onyxia-quota, requested: pods=1" in first
+    for lab, options in (("tp2", port), ("tp7", pair)):
+        first = next(iter(said(verify(counted, lab, *options), "failed").values()))
+        assert "exceeded quota: onyxia-quota, requested: pods=1" in first
     wrong = next(one for one in verify(counted, "tp5", *pair)["checks"])
     assert wrong["id"] == "le_proxy_existe"
     assert "« onyxia-quota » de ce namespace est atteint (pods : 0 sur 0)" in wrong["cause"]
 
     set_quota(platform, counted.namespace, DEMANDING)
-    for stage, options in ((second, pair[2:]), (fifth, pair), (seventh, pair)):
+    for stage, options in ((second, port), (fifth, pair), (seventh, pair)):
         verdict = repaired(stage, stage.lab.short_name, *options)
         assert verdict["status"] == "passed", shown(verdict)
         stage.close()  # of its tunnel: the labs share a port
