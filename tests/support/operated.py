@@ -1,0 +1,84 @@
+"""A second cluster of this machine, where the CloudNativePG operator makes the databases."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from checks.stage import Person, Stage
+from tests.support.verdicts import run
+
+_NOBODY = Person("default", Path(os.devnull))
+_LAUNCH = re.compile(
+    r"cahier catalogue lancer postgresql(?: --nom (?P<name>\S+))?(?P<open> --ouvert)?"
+)
+
+
+@contextlib.contextmanager
+def cluster(run_of: str) -> Iterator[Path]:
+    """Its administrator's kubeconfig; every command of this process speaks to that cluster
+    meanwhile. All workers of one run share it, the last removes it."""
+    skip_where_there_can_be_none()
+    folder = Path(tempfile.gettempdir()) / f"cahier-{run_of}"  # short: a socket lies in it
+    users = folder / "users"
+    variables = {
+        "CAHIER_ENGINE_NAME": "cahier-oper",
+        "CAHIER_ENGINE_NETWORK": "198.18.110",
+        "XDG_STATE_HOME": f"{folder}/moteur",
+        "CAHIER_ETAT": f"{folder}/etat",
+    }
+    own = users / str(os.getpid())
+    with _set(variables):
+        with FileLock(f"{folder}.lock"):
+            users.mkdir(parents=True, exist_ok=True)
+            own.touch()
+            run(_NOBODY, "cahier", "cluster", "creer", "--operateur")
+        try:
+            yield Path(variables["CAHIER_ETAT"]) / "cluster" / "admin.kubeconfig"
+        finally:
+            with FileLock(f"{folder}.lock"):
+                own.unlink()
+                if not any(users.iterdir()):
+                    run(_NOBODY, "cahier", "cluster", "supprimer")
+                    shutil.rmtree(folder)
+
+
+def skip_where_there_can_be_none() -> None:
+    """Elsewhere kind would make it under the name of the cluster of the other tests."""
+    from checks.local_sspcloud import engine as engines
+    from engine import private_engine
+
+    reason = private_engine.unsupported()
+    others = [one.title for one in engines.answering() if one.name != engines.PRIVATE]
+    if reason is not None or others:
+        pytest.skip(
+            f"NO PRIVATE ENGINE HERE, no second cluster: {reason or f'{others[0]} answers'}"
+        )
+
+
+@contextlib.contextmanager
+def _set(variables: Mapping[str, str]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in variables.items():
+            environment.setenv(name, value)
+        yield
+
+
+class OperatedStage(Stage):
+    """A stage whose bases are really closed where the form was told so: the chart's policy selects
+    none of their pods, and the page says how to close them."""
+
+    def run(self, commands: Sequence[str], person: Person | None = None) -> None:
+        for command in commands:
+            super().run([command], person)
+            launched = _LAUNCH.fullmatch(command)
+            if launched is not None and not launched["open"]:
+                super().run([f"cahier catalogue fermer {launched['name']}"], person)
