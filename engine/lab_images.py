@@ -18,8 +18,12 @@ _CONFIGURATION = paths.SOURCES / "registry" / "config.yml"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _POSTGRES = "usr/lib/postgresql/15/bin"
 
-_SHELL = ("bash", "coreutils", "dash", "grep", "sed", "findutils", "hostname", "libc-bin")
-_CLIENTS = ("libc-bin", "netcat-openbsd", "wget")
+_FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin")
+_DEBIAN = (  # what every image that is made from Debian holds
+    *("bash", "coreutils", "dash", "grep", "sed", "findutils", "hostname", "libc-bin"),
+    *("base-passwd", "debianutils", "diffutils", "gzip", "ncurses-bin", "tar"),
+)
+_COMMANDS = ("busybox", "toybox", "netcat-openbsd")
 _DROPPED = (  # needed by nothing that runs in these images
     *("usr/share/doc*", "usr/share/man", "usr/share/locale", "usr/share/bug", "usr/share/lintian"),
     *("usr/share/perl*", "usr/lib/*/perl*", "usr/lib/*/gconv", "usr/share/common-licenses"),
@@ -40,85 +44,156 @@ class LabImage:
     dropped: Sequence[str] = ()
 
 
-def _applets(tree: Path) -> None:
-    """A link for every command of busybox that is not there as a program.
+def _commands(tree: Path, listed: Path) -> None:
+    """The commands of the real image, at the same places, and no other.
 
-    Debian builds busybox without `nc -z`, and its `wget -T` crashes: netcat
-    and wget are the real ones, whose options include those of Alpine's.
+    Debian builds busybox without some of them, without `nc -z`, and with a
+    `wget -T` that crashes: toybox, netcat and a script stand in.
     """
-    (tree / "bin/nc").symlink_to("nc.openbsd")
-    (tree / "etc/wgetrc").write_text("tries = 1\n")  # as busybox: no second attempt
-    busybox = tree / "bin/busybox"
-    for name in (processes.output(["chroot", tree, "/bin/busybox", "--list"]) or "").split():
-        if not any((tree / folder / name).exists() for folder in ("bin", "sbin", "usr/bin")):
-            (busybox.parent / name).symlink_to("busybox")
+    aside = tree / "usr/libexec"
+    aside.mkdir(exist_ok=True)
+    for name in ("toybox", "nc.openbsd"):
+        (tree / "bin" / name).rename(aside / name)
+    shutil.copyfile(_FILES / "wget.sh", aside / "wget")
+    (aside / "wget").chmod(0o755)
+    programs = {"nc": "/usr/libexec/nc.openbsd", "wget": "/usr/libexec/wget"}
+    for program, *asked in (("/bin/busybox", "--list"), ("/usr/libexec/toybox",)):
+        answer = processes.output(["chroot", tree, program, *asked]) or ""
+        programs = dict.fromkeys(answer.split(), program) | programs
+    wanted = [Path(tree, line.lstrip("/")) for line in listed.read_text().split()]
+    for place in {path for folder in _FOLDERS for path in (tree / folder).glob("*")} - {*wanted}:
+        place.unlink()
+    for place in wanted:
+        if place.name in programs and not (place.is_symlink() or place.exists()):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(programs[place.name])
+
+
+def _busybox(tree: Path) -> None:
+    _commands(tree, _FILES / "busybox.commands")
+    _accounts(
+        tree,
+        "root:x:0:0:root:/root:/bin/sh",
+        "www-data:x:33:33:www-data:/var/www:/bin/false",
+        "nobody:x:65534:65534:nobody:/home:/bin/false",
+    )
+
+
+def _socat(tree: Path) -> None:
+    _commands(tree, _FILES / "alpine-socat.commands")
+    _accounts(tree, "root:x:0:0:root:/root:/bin/ash", "nobody:x:65534:65534:nobody:/:/sbin/nologin")
+    _certificates(tree)
+    (tree / "etc/ssl/cert.pem").symlink_to("certs/ca-certificates.crt")
+
+
+def _accounts(tree: Path, *users: str) -> None:
+    """These accounts, each with a group of its own."""
+    (tree / "etc/passwd").write_text("\n".join(users) + "\n")
+    groups = (user.split(":") for user in users)
+    (tree / "etc/group").write_text("".join(f"{name}:x:{gid}:\n" for name, _, _, gid, *_ in groups))
+
+
+def _certificates(tree: Path) -> None:
+    """The authorities that Debian trusts, in one file."""
+    found = sorted((tree / "usr/share/ca-certificates/mozilla").glob("*.crt"))
+    together = tree / "etc/ssl/certs/ca-certificates.crt"
+    together.write_text("".join(path.read_text() for path in found))
 
 
 def _python(tree: Path) -> None:
     (tree / "usr/local/bin").mkdir(parents=True, exist_ok=True)
-    for name in ("python", "python3"):
+    for name in ("python", "python3", "python3.11"):
         (tree / "usr/local/bin" / name).symlink_to("/usr/bin/python3.11")
+    for name in ("pydoc", "pydoc3"):
+        (tree / "usr/local/bin" / name).symlink_to("/usr/bin/pydoc3.11")
+    _certificates(tree)
+    for path in (tree / "usr/share/ca-certificates/mozilla").glob("*.crt"):
+        (tree / "etc/ssl/certs" / f"{path.stem}.pem").symlink_to(f"/{path.relative_to(tree)}")
+    _inside(tree, "openssl", "rehash", "/etc/ssl/certs")
+    (tree / "usr/lib/python3.11/EXTERNALLY-MANAGED").unlink()  # the real pip installs there
+    wheels = "/usr/share/python-wheels"
+    (pip,) = (tree / wheels.lstrip("/")).glob("pip-*.whl")
+    _inside(
+        tree,
+        *("python3", "-B", f"{wheels}/{pip.name}/pip", "install", "--no-index", "--no-compile"),
+        *("--find-links", wheels, "--root-user-action", "ignore", "pip", "setuptools"),
+    )
+
+
+def _inside(tree: Path, *command: str) -> None:
+    processes.run(
+        [*processes.CONTAINED, "chroot", tree, *command],
+        log="lab-images",
+        purpose="La préparation d'une image des TP",
+    )
 
 
 def _postgres(tree: Path) -> None:
+    for wrapper in (tree / "usr/bin").iterdir():  # Debian's are in perl
+        if wrapper.is_symlink() and wrapper.readlink().name == "pg_wrapper":
+            wrapper.unlink()
+            wrapper.symlink_to(f"/{_POSTGRES}/{wrapper.name}")
+    _inside(tree, "localedef", "-i", "en_US", "-f", "UTF-8", "en_US.UTF-8")
+    # `su`: root needs no password, and nobody has one
+    modules = {"auth": "deny", "account": "permit", "session": "permit", "password": "deny"}
+    for kind, module in modules.items():
+        (tree / f"etc/pam.d/common-{kind}").write_text(f"{kind} required pam_{module}.so\n")
     with (tree / "etc/passwd").open("a") as users:
         users.write("postgres:x:999:999::/var/lib/postgresql:/bin/bash\n")
     with (tree / "etc/group").open("a") as groups:
         groups.write("postgres:x:999:\n")
     # any user may run the server, whoever it is that the cluster chooses
-    for folder in ("var/run/postgresql", "var/lib/postgresql/data"):
+    for folder in ("var/run/postgresql", "var/lib/postgresql", "var/lib/postgresql/data"):
         (tree / folder).mkdir(parents=True, exist_ok=True)
-        (tree / folder).chmod(0o1777)
+        (tree / folder).chmod(0o3777 if "run" in folder else 0o1777)
         shutil.chown(tree / folder, 999, 999)
-    shutil.chown(tree / "var/lib/postgresql", 999, 999)
     (tree / "docker-entrypoint-initdb.d").mkdir()
     sample = tree / "usr/share/postgresql/15/postgresql.conf.sample"
     sample.write_text(sample.read_text() + "\nlisten_addresses = '*'\n")
-    entry = tree / "usr/local/bin/docker-entrypoint.sh"
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(_FILES / "postgres-entrypoint.sh", entry)
-    entry.chmod(0o755)
+    for source, name in (("postgres-entrypoint.sh", "docker-entrypoint.sh"), ("gosu.sh", "gosu")):
+        command = tree / "usr/local/bin" / name
+        command.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_FILES / source, command)
+        command.chmod(0o755)
 
 
 IMAGES = (
     LabImage(
         names=("library/busybox:latest", "library/busybox:1.36"),
-        packages=("busybox", *_CLIENTS),
+        packages=("libc-bin", *_COMMANDS),
         configuration={"Cmd": ["sh"], "Env": [f"PATH={_PATH}"]},
-        finish=_applets,
+        finish=_busybox,
     ),
     LabImage(
         names=("alpine/socat:latest", "alpine/socat:1.7.4.4"),
         # netbase: names of ports, as in Alpine's own base
-        packages=(
-            "socat",
-            "busybox",
-            "netbase",
-            *_CLIENTS,
-        ),
+        packages=("socat", "netbase", "ca-certificates", "libc-bin", *_COMMANDS),
         configuration={"Entrypoint": ["socat"], "Env": [f"PATH={_PATH}"]},
-        finish=_applets,
-        dropped=("usr/share/ssl*",),
+        finish=_socat,
+        dropped=("usr/share/ssl*", "usr/share/ca-certificates"),
     ),
     LabImage(
         names=("library/python:3.11-slim-bookworm", "library/python:3.11"),
-        packages=("python3", "python-is-python3", "ca-certificates", "netbase", *_SHELL),
+        packages=(
+            *("python3", "python-is-python3", "python3-venv", "python3-wheel", "tzdata"),
+            *("ca-certificates", "netbase", *_DEBIAN),
+        ),
         configuration={
             "Cmd": ["python3"],
-            "Env": [f"PATH={_PATH}", "LANG=C.UTF-8", "PYTHON_VERSION=3.11"],
+            "Env": [f"PATH=/usr/local/bin:{_PATH}", "LANG=C.UTF-8", "PYTHON_VERSION=3.11"],
         },
         finish=_python,
-        dropped=("usr/lib/python3.11/test", "usr/lib/python3.11/lib2to3"),
+        dropped=("usr/lib/python3.11/test", "usr/lib/python3*/lib2to3"),
     ),
     LabImage(
         names=("library/postgres:15-bookworm", "library/postgres:15"),
-        packages=("postgresql-15", "libnss-wrapper", "util-linux", *_SHELL),
+        packages=("postgresql-15", "libnss-wrapper", "less", "locales", "util-linux", *_DEBIAN),
         configuration={
             "Entrypoint": ["docker-entrypoint.sh"],
             "Cmd": ["postgres"],
             "Env": [
-                f"PATH=/{_POSTGRES}:{_PATH}",  # before Debian's wrappers, which are in perl
-                "LANG=C.UTF-8",
+                f"PATH={_PATH}:/{_POSTGRES}",
+                "LANG=en_US.utf8",
                 "PG_MAJOR=15",
                 "PGDATA=/var/lib/postgresql/data",
             ],
@@ -173,9 +248,9 @@ def archive(image: LabImage) -> Path:
     def make(new: Path) -> None:
         tree = new / "tree"
         packages.tree(tree, image.packages, "extract")
-        node_image.drop(tree, (*_DROPPED, *image.dropped))
         _identity(tree)
         image.finish(tree)
+        node_image.drop(tree, (*_DROPPED, *image.dropped))
         layer = new / "layer.tar"
         processes.run(
             ["tar", "--numeric-owner", "--mtime=@0", "-C", tree, "-cf", layer, "."],
@@ -197,17 +272,21 @@ def archive(image: LabImage) -> Path:
 
 def _finishing(image: LabImage) -> tuple[str | Path, ...]:
     """The code that an image goes through besides Debian's."""
-    source = "".join(inspect.getsource(function) for function in (image.finish, _identity))
+    steps = (image.finish, _identity, _commands, _accounts, _certificates, _inside)
+    source = "".join(inspect.getsource(function) for function in steps)
     return (source, *(path for path in _FILES.iterdir() if path.name in source))
 
 
 def _identity(tree: Path) -> None:
     """The accounts and folders that every image has."""
     (tree / "etc").mkdir(exist_ok=True)
-    (tree / "etc/passwd").write_text(
-        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
-    )
-    (tree / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
+    for name in ("passwd", "group"):
+        debian = tree / f"usr/share/base-passwd/{name}.master"
+        if debian.exists():
+            (tree / "etc" / name).write_text(debian.read_text().replace(":*:", ":x:"))
+    for name, program in (("awk", "mawk"), ("which", "which.debianutils")):
+        if (tree / "usr/bin" / program).exists():
+            (tree / "usr/bin" / name).symlink_to(program)
     (tree / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
     for folder in ("tmp", "root", "run", "proc", "sys", "dev", "var/tmp"):
         (tree / folder).mkdir(parents=True, exist_ok=True)

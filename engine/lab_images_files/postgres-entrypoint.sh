@@ -42,7 +42,7 @@ create() {
     >>"$PGDATA/pg_hba.conf"
 }
 
-query() { psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --no-password --no-psqlrc "$@"; }
+query() { PGHOST= PGHOSTADDR= psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --no-password --no-psqlrc "$@"; }
 
 fill() {   # on a server that only this script can reach
   PGUSER=$POSTGRES_USER pg_ctl -D "$PGDATA" -w start -o "-c listen_addresses='' -c fsync=off -p 5432" >/dev/null
@@ -52,7 +52,12 @@ fill() {   # on a server that only this script can reach
   local file
   for file in /docker-entrypoint-initdb.d/*; do
     case $file in
-      *.sh) if [ -x "$file" ]; then "$file"; else . "$file"; fi ;;
+      *.sh)
+        if [ -x "$file" ]; then
+          echo "$0: running $file"; "$file"
+        else
+          echo "$0: sourcing $file"; . "$file"
+        fi ;;
       *.sql) echo "$0: running $file"; query --dbname "$POSTGRES_DB" -f "$file" ;;
       *.sql.gz) echo "$0: running $file"; gunzip -c "$file" | query --dbname "$POSTGRES_DB" ;;
       */\*) ;;
@@ -64,12 +69,15 @@ fill() {   # on a server that only this script can reach
 
 case ${1:-} in -*) set -- postgres "$@" ;; esac
 [ "${1:-}" = postgres ] || exec "$@"
+for option in "$@"; do
+  case $option in '-?' | --help | --describe-config | -V | --version) exec "$@" ;; esac
+done
 
 mkdir -p "$PGDATA"
 if [ "$(id -u)" = 0 ]; then
   mkdir -p /var/run/postgresql
   chown -R postgres:postgres "$PGDATA" /var/run/postgresql
-  exec setpriv --reuid=postgres --regid=postgres --init-groups -- "$BASH_SOURCE" "$@"
+  exec gosu postgres "$BASH_SOURCE" "$@"
 fi
 chmod 700 "$PGDATA" 2>/dev/null || true   # a mounted folder may be somebody else's
 
