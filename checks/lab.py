@@ -81,7 +81,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `base` names the files it starts from; the case's own YAML replaces files of the same name, and
     `without` leaves some out. `commands` None keeps the solution's. `then` are run last. `fails` is
     the check that must fail, `finding` words of its finding; `no_remedy` says why no command of
-    ours can repair it (only the learner can decide).
+    ours can repair it (only the learner can decide). `operated`, where the platform's operator
+    undoes the mistake: the check that fails all the same, "" for none.
     """
 
     description: str
@@ -93,6 +94,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fails: str = ""
     finding: tuple[str, ...] = ()
     no_remedy: str = ""
+    operated: str | None = None
 
 
 class LabFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

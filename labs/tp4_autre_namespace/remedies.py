@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import yaml
 
 from checks.capabilities import Cluster
+from checks.diagnosis.connections.services import made_anew
 from checks.diagnosis.databases.catalogue import PORT
 from checks.diagnosis.policies.decision import decide
 from checks.diagnosis.policies.strangers import Reading
@@ -71,12 +72,7 @@ def kept(read: Reading, by: Sequence[str]) -> tuple[str, ...]:
 
 def one_server_only(cluster: Cluster, subject: Subject) -> tuple[str, ...]:
     """The commands that make the Service anew, in front of the base's pod alone."""
-    service = subject.address.service
-    return (
-        f"kubectl delete service {service} -n {cluster.namespace} --ignore-not-found",
-        f"kubectl expose pod/{subject.pod.name} --name={service} --port={PORT} -n "
-        f"{cluster.namespace}",
-    )
+    return made_anew(cluster, subject.address.service, subject.pod)
 
 
 def deleted(cluster: Cluster, name: str) -> str:

@@ -132,6 +132,9 @@ def test_mistake_is_caught_and_its_remedy_repairs(
 ) -> None:
     case = lab.cases("erreurs")[name]
     played = stage(lab, case)
+    if case.operated is not None:
+        laws.mistake_is_undone(played, name, tmp_path, case.operated)
+        return
     verdict = laws.mistake_is_caught(played, name, tmp_path)
     if not case.no_remedy:
         laws.printed_remedies_repair(played, verdict)

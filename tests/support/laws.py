@@ -63,6 +63,15 @@ def mistake_is_caught(stage: Stage, name: str, here: Path) -> Verdict:
     return verdict
 
 
+def mistake_is_undone(stage: Stage, name: str, here: Path, fails: str) -> None:
+    """An operator undoes a mistake: only what it cannot mend is still false, `fails` "" where there
+    is none."""
+    stage.folder = begun(stage, name, here)
+    set_case(stage, "erreurs", name)
+    verdict = verify(stage)
+    assert [*failed(verdict)] == ([fails] if fails else []), statuses(verdict)
+
+
 def printed_remedies_repair(stage: Stage, verdict: Verdict) -> None:
     """What is printed, run as it is, makes all right; and the learner's files, applied again once
     they have written in them what they are told, leave it so."""

@@ -93,14 +93,28 @@ def _none_leads(cluster: Cluster, database: Database, pod: Pod) -> Diagnostic:
         finding=f"Dans le namespace {cluster.namespace}, aucun Service ne mène au pod {pod.name} : "
         + (seen or f"le Service {name} n’a pas de sélecteur."),
         cause=_WHY,
-        fix="Recréez le Service devant le pod. (Sur le SSPCloud, la plateforme le rétablit souvent "
-        "d’elle-même.)",
-        commands=(
-            f"kubectl delete service {name} -n {cluster.namespace} --ignore-not-found",
-            f"kubectl expose pod/{pod.name} --name={name} --port={PORT} -n {cluster.namespace}",
-        ),
+        fix="Supprimez le Service : l’opérateur qui tient la base le refait aussitôt, comme il faut."
+        if _kept_by_operator(name, pod)
+        else "Recréez le Service devant le pod. (Sur le SSPCloud, la plateforme le rétablit "
+        "souvent d’elle-même.)",
+        commands=made_anew(cluster, name, pod),
         look=_look(cluster),
     )
+
+
+def made_anew(cluster: Cluster, service: str, pod: Pod) -> tuple[str, ...]:
+    """The commands after which the Service leads to PostgreSQL in `pod`, and to it alone. An
+    operator makes its own again by itself, quicker than one types."""
+    delete = f"kubectl delete service {service} -n {cluster.namespace} --ignore-not-found"
+    if _kept_by_operator(service, pod):
+        return (delete,)
+    expose = f"kubectl expose pod/{pod.name} --name={service} --port={PORT}"
+    return (delete, f"{expose} -n {cluster.namespace}")
+
+
+def _kept_by_operator(service: str, pod: Pod) -> bool:
+    owner = pod.controller
+    return owner is not None and owner.kind == "Cluster" and service == f"{owner.name}-rw"
 
 
 def _leading_to(cluster: Cluster, pod: Pod) -> set[str]:
