@@ -397,6 +397,30 @@ def test_a_quota_that_is_reached_is_the_first_thing_said(
         stage.close()  # of its tunnel: the labs share a port
 
 
+def test_a_quota_without_room_for_a_probe_makes_nothing_wrong(
+    counted: Person,
+    platform: Platform,
+    new_person: Callable[..., Person],
+    stages: Callable[..., Stage],
+) -> None:
+    bob, chloe = new_person("b"), new_person("c")
+    run(counted, "cahier", "catalogue", "lancer", "postgresql", "--nom", "postgresql-cnpg-951239")
+    users = [one.namespace.replace("user-", "oidc-", 1) for one in (bob, chloe)]
+    members = f"{bob.namespace}={users[0]} {chloe.namespace}={users[1]}"
+    run(counted, "kubectl", "create", "configmap", "equipe", f"--from-literal=membres={members}")
+    pair = ("--collegue", bob.namespace, "--utilisateur-collegue", users[0])
+    eighth = stages("tp8", counted, bob, colleague_user=users[0])
+    verdict = repaired(eighth, "tp8", *pair)
+    assert verdict["status"] == "passed", shown(verdict)
+    for one in (counted, bob, chloe):
+        set_quota(platform, one.namespace, {**DEMANDING, "pods": "1"})
+    verdict = verify(counted, "tp8", *pair)
+    assert not said(verdict, "failed"), shown(verdict)
+    run(counted, "cahier", "catalogue", "ouvrir", "postgresql-cnpg-951239")
+    finding = said(verify(counted, "tp8", *pair), "failed")["le_reseau_n_admet_que_l_equipe"]
+    assert "Aucune NetworkPolicy ne choisit ce pod" in finding
+
+
 def test_defaults_of_a_namespace_admit_a_pod_without_resources(
     counted: Person, platform: Platform, stages: Callable[..., Stage], free_port: int
 ) -> None:
