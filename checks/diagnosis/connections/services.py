@@ -93,7 +93,7 @@ def _none_leads(cluster: Cluster, database: Database, pod: Pod) -> Diagnostic:
         finding=f"Dans le namespace {cluster.namespace}, aucun Service ne mène au pod {pod.name} : "
         + (seen or f"le Service {name} n’a pas de sélecteur."),
         cause=_WHY,
-        fix="Supprimez le Service : l’opérateur qui tient la base le refait aussitôt, comme il faut."
+        fix="Supprimez le Service : l’opérateur qui tient la base le refait aussitôt, juste."
         if _kept_by_operator(name, pod)
         else "Recréez le Service devant le pod. (Sur le SSPCloud, la plateforme le rétablit "
         "souvent d’elle-même.)",
