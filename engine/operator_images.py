@@ -150,16 +150,14 @@ def _operand() -> LabImage:
         configuration={
             "User": str(_UID),
             "Cmd": ["bash"],
-            "Env": [*_environment(labs), "PGDATA=/var/lib/postgresql/data/pgdata"],
+            "Env": [
+                _PATH.replace("PATH=", "PATH=/usr/lib/postgresql/15/bin:"),
+                "LANG=C.UTF-8",
+                "PGDATA=/var/lib/postgresql/data/pgdata",
+            ],
         },
         finish=_instance,
     )
-
-
-def _environment(image: LabImage) -> Sequence[str]:
-    variables = image.configuration["Env"]
-    assert isinstance(variables, list)
-    return [one for one in variables if not one.startswith("PGDATA=")]
 
 
 def _instance(tree: Path) -> None:

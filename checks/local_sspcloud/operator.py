@@ -92,7 +92,8 @@ def _apply(engine: Engine, manifest: str) -> None:
         )
     except OSError as error:
         raise CahierError(
-            f"kubectl ne peut pas être exécuté ({error}).", "Installez kubectl, puis recommencez."
+            f"La commande kubectl ne peut pas être exécutée ({error}).",
+            "Installez kubectl, puis recommencez.",
         ) from error
     if done.returncode:
         raise CahierError(

@@ -102,19 +102,19 @@ def _none_leads(cluster: Cluster, database: Database, pod: Pod) -> Diagnostic:
     )
 
 
-def made_anew(cluster: Cluster, service: str, pod: Pod) -> tuple[str, ...]:
-    """The commands after which the Service leads to PostgreSQL in `pod`, and to it alone. An
+def made_anew(cluster: Cluster, name: str, pod: Pod) -> tuple[str, ...]:
+    """The commands after which the Service of this name leads to PostgreSQL in `pod`, and to it alone. An
     operator makes its own again by itself, quicker than one types."""
-    delete = f"kubectl delete service {service} -n {cluster.namespace} --ignore-not-found"
-    if _kept_by_operator(service, pod):
+    delete = f"kubectl delete service {name} -n {cluster.namespace} --ignore-not-found"
+    if _kept_by_operator(name, pod):
         return (delete,)
-    expose = f"kubectl expose pod/{pod.name} --name={service} --port={PORT}"
+    expose = f"kubectl expose pod/{pod.name} --name={name} --port={PORT}"
     return (delete, f"{expose} -n {cluster.namespace}")
 
 
-def _kept_by_operator(service: str, pod: Pod) -> bool:
+def _kept_by_operator(name: str, pod: Pod) -> bool:
     owner = pod.controller
-    return owner is not None and owner.kind == "Cluster" and service == f"{owner.name}-rw"
+    return owner is not None and owner.kind == "Cluster" and name == f"{owner.name}-rw"
 
 
 def _leading_to(cluster: Cluster, pod: Pod) -> set[str]:
