@@ -47,9 +47,9 @@ def _ids(pairs: Sequence[tuple[Lab, str]]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def operator(testrun_uid: str) -> Iterator[Path]:
+def operator() -> Iterator[Path]:
     """The kubeconfig of its cluster's administrator."""
-    with operated.cluster(testrun_uid[:6]) as kubeconfig:
+    with operated.cluster() as kubeconfig:
         yield kubeconfig
 
 

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 from filelock import FileLock
 
@@ -23,11 +24,12 @@ _LAUNCH = re.compile(
 
 
 @contextlib.contextmanager
-def cluster(run_of: str) -> Iterator[Path]:
+def cluster() -> Iterator[Path]:
     """Its administrator's kubeconfig; every command of this process speaks to that cluster
-    meanwhile. All workers of one run share it, the last removes it."""
+    meanwhile. All workers of a run share it, the last removes it; what a run that was killed has
+    left serves the next."""
     skip_where_there_can_be_none()
-    folder = Path(tempfile.gettempdir()) / f"cahier-{run_of}"  # short: a socket lies in it
+    folder = Path(tempfile.gettempdir()) / "cahier-operateur"  # short: a socket lies in it
     users = folder / "users"
     variables = {
         "CAHIER_ENGINE_NAME": "cahier-oper",
@@ -46,7 +48,7 @@ def cluster(run_of: str) -> Iterator[Path]:
         finally:
             with FileLock(f"{folder}.lock"):
                 own.unlink()
-                if not any(users.iterdir()):
+                if not any(psutil.pid_exists(int(one.name)) for one in users.iterdir()):
                     run(_NOBODY, "cahier", "cluster", "supprimer")
                     shutil.rmtree(folder)
 

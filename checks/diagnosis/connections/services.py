@@ -103,7 +103,7 @@ def _none_leads(cluster: Cluster, database: Database, pod: Pod) -> Diagnostic:
 
 
 def made_anew(cluster: Cluster, name: str, pod: Pod) -> tuple[str, ...]:
-    """The commands after which the Service of this name leads to PostgreSQL in `pod`, and to it alone. An
+    """The commands after which the Service of this name leads to PostgreSQL in `pod` alone. An
     operator makes its own again by itself, quicker than one types."""
     delete = f"kubectl delete service {name} -n {cluster.namespace} --ignore-not-found"
     if _kept_by_operator(name, pod):
