@@ -65,10 +65,13 @@ def configuration(engine: Engine, nodes: int) -> str:
         "failCgroupV1": False,
     }
     # Without version, so that kind adapts it to each Kubernetes' own.
-    control_plane = {
+    control_plane: dict[str, Any] = {
         "kind": "ClusterConfiguration",
         "apiServer": {"extraArgs": dict(issuer.api_server_options())},
     }
+    if engine.name == engines.PRIVATE:
+        # nothing of it is to outlive the machine: what is written need not be on the disk
+        control_plane["etcd"] = {"local": {"extraArgs": {"unsafe-no-fsync": "true"}}}
     roles = ["control-plane"] + ["worker"] * (nodes - 1)
     content: dict[str, Any] = {
         "kind": "Cluster",
