@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from checks.access.kubernetes_api import collection
 from checks.errors import CahierError, Unverifiable, UsageError
+from checks.objects.parts import metadata
 from checks.objects.pods import PodObject
 from checks.redaction import remember
 
@@ -60,7 +61,33 @@ def give_password(
         f'THEN CREATE ROLE "{role}"; END IF; END $do$; '
         f"ALTER ROLE \"{role}\" LOGIN PASSWORD '{verifier(password)}'",
     )
-    return [said]
+    followed = [
+        name
+        for name in _secrets_of(api, namespace, database)
+        if name != secret and _follows(api, namespace, name, role, password)
+    ]
+    return [said, *([f"{', '.join(followed)} l’a maintenant aussi."] if followed else [])]
+
+
+def _secrets_of(api: Api, namespace: str, database: str) -> Sequence[str]:
+    """Names of the Secrets that came with a database."""
+    found = api.objects("Secret", collection("Secret", namespace))
+    names = (metadata(one).name for one in found)
+    return sorted(name for name in names if name == database or name.startswith(f"{database}-"))
+
+
+def _follows(api: Api, namespace: str, secret: str, role: str, password: str) -> bool:
+    """Have a Secret of this role hold its password, for an operator gives the role again what it
+    reads there; whether anything changed."""
+    path = f"{collection('Secret', namespace)}/{secret}"
+    data = (api.find(path) or {}).get("data") or {}
+    encoded = base64.b64encode(password.encode()).decode()
+    its_role = base64.b64decode(data.get("username") or "").decode("utf-8", "replace")
+    if its_role != role or data.get("password") in (None, encoded):
+        return False
+    change = {"data": {"password": encoded}}
+    api.request("PATCH", path, change, content_type="application/merge-patch+json")
+    return True
 
 
 def verifier(password: str) -> str:
@@ -78,8 +105,9 @@ def verifier(password: str) -> str:
 def _pod(api: Api, namespace: str, database: str) -> PodObject:
     for pod in api.each(PodObject, "Pod", collection("Pod", namespace)):
         labels = pod.metadata.labels
+        prepares = "cnpg.io/cluster" in labels and labels.get("cnpg.io/podRole") != "instance"
         replica = labels.get("cnpg.io/instanceRole", "primary") != "primary"
-        if any(labels.get(key) == database for key in _RELEASE) and not replica:
+        if any(labels.get(key) == database for key in _RELEASE) and not (prepares or replica):
             return pod
     raise UsageError(
         f"Aucune base « {database} » dans {namespace}.", "Vos bases : cahier catalogue lister"

@@ -210,8 +210,11 @@ def _stop_operated(api: Api, namespace: str, name: str, progress: Progress) -> N
             "Arrêtez-le dans l’interface du SSPCloud, page « Mes services ».",
         )
     with progress(f"Arrêt de {name}", 5):
-        operated.stop(platform, namespace, name, _paths(namespace, name)[:5])
-        _wait_gone(api, _paths(namespace, name)[-1])
+        operated.stop(platform, namespace, name, _paths(namespace, name)[:-1])
+        if not any(
+            operated.is_gone(platform, namespace, name) for _ in tries(_GONE_SECONDS, _POLL_SECONDS)
+        ):
+            raise _still_there(f"{name}-1")
 
 
 def _clear_begun(api: Api, namespace: str, name: str) -> None:
@@ -305,10 +308,13 @@ def _exists(api: Api, namespace: str, name: str) -> bool:
 
 def _wait_gone(api: Api, path: str) -> None:
     if not any(api.find(path) is None for _ in tries(_GONE_SECONDS, _POLL_SECONDS)):
-        raise CahierError(
-            "Le pod n’en finit pas de s’arrêter.",
-            f"Regardez-le : kubectl get pod {path.split('/')[-1]}",
-        )
+        raise _still_there(path.split("/")[-1])
+
+
+def _still_there(pod: str) -> CahierError:
+    return CahierError(
+        "Le pod n’en finit pas de s’arrêter.", f"Regardez-le : kubectl get pod {pod}"
+    )
 
 
 def _wait_ready(api: Api, namespace: str, name: str, by_operator: bool = False) -> None:

@@ -14,7 +14,7 @@ from checks.access.kubernetes_api import collection
 from checks.errors import CahierError, Refused
 from checks.local_sspcloud import running
 from checks.local_sspcloud.postgresql import credentials, same_namespace_only
-from checks.objects.parts import metadata
+from checks.objects.parts import Metadata, metadata
 from checks.places import admin_kubeconfig
 from checks.waiting import Deadline, tries
 
@@ -108,8 +108,22 @@ def stop(platform: Api, namespace: str, name: str, from_chart: Sequence[str]) ->
         platform.remove(f"{_GROUP}/namespaces/{namespace}/{plural}/{name}")
     for path in from_chart:
         item = platform.find(path)
-        if item is not None and metadata(item).annotations.get(_HELM) == name:
+        if item is not None and _came_with(metadata(item), name):
             platform.remove(path)
+
+
+def is_gone(platform: Api, namespace: str, name: str) -> bool:
+    """Whether no pod of a database is left, nor its volume. Raises AccessError."""
+    query = {"labelSelector": f"cnpg.io/cluster={name}"}
+    return not any(
+        platform.objects(kind, collection(kind, namespace), query)
+        for kind in ("Pod", "PersistentVolumeClaim")
+    )
+
+
+def _came_with(found: Metadata, name: str) -> bool:
+    """Whether an object is the chart's, or what `cahier catalogue fermer` made of it."""
+    return name in (found.annotations.get(_HELM), found.labels.get("cnpg.io/cluster"))
 
 
 def manifests(namespace: str, name: str, opened: bool, user: str) -> Sequence[Item]:
