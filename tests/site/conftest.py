@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,16 @@ from tests.support.served import served
 def address(site: Path) -> Iterator[str]:
     """Where the site is served."""
     with served(site) as where:
+        yield where
+
+
+@pytest.fixture(scope="session")
+def unsearched(site: Path) -> Iterator[str]:
+    """Where it is served with nothing to search: a page that is loaded indexes the whole site,
+    which takes as long as the rest."""
+    index = json.loads((site / "search/search_index.json").read_bytes())
+    nothing = json.dumps({**index, "docs": []}).encode()
+    with served(site, {"/search/search_index.json": nothing}) as where:
         yield where
 
 

@@ -19,15 +19,15 @@ WHOLE = 90_000
 @pytest.mark.parametrize(
     "door", ["Dans un service VSCode", "Depuis votre ordinateur", "Linux", "macOS", "Windows"]
 )
-def test_a_lab_is_two_clicks_away(page: Page, address: str, door: str) -> None:
-    page.goto(address)
+def test_a_lab_is_two_clicks_away(page: Page, unsearched: str, door: str) -> None:
+    page.goto(unsearched)
     page.locator(".doors").get_by_role("link", name=door).click()
     page.locator("article").get_by_role("link", name="TP 1", exact=True).first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("TP 1")
 
 
-def test_each_lab_has_its_card(page: Page, address: str) -> None:
-    page.goto(address)
+def test_each_lab_has_its_card(page: Page, unsearched: str) -> None:
+    page.goto(unsearched)
     cards = page.locator(".cards > li")
     assert cards.count() == len(all_labs())
     for card, lab in zip(cards.all(), all_labs(), strict=True):
@@ -40,13 +40,13 @@ def test_each_lab_has_its_card(page: Page, address: str) -> None:
 
 @pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
 def test_the_terminal_plays_from_red_to_green(
-    browser: Browser, address: str, screen: ViewportSize
+    browser: Browser, unsearched: str, screen: ViewportSize
 ) -> None:
     page = browser.new_page(viewport=screen)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
     page.clock.install()
-    page.goto(address, wait_until="networkidle")
+    page.goto(unsearched, wait_until="networkidle")
     wanted = "tp5-etroit.cast" if screen is PHONE else "tp5.cast"
     assert [name for name in asked if name.endswith(".cast")] == [wanted]
     shown = page.locator(".ap-term-text")
@@ -58,8 +58,8 @@ def test_the_terminal_plays_from_red_to_green(
     page.close()
 
 
-def test_the_terminal_can_be_paused(page: Page, address: str) -> None:
-    page.goto(address, wait_until="networkidle")
+def test_the_terminal_can_be_paused(page: Page, unsearched: str) -> None:
+    page.goto(unsearched, wait_until="networkidle")
     button = page.locator(".demo__button")
     button.click()
     expect(button).to_have_text("Reprendre")
@@ -69,10 +69,10 @@ def test_the_terminal_can_be_paused(page: Page, address: str) -> None:
 
 
 def test_who_asks_for_less_motion_sees_the_first_red_and_nothing_moves(
-    browser: Browser, address: str
+    browser: Browser, unsearched: str
 ) -> None:
     page = browser.new_page(viewport=DESK, reduced_motion="reduce")
-    page.goto(address, wait_until="networkidle")
+    page.goto(unsearched, wait_until="networkidle")
     expect(page.locator(".ap-term-text")).to_contain_text("erreurs à corriger")
     expect(page.locator(".demo__button")).to_have_text("Lire l’enregistrement")
     before = page.locator(".ap-term-text").inner_text()
@@ -82,11 +82,11 @@ def test_who_asks_for_less_motion_sees_the_first_red_and_nothing_moves(
 
 
 def test_without_scripts_the_terminal_is_a_picture_in_colour(
-    browser: Browser, address: str
+    browser: Browser, unsearched: str
 ) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(address)
+    page.goto(unsearched)
     still = page.locator("pre.terminal")
     expect(still).to_be_visible()
     expect(still.locator(".t-red", has_text="← le chemin s’arrête ici")).to_have_css(
@@ -96,8 +96,8 @@ def test_without_scripts_the_terminal_is_a_picture_in_colour(
     context.close()
 
 
-def test_on_paper_the_terminal_is_whole(page: Page, address: str) -> None:
-    page.goto(address, wait_until="networkidle")
+def test_on_paper_the_terminal_is_whole(page: Page, unsearched: str) -> None:
+    page.goto(unsearched, wait_until="networkidle")
     page.emulate_media(media="print")
     still = page.locator("pre.terminal")
     expect(still).to_be_visible()
@@ -107,20 +107,20 @@ def test_on_paper_the_terminal_is_whole(page: Page, address: str) -> None:
     expect(still.locator(".t-red").first).to_have_css("color", "rgb(179, 38, 30)")
 
 
-def test_the_menu_opens_on_the_labs_and_first_steps_are_folded(page: Page, address: str) -> None:
+def test_the_menu_opens_on_the_labs_and_first_steps_are_folded(page: Page, unsearched: str) -> None:
     page.set_viewport_size(DESK)
-    page.goto(address)
+    page.goto(unsearched)
     menu = page.locator(".md-sidebar--primary")
     expect(menu.get_by_role("link", name=re.compile("^TP 1"))).to_be_visible()
     expect(menu.get_by_role("link", name="Par où entrer")).to_be_visible()
     expect(menu.get_by_text("kind sous Linux")).to_be_hidden()
-    page.goto(f"{address}/premiers-pas/")
+    page.goto(f"{unsearched}/premiers-pas/")
     expect(menu.get_by_text("kind sous Linux")).to_be_visible()
 
 
 @pytest.mark.parametrize("path", ["", "404.html"])
-def test_nothing_around_a_page_is_in_english(page: Page, address: str, path: str) -> None:
-    page.goto(f"{address}/{path}")
+def test_nothing_around_a_page_is_in_english(page: Page, unsearched: str, path: str) -> None:
+    page.goto(f"{unsearched}/{path}")
     expect(page.locator("footer")).to_contain_text("Fait avec")
     assert not re.search(r"\b(Made|with|found|Not)\b", page.locator("body").inner_text())
 

@@ -6,7 +6,7 @@ import html
 import re
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page, Route
 
 from checks.lab import all_labs
 from checks.site.address import onyxia
@@ -51,26 +51,37 @@ def test_each_lab_is_opened_on_the_platform(site: Path) -> None:
         assert names.count(f"Cahier {lab.short_name.upper()}") == 2
 
 
-def test_a_link_fills_in_the_form(page: Page, address: str) -> None:
-    """In a browser, where the platform's page is one that applies its rules."""
-    page.route(
+def test_a_link_fills_in_the_form(browser: Browser, page: Page, unsearched: str) -> None:
+    """In a browser, where the platform's page is one that applies its rules. What a click leads to
+    is opened beside the lab, which need not be loaded again."""
+    asked: list[str] = []
+
+    def stay(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=204)
+
+    page.route(f"{onyxia()}/**", stay)
+    form = browser.new_page()
+    form.route(
         f"{onyxia()}/**",
         lambda route: route.fulfill(content_type="text/html; charset=utf-8", body=_FORM),
     )
     for name in ("tp2_port_forward", "tp5_proxy_socat"):
-        page.goto(f"{address}/labs/{name}/enonce/")
+        page.goto(f"{unsearched}/labs/{name}/enonce/")
         links = page.locator("a[href*='/launcher/']")
         assert links.count() >= 2
-        for number in range(links.count()):
-            link = links.nth(number)
+        for link in links.all():
             expected = opened(str(link.get_attribute("href")))
-            link.click()
-            shown = page.evaluate("JSON.parse(document.getElementById('form').textContent)")
+            with page.expect_request(f"{onyxia()}/**"):
+                link.click()
+            form.goto(asked.pop())
+            shown = form.evaluate("JSON.parse(document.getElementById('form').textContent)")
+            assert asked == []
             assert shown == {
                 **{key: _plain(value) for key, value in expected.settings.items()},
                 **{".".join(path): value for path, value in expected.values.items()},
             }
-            page.go_back()
+    form.close()
 
 
 def _plain(text: str) -> str | bool:

@@ -8,8 +8,10 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from tests.site.diagrams import badly_drawn, reachable
+from tests.support.accessible import violations
 
 ROOT = Path(__file__).parents[2]
 DESK: ViewportSize = {"width": 1280, "height": 720}
@@ -23,28 +25,30 @@ def test_each_lab_has_its_page(paths: list[str]) -> None:
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_each_page_is_whole_quiet_narrow_and_accessible(
+def test_each_page_is_whole_quiet_narrow_accessible_and_well_drawn(
     page: Page, address: str, paths: list[str], share: int
 ) -> None:
     """Each page is loaded once and looked at by day, by night and on a phone."""
     troubles: list[str] = []
-    _listen(page, urlparse(address).netloc, troubles)
+    _listen(reachable(page), urlparse(address).netloc, troubles)
     for path in paths[share::SHARES]:
         page.set_viewport_size(DESK)
         page.goto(f"{address}/{path}", wait_until="networkidle")
         if page.locator("pre.mermaid").count():
             troubles.append("a diagram is not drawn")
         seen = {_scheme(page)}
-        troubles += _violations(page)
+        troubles += violations(page)
         # no pointer, no tooltip
         page.locator("label[title^='Passer en mode']:visible").dispatch_event("click")
         seen.add(_scheme(page))
-        troubles += _violations(page)
+        troubles += violations(page)
         assert seen == {"default", "slate"}, path
         page.set_viewport_size(PHONE)
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > PHONE["width"]:
             troubles.append(f"on a phone it is {width} px wide")
+        page.set_viewport_size(DESK)
+        troubles += badly_drawn(page)  # last, for what it enlarges stays so
         assert troubles == [], path
 
 
@@ -75,11 +79,6 @@ def _listen(page: Page, host: str, troubles: list[str]) -> None:
 
 def _scheme(page: Page) -> str | None:
     return page.locator("body").get_attribute("data-md-color-scheme")
-
-
-def _violations(page: Page) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [f"{rule['id']}: {rule['nodes'][0]['html'][:160]}" for rule in found]
 
 
 def test_each_link_leads_somewhere(site: Path, paths: list[str]) -> None:

@@ -17,8 +17,8 @@ def shown(page: Page) -> list[str]:
     return [str(one.get_attribute("id")) for one in page.locator("details:not([hidden]) h4").all()]
 
 
-def test_findings_are_filtered_by_lab_by_sign_and_by_words(page: Page, address: str) -> None:
-    page.goto(f"{address}/{PAGE}", wait_until="networkidle")
+def test_findings_are_filtered_by_lab_by_sign_and_by_words(page: Page, unsearched: str) -> None:
+    page.goto(f"{unsearched}/{PAGE}", wait_until="networkidle")
     assert shown(page) == [one.anchor for one in EVERY]
     page.get_by_label("TP", exact=True).select_option("tp5")
     assert shown(page) == [one.anchor for one in EVERY if one.lab.short_name == "tp5"]
@@ -39,16 +39,16 @@ def test_findings_are_filtered_by_lab_by_sign_and_by_words(page: Page, address: 
     assert shown(page) == []
 
 
-def test_the_address_of_a_finding_opens_it(page: Page, address: str) -> None:
-    page.goto(f"{address}/{PAGE}#tp5-nom-court", wait_until="networkidle")
+def test_the_address_of_a_finding_opens_it(page: Page, unsearched: str) -> None:
+    page.goto(f"{unsearched}/{PAGE}#tp5-nom-court", wait_until="networkidle")
     opened = page.locator("details[open]")
     expect(opened).to_have_count(1)
     expect(opened.locator("h4")).to_be_in_viewport()
     expect(opened).to_contain_text("Un nom de Service sans namespace")
 
 
-def test_each_finding_has_one_place_on_the_page(page: Page, address: str) -> None:
-    page.goto(f"{address}/{PAGE}", wait_until="networkidle")
+def test_each_finding_has_one_place_on_the_page(page: Page, unsearched: str) -> None:
+    page.goto(f"{unsearched}/{PAGE}", wait_until="networkidle")
     places = page.evaluate("[...document.querySelectorAll('article [id]')].map((one) => one.id)")
     assert sorted(one.anchor for one in EVERY) == sorted(
         one for one in places if one in {other.anchor for other in EVERY}
@@ -69,12 +69,12 @@ def test_the_search_shares_a_base_without_installing_kind(page: Page, address: s
     expect(first).to_have_attribute("href", re.compile(r"/labs/|/quand-ca-ne-marche-pas/"))
 
 
-def test_the_glossary_tells_the_two_services_apart(page: Page, address: str) -> None:
-    page.goto(f"{address}/glossaire/#service")
+def test_the_glossary_tells_the_two_services_apart(page: Page, unsearched: str) -> None:
+    page.goto(f"{unsearched}/glossaire/#service")
     meaning = page.locator("dt#service + dd")
     expect(meaning.get_by_role("link")).to_have_attribute("href", "../idees/service-et-dns/")
     expect(page.locator("dl")).to_contain_text("Ce n’est pas un Service de Kubernetes")
-    page.goto(f"{address}/premiers-pas/moteur/")  # systemd’s [Service] is neither
+    page.goto(f"{unsearched}/premiers-pas/moteur/")  # systemd’s [Service] is neither
     assert not [
         one
         for one in page.locator("abbr", has_text="Service").all()
