@@ -11,9 +11,13 @@ import pytest
 
 from checks.lab import find_lab
 from checks.stage import Person, Stage
+from tests.support import operated
 from tests.support.verdicts import run, said, shown, verify
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(2700),
+]  # another second cluster is waited for
 
 NO_ENFORCEMENT = "Ce cluster n’applique pas les NetworkPolicies"
 
@@ -22,17 +26,11 @@ NO_ENFORCEMENT = "Ce cluster n’applique pas les NetworkPolicies"
 def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """State folder of a cluster of three nodes, to which every command of the test speaks; removed
     at the end."""
-    from checks.local_sspcloud import engine as engines
-    from engine import private_engine
-
-    reason = private_engine.unsupported()
-    others = [one.title for one in engines.answering() if one.name != engines.PRIVATE]
-    # there, kind would make it under the name of the cluster of the other tests
-    if reason is not None or others:
-        pytest.skip(
-            f"NO PRIVATE ENGINE HERE, no second cluster: {reason or f'{others[0]} answers'}"
-        )
-    with tempfile.TemporaryDirectory(prefix="cahier-") as short:  # the engine's socket lies in it
+    operated.skip_where_there_can_be_none()
+    with (
+        operated.without_it(),
+        tempfile.TemporaryDirectory(prefix="cahier-") as short,  # the engine's socket lies in it
+    ):
         monkeypatch.setenv("CAHIER_ENGINE_NAME", "cahier-trois")
         monkeypatch.setenv("CAHIER_ENGINE_NETWORK", "198.18.100")
         monkeypatch.setenv("XDG_STATE_HOME", f"{short}/moteur")

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from filelock import FileLock
 from checks.stage import Person, Stage
 from tests.support.verdicts import run
 
+_FOLDER = Path(tempfile.gettempdir()) / "cahier-operateur"  # short: a socket lies in it
+_PAUSE_SECONDS = 2.0
 _NOBODY = Person("default", Path(os.devnull))
 _LAUNCH = re.compile(
     r"cahier catalogue lancer postgresql(?: --nom (?P<name>\S+))?(?P<open> --ouvert)?"
@@ -29,28 +32,44 @@ def cluster() -> Iterator[Path]:
     meanwhile. All workers of a run share it, the last removes it; what a run that was killed has
     left serves the next."""
     skip_where_there_can_be_none()
-    folder = Path(tempfile.gettempdir()) / "cahier-operateur"  # short: a socket lies in it
-    users = folder / "users"
+    users = _FOLDER / "users"
     variables = {
         "CAHIER_ENGINE_NAME": "cahier-oper",
         "CAHIER_ENGINE_NETWORK": "198.18.110",
-        "XDG_STATE_HOME": f"{folder}/moteur",
-        "CAHIER_ETAT": f"{folder}/etat",
+        "XDG_STATE_HOME": f"{_FOLDER}/moteur",
+        "CAHIER_ETAT": f"{_FOLDER}/etat",
     }
     own = users / str(os.getpid())
     with _set(variables):
-        with FileLock(f"{folder}.lock"):
+        with FileLock(f"{_FOLDER}.lock"):
             users.mkdir(parents=True, exist_ok=True)
             own.touch()
             run(_NOBODY, "cahier", "cluster", "creer", "--operateur")
         try:
             yield Path(variables["CAHIER_ETAT"]) / "cluster" / "admin.kubeconfig"
         finally:
-            with FileLock(f"{folder}.lock"):
+            with FileLock(f"{_FOLDER}.lock"):
                 own.unlink()
-                if not any(psutil.pid_exists(int(one.name)) for one in users.iterdir()):
+                if not _in_use():
                     run(_NOBODY, "cahier", "cluster", "supprimer")
-                    shutil.rmtree(folder)
+                    shutil.rmtree(_FOLDER)
+
+
+@contextlib.contextmanager
+def without_it() -> Iterator[None]:
+    """Once no worker uses that cluster any more, and none does meanwhile: a machine has no room
+    (128 inotify instances) for it beside another second cluster."""
+    while True:
+        with FileLock(f"{_FOLDER}.lock"):
+            if not _in_use():
+                yield
+                return
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _in_use() -> bool:
+    users = _FOLDER / "users"
+    return users.is_dir() and any(psutil.pid_exists(int(one.name)) for one in users.iterdir())
 
 
 def skip_where_there_can_be_none() -> None:
