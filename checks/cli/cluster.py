@@ -70,7 +70,7 @@ def create(
 
 @app.command("etat", cls=Command)
 def show() -> None:
-    """Montrer le cluster : moteur, version, nœuds, habitants, âge."""
+    """Montrer le cluster : moteur, version, nœuds, habitants, qui fait les bases, âge."""
     from checks.local_sspcloud import creation, kind, people
 
     state = kind.state()
@@ -83,6 +83,7 @@ def show() -> None:
         "Kubernetes": state.version,
         "Nœuds": ", ".join(nodes),
         "Habitants": ", ".join(name for name in people.known() if name != people.ADMIN),
+        "Bases": "par l’opérateur CloudNativePG" if state.operator else "de simples pods",
         "Âge": age(state.created),
     }
     for title, value in lines.items():

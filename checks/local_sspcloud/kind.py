@@ -10,7 +10,7 @@ import msgspec
 
 from checks import installation, interruption
 from checks.errors import AccessError, CahierError, UsageError
-from checks.local_sspcloud import creation, operator, records, running
+from checks.local_sspcloud import creation, operated, operator, records, running
 from checks.local_sspcloud import engine as engines
 from checks.local_sspcloud.engine import Engine
 from checks.local_sspcloud.progress import Progress, waiting
@@ -31,6 +31,8 @@ class State(msgspec.Struct):
     nodes: dict[str, bool]
     """Name of each node, and whether it is ready."""
     created: datetime
+    operator: bool
+    """Whether the platform's operator makes the databases."""
 
 
 def create(progress: Progress, image: str | None = None, nodes: int | None = None) -> Path:
@@ -165,4 +167,5 @@ def state() -> State:
         version=str(api.request("GET", "/version").get("gitVersion", "")),
         nodes=nodes,
         created=datetime.fromisoformat(system["metadata"]["creationTimestamp"]),
+        operator=operated.is_there(api),
     )

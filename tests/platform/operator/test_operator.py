@@ -79,6 +79,7 @@ def base(operator: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
 
 def test_what_the_form_closes_stays_open_until_it_is_closed_for_good(base: Operated) -> None:
     """The chart's policy selects the pods of a release that is called like the chart."""
+    assert "par l’opérateur CloudNativePG" in run(base.owner, "cahier", "cluster", "etat")
     assert "aucune" in run(base.owner, "cahier", "catalogue", "lister")
     closed = run(base.owner, "cahier", "catalogue", "fermer", BASE)
     assert "l’opérateur" in closed
