@@ -85,10 +85,10 @@ def launch(
         )
         return
     release = catalogue.launch_postgresql(api, own, name, opened, TerminalProgress())
-    _show_notes(release, own, postgresql.DATABASE, postgresql.PORT)
+    _show_notes(release, own, postgresql.DATABASE, postgresql.PORT, opened)
 
 
-def _show_notes(release: Release, user: str, database: str, port: int) -> None:
+def _show_notes(release: Release, user: str, database: str, port: int, opened: bool) -> None:
     """What the platform shows once a service is launched."""
     from checks.output import marked, output
 
@@ -112,8 +112,14 @@ def _show_notes(release: Release, user: str, database: str, port: int) -> None:
             f"NetworkPolicy {', '.join(release.policies)} : elle n’autorise que les pods de "
             f"{release.namespace}."
         )
-    else:
+    elif opened:
         console.print("Aucune NetworkPolicy : les pods de tous les namespaces peuvent l’atteindre.")
+    else:
+        console.print(
+            f"NetworkPolicy {release.name} : elle ne choisit pas son pod, par un défaut du modèle "
+            "de la plateforme ; ceux de tous les namespaces l’atteignent."
+        )
+        console.print(marked("Pour la fermer : [bold]cahier catalogue fermer {}[/]", release.name))
     console.print(
         marked(
             "Pod : {}. Pour l’arrêter : [bold]cahier catalogue arreter {}[/]",
