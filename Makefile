@@ -46,7 +46,7 @@ demo: programs ## l’histoire entière, jouée sur un petit SSPCloud local
 
 # A whole class plays on one small machine: a test that fails is played again (twice at most), by new people, and is told (R).
 test: lint programs test-programs ## tous les tests, sur un vrai cluster
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal --reruns 2
+	@CAHIER_PARTAGE=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal --reruns 2
 
 image: programs ## l’image du projet, chargée dans le cluster local s’il y en a un
 	@$(BIN)/python -m checks.cli.image

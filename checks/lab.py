@@ -75,6 +75,10 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fails: tuple[str, ...] = ()
 
 
+Family = Literal["erreurs", "variantes"]
+"""Folders of cases of a lab: what is wrong, and what is right otherwise than the solution."""
+
+
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A typical mistake or another right answer (`case.toml`): what differs from the solution.
 
@@ -203,7 +207,7 @@ class Lab:
                 return f"{given} : c’est un endroit marqué «\u00a0{mark}\u00a0»."
         return ""
 
-    def cases(self, family: Literal["erreurs", "variantes"]) -> Mapping[str, Case]:
+    def cases(self, family: Family) -> Mapping[str, Case]:
         """The lab's mistakes or other right answers, by name."""
         folder = self.folder / family
         if not folder.is_dir():
@@ -213,7 +217,7 @@ class Lab:
             for path in sorted(folder.glob("*/case.toml"))
         }
 
-    def case_files(self, family: Literal["erreurs", "variantes"], name: str) -> Mapping[str, str]:
+    def case_files(self, family: Family, name: str) -> Mapping[str, str]:
         """All YAML files of a case, its base included."""
         case = self.cases(family)[name]
         base = {} if case.base == "none" else dict(self.files(case.base))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from checks.lab import Case
+from checks.lab import Case, Family
 from checks.stage import Stage
 
 Verdict = Mapping[str, Any]
@@ -133,10 +133,10 @@ def statuses(verdict: Verdict) -> str:
     )
 
 
-def set_case(stage: Stage, family: str, name: str) -> Case:
+def set_case(stage: Stage, family: Family, name: str) -> Case:
     lab = stage.lab
-    case = lab.cases(family)[name]  # type: ignore[arg-type]
-    stage.apply(lab.case_files(family, name))  # type: ignore[arg-type]
+    case = lab.cases(family)[name]
+    stage.apply(lab.case_files(family, name))
     stage.run(lab.about.solution.commands if case.commands is None else case.commands)
     stage.run(case.then)
     return case

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import psutil
 import pytest
 from filelock import FileLock
 
+from checks.lab import Family, Lab, find_lab
 from checks.stage import Person, Stage
 from tests.support.verdicts import run
 
+LABS = [find_lab(f"tp{number}") for number in range(3, 9)]
+"""The labs with a database."""
+_SHARE = 3
 _FOLDER = Path(tempfile.gettempdir()) / "cahier-operateur"  # short: a socket lies in it
 _PAUSE_SECONDS = 2.0
 _NOBODY = Person("default", Path(os.devnull))
@@ -72,17 +78,41 @@ def _in_use() -> bool:
     return users.is_dir() and any(psutil.pid_exists(int(one.name)) for one in users.iterdir())
 
 
+def drawn(lab: Lab, family: Family) -> Sequence[str]:
+    """The cases of a lab that are played there: a third, or all of them (CAHIER_OPERATEUR=0)."""
+    names = sorted(lab.cases(family))
+    if lab not in LABS or os.environ.get("CAHIER_OPERATEUR") == "0":
+        return names if lab in LABS else ()
+    seed = f"{lab.name} {family} {os.environ.get('CAHIER_GRAINE', '')}"
+    return sorted(random.Random(seed).sample(names, -(-len(names) // _SHARE)))
+
+
+def left_to_it(lab: Lab, family: Family) -> Sequence[str]:
+    """The cases that a whole run (`make test`) plays there and not on the first cluster too: those
+    that come out the same on both."""
+    if "CAHIER_PARTAGE" not in os.environ or reason_for_none():
+        return ()
+    cases = lab.cases(family)
+    return [name for name in drawn(lab, family) if cases[name].operated is None]
+
+
 def skip_where_there_can_be_none() -> None:
-    """Elsewhere kind would make it under the name of the cluster of the other tests."""
+    """Skip the test, and say why."""
+    reason = reason_for_none()
+    if reason:
+        pytest.skip(f"NO PRIVATE ENGINE HERE, no second cluster: {reason}")
+
+
+@cache
+def reason_for_none() -> str:
+    """Why there can be no second cluster, "" where there can: with another engine than ours, kind
+    would make it under the name of the cluster of the other tests."""
     from checks.local_sspcloud import engine as engines
     from engine import private_engine
 
     reason = private_engine.unsupported()
     others = [one.title for one in engines.answering() if one.name != engines.PRIVATE]
-    if reason is not None or others:
-        pytest.skip(
-            f"NO PRIVATE ENGINE HERE, no second cluster: {reason or f'{others[0]} answers'}"
-        )
+    return reason or (f"{others[0]} answers" if others else "")
 
 
 @contextlib.contextmanager

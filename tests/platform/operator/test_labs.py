@@ -7,36 +7,20 @@ another third.
 
 from __future__ import annotations
 
-import os
-import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from checks.lab import Lab, find_lab
-from tests.support import laws
+from checks.lab import Lab
+from tests.support import laws, operated
 from tests.support.operated import OperatedStage
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
-LABS = [find_lab(f"tp{number}") for number in range(3, 9)]
-_SHARE = 3
-
-
-def _drawn(family: str) -> list[tuple[Lab, str]]:
-    """A third of each lab's cases."""
-    found = []
-    for lab in LABS:
-        names = sorted(lab.cases(family))  # type: ignore[arg-type]
-        if os.environ.get("CAHIER_OPERATEUR") != "0":
-            seed = f"{lab.name} {family} {os.environ.get('CAHIER_GRAINE', '')}"
-            names = random.Random(seed).sample(names, -(-len(names) // _SHARE))
-        found += [(lab, name) for name in sorted(names)]
-    return found
-
-
-MISTAKES, VARIANTS = _drawn("erreurs"), _drawn("variantes")
+LABS = operated.LABS
+MISTAKES = [(lab, name) for lab in LABS for name in operated.drawn(lab, "erreurs")]
+VARIANTS = [(lab, name) for lab in LABS for name in operated.drawn(lab, "variantes")]
 
 
 def _ids(pairs: Sequence[tuple[Lab, str]]) -> list[str]:
