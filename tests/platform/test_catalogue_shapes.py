@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from checks.lab import find_lab
+from checks.local_sspcloud.postgresql import DATABASE
 from checks.stage import Person, Stage
 from tests.support.verdicts import repaired, run, said, shown, verify
 
@@ -317,7 +318,9 @@ def discoverable(person: Person, release: str) -> None:
         }
         return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
 
-    host = base64.b64encode(f"{release}-rw".encode()).decode()
+    host, database = (
+        base64.b64encode(one.encode()).decode() for one in (f"{release}-rw", DATABASE)
+    )
     made = secret(
         f"discoverable-{release}",
         release,
@@ -326,7 +329,7 @@ def discoverable(person: Person, release: str) -> None:
             "postgres-password": found["password"],
             "password": found["password"],
             "postgres-username": found["username"],
-            "postgres-database": found["database"],
+            "postgres-database": database,
             "postgres-port": "5432",  # the chart does not encode it
         },
         **{"onyxia/discovery": "postgres"},
@@ -334,7 +337,7 @@ def discoverable(person: Person, release: str) -> None:
     copied = {
         "PGHOST": host,
         "PGPORT": base64.b64encode(b"5432").decode(),
-        "PGDATABASE": found["database"],
+        "PGDATABASE": database,
         "PGUSER": found["username"],
         "PGPASSWORD": found["password"],
     }
