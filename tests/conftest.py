@@ -31,9 +31,11 @@ os.environ["PATH"] = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
 _SLOW_FIXTURES = {"page", "browser", "site", "wheel", "wheel_programs"}
 
 
+@pytest.hookimpl(trylast=True)  # pytest itself puts them in order too
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what opens a browser, builds the site or a wheel: `make fast` leaves it to `make
-    test`."""
+    test`. What is marked `first` begins before the rest."""
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
     for item in items:
         if isinstance(item, pytest.Function) and not _SLOW_FIXTURES.isdisjoint(item.fixturenames):
             item.add_marker(pytest.mark.slow)
