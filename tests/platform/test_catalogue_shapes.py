@@ -267,7 +267,8 @@ def test_the_variables_of_one_s_own_base_change_no_verdict(
     own = {name: base64.b64decode(made[name]).decode() for name in made}
     monkeypatch.setenv("PGHOST", f"{CHART}-7-rw")
     monkeypatch.setenv("PGPORT", "5432")
-    for variable, key in (("USER", "username"), ("PASSWORD", "password"), ("DATABASE", "database")):
+    monkeypatch.setenv("PGDATABASE", DATABASE)
+    for variable, key in (("USER", "username"), ("PASSWORD", "password")):
         monkeypatch.setenv(f"PG{variable}", own[key])
 
     port, pair = ("--port", str(free_port)), ("--collegue", alice.namespace)
