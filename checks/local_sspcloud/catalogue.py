@@ -222,7 +222,7 @@ def _clear_begun(api: Api, namespace: str, name: str) -> None:
     Raises UsageError where it is anything else."""
     paths = _paths(namespace, name)
     begun = {path: _labelled(api, path, name) for path in paths if api.find(path) is not None}
-    ours = all(one is not None and not _of_operator(one) for one in begun.values())
+    ours = all(one is not None and not one.database_cluster for one in begun.values())
     if not ours or not begun.keys() <= {*paths[:4]}:
         raise _already_there(namespace, name)
     for path in begun:
@@ -296,10 +296,6 @@ def _labelled(api: Api, path: str, name: str) -> Metadata | None:
     found = metadata(item) if item is not None else None
     ours = found is not None and found.labels.get("app.kubernetes.io/instance") == name
     return found if ours else None
-
-
-def _of_operator(found: Metadata) -> bool:
-    return any(owner.kind == "Cluster" for owner in found.owner_references)
 
 
 def _exists(api: Api, namespace: str, name: str) -> bool:

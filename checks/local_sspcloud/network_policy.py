@@ -105,7 +105,7 @@ def close(api: Api, namespace: str, name: str, admitted: Sequence[str] = ()) -> 
     guests = [one for one in admitted if one != namespace]
     api_path = collection("NetworkPolicy", namespace)
     reading = _reading(api, namespace, name, guests)
-    operated = any(one.kind == "Cluster" for one in pod.owner_references)
+    operated = pod.database_cluster != ""
     own, was = _own_rules(guests, operated), api.find(f"{api_path}/{name}")
     before = read(was, NetworkPolicy) if was is not None else None
     for_others = [

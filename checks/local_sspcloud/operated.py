@@ -7,7 +7,7 @@ the platform's own account may make a `Cluster`: on the local cluster, its admin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from checks.access.kubernetes_api import collection
@@ -30,8 +30,8 @@ OPERAND = "ghcr.io/cloudnative-pg/postgresql:15-minimal-trixie"
 CHART = "postgresql-cnpg"
 """The chart's NetworkPolicy selects the pods of a release of this name, whatever the release."""
 _HELM = "meta.helm.sh/release-name"
-_VERSION = "postgresql.cnpg.io/v1"
-_GROUP = f"/apis/{_VERSION}"
+API_VERSION = "postgresql.cnpg.io/v1"
+_GROUP = f"/apis/{API_VERSION}"
 _POLL_SECONDS = 0.3
 
 
@@ -58,12 +58,9 @@ def platform(api: Api) -> Api | None:
 def is_of(api: Api, namespace: str, name: str) -> bool:
     """Whether a database is the operator's: its pods, its Services and its Job are owned by a
     `Cluster`, which people may not read. Raises AccessError."""
-    for kind in ("Pod", "Service"):
-        query = {"labelSelector": f"cnpg.io/cluster={name}"}
-        for item in api.objects(kind, collection(kind, namespace), query):
-            if any(one.kind == "Cluster" for one in metadata(item).owner_references):
-                return True
-    return False
+    return any(
+        metadata(one).database_cluster for one in _of(api, namespace, name, "Pod", "Service")
+    )
 
 
 def finish(platform: Api, namespace: str, name: str, database: str, seconds: float) -> None:
@@ -114,11 +111,14 @@ def stop(platform: Api, namespace: str, name: str, from_chart: Sequence[str]) ->
 
 def is_gone(platform: Api, namespace: str, name: str) -> bool:
     """Whether no pod of a database is left, nor its volume. Raises AccessError."""
+    return not any(_of(platform, namespace, name, "Pod", "PersistentVolumeClaim"))
+
+
+def _of(api: Api, namespace: str, name: str, *kinds: str) -> Iterator[Item]:
+    """The objects of these kinds that the operator has labelled as a database's."""
     query = {"labelSelector": f"cnpg.io/cluster={name}"}
-    return not any(
-        platform.objects(kind, collection(kind, namespace), query)
-        for kind in ("Pod", "PersistentVolumeClaim")
-    )
+    for kind in kinds:
+        yield from api.objects(kind, collection(kind, namespace), query)
 
 
 def _came_with(found: Metadata, name: str) -> bool:
@@ -134,17 +134,22 @@ def manifests(namespace: str, name: str, opened: bool, user: str) -> Sequence[It
     own = _metadata(namespace, name)
     return [
         *({**one, "metadata": {**own, "name": one["metadata"]["name"]}} for one in shared),
-        {"apiVersion": _VERSION, "kind": "Cluster", "metadata": own, "spec": _cluster(name, user)},
+        {
+            "apiVersion": API_VERSION,
+            "kind": "Cluster",
+            "metadata": own,
+            "spec": _cluster(name, user),
+        },
     ]
 
 
 def _database(namespace: str, name: str, owner: str, database: str) -> Item:
-    return {
-        "apiVersion": _VERSION,
-        "kind": "Database",
-        "metadata": _metadata(namespace, name),
-        "spec": {"name": database, "owner": owner, "cluster": {"name": name}},
-    }
+    spec = {"name": database, "owner": owner, "cluster": {"name": name}}
+    return _operated("Database", _metadata(namespace, name), spec)
+
+
+def _operated(kind: str, own: Item, spec: Item) -> Item:
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": own, "spec": spec}
 
 
 def _metadata(namespace: str, name: str) -> Item:

@@ -66,7 +66,7 @@ def _let_claims_be_filled(engine: Engine, manifest: str) -> None:
 
 def _catalogue() -> Mapping[str, Any]:
     return {
-        "apiVersion": "postgresql.cnpg.io/v1",
+        "apiVersion": operated.API_VERSION,
         "kind": "ClusterImageCatalog",
         "metadata": {"name": operated.CATALOGUE},
         "spec": {"images": [{"major": operated.MAJOR, "image": operated.OPERAND}]},

@@ -50,6 +50,12 @@ class Metadata(Part, frozen=True):
         """The UID of that object, "" when nothing does."""
         return self.controller.uid if self.controller is not None else ""
 
+    @property
+    def database_cluster(self) -> str:
+        """Name of the CloudNativePG `Cluster` whose operator keeps this one, "" where none does.
+        https://cloudnative-pg.io/documentation/current/"""
+        return next((one.name for one in self.owner_references if one.kind == "Cluster"), "")
+
 
 class Named(Protocol):
     """An object, or what was made of one, that has a name in its namespace."""

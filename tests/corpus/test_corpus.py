@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from checks.lab import Case, Family, Lab, all_labs
+from checks.lab import Family, Lab, all_labs
 from checks.stage import Person, Stage
 from checks.verdict import Verdict
 from tests.support import findings, laws, operated, recorded
+from tests.support.classroom import Classroom
 from tests.support.drawn_path import agrees
 
 pytestmark = pytest.mark.cluster
@@ -39,38 +39,6 @@ def _ids(pairs: list[tuple[Lab, str]]) -> list[str]:
     return [f"{lab.short_name}-{name}" for lab, name in pairs]
 
 
-@dataclass
-class Classroom:
-    """Makes stages: a fresh learner each, the colleague shared where the lab's own setup is
-    enough."""
-
-    new_person: Callable[..., Person]
-    new_resident: Callable[..., Person]
-    colleagues: dict[str, Person]
-
-    def stage(self, lab: Lab, port: int, case: Case | None = None) -> Stage:
-        colleague = None
-        if lab.about.colleague != "none":
-            fresh = case is not None and bool(case.colleague_commands)
-            colleague = self._colleague(lab, fresh)
-        stage = Stage(
-            lab, self.new_person(), colleague, local_port=port if lab.about.port else None
-        )
-        if colleague and case is not None and case.colleague_commands:
-            stage.run(case.colleague_commands, colleague)
-        stage.run(lab.about.setup.commands)
-        return stage
-
-    def _colleague(self, lab: Lab, fresh: bool) -> Person:
-        if fresh:
-            return self.new_person("c")
-        if lab.name not in self.colleagues:
-            colleague = self.new_resident("c")
-            Stage(lab, colleague, colleague).run(lab.about.setup.colleague_commands, colleague)
-            self.colleagues[lab.name] = colleague
-        return self.colleagues[lab.name]
-
-
 @pytest.fixture(scope="module")
 def colleagues() -> dict[str, Person]:
     """Who has shared their database, by lab."""
@@ -82,8 +50,8 @@ def classroom(
     new_person: Callable[..., Person],
     new_resident: Callable[..., Person],
     colleagues: dict[str, Person],
-) -> Classroom:
-    return Classroom(new_person, new_resident, colleagues)
+) -> Classroom[Stage]:
+    return Classroom(new_person, new_resident, colleagues, Stage)
 
 
 @pytest.fixture
@@ -102,21 +70,25 @@ def close_after() -> Iterator[Callable[[Stage], Stage]]:
 
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)
 def test_starter_fails_what_it_announces(
-    lab: Lab, classroom: Classroom, close_after: Callable[[Stage], Stage], free_port: int
+    lab: Lab, classroom: Classroom[Stage], close_after: Callable[[Stage], Stage], free_port: int
 ) -> None:
     laws.starter_fails_what_it_announces(close_after(classroom.stage(lab, free_port)))
 
 
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)
 def test_solution_passes(
-    lab: Lab, classroom: Classroom, close_after: Callable[[Stage], Stage], free_port: int
+    lab: Lab, classroom: Classroom[Stage], close_after: Callable[[Stage], Stage], free_port: int
 ) -> None:
     laws.solution_passes(close_after(classroom.stage(lab, free_port)))
 
 
 @pytest.mark.parametrize(("lab", "name"), VARIANTS, ids=_ids(VARIANTS))
 def test_other_right_answer_passes(
-    lab: Lab, name: str, classroom: Classroom, close_after: Callable[[Stage], Stage], free_port: int
+    lab: Lab,
+    name: str,
+    classroom: Classroom[Stage],
+    close_after: Callable[[Stage], Stage],
+    free_port: int,
 ) -> None:
     stage = close_after(classroom.stage(lab, free_port, lab.cases("variantes")[name]))
     verdict = laws.other_right_answer_passes(stage, name)
@@ -128,7 +100,7 @@ def test_other_right_answer_passes(
 def test_mistake_is_caught_and_its_remedy_repairs(
     lab: Lab,
     name: str,
-    classroom: Classroom,
+    classroom: Classroom[Stage],
     close_after: Callable[[Stage], Stage],
     free_port: int,
     tmp_path: Path,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +26,6 @@ CHART = "postgresql-cnpg"
 """The name of the chart, which its own policy takes for that of the release."""
 USUAL = "postgresql-cnpg-951239"
 EDITOR = "vscode-python-123456"
-
-
-@pytest.fixture
-def stages() -> Iterator[Callable[..., Stage]]:
-    """Makes stages whose terminals are ended with the test."""
-    made: list[Stage] = []
-
-    def make(lab: str, learner: Person, colleague: Person | None = None, **more: Any) -> Stage:
-        made.append(Stage(find_lab(lab), learner, colleague, **more))
-        return made[-1]
-
-    yield make
-    for stage in made:
-        stage.close()
 
 
 def launch(person: Person, name: str, *options: str) -> None:

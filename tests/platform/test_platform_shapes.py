@@ -101,20 +101,6 @@ def namespace_called(platform: Platform) -> Iterator[Callable[[str], str]]:
         platform.admin.request("DELETE", path)
 
 
-@pytest.fixture
-def stages() -> Iterator[Callable[..., Stage]]:
-    """Makes stages whose terminals are ended with the test."""
-    made: list[Stage] = []
-
-    def make(lab: str, learner: Person, colleague: Person | None = None, **more: Any) -> Stage:
-        made.append(Stage(find_lab(lab), learner, colleague, **more))
-        return made[-1]
-
-    yield make
-    for stage in made:
-        stage.close()
-
-
 # -- a project's namespace -------------------------------------------------------------------------
 
 

@@ -27,9 +27,7 @@ _SHARE = 3
 _FOLDER = Path(tempfile.gettempdir()) / "cahier-operateur"  # short: a socket lies in it
 _PAUSE_SECONDS = 2.0
 _NOBODY = Person("default", Path(os.devnull))
-_LAUNCH = re.compile(
-    r"cahier catalogue lancer postgresql(?: --nom (?P<name>\S+))?(?P<open> --ouvert)?"
-)
+_LAUNCH = re.compile(r"cahier catalogue lancer postgresql --nom (?P<name>\S+)(?P<open> --ouvert)?")
 
 
 @contextlib.contextmanager
@@ -80,9 +78,9 @@ def _in_use() -> bool:
 
 def drawn(lab: Lab, family: Family) -> Sequence[str]:
     """The cases of a lab that are played there: a third, or all of them (CAHIER_OPERATEUR=0)."""
-    names = sorted(lab.cases(family))
-    if lab not in LABS or os.environ.get("CAHIER_OPERATEUR") == "0":
-        return names if lab in LABS else ()
+    names = sorted(lab.cases(family)) if lab in LABS else []
+    if os.environ.get("CAHIER_OPERATEUR") == "0":
+        return names
     seed = f"{lab.name} {family} {os.environ.get('CAHIER_GRAINE', '')}"
     return sorted(random.Random(seed).sample(names, -(-len(names) // _SHARE)))
 

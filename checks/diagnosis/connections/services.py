@@ -113,8 +113,8 @@ def made_anew(cluster: Cluster, name: str, pod: Pod) -> tuple[str, ...]:
 
 
 def _kept_by_operator(name: str, pod: Pod) -> bool:
-    owner = pod.controller
-    return owner is not None and owner.kind == "Cluster" and name == f"{owner.name}-rw"
+    cluster = pod.given.metadata.database_cluster
+    return cluster != "" and name == f"{cluster}-rw"
 
 
 def _leading_to(cluster: Cluster, pod: Pod) -> set[str]:

@@ -11,7 +11,7 @@ from checks.diagnosis.workloads.readiness import never_admitted, not_ready
 from checks.errors import Unverifiable
 from checks.exchange.postgres import PostgresServer, identify
 from checks.facts import OLDER_RELEASE, Pod
-from checks.objects.parts import OwnerReference, metadata
+from checks.objects.parts import metadata
 from checks.verdict import Diagnostic
 
 PORT = 5432
@@ -76,21 +76,16 @@ def databases(cluster: Cluster) -> Sequence[Database]:
     kept: set[str] = set()
     for pod in cluster.pods():
         pods.setdefault(_release(pod.labels), []).append(pod)
-        kept |= _kept_by_operator(pod.controller)
+        kept.add(pod.given.metadata.database_cluster)
     for service in cluster.services():  # a release whose pod is gone still has its Service
         pods.setdefault(_release(service.spec.selector), [])
-        kept |= _kept_by_operator(service.metadata.controller)
+        kept.add(service.metadata.database_cluster)
     pods.pop("", None)
     found = [
         Database(release, _primary(some), preparing=bool(some), operated=release in kept)
         for release, some in sorted(pods.items())
     ]
     return sorted(found, key=lambda database: not is_ready(database))
-
-
-def _kept_by_operator(owner: OwnerReference | None) -> set[str]:
-    """The release whose operator keeps the object that has this owner; none for any other."""
-    return {owner.name} if owner is not None and owner.kind == "Cluster" else set()
 
 
 def is_ready(database: Database) -> bool:
@@ -221,7 +216,7 @@ def platform_secrets(cluster: Cluster, release: str) -> Sequence[str]:
             if one.name in called
             or one.name.startswith(f"{HELM_STORAGE}{release}.")
             or one.annotations.get(_HELM_RELEASE) == release
-            or release in _kept_by_operator(one.controller)
+            or release == one.database_cluster
         }
     )
 

@@ -12,6 +12,7 @@ from checks.lab import Case, Lab
 from checks.stage import Person
 from tests.conftest import people, unused_port
 from tests.support import operated
+from tests.support.classroom import Classroom
 from tests.support.operated import OperatedStage
 
 
@@ -53,24 +54,11 @@ def stage(
     colleagues: dict[str, Person],
 ) -> Iterator[Callable[..., OperatedStage]]:
     """Sets the stage of a lab, for one of its cases."""
+    classroom = Classroom(new_learner, new_colleague, colleagues, OperatedStage)
     made = []
 
-    def colleague_of(lab: Lab, case: Case | None) -> Person:
-        own = case.colleague_commands if case is not None else ()
-        if not own and lab.name in colleagues:
-            return colleagues[lab.name]
-        colleague = new_learner("c") if own else new_colleague("c")
-        commands = own or lab.about.setup.colleague_commands
-        OperatedStage(lab, colleague, colleague).run(commands, colleague)
-        if not own:
-            colleagues[lab.name] = colleague
-        return colleague
-
     def set_up(lab: Lab, case: Case | None = None) -> OperatedStage:
-        colleague = None if lab.about.colleague == "none" else colleague_of(lab, case)
-        port = unused_port() if lab.about.port else None
-        made.append(OperatedStage(lab, new_learner(), colleague, local_port=port))
-        made[-1].run(lab.about.setup.commands)
+        made.append(classroom.stage(lab, unused_port(), case))
         return made[-1]
 
     yield set_up

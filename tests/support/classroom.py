@@ -1,0 +1,47 @@
+"""Stages for the cases of the corpus, and the people who play them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from checks.lab import Case, Lab
+from checks.stage import Person, Stage
+
+_S = TypeVar("_S", bound=Stage)
+
+
+@dataclass
+class Classroom(Generic[_S]):
+    """Makes stages: a fresh learner each, the colleague shared where the lab's own setup is
+    enough."""
+
+    new_person: Callable[..., Person]
+    new_resident: Callable[..., Person]
+    colleagues: dict[str, Person]
+    stages: type[_S]
+
+    def stage(self, lab: Lab, port: int, case: Case | None = None) -> _S:
+        colleague = None
+        if lab.about.colleague != "none":
+            fresh = case is not None and bool(case.colleague_commands)
+            colleague = self._colleague(lab, fresh)
+        stage = self.stages(
+            lab, self.new_person(), colleague, local_port=port if lab.about.port else None
+        )
+        if colleague and case is not None and case.colleague_commands:
+            stage.run(case.colleague_commands, colleague)
+        stage.run(lab.about.setup.commands)
+        return stage
+
+    def _colleague(self, lab: Lab, fresh: bool) -> Person:
+        if fresh:
+            return self.new_person("c")
+        if lab.name not in self.colleagues:
+            colleague = self.new_resident("c")
+            self.stages(lab, colleague, colleague).run(
+                lab.about.setup.colleague_commands, colleague
+            )
+            self.colleagues[lab.name] = colleague
+        return self.colleagues[lab.name]
