@@ -45,7 +45,7 @@ def create(
         typer.Option(
             "--operateur",
             help="Y mettre l’opérateur CloudNativePG, comme sur le SSPCloud : les bases du "
-            "catalogue sont alors les siennes (45 secondes chacune au lieu de 6).",
+            "catalogue sont alors les siennes (une vingtaine de secondes chacune au lieu de 6).",
         ),
     ] = False,
 ) -> None:
