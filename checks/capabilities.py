@@ -70,6 +70,9 @@ class Probe(Protocol):
     def said(self, target: str) -> str:
         """What its last attempt at `target` ended with, in socat's words; "" when it went well."""
 
+    def reached(self, target: str) -> int:
+        """How many of its connections to `target` were made, whatever came of them."""
+
 
 class Reading(Protocol):
     """What can be read of a namespace, and of the cluster around it. Lists are fetched once per run
@@ -264,11 +267,14 @@ class Experiments(Protocol):
         Unverifiable where there is no kubectl."""
 
     def probe(
-        self, targets: Sequence[str], labels: Mapping[str, str] | None = None
+        self,
+        targets: Sequence[str],
+        labels: Mapping[str, str] | None = None,
+        beside: Pod | None = None,
     ) -> AbstractContextManager[Probe]:
         """A pod of ours in the learner's namespace that leads to each of `targets` (`host:port`),
-        for as long as the context lasts; `labels` are those that a policy may ask of it. Raises
-        Unverifiable when it does not start, or in a snapshot."""
+        for as long as the context lasts; `labels` are those that a policy may ask of it, `beside`
+        a pod as which it goes. Raises Unverifiable when it does not start, or in a snapshot."""
 
     @property
     def enforces_policies(self) -> bool:
@@ -279,6 +285,10 @@ class Experiments(Protocol):
         """The same cluster as the owner of namespace `owner` sees it, looking at namespace `at`
         (their own when empty); None where their access is not at hand: it is on the local cluster
         only."""
+
+    def at(self, namespace: str) -> Cluster:
+        """The same cluster, looking at another namespace with our own rights. Raises Unverifiable
+        in a snapshot."""
 
     def outsiders(self) -> Sequence[str]:
         """Namespaces of people who are neither the learner nor the colleague, and whose access is

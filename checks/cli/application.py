@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from checks import __version__
-from checks.cli import catalogue, cluster, diagnose, grading, labs, play, snapshot, verify
+from checks.cli import catalogue, cluster, diagnose, grading, labs, path, play, snapshot, verify
 from checks.cli.french import Group
 from checks.redaction import Formatter
 
@@ -30,6 +30,7 @@ app.add_typer(catalogue.app, name="catalogue", rich_help_panel="Petit SSPCloud l
 labs.register(app)
 verify.register(app)
 diagnose.register(app)
+path.register(app)
 play.register(app)
 grading.register(app)
 snapshot.register(app)

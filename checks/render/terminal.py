@@ -107,18 +107,18 @@ def _sentence(console: Console, result: CheckResult, note: str) -> None:
 def _lesson(
     console: Console, result: CheckResult, diagnostic: Diagnostic | None, with_help: bool
 ) -> None:
-    _labelled(console, wording.FINDING[result.status], result.finding)
+    labelled(console, wording.FINDING[result.status], result.finding)
     if result.cause:
-        _labelled(console, wording.CAUSE, result.cause)
+        labelled(console, wording.CAUSE, result.cause)
     if diagnostic is not None and diagnostic.look:
-        _labelled(console, wording.LOOK, commands=diagnostic.look, style="cyan")
+        labelled(console, wording.LOOK, commands=diagnostic.look, style="cyan")
     if with_help or result.status is not Status.FAILED:
         steps, answer = wording.parted(result.fix_commands)
-        _labelled(
+        labelled(
             console, wording.REMEDY, result.fix, commands=(*result.fix_lines, *steps), style="green"
         )
         if answer:
-            _labelled(
+            labelled(
                 console,
                 wording.ANSWER,
                 wording.LAST_RESORT,
@@ -127,7 +127,7 @@ def _lesson(
             )
 
 
-def _labelled(
+def labelled(
     console: Console, label: str, text: str = "", *, commands: Sequence[str] = (), style: str = ""
 ) -> None:
     """A paragraph and commands beside their label, or below it on a narrow terminal."""

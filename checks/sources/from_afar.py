@@ -10,7 +10,7 @@ from socket import socket
 from typing import NoReturn
 
 from checks.capabilities import Cluster, Machine, Probe
-from checks.facts import Credentials, Listing
+from checks.facts import Credentials, Listing, Pod
 from checks.objects.rights import Rule
 
 
@@ -74,7 +74,10 @@ class FromAfar(ABC):
         self._not_there()
 
     def probe(
-        self, targets: Sequence[str], labels: Mapping[str, str] | None = None
+        self,
+        targets: Sequence[str],
+        labels: Mapping[str, str] | None = None,
+        beside: Pod | None = None,
     ) -> AbstractContextManager[Probe]:
         """Raises Unverifiable."""
         self._only_read("de placer une sonde dans le namespace")
@@ -87,6 +90,10 @@ class FromAfar(ABC):
     def as_owner(self, owner: str, at: str = "") -> Cluster | None:
         """Nobody's access is at hand."""
         return None
+
+    def at(self, namespace: str) -> Cluster:
+        """Raises Unverifiable."""
+        self._only_read("de regarder un autre namespace")
 
     def outsiders(self) -> Sequence[str]:
         """Nobody's access is at hand."""

@@ -19,7 +19,7 @@ from checks.access.kubectl import forwarding
 from checks.access.kubernetes_api import PATHS, Api, collection
 from checks.capabilities import Machine
 from checks.errors import AccessError, Refused, Unverifiable
-from checks.facts import Credentials, ForwardRefused, Listing
+from checks.facts import Credentials, ForwardRefused, Listing, Pod
 from checks.objects.rights import Rule
 from checks.places import LEARNERS, admin_kubeconfig, people_folder
 from checks.redaction import remember_secret
@@ -164,10 +164,13 @@ class LiveCluster(LiveReading):
                 yield connection
 
     def probe(
-        self, targets: Sequence[str], labels: Mapping[str, str] | None = None
+        self,
+        targets: Sequence[str],
+        labels: Mapping[str, str] | None = None,
+        beside: Pod | None = None,
     ) -> contextlib.AbstractContextManager[Probe]:
         """A pod of ours in the namespace, that leads to each of `targets`."""
-        return probe(self.api, self.namespace, targets, labels)
+        return probe(self.api, self.namespace, targets, labels, beside=beside)
 
     @cached_property
     def enforces_policies(self) -> bool:
@@ -199,6 +202,10 @@ class LiveCluster(LiveReading):
         return LiveCluster(
             self.machine, kubeconfig_path=str(_access_of(owner)), namespace=at or owner
         )
+
+    def at(self, namespace: str) -> LiveCluster:
+        """The same cluster, looking at another namespace with our own rights."""
+        return LiveCluster(self.machine, namespace=namespace, api=self.api)
 
     def _is_at_hand(self, owner: str) -> bool:
         """Whether the local cluster keeps somebody's access, and is this one."""

@@ -17,6 +17,7 @@ import psutil
 from checks.access import kubeconfig
 from checks.exchange.bounded_socket import BoundedSocket
 from checks.facts import ForwardCommand, KubectlVersion, Listener
+from checks.objects.kinds import kind_called
 
 _CONNECT_SECONDS = 3
 
@@ -156,14 +157,6 @@ _VALUED = (
     *("password", "pod-running-timeout", "profile", "profile-output", "request-timeout", "server"),
     *("tls-server-name", "token", "user", "username", "v", "vmodule"),
 )
-_KINDS = {
-    "pods": "pod",
-    "po": "pod",
-    "services": "service",
-    "svc": "service",
-    "deployments": "deployment",
-}
-_KINDS |= {"deploy": "deployment", "statefulsets": "statefulset", "sts": "statefulset"}
 
 
 def parse_forward(
@@ -190,7 +183,6 @@ def parse_forward(
     if len(words) < 3 or words[0] != "port-forward":
         return None
     kind, _, name = words[1].rpartition("/")
-    kind = kind.partition(".")[0].lower() or "pod"
     namespace = options.namespace or ""
     if not namespace and (
         environment is not None or (options.kubeconfig and Path(options.kubeconfig).is_absolute())
@@ -199,7 +191,7 @@ def parse_forward(
         explicit = str(folder / options.kubeconfig) if options.kubeconfig else None
         namespace = kubeconfig.context_namespace(own, explicit, options.context)
     return ForwardCommand(
-        kind=_KINDS.get(kind, kind),
+        kind=kind_called(kind or "pod"),
         name=name,
         namespace=namespace,
         ports=dict(_port_pairs(words[2:])),

@@ -9,6 +9,7 @@ belongs to it: the cluster removes both.
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from typing import Any
 from checks.access.answers import typed
 from checks.access.kubernetes_api import Api, collection
 from checks.errors import AccessError, Refused, Unverifiable
-from checks.facts import PROBE_LABEL, ForwardRefused
+from checks.facts import PROBE_LABEL, ForwardRefused, Pod
 from checks.interruption import check, pause, too_late, undone
 from checks.objects.pods import PodObject, PodStatus
 from checks.process import OWNER, has_ended, is_here, mark, owner
@@ -42,6 +43,12 @@ _PAUSE = 0.2
 _FIRST_PORT = 6001
 _ECHO = "PIPE"
 _WORD = b"cahier"
+# how socat writes what went well, then what did not
+# (https://manpages.debian.org/bookworm/socat/socat.1.en.html, « diagnostics »)
+_MADE_IT = " N starting data transfer loop "
+_FAILED = re.compile(r" [WEF] ")
+_LAST_WORDS = 3  # lines
+_NEVER = "cahier-kubernetes/jamais"  # a condition that nobody ever says to be met
 _NAME = "cahier-kubernetes/nom"  # label by which the policy of a probe chooses it
 _CLOSED: Mapping[str, object] = {"policyTypes": ["Ingress"], "ingress": []}
 _OPEN: Mapping[str, object] = {"policyTypes": ["Ingress"], "ingress": [{}]}
@@ -82,10 +89,17 @@ class Probe:
 
     def said(self, target: str) -> str:
         """What the attempt at `target` ended with, in socat's words."""
+        failures = [line for line in self._log(target) if _FAILED.search(line)]
+        return "\n".join(failures[-_LAST_WORDS:])
+
+    def reached(self, target: str) -> int:
+        """How many of its connections to `target` were made, whatever came of them."""
+        return sum(_MADE_IT in line for line in self._log(target))
+
+    def _log(self, target: str) -> Sequence[str]:
         path = f"/api/v1/namespaces/{self.namespace}/pods/{self.name}/log"
-        return self.api.text(
-            path, {"container": f"p{self.ports[target]}", "tailLines": "3", "limitBytes": "65536"}
-        )
+        query = {"container": f"p{self.ports[target]}", "limitBytes": "65536"}
+        return self.api.text(path, query).splitlines()
 
 
 def _cut_once(end: socket, failed: Callable[[], bool]) -> contextlib.AbstractContextManager[None]:
@@ -109,17 +123,20 @@ def probe(
     targets: Sequence[str],
     labels: Mapping[str, str] | None = None,
     rule: Mapping[str, object] | None = None,
+    beside: Pod | None = None,
 ) -> Iterator[Probe]:
     """A pod in `namespace` that leads to each of `targets` (`host:port`). Raises Unverifiable.
 
-    `rule`: what a NetworkPolicy of its own says of this pod alone; None: it has none.
+    `rule`: what a NetworkPolicy of its own says of this pod alone; None: it has none. `beside`: it
+    goes as this pod does, with its labels, and nothing takes it for that one.
     """
     sweep(api, namespace)
     pods, policies = collection("Pod", namespace), collection("NetworkPolicy", namespace)
     name = f"cahier-sonde-{uuid.uuid4().hex[:8]}"
     ports = {target: _FIRST_PORT + index for index, target in enumerate(dict.fromkeys(targets))}
     with contextlib.ExitStack() as made:
-        uid = made.enter_context(_made(api, pods, _pod(name, ports, labels or {})))
+        body = _pod(name, ports, labels or {}) if beside is None else _beside(beside, name, ports)
+        uid = made.enter_context(_made(api, pods, body))
         if rule is not None:
             made.enter_context(_made(api, policies, _policy(name, uid, rule)))
         with waiting_for(f"le démarrage d’une sonde dans {namespace} (pod {name})"):
@@ -185,6 +202,7 @@ def _pod(name: str, ports: Mapping[str, int], labels: Mapping[str, str]) -> dict
             "image": IMAGE,
             "imagePullPolicy": "IfNotPresent",
             "args": [
+                *("-d", "-d"),  # what goes well is told too
                 f"TCP-LISTEN:{port},fork,reuseaddr",
                 target if target == _ECHO else f"TCP:{target},connect-timeout={_CONNECT}",
             ],
@@ -212,6 +230,16 @@ def _pod(name: str, ports: Mapping[str, int], labels: Mapping[str, str]) -> dict
             "containers": containers,
         },
     }
+
+
+def _beside(pod: Pod, name: str, ports: Mapping[str, int]) -> dict[str, Any]:
+    """A probe that policies take for `pod`. It belongs to it, so that no ReplicaSet adopts it, and
+    is never ready, so that no Service sends it a client."""
+    found = _pod(name, ports, pod.labels)
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": pod.name, "uid": pod.uid}
+    found["metadata"]["ownerReferences"] = [{**owner, "controller": True}]
+    found["spec"]["readinessGates"] = [{"conditionType": _NEVER}]
+    return found
 
 
 def _policy(name: str, pod: str, rule: Mapping[str, object]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from checks.errors import Unverifiable
 from checks.facts import Pod
 
 _ESTABLISHED = "01"  # states of include/net/tcp_states.h
+_SYN_SENT = "02"
 _LISTEN = "0A"
 _END = "(?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4}"
 _ROW = re.compile(rf"\s*\d+: (?P<local>{_END}) (?P<remote>{_END}) (?P<state>[0-9A-F]{{2}}) ")
@@ -52,14 +53,33 @@ def established(cluster: Cluster, pod: str) -> frozenset[Connection]:
     return frozenset(_parse(_table(cluster, pod), _ESTABLISHED))
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a pod shows at one moment; of `established`, `outgoing` are those that it has itself
+    opened to elsewhere. `opening`: it has called, and nobody has answered yet."""
+
+    established: frozenset[Connection]
+    outgoing: frozenset[Connection]
+    opening: frozenset[Connection]
+
+
+def seen(cluster: Cluster, pod: str) -> Seen:
+    """All that `pod` shows of its connections. Raises Unverifiable as `established`."""
+    table = _table(cluster, pod)
+    made = frozenset(_parse(table, _ESTABLISHED))
+    return Seen(made, _elsewhere(table, made), frozenset(_parse(table, _SYN_SENT)))
+
+
 def outgoing(cluster: Cluster, pod: str) -> frozenset[Connection]:
     """Established connections that `pod` has itself opened to elsewhere. Raises Unverifiable as
     `established`."""
-    table = _table(cluster, pod)
+    return seen(cluster, pod).outgoing
+
+
+def _elsewhere(table: str, made: frozenset[Connection]) -> frozenset[Connection]:
     served = {item.local_port for item in _parse(table, _LISTEN)}
-    found = _parse(table, _ESTABLISHED)
     return frozenset(
-        item for item in found if item.local_port not in served and not item.from_loopback
+        item for item in made if item.local_port not in served and not item.from_loopback
     )
 
 

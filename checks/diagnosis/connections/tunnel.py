@@ -51,10 +51,11 @@ class Ending:
 
 @dataclass(frozen=True)
 class Tunnel:
-    """What a lab expects of a local port.
+    """What is expected of a local port.
 
-    `speak` makes one real exchange on a connection and raises NotHttp or NotPostgres. `ending` is
-    asked where no tunnel is open any more.
+    `pods`: where it should lead, none where that is not known. `speak` makes one real exchange on a
+    connection and raises NotHttp or NotPostgres. `ending` is asked where no tunnel is open any
+    more.
     """
 
     local_port: int
@@ -72,6 +73,11 @@ class Tunnel:
             f"kubectl port-forward pod/{pod.name} {self.local_port}:{self.port} -n {pod.namespace} "
             "&"
         )
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The same; none where nobody knows where it should lead."""
+        return (self.command,) if self.pods else ()
 
     @property
     def fix(self) -> str:
@@ -113,7 +119,7 @@ def nobody_listens(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
         "Ctrl-C, un terminal fermé, une veille ou la disparition de son pod y mettent fin."
         + (f" {ending.cause}" if ending else ""),
         fix=f"{tunnel.fix} {ending.fix}" if ending else tunnel.fix,
-        commands=(tunnel.command,),
+        commands=tunnel.commands,
         look=_LOOK,
     )
 
@@ -124,7 +130,7 @@ def leads_elsewhere(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
     nobody = nobody_listens(cluster, tunnel)
     if nobody is not None:
         return nobody
-    listeners = _reached(cluster.machine.listeners(tunnel.local_port))
+    listeners = reached(cluster.machine.listeners(tunnel.local_port))
     forward = next((listener.forward for listener in listeners if listener.forward), None)
     if forward is not None:
         wrong = _certainly_wrong(cluster, tunnel, listeners, forward)
@@ -135,12 +141,12 @@ def leads_elsewhere(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
             connection.settimeout(8)
             tunnel.speak(connection)
     except (NotHttp, NotPostgres, OSError) as silence:
-        return _silent(cluster, tunnel, listeners, forward, str(silence))
+        return silent(cluster, tunnel, listeners, forward, str(silence))
     try:
         if _answering(cluster, tunnel.local_port, tunnel.pods, tunnel.port):
             return None
     except OSError as silence:
-        return _silent(cluster, tunnel, listeners, forward, str(silence))
+        return silent(cluster, tunnel, listeners, forward, str(silence))
     except Unverifiable:
         # The pod cannot be looked into: its image has no shell. The command line is what is left.
         if forward is not None and forward.namespace == cluster.namespace:
@@ -150,11 +156,7 @@ def leads_elsewhere(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
             "le montrent.",
             f"Rouvrez le tunnel en nommant le namespace : {tunnel.command}",
         ) from None
-    if forward is None:
-        return _not_a_tunnel(cluster, tunnel, listeners, "")
-    return _probably_wrong(cluster, tunnel, listeners, forward) or _another(
-        cluster, tunnel, listeners, forward
-    )
+    return unexpected(cluster, tunnel, listeners, "", forward)
 
 
 def reaches(cluster: Cluster, local_port: int, pod: Pod, port: int) -> bool:
@@ -222,7 +224,7 @@ def _is_ipv4(listener: Listener) -> bool:
     return listener.address in ("127.0.0.1", "0.0.0.0")
 
 
-def _reached(listeners: Sequence[Listener]) -> Sequence[Listener]:
+def reached(listeners: Sequence[Listener]) -> Sequence[Listener]:
     """Those whom a client of 127.0.0.1 reaches, the most precise address first; else those of ::1.
 
     kubectl opens a port on ::1 alone where another program already holds it on 127.0.0.1.
@@ -275,7 +277,7 @@ def _other_address(
         finding=finding,
         cause=cause,
         fix=f"Fermez ce tunnel et rouvrez-le sans --address. {tunnel.fix}",
-        commands=(*_closing(listeners), tunnel.command),
+        commands=(*_closing(listeners), *tunnel.commands),
         look=_LOOK,
     )
 
@@ -295,10 +297,7 @@ def _not_a_tunnel(
             "pas écouter sur le même port.",
             fix="N’arrêtez pas ce programme : votre page se fermerait. Choisissez un autre port "
             f"local, par exemple {other}, et vérifiez avec --port {other}.",
-            commands=(
-                *_closing(listeners),
-                tunnel.command.replace(f" {tunnel.local_port}:", f" {other}:"),
-            ),
+            commands=(*_closing(listeners), *_on_another_port(tunnel, other)),
             look=_LOOK,
         )
     return Diagnostic(
@@ -308,9 +307,13 @@ def _not_a_tunnel(
         "l’autre.",
         fix="Arrêtez ce programme si c’est possible ; sinon choisissez un autre port local, par "
         f"exemple {other}, et vérifiez avec --port {other}.",
-        commands=(tunnel.command.replace(f" {tunnel.local_port}:", f" {other}:"),),
+        commands=_on_another_port(tunnel, other),
         look=("ss -ltnp   (Windows : netstat -ano)",),
     )
+
+
+def _on_another_port(tunnel: Tunnel, port: int) -> tuple[str, ...]:
+    return tuple(one.replace(f" {tunnel.local_port}:", f" {port}:") for one in tunnel.commands)
 
 
 def _certainly_wrong(
@@ -342,10 +345,10 @@ def _probably_wrong(
     """
     if forward.namespace and forward.namespace != cluster.namespace:
         return _other_namespace(cluster, tunnel, listeners, forward)
-    selected = _selected(cluster, forward)
+    chosen = selected(cluster, forward)
     expected = {pod.name for pod in tunnel.pods}
-    if selected and not expected & {pod.name for pod in selected}:
-        found = ", ".join(pod.name for pod in selected)
+    if chosen and not expected & {pod.name for pod in chosen}:
+        found = ", ".join(pod.name for pod in chosen)
         return Diagnostic(
             finding=f"Le tunnel de localhost:{tunnel.local_port} vise "
             f"{forward.kind}/{forward.name}, qui mène au pod {found}, pas à {tunnel.service} "
@@ -358,13 +361,13 @@ def _probably_wrong(
         )
     remote = forward.ports.get(tunnel.local_port)
     if forward.kind == "service" and remote is not None:
-        target = _target_port(cluster, forward.name, remote, tunnel.pods)
+        target = target_port(cluster, forward.name, remote, tunnel.pods)
         if target is not None and target != tunnel.port:
             return _other_port(cluster, tunnel, listeners, forward, target)
     return None
 
 
-def _selected(cluster: Cluster, forward: ForwardCommand) -> Sequence[Pod]:
+def selected(cluster: Cluster, forward: ForwardCommand) -> Sequence[Pod]:
     """Pods that the Service or Deployment of the tunnel selects now; empty when that cannot be
     told."""
     labels: Mapping[str, str] = {}
@@ -378,7 +381,7 @@ def _selected(cluster: Cluster, forward: ForwardCommand) -> Sequence[Pod]:
     return cluster.pods(labels) if labels else ()
 
 
-def _target_port(cluster: Cluster, service: str, port: int, pods: Sequence[Pod]) -> int | None:
+def target_port(cluster: Cluster, service: str, port: int, pods: Sequence[Pod]) -> int | None:
     """The pod's port behind a Service's; None when it cannot be told. kubectl translates no port of
     a headless one."""
     found = named(cluster.services(), service)
@@ -464,7 +467,23 @@ def _other_port(
     )
 
 
-def _silent(
+def unexpected(
+    cluster: Cluster,
+    tunnel: Tunnel,
+    listeners: Sequence[Listener],
+    said: str,
+    forward: ForwardCommand | None = None,
+) -> Diagnostic:
+    """What holds the port, and is not the tunnel that is expected: another program, or the tunnel
+    `forward`, whose connections arrive in none of the pods."""
+    if forward is None:
+        return _not_a_tunnel(cluster, tunnel, listeners, said)
+    return _probably_wrong(cluster, tunnel, listeners, forward) or _another(
+        cluster, tunnel, listeners, forward
+    )
+
+
+def silent(
     cluster: Cluster,
     tunnel: Tunnel,
     listeners: Sequence[Listener],

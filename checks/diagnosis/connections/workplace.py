@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from checks.access import kubeconfig
 from checks.capabilities import Cluster
 from checks.errors import CahierError
+from checks.facts import Pod
 
 _PROXY_VARIABLE = (
     "VSCODE_PROXY_URI"  # code-server gives it to its terminals: https://…/proxy/{{port}}
@@ -28,9 +29,15 @@ def is_of_service(cluster: Cluster, port: int) -> bool:
         return False
 
 
+def own_pod(cluster: Cluster) -> Pod | None:
+    """The pod that we work in; None on a machine of one's own, or where it is of another
+    namespace."""
+    return cluster.pod(socket.gethostname()) if kubeconfig.in_pod() else None
+
+
 def _served(cluster: Cluster) -> Iterator[int]:
     """Ports of the pod that we are in to which a Service of the namespace leads."""
-    pod = cluster.pod(socket.gethostname())  # a pod is called by its name
+    pod = own_pod(cluster)
     if pod is None:
         return
     for service in cluster.services():

@@ -36,10 +36,12 @@ class Near:
     faults: Sequence[Fault]
 
 
-def nearest(policies: Sequence[NetworkPolicy], pod: Pod, peer: Peer, port: int) -> Near | None:
+def nearest(
+    policies: Sequence[NetworkPolicy], pod: Pod, peer: Peer, port: int, server: str = "la base"
+) -> Near | None:
     """The policy with the fewest faults, for a connection from `peer` that none allows; None when
-    there is none."""
-    found = [near for policy in policies for near in _nears(policy, pod, peer, port)]
+    there is none. `server`: what listens in the pod, in a sentence."""
+    found = [near for policy in policies for near in _nears(policy, pod, peer, port, server)]
     return min(found, key=lambda near: len(near.faults), default=None)
 
 
@@ -150,7 +152,7 @@ def of_administrators(names: Sequence[str]) -> str:
     )
 
 
-def _nears(policy: NetworkPolicy, pod: Pod, peer: Peer, port: int) -> Iterator[Near]:
+def _nears(policy: NetworkPolicy, pod: Pod, peer: Peer, port: int, server: str) -> Iterator[Near]:
     """One for each of its rules."""
     outside = [] if (found := astray(policy, pod)) is None else [found]
     if not policy.governs("Ingress"):
@@ -172,7 +174,7 @@ def _nears(policy: NetworkPolicy, pod: Pod, peer: Peer, port: int) -> Iterator[N
     for rule in policy.spec.ingress:
         faults = list(outside)
         if not _would_open(IngressRule(ports=rule.ports), pod, peer, port):
-            faults.append(_port_fault(rule.ports, port))
+            faults.append(_port_fault(rule.ports, port, server))
         if not _would_open(IngressRule(peers=rule.peers), pod, peer, port):
             faults.append(_peer_fault(rule.peers, pod, peer))
         yield Near(policy.name, faults)
@@ -183,14 +185,14 @@ def _would_open(rule: IngressRule, pod: Pod, peer: Peer, port: int) -> bool:
     return decide([of_one_rule(rule)], pod, peer, port).allowed is True
 
 
-def _port_fault(ports: Sequence[PolicyPort], port: int) -> Fault:
+def _port_fault(ports: Sequence[PolicyPort], port: int, server: str) -> Fault:
     opened = []
     for entry in ports:
         last = f" à {entry.end_port}" if entry.end_port else ""
         number = "tous ports" if entry.port is None else entry.port
         opened.append(f"{entry.transport} {number}{last}")
     return Fault(
-        f"elle ouvre {', '.join(opened)}, et la base écoute sur TCP {port}",
+        f"elle ouvre {', '.join(opened)}, et {server} écoute sur TCP {port}",
         "« ports » désigne les ports du pod, avec leur protocole ; un port nommé doit l’être dans "
         "le pod. Tout autre port reste fermé.",
     )

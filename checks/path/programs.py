@@ -1,0 +1,78 @@
+"""Who listens in a pod, and where."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from checks.capabilities import Cluster
+from checks.diagnosis.connections.sockets import Listener, listeners
+from checks.errors import CahierError
+from checks.facts import Pod
+from checks.lesson import Lesson
+from checks.path import lessons
+from checks.path.aims import Aim
+from checks.path.outcome import Hop, Kind, broken
+
+
+@dataclass(frozen=True)
+class Listening:
+    """What listens in a pod: on the port that is asked about, and elsewhere."""
+
+    here: Sequence[Listener]
+    elsewhere: Sequence[int]
+    loopback: Sequence[int] = ()
+    """Other ports, for the pod alone."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether another pod may come to the port."""
+        return any(not one.on_loopback for one in self.here)
+
+
+def listening(view: Cluster, pod: Pod, port: int) -> Listening | None:
+    """What the pod itself shows; None where it cannot be looked into."""
+    with contextlib.suppress(CahierError):
+        found = listeners(view, pod.name)
+        others = [one for one in found if one.port != port]
+        open_ports = sorted({one.port for one in others if not one.on_loopback})
+        own = sorted({one.port for one in others if one.on_loopback} - {*open_ports})
+        return Listening([one for one in found if one.port == port], open_ports, own)
+    return None
+
+
+def all_ports(found: Listening) -> Sequence[int]:
+    """The other ports where a tunnel would find a program."""
+    return sorted({*found.elsewhere, *found.loopback})
+
+
+def refuses(aim: Aim, view: Cluster, pod: Pod, port: int, found: Listening | None) -> Hop:
+    """The hop of a port that refuses its clients: the program's, or that of a Service which leads
+    there."""
+    place = f"le pod {pod.name}, port {port}"
+    service = aim.service
+    if found is not None and found.here:
+        address = found.here[0].address
+        lesson: Lesson = lessons.OnLoopback(pod=pod.name, port=port, elsewhere="", address=address)
+        return broken(Kind.PROGRAM, place, lesson, view)
+    others = ", ".join(map(str, found.elsewhere)) if found is not None else ""
+    if service is not None and others:
+        kind = lessons.TranslatesNothing if service.is_headless else lessons.LeadsToAnotherPort
+        commands = () if service.is_headless else _retargeted(aim, found)
+        lesson = kind(name=service.name, pod=pod.name, port=port, ports=others, commands=commands)
+        return broken(Kind.SERVICE, f"le Service {service.name}", lesson, view)
+    elsewhere = f" Son programme écoute sur {others}." if others else ""
+    lesson = lessons.NothingListens(pod=pod.name, port=port, elsewhere=elsewhere)
+    return broken(Kind.PROGRAM, place, lesson, view)
+
+
+def _retargeted(aim: Aim, found: Listening | None) -> tuple[str, ...]:
+    """The command after which the Service leads where its only program listens."""
+    service, entry = aim.service, aim.entry
+    if service is None or entry is None or found is None or len(found.elsewhere) != 1:
+        return ()
+    place = f"/spec/ports/{service.spec.ports.index(entry)}/targetPort"
+    change = json.dumps([{"op": "add", "path": place, "value": found.elsewhere[0]}])
+    return (f"kubectl patch service {service.name} -n {aim.namespace} --type=json -p '{change}'",)

@@ -1,0 +1,230 @@
+"""From this machine into the cluster: by a tunnel that is open, or by one that would be."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from socket import socket
+
+from checks.capabilities import Cluster
+from checks.diagnosis.connections.tunnel import (
+    Tunnel,
+    nobody_listens,
+    reached,
+    reaches,
+    selected,
+    silent,
+    target_port,
+    unexpected,
+)
+from checks.diagnosis.workloads.readiness import not_ready
+from checks.errors import Unverifiable
+from checks.facts import ForwardCommand, ForwardRefused, Listener, Pod
+from checks.lesson import Lesson
+from checks.path import lessons, programs
+from checks.path.aims import Aim, pods_of
+from checks.path.ends import LocalPort, Named
+from checks.path.ground import Ground
+from checks.path.inside import Arrival, Leg
+from checks.path.outcome import Hop, Kind, Proof, broken, passed, unknown
+
+_STAYS = 1.0  # seconds: a server that waits for its client to speak says nothing
+_LEAVES = 5.0  # the same, of a server that left another client: its node tells it a second later
+_ADVICE = "Puis rouvrez le tunnel."
+
+
+def from_local_port(ground: Ground, end: LocalPort, wanted: Aim | None = None) -> Leg:
+    """The hops from a port of this machine to the pod behind it. `wanted`: where it should lead,
+    where that was said."""
+    cluster, port = ground.cluster, end.port
+    place = f"localhost:{port}"
+    if end.browser:
+        yield passed(
+            Kind.BROWSER, end.browser, f"ce service montre le port {port} de son pod", Proof.READ
+        )
+    expected = _tunnel(port, wanted)
+    nobody = nobody_listens(cluster, expected)
+    if nobody is not None:
+        yield broken(Kind.LOCAL_PORT, place, nobody, cluster)
+        return None
+    listeners = reached(cluster.machine.listeners(port))
+    forward = next((one.forward for one in listeners if one.forward), None)
+    if forward is None:
+        yield from _of_this_machine(cluster, expected, listeners, wanted)
+        return None
+    yield passed(Kind.LOCAL_PORT, place, _holder(listeners))
+    return (yield from _through(ground, port, listeners, forward))
+
+
+def _tunnel(port: int, wanted: Aim | None) -> Tunnel:
+    doors = wanted.doors if wanted is not None else ()
+    pods = [pod for pod, _ in doors]
+    return Tunnel(
+        local_port=port,
+        pods=pods,
+        port=doors[0][1] if doors else port,
+        speak=stays_open,
+        service=f"pod/{pods[0].name}" if pods else "un pod du cluster",
+    )
+
+
+def stays_open(connection: socket, seconds: float = _STAYS) -> None:
+    """Return where the other end speaks, or waits for us to. Raises OSError where it leaves
+    without a word."""
+    connection.settimeout(seconds)
+    with contextlib.suppress(TimeoutError):
+        if not connection.recv(1):
+            raise ConnectionResetError("la connexion est coupée sans un mot")
+
+
+def _holder(listeners: Sequence[Listener]) -> str:
+    found = next((one for one in listeners if one.process), None)
+    return f"tenu par {found.process} (processus {found.pid})" if found is not None else ""
+
+
+def _of_this_machine(
+    cluster: Cluster, expected: Tunnel, listeners: Sequence[Listener], wanted: Aim | None
+) -> Iterator[Hop]:
+    """The port is held by a program that is no tunnel."""
+    place = f"localhost:{expected.local_port}"
+    if wanted is not None:
+        yield broken(Kind.LOCAL_PORT, place, unexpected(cluster, expected, listeners, ""), cluster)
+        return
+    yield passed(
+        Kind.LOCAL_PORT, place, f"{_holder(listeners) or 'un programme'}, qui n’est pas un tunnel"
+    )
+
+
+def _through(
+    ground: Ground, port: int, listeners: Sequence[Listener], forward: ForwardCommand
+) -> Leg:
+    """The hops of a tunnel that is open."""
+    place = forward.namespace or ground.cluster.namespace
+    view, aimed = ground.view(place), f"{forward.kind}/{forward.name}"
+    words = f"le tunnel vers {aimed}"
+    if view is None:
+        lesson: Lesson = lessons.OtherNamespace(port=port, aimed=aimed, place=place)
+        yield unknown(Kind.TUNNEL, words, lesson, ground.cluster)
+        return None
+    pods = _aimed_at(view, forward)
+    remote = forward.ports.get(port)
+    if not pods:
+        lesson = lessons.AimedAtNothing(port=port, aimed=aimed)
+        yield broken(Kind.TUNNEL, words, lesson, view, Proof.READ)
+        return None
+    number = _port_in_pod(view, forward, remote, pods)
+    if number is None:
+        lesson = lessons.NotTried(why=" : la commande du tunnel ne dit pas le port du pod")
+        yield unknown(Kind.TUNNEL, words, lesson, view)
+        return None
+    tunnel = Tunnel(port, pods, number, stays_open, f"pod/{pods[0].name}")
+    return (yield from _tried(view, tunnel, listeners, forward, words))
+
+
+def _aimed_at(view: Cluster, forward: ForwardCommand) -> Sequence[Pod]:
+    if forward.kind == "pod":
+        return pods_of(view, Named("pod", forward.name, view.namespace))
+    found = selected(view, forward) or pods_of(
+        view, Named(forward.kind, forward.name, view.namespace)
+    )
+    return sorted(found, key=lambda pod: (pod.deleting, not pod.ready, pod.name))
+
+
+def _port_in_pod(
+    view: Cluster, forward: ForwardCommand, remote: int | None, pods: Sequence[Pod]
+) -> int | None:
+    if remote is None or forward.kind != "service":
+        return remote
+    return target_port(view, forward.name, remote, pods)
+
+
+def _tried(
+    view: Cluster,
+    tunnel: Tunnel,
+    listeners: Sequence[Listener],
+    forward: ForwardCommand,
+    words: str,
+) -> Leg:
+    """A connection to the local port, and what the pod shows of it; where it shows none, one by a
+    tunnel of our own: the two together tell whether the tunnel, or what it leads to, is at
+    fault."""
+    said = ""
+    try:
+        with view.machine.connect(tunnel.local_port) as connection:
+            stays_open(connection)
+    except OSError as silence:
+        said = str(silence)
+    found = None if said else _where_it_arrives(view, tunnel)
+    if found is not None:
+        pod, proof = found
+        yield passed(Kind.TUNNEL, words, f"mène au pod {pod.name}, port {tunnel.port}", proof)
+        place = f"le pod {pod.name}, port {tunnel.port}"
+        yield passed(Kind.PROGRAM, place, "un programme y répond")
+        return Arrival(view.namespace, pod, tunnel.port)
+    pod, port = tunnel.pods[0], tunnel.port
+    try:
+        with view.forward(pod.name, port) as connection:
+            stays_open(connection, _LEAVES)
+    except ForwardRefused:
+        yield passed(Kind.TUNNEL, words, f"mène au pod {pod.name}", Proof.READ)
+        yield _refused(view, pod, port)
+        return None
+    except OSError:  # it takes its clients, then leaves them: so it does through the tunnel
+        yield passed(Kind.TUNNEL, words, f"mène au pod {pod.name}", Proof.READ)
+        return Arrival(view.namespace, pod, port)
+    wrong = (
+        silent(view, tunnel, listeners, forward, said)
+        if said
+        else unexpected(view, tunnel, listeners, "", forward)
+    )
+    yield broken(Kind.TUNNEL, words, wrong, view)
+    return None
+
+
+def _where_it_arrives(view: Cluster, tunnel: Tunnel) -> tuple[Pod, Proof] | None:
+    """In which of the pods connections to the local port arrive; the first, where they cannot be
+    looked into. None for none of them."""
+    try:
+        found = (pod for pod in tunnel.pods if reaches(view, tunnel.local_port, pod, tunnel.port))
+        pod = next(found, None)
+    except Unverifiable:
+        return tunnel.pods[0], Proof.READ
+    except OSError:
+        return None
+    return None if pod is None else (pod, Proof.TRIED)
+
+
+def _refused(view: Cluster, pod: Pod, port: int) -> Hop:
+    """Why a tunnel of ours did not open on the pod's port."""
+    place = f"le pod {pod.name}, port {port}"
+    wrong = None if any(box.running for box in pod.containers) else not_ready(view, pod, _ADVICE)
+    if wrong is not None:
+        return broken(Kind.POD, f"le pod {pod.name}", wrong, view, Proof.READ)
+    found = programs.listening(view, pod, port)
+    others = ", ".join(map(str, programs.all_ports(found))) if found is not None else ""
+    elsewhere = f" Son programme écoute sur {others}." if others else ""
+    lesson = lessons.NothingListens(pod=pod.name, port=port, elsewhere=elsewhere)
+    return broken(Kind.PROGRAM, place, lesson, view)
+
+
+def by_a_tunnel_of_ours(ground: Ground, aim: Aim) -> Leg:
+    """The hops from this machine to a pod, by a tunnel that is opened for the while. Raises
+    Forbidden where we may not."""
+    view, pods = aim.view, aim.selected()
+    if view is None or not pods:
+        return None
+    pod = next((one for one in pods if one.ready), pods[0])
+    port = aim.port_of(pod) or aim.port
+    words = f"un tunnel vers pod/{pod.name}"
+    try:
+        with view.forward(pod.name, port) as connection:
+            stays_open(connection)
+    except ForwardRefused:
+        yield _refused(view, pod, port)
+        return None
+    except OSError:
+        yield passed(Kind.TUNNEL, words, f"s’ouvre sur le port {port}")
+        return Arrival(view.namespace, pod, port)
+    yield passed(Kind.TUNNEL, words, f"s’ouvre sur le port {port}")
+    yield passed(Kind.PROGRAM, f"le pod {pod.name}, port {port}", "un programme y répond")
+    return Arrival(view.namespace, pod, port)
