@@ -102,7 +102,7 @@ def require_replacing(cluster: Cluster) -> None:
     delete a pod."""
     if not cluster.may("delete", "pods").allowed:
         raise Unverifiable(
-            "Supprimer un pod de ce namespace ne vous est pas permis.",
+            "Il ne vous est pas permis de supprimer des pods dans ce namespace.",
             "Vérifiez : cahier verifier tp1",
         )
 
