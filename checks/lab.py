@@ -83,13 +83,15 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A typical mistake or another right answer (`case.toml`): what differs from the solution.
 
     `base` names the files it starts from; the case's own YAML replaces files of the same name, and
-    `without` leaves some out. `commands` None keeps the solution's. `then` are run last. `fails` is
+    `without` leaves some out. `team`, where several colleagues are declared: the story's names of
+    those after the lab's own. `commands` None keeps the solution's. `then` are run last. `fails` is
     the check that must fail, `finding` words of its finding; `no_remedy` says why no command of
     ours can repair it (only the learner can decide). `operated`, where the platform's operator
     undoes the mistake: the check that fails all the same, "" for none.
     """
 
     description: str
+    team: tuple[str, ...] = ()
     base: Literal["solution", "depart", "none"] = "solution"
     without: tuple[str, ...] = ()
     commands: tuple[str, ...] | None = None
@@ -113,6 +115,8 @@ class LabFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     colleague: Literal["required", "optional", "none"] = "none"
     roles: str = ""
     """Who does what, where the lab is done by two people."""
+    team: bool = False
+    """Whether it is done with several colleagues too: elsewhere the first alone is of use."""
     role: Level = ""
     """With what role it can be done and verified."""
     port: int | None = None

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -53,6 +54,8 @@ class Stage:
     local_port: int | None = None
     database: str | None = None
     colleague_user: str | None = None
+    team: Mapping[str, Person] = field(default_factory=dict)
+    """Further colleagues who are declared, by the names that the story gives their namespaces."""
     folder: Path = field(default_factory=Path.cwd)
     """Where commands are typed."""
     on_command: Callable[[str, str], None] = lambda who, command: None
@@ -65,7 +68,14 @@ class Stage:
             self.learner.namespace,
             self._colleague_namespace,
         )
-        return rename(text, story, own, colleague, self.database, self.colleague_user)
+        team = {name: person.namespace for name, person in self.team.items()}
+        return rename(text, story, own, colleague, self.database, self.colleague_user, team)
+
+    @property
+    def declared(self) -> Sequence[str]:
+        """The namespaces of those who are declared as colleagues, in that order."""
+        those = [self.colleague, *self.team.values()] if self.colleague else []
+        return [person.namespace for person in those]
 
     @property
     def _colleague_namespace(self) -> str | None:
@@ -114,13 +124,15 @@ def rename(
     colleague: str | None,
     database: str | None,
     colleague_user: str | None = None,
+    team: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """`text` with the story's namespaces, users and release replaced; all at once, so that names
     may cross.
 
-    `colleague_user` None: the user whose namespace `colleague` is on the platform.
+    `colleague_user` None: the user whose namespace `colleague` is on the platform. `team`: further
+    colleagues, the story's name of each to the real one.
     """
-    names = {story.namespace: namespace}
+    names = {story.namespace: namespace, **team}
     if colleague:
         names[story.colleague] = colleague
     names |= {

@@ -277,6 +277,7 @@ def from_cluster(
     """Verdicts of the cluster as it is now; says whose namespace does not exist. Raises
     AccessError."""
     from checks.access.kubernetes_api import Api
+    from checks.grading.roster import several
     from checks.grading.view import LiveVerifier
     from checks.render.problem import show
 
@@ -288,8 +289,9 @@ def from_cluster(
                 f"{where} {learner.namespace} n’existe pas ; {learner.identifier} sera sans note.",
                 style="yellow",
             )
-        if learner.colleague in verify.missing:
-            errors.print(f"{where} du collègue, {learner.colleague}, n’existe pas.", style="yellow")
+        for name in several(learner.colleague):
+            if name in verify.missing:
+                errors.print(f"{where} du collègue, {name}, n’existe pas.", style="yellow")
     if verify.closed:
         show(
             AccessError(

@@ -21,6 +21,7 @@ from checks.cli.options import (
     Namespace,
     Port,
     connect,
+    only_one,
 )
 from checks.errors import AccessError, CahierError, UsageError
 from checks.files import write_atomically
@@ -282,16 +283,15 @@ def statement(
     from checks.stage import rename
 
     lab = find_lab(name)
-    given = remembered.options(
-        lab, kubeconfig, namespace, [colleague] if colleague else None, database=""
-    )
+    given = remembered.options(lab, kubeconfig, namespace, colleague, database="")
     given.tell()
+    with_whom = only_one(given.colleagues)
     try:
         own = namespace or configuration.read(kubeconfig).namespace
     except AccessError:  # it can be read without any cluster
         own = lab.about.story.namespace
     base = given.database or None
-    show(output(), lab, lambda text: rename(text, lab.about.story, own, given.colleague, base))
+    show(output(), lab, lambda text: rename(text, lab.about.story, own, with_whom, base))
 
 
 def hint(
@@ -430,22 +430,18 @@ def solution(
             raise
         own = lab.about.story.namespace
 
-    with_whom, users = ([one] if one else None for one in (colleague, colleague_user))
     given = remembered.options(
-        lab, kubeconfig, namespace, with_whom, users, database=database or ""
+        lab, kubeconfig, namespace, colleague, colleague_user, database=database or ""
     )
     given.tell()
-    colleague, colleague_user, database = (
-        given.colleague,
-        given.colleague_user,
-        given.database or None,
-    )
+    with_whom = only_one(given.colleagues)
+    database = given.database or None
 
     def named(text: str) -> str:
-        return rename(text, lab.about.story, own, colleague, database, colleague_user)
+        return rename(text, lab.about.story, own, with_whom, database, given.colleague_user)
 
     _show_solution(lab, named)
     if apply:
         from checks.cli.play import apply_solution
 
-        apply_solution(lab, kubeconfig, own, colleague, database, colleague_user)
+        apply_solution(lab, kubeconfig, own, with_whom, database, given.colleague_user)

@@ -22,7 +22,7 @@ Namespace = Annotated[
     ),
 ]
 Colleague = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--collegue",
         metavar="NS",
@@ -31,7 +31,7 @@ Colleague = Annotated[
     ),
 ]
 ColleagueUser = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--utilisateur-collegue",
         metavar="NOM",
@@ -74,6 +74,17 @@ Port = Annotated[
         "--port", min=1, max=65535, metavar="N", help="Port local, si ce n’est pas celui du TP."
     ),
 ]
+
+
+def only_one(colleagues: Sequence[str]) -> str | None:
+    """The colleague of a command that names one: the first, and it says so where there are
+    several."""
+    if len(colleagues) > 1:
+        from checks.output import output
+
+        words = f"Cette commande ne nomme qu’un collègue : {colleagues[0]}, le premier donné."
+        output(stderr=True).print(words, style="yellow", soft_wrap=True)
+    return next(iter(colleagues), None)
 
 
 def connect(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from checks.cli.french import Command
-from checks.cli.options import Colleague, Kubeconfig, LabName, Namespace
+from checks.cli.options import Colleague, Kubeconfig, LabName, Namespace, only_one
 
 if TYPE_CHECKING:
     from checks.lab import Lab
@@ -66,7 +66,7 @@ def catch_up(
     from checks.actions import catch_up as act
     from checks.lab import find_lab
 
-    act(find_lab(name), kubeconfig, namespace, colleague)
+    act(find_lab(name), kubeconfig, namespace, only_one(colleague or ()))
 
 
 def clean(

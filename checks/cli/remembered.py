@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from checks.errors import AccessError, CahierError, UsageError
+from checks.french import enumeration
 from checks.shell import one_word
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Options:
     recalled: str = ""
     typed: str = ""
     """Those that were, for a command to be typed next."""
+    left_out: str = ""
+    """What is said of colleagues who were given and are of no use, "" where each of them is."""
 
     @property
     def colleague(self) -> str | None:
@@ -52,9 +55,12 @@ class Options:
         return LastOptions(self.colleagues, self.colleague_users, self.port or 0, database)
 
     def tell(self) -> None:
-        """Say, beside what the command answers, what was not typed, and how to change it."""
+        """Say, beside what the command answers, what was not typed, and how to change it; and who
+        was typed in vain."""
         from checks.output import output
 
+        if self.left_out:
+            output(stderr=True).print(self.left_out, style="yellow", soft_wrap=True)
         if self.recalled:
             words = f"Comme la dernière fois : {self.recalled}   (pour en changer, donnez l’option)"
             output(stderr=True).print(words, style="dim", soft_wrap=True)
@@ -77,6 +83,14 @@ def options(
 
     last = state.last_options(place_of(kubeconfig, namespace), lab.name)
     with_whom, users = tuple(colleagues or ()), tuple(colleague_users or ())
+    left_out = ""
+    if len(with_whom) > 1 and lab.about.colleague == "required" and not lab.about.team:
+        (first, *others), users = with_whom, users[:1]
+        with_whom = (first,)
+        left_out = (
+            f"{lab.title} se fait avec un seul collègue : {first}, le premier donné ; "
+            f"{enumeration(others)} n’y {'servent' if len(others) > 1 else 'sert'} pas."
+        )
     typed = _words(with_whom, users, port)
     typed += _words_of(("--namespace", namespace), ("--kubeconfig", kubeconfig))
     recalled = []
@@ -90,11 +104,12 @@ def options(
     if (
         database == ""
         and last.database not in ("", lab.about.story.database)
-        and with_whom == last.colleagues
+        and with_whom[:1] == last.colleagues[:1]
     ):
         database = last.database
         recalled.append(_words_of(("--base", database)))
-    return Options(with_whom, users, port, database or "", "".join(recalled).strip(), typed)
+    recall = "".join(recalled).strip()
+    return Options(with_whom, users, port, database or "", recall, typed, left_out)
 
 
 def base_of(lab: Lab, cluster: Cluster) -> str:

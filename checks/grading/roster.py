@@ -12,6 +12,7 @@ from checks.errors import UsageError
 from checks.french import plural
 from checks.grading.columns import COLUMNS, Header, find_header, header_of
 from checks.grading.table import SAVE_AS_UTF8, SEPARATORS, Row, Text, decoded, rows
+from checks.lab import Lab
 
 _MAY_BE_EMPTY = {"collegue", "prenom"}
 
@@ -36,8 +37,8 @@ _NAMESPACE_HOW = (
 
 @dataclass(frozen=True)
 class Learner:
-    """One line of the roster. `colleague` is a namespace, "" when there is none; `line` counts from
-    1."""
+    """One line of the roster. `colleague` is a namespace, several for a team, "" when there is
+    none; `line` counts from 1."""
 
     identifier: str
     last_name: str
@@ -51,6 +52,16 @@ class Learner:
     def name(self) -> str:
         """First name, then last name."""
         return f"{self.first_name} {self.last_name}".strip()
+
+    def colleagues(self, lab: Lab) -> Sequence[str]:
+        """The namespaces of those with whom a lab is done."""
+        given = several(self.colleague)
+        return given if lab.about.team else given[:1]
+
+
+def several(written: str) -> Sequence[str]:
+    """The namespaces that are written in one cell."""
+    return [name for name in re.split(r"[\s,;]+", written) if name]
 
 
 @dataclass(frozen=True)
@@ -224,14 +235,15 @@ def _row_problems(row: Mapping[str, str]) -> Iterator[str]:
         )
     if email and not _EMAIL.fullmatch(email):
         yield f"« {email} » n’est pas une adresse de courriel."
-    for column, name in (("namespace", namespace), ("collegue", colleague)):
+    colleagues = several(colleague)
+    for column, name in (("namespace", namespace), *(("collegue", one) for one in colleagues)):
         if name and not _NAMESPACE.fullmatch(name):
             yield (
                 f"« {name} » ({column}) ne peut pas être le nom d’un namespace : des minuscules "
                 "sans accent, des chiffres et des tirets, par exemple user-alice."
             )
-    if colleague and colleague == namespace:
-        yield f"le collègue de {identifier} est son propre namespace, « {colleague} »."
+    if namespace in colleagues:
+        yield f"le collègue de {identifier} est son propre namespace, « {namespace} »."
 
 
 _UNIQUE: Mapping[str, Callable[[Learner], str]] = {

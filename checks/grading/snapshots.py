@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from checks.errors import CahierError, Unverifiable, UsageError
+from checks.french import enumeration
 from checks.grading.grade import Seen
 from checks.grading.roster import Learner
 from checks.lab import Lab
@@ -44,15 +45,16 @@ class SnapshotVerifier:
                 f"{file.name} est l’instantané d’un autre namespace, {cluster.namespace}."
             )
         if lab.about.colleague == "required":
-            if not learner.colleague:
+            wanted, taken_with = learner.colleagues(lab), cluster.colleagues
+            if not wanted:
                 raise Unverifiable(
                     "Ce TP se fait à deux, et la liste de classe ne donne pas de collègue."
                 )
-            if cluster.colleague.namespace != learner.colleague:
+            if {one.namespace for one in taken_with[: len(wanted)]} != {*wanted}:
                 raise Unverifiable(
                     "L’instantané a été pris avec un autre collègue, "
-                    f"{cluster.colleague.namespace}, que celui de la liste de classe, "
-                    f"{learner.colleague}."
+                    f"{enumeration([one.namespace for one in taken_with])}, que celui de la liste "
+                    f"de classe, {enumeration(wanted)}."
                 )
         reading = Reading(lab.name, cluster.receipts, cluster.place)
         verdict, _findings = run(

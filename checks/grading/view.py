@@ -23,7 +23,7 @@ from checks.access.kubernetes_api import Api
 from checks.errors import Refused, Unverifiable
 from checks.facts import Access
 from checks.grading.grade import NamespaceMissing, Seen
-from checks.grading.roster import Learner
+from checks.grading.roster import Learner, several
 from checks.lab import Lab
 from checks.runner import run
 from checks.sources.from_afar import FromAfar
@@ -241,7 +241,8 @@ class LiveVerifier:
         self.closed: Collection[str] = frozenset()
         """Namespaces of learners that the teacher may not read."""
         self._inventory = Inventory(
-            api, {name for each in learners for name in (each.namespace, each.colleague) if name}
+            api,
+            {name for one in learners for name in (one.namespace, *several(one.colleague))},
         )
         self._settled = Deadline(_SETTLES)
         try:
@@ -256,16 +257,18 @@ class LiveVerifier:
         """The verdict of one lab. Raises CahierError."""
         if learner.namespace in self.missing:
             raise NamespaceMissing(f"Le namespace {learner.namespace} n’existe pas sur ce cluster.")
-        view = LearnerView(self._api, self._inventory, learner.namespace, learner.colleague or None)
+        colleagues = learner.colleagues(lab)
+        view = LearnerView(self._api, self._inventory, learner.namespace, colleagues)
         if lab.about.colleague == "required":
-            if not learner.colleague:
+            if not colleagues:
                 raise Unverifiable(
                     "Ce TP se fait à deux, et la liste de classe ne donne pas de collègue."
                 )
-            if learner.colleague in self.missing:
-                raise Unverifiable(
-                    f"Le namespace du collègue, {learner.colleague}, n’existe pas sur ce cluster."
-                )
+            for name in colleagues:
+                if name in self.missing:
+                    raise Unverifiable(
+                        f"Le namespace du collègue, {name}, n’existe pas sur ce cluster."
+                    )
         reading = view.reading(lab.name)
         look = partial(run, lab, view, refresh=view.refresh, settle=reading.settle)
         verdict, findings = look(seconds=self._settled.left)

@@ -26,16 +26,16 @@ _TUNNEL = "un_tunnel_ecoute_sur_votre_poste"  # of several labs: what is closed 
 
 
 def companion(cluster: Cluster) -> str:
-    """The colleague, in the words that follow the learner's own name; "" where there is none."""
+    """The colleague, or all of them, in the words that follow the learner's own name; "" where
+    there is none."""
     if not cluster.has_colleague:
         return ""
     try:
-        colleague = cluster.colleague
+        given = cluster.colleagues
     except CahierError:  # the sentences that need to know them have told why
         return ""
-    return f" · collègue : {colleague.namespace}" + (
-        f" ({colleague.user})" if colleague.user else ""
-    )
+    each = (f"{one.namespace} ({one.user})" if one.user else one.namespace for one in given)
+    return f" · collègue{'s' if len(given) > 1 else ''} : {', '.join(each)}"
 
 
 def has_lesson(result: CheckResult) -> bool:

@@ -46,8 +46,8 @@ def way_to_secrets(cluster: Cluster) -> Excess | None:
 
 
 def tunnel_of_the_uninvited(cluster: Cluster) -> Diagnostic | None:
-    """None when nobody but the guests may open a tunnel to a base; else what gives it,
-    withdrawn."""
+    """None when nobody but the guests may open a tunnel to a base; else what gives it, withdrawn,
+    and what was asked for given again: the learner's file may name the others too."""
     invited = {one.user for one in colleagues(cluster)}
     found = only_the_owner(
         cluster,
@@ -60,9 +60,7 @@ def tunnel_of_the_uninvited(cluster: Cluster) -> Diagnostic | None:
         ],
         advice=lessons.ONLY_THE_INVITED,
     )
-    if found is None or not any(f" rolebinding {ROLE} " in command for command in found.commands):
-        return found
-    return _given_again(cluster, found)
+    return None if found is None else _given_again(cluster, found)
 
 
 def _guests(cluster: Cluster) -> Sequence[Person]:

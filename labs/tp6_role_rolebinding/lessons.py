@@ -3,7 +3,7 @@ rien d’autre."""
 
 from __future__ import annotations
 
-from checks.lesson import Clause, Lesson
+from checks.lesson import Clause, Lesson, Names
 
 from .shared_base import Refusal
 
@@ -40,7 +40,11 @@ class OthersNamed(NobodyNamed):
     others: str
 
 
-class AccountNamed(TunnelRefused):
+class AnotherNamed(TunnelRefused):
+    """What is told names another than the person who lacks the right."""
+
+
+class AccountNamed(AnotherNamed):
     """A binding names an account of the colleague's pods, or one that is called like them."""
 
     finding = (
@@ -57,7 +61,7 @@ class AccountNamed(TunnelRefused):
     place: str
 
 
-class GroupNamed(TunnelRefused):
+class GroupNamed(AnotherNamed):
     """A binding names a group that is called like the colleague."""
 
     finding = (
@@ -68,7 +72,7 @@ class GroupNamed(TunnelRefused):
     group: str
 
 
-class OtherNameWritten(TunnelRefused):
+class OtherNameWritten(AnotherNamed):
     """A binding names the colleague by another name than the API's."""
 
     finding = (
@@ -82,7 +86,7 @@ class OtherNameWritten(TunnelRefused):
     name: str
 
 
-class RoleGone(TunnelRefused):
+class RoleGone(AnotherNamed):
     """The colleague's binding gives a role that is not there."""
 
     finding = (
@@ -183,6 +187,13 @@ class NoneOfTheOtherBases(Clause):
     bases: str
 
 
+class LackedBy(Clause):
+    """Several are invited, and what is told does not name the one who has no tunnel."""
+
+    text = " Le droit manque à {user}."
+    user: str
+
+
 class SameRefusal(Clause):
     """Other colleagues have no tunnel either."""
 
@@ -259,21 +270,24 @@ class AskAboutSecrets(Clause):
 
 
 class TunnelOfAnotherMachine(Clause):
-    """The colleague's access is not at hand."""
+    """The access of some of those invited is not at hand."""
 
     text = (
-        "Le cluster répond que {user} a ce droit ; l’ouverture du tunnel se prouve sur son poste."
+        "Le cluster répond que {who} {users:a|ont} ce droit ; l’ouverture du tunnel se prouve sur "
+        "{users:son poste|leurs postes}."
     )
-    user: str
+    who: str
+    users: Names
 
 
 class AskForTheTunnel(Clause):
     """What they may try themselves."""
 
     text = (
-        "Demandez-lui : kubectl port-forward pod/{pod} 5432:{port} -n {namespace} (avec cette "
-        "identité : celle d’un service VSCode est une autre)"
+        "{users:Demandez-lui|Demandez-leur} : kubectl port-forward pod/{pod} 5432:{port} -n "
+        "{namespace} (avec cette identité : celle d’un service VSCode est une autre)"
     )
+    users: Names
     pod: str
     port: int
     namespace: str

@@ -11,28 +11,31 @@ from . import lessons
 
 
 def refuse_a_member(cluster: Cluster) -> None:
-    """Raises Unverifiable when the colleague is known to own the namespace."""
-    if not is_project(cluster):
-        return
-    theirs = as_colleague(cluster, cluster.colleague) if _groups(cluster) else None
-    of_the_group = (
-        theirs is not None
-        and theirs.may("create", "rolebindings.rbac.authorization.k8s.io").allowed
-    )
-    if of_the_group or ("User", cluster.colleague.user) in owners(cluster):
-        member = lessons.Member(
-            namespace=cluster.namespace, user=cluster.colleague.user, binding=OWNER_BINDING
+    """Raises Unverifiable when a colleague is known to own the namespace."""
+    for one in cluster.colleagues if is_project(cluster) else ():
+        theirs = as_colleague(cluster, one) if _groups(cluster) else None
+        of_the_group = (
+            theirs is not None
+            and theirs.may("create", "rolebindings.rbac.authorization.k8s.io").allowed
         )
-        raise Unverifiable(str(member), lessons.ANOTHER_COLLEAGUE)
+        if of_the_group or ("User", one.user) in owners(cluster):
+            member = lessons.Member(
+                namespace=cluster.namespace, user=one.user, binding=OWNER_BINDING
+            )
+            raise Unverifiable(str(member), lessons.ANOTHER_COLLEAGUE)
 
 
 def require_no_member(cluster: Cluster) -> None:
-    """Raises Unverifiable when the colleague may be a member: the cluster tells nobody who is in a
+    """Raises Unverifiable when a colleague may be a member: the cluster tells nobody who is in a
     group."""
-    groups, user = _groups(cluster), cluster.colleague.user
-    if groups and as_colleague(cluster, cluster.colleague) is None:
-        perhaps = lessons.PerhapsMember(user=user, namespace=cluster.namespace, groups=groups)
-        raise Unverifiable(str(perhaps), str(lessons.AskAboutSecrets(namespace=cluster.namespace)))
+    groups = _groups(cluster)
+    for one in cluster.colleagues if groups else ():
+        if as_colleague(cluster, one) is None:
+            perhaps = lessons.PerhapsMember(
+                user=one.user, namespace=cluster.namespace, groups=groups
+            )
+            ask = lessons.AskAboutSecrets(namespace=cluster.namespace)
+            raise Unverifiable(str(perhaps), str(ask))
 
 
 def _groups(cluster: Cluster) -> str:

@@ -16,19 +16,19 @@ from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import other_bases
 from checks.diagnosis.rights.excess import Excess, beyond_a_tunnel
 from checks.diagnosis.rights.leaks import leak, words
-from checks.diagnosis.rights.people import Person, colleagues
+from checks.diagnosis.rights.people import Person
 from checks.facts import OWNER_BINDING, Colleague
 from checks.objects.rights import Binding, Rule, Subject
 
 from . import lessons
-from .shared_base import Refusal, meant, refused, shared_again, shared_pods
+from .shared_base import Refusal, invited, meant, refused, shared_again, shared_pods
 
 
 def tunnel_refused(cluster: Cluster) -> lessons.TunnelRefused | None:
-    """Why the first colleague without a tunnel to any base has none, and who else; None when each
-    of them has one."""
-    pairs = zip(cluster.colleagues, colleagues(cluster), strict=True)
-    out = [(one, person) for one, person in pairs if not shared_pods(cluster, person)]
+    """Why the first of those invited who has no tunnel to any base has none, and who else; None
+    when each of them has one."""
+    those = invited(cluster)
+    out = [(one, person) for one, person in those if not shared_pods(cluster, person)]
     if not out:
         return None
     colleague, person = out[0]
@@ -38,7 +38,9 @@ def tunnel_refused(cluster: Cluster) -> lessons.TunnelRefused | None:
         return None
     why = why_not(cluster, colleague, refusal)
     bases = other_bases(cluster, database.release)
+    unnamed = len(those) > 1 and isinstance(why, lessons.AnotherNamed)
     also = (
+        lessons.LackedBy(user=person.user) if unnamed else "",
         _may_else(cluster, person),
         lessons.NoneOfTheOtherBases(bases=bases) if bases else "",
         lessons.SameRefusal(users=", ".join(one.user for one, _ in out[1:]))

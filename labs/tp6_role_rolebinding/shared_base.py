@@ -3,14 +3,17 @@ right."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import Database, ready_pods
 from checks.diagnosis.rights.leaks import may
-from checks.diagnosis.rights.people import Person, opening_verbs
+from checks.diagnosis.rights.people import Person, known, opening_verbs
 from checks.diagnosis.rights.rbac import Request
+from checks.diagnosis.rights.team import members, user_of
+from checks.errors import Unverifiable
 from checks.facts import Colleague, Pod
 from checks.shell import one_word
 
@@ -27,6 +30,27 @@ class Refusal:
     verb: str
     resource: str
     pod: str
+
+
+def invited(cluster: Cluster) -> Sequence[tuple[Colleague, Person]]:
+    """With whom the base is shared: the colleagues given with --collegue, then those of lab 8's
+    team whom a RoleBinding names: its other members may come by the network."""
+    return cluster.once(_invited)
+
+
+def _invited(cluster: Cluster) -> Sequence[tuple[Colleague, Person]]:
+    given = cluster.colleagues
+    those = [*given, *_named_members(cluster, {one.namespace for one in given})]
+    return [(one, known(cluster, one, f"Votre collègue ({one.user})")) for one in those]
+
+
+def _named_members(cluster: Cluster, known_already: set[str]) -> Iterator[Colleague]:
+    named = {one.name for binding in cluster.role_bindings() for one in binding.subjects}
+    for member in members(cluster):
+        with contextlib.suppress(Unverifiable):  # the sentences that need the name tell why
+            user = user_of(cluster, member)
+            if member not in known_already and user in named:
+                yield Colleague(member, user)
 
 
 def refused(cluster: Cluster, person: Person, pod: Pod) -> Refusal | None:
@@ -56,9 +80,9 @@ def meant(cluster: Cluster) -> tuple[Database, Pod]:
 
 def shared_again(cluster: Cluster) -> tuple[str, ...]:
     """The common remedy: the solution's role and binding, for the base that is there, and a binding
-    for each other colleague. A binding's role cannot be changed, hence the deletions."""
+    for each other one invited. A binding's role cannot be changed, hence the deletions."""
     database, _ = meant(cluster)
-    colleague, *others = cluster.colleagues
+    colleague, *others = (one for one, _ in invited(cluster))
     usual = f"oidc-{colleague.namespace.removeprefix('user-')}"
     named_so = (
         "" if colleague.user == usual else f"--utilisateur-collegue {one_word(colleague.user)} "

@@ -119,7 +119,7 @@ def mistakes(lab: Lab, *, seen: bool) -> Sequence[Work]:
 
 
 def _only_files(case: Case) -> bool:
-    return not case.then and not case.colleague_commands
+    return not case.then and not case.colleague_commands and not case.team
 
 
 def drawn(chance: random.Random, prefix: str, owner: str) -> Sequence[Pupil]:

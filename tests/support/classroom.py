@@ -28,7 +28,11 @@ class Classroom(Generic[_S]):
             fresh = case is not None and bool(case.colleague_commands)
             colleague = self._colleague(lab, fresh)
         stage = self.stages(
-            lab, self.new_person(), colleague, local_port=port if lab.about.port else None
+            lab,
+            self.new_person(),
+            colleague,
+            local_port=port if lab.about.port else None,
+            team={name: self.new_person("t") for name in (case.team if case else ())},
         )
         if colleague and case is not None and case.colleague_commands:
             stage.run(case.colleague_commands, colleague)

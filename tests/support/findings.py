@@ -70,6 +70,7 @@ def lasting(text: str) -> str:
 def _in_the_story(stage: Stage, text: str) -> str:
     story = stage.lab.about.story
     names = {stage.learner.namespace: story.namespace}
+    names |= {person.namespace: told for told, person in stage.team.items()}
     if stage.colleague:
         names[stage.colleague.namespace] = story.colleague
     for real, told in names.items():

@@ -106,8 +106,8 @@ def first_failed(verdict: Verdict) -> dict[str, Any]:
 def verify(stage: Stage, delay: str = "30s") -> Verdict:
     """What `cahier verifier --json` says to the learner, exit code checked."""
     command = ["cahier", "verifier", stage.lab.short_name, "--json", "--delai", delay]
-    if stage.colleague:
-        command += ["--collegue", stage.colleague.namespace]
+    for namespace in stage.declared:
+        command += ["--collegue", namespace]
     if stage.local_port:
         command += ["--port", str(stage.local_port)]
     done = subprocess.run(

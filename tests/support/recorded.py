@@ -120,7 +120,7 @@ def keep(stage: Stage, case: str, verdict: Verdict) -> None:
 
 def _made(stage: Stage, verdict: Verdict) -> Recorded:
     cluster = _cluster(stage)
-    people = [one.namespace for one in (stage.learner, stage.colleague) if one]
+    people = [stage.learner.namespace, *stage.declared]
     secrets = [value for _, _, value in passwords(cluster, people)]
     for left in reversed(range(_TRIES)):
         snapshot = about_the_lab(record(cluster, [stage.lab], local=True))
@@ -133,12 +133,11 @@ def _made(stage: Stage, verdict: Verdict) -> Recorded:
 
 
 def _cluster(stage: Stage) -> LiveCluster:
-    """The learner's cluster, with their colleague unless the mistake is to be at the colleague's,
+    """The learner's cluster, with their colleagues unless the mistake is to be at the colleague's,
     or nowhere."""
-    colleague = stage.colleague.namespace if stage.colleague else None
     machine, kubeconfig = LocalMachine(), str(stage.learner.kubeconfig)
     found = LiveCluster(
-        machine, kubeconfig_path=kubeconfig, colleague=colleague, port=stage.local_port
+        machine, kubeconfig_path=kubeconfig, colleague=stage.declared, port=stage.local_port
     )
     try:
         _ = found.colleagues
@@ -151,6 +150,7 @@ def names(stage: Stage) -> Mapping[str, str]:
     """The people of the stage, each with their name in the story of the lab."""
     story = stage.lab.about.story
     found = {stage.learner.namespace: story.namespace}
+    found |= {person.namespace: told for told, person in stage.team.items()}
     if stage.colleague:
         found[stage.colleague.namespace] = story.colleague
     return {real.removeprefix("user-"): told.removeprefix("user-") for real, told in found.items()}

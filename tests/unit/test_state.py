@@ -83,6 +83,21 @@ def test_the_pair_is_remembered_for_the_lab_and_for_the_next_one() -> None:
     assert state.last_options("https://cluster user-zoe", "tp5_proxy_socat") == NOBODY
 
 
+def test_a_lab_of_two_takes_the_first_of_several_and_says_so() -> None:
+    def options(lab: str) -> remembered.Options:
+        users = ("oidc-b", "oidc-c")
+        return remembered.options(find_lab(lab), None, None, ("user-bob", "user-chloe"), users)
+
+    alone, team = options("tp5"), options("tp6")
+    assert (alone.colleagues, alone.colleague_users) == (("user-bob",), ("oidc-b",))
+    assert alone.left_out == (
+        "Le TP 5 se fait avec un seul collègue : user-bob, le premier donné ; user-chloe n’y sert "
+        "pas."
+    )
+    assert "user-chloe" not in alone.typed
+    assert (team.colleagues, team.left_out) == (("user-bob", "user-chloe"), "")
+
+
 @dataclass(frozen=True)
 class Held:
     """A cluster that holds what was applied."""

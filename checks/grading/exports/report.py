@@ -10,6 +10,7 @@ from checks.grading.exports import pages
 from checks.grading.exports.marks import out_of, short
 from checks.grading.exports.timeline import timeline
 from checks.grading.results import ClassGrades, LabGrade, LearnerGrades
+from checks.grading.roster import several
 from checks.lab import Hop
 from checks.verdict import Status
 
@@ -105,7 +106,8 @@ def _mistakes(grades: ClassGrades) -> Sequence[Mistake]:
 def _nameless(finding: str, learner: LearnerGrades) -> str:
     """A finding without its person's names, so that the same mistake of two people reads the
     same."""
-    for name, words in ((learner.namespace, "‹namespace›"), (learner.colleague, "‹collègue›")):
+    theirs = dict.fromkeys(several(learner.colleague), "‹collègue›")
+    for name, words in {learner.namespace: "‹namespace›", **theirs}.items():
         finding = finding.replace(name, words) if name else finding
     return finding
 

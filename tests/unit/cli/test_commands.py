@@ -158,6 +158,21 @@ def test_hints_grow_and_follow_the_state(new_person: Callable[..., Person]) -> N
     assert now.splitlines()[0] != said[0].splitlines()[0]
 
 
+@pytest.mark.parametrize(
+    ("lab", "words"),
+    [
+        ("tp5", "Le TP 5 se fait avec un seul collègue : user-bob, le premier donné"),
+        ("tp6", "Cette commande ne nomme qu’un collègue : user-bob, le premier donné."),
+    ],
+)
+@pytest.mark.parametrize("command", ["solution", "enonce"])
+def test_what_names_one_colleague_says_which_of_several(lab: str, words: str, command: str) -> None:
+    done = cahier(command, lab, "--collegue", "user-bob", "--collegue", "user-chloe")
+    assert words in " ".join(done.stderr.split())
+    assert "user-chloe" not in done.stdout.replace("--collegue user-chloe", "")
+    assert "bob" in done.stdout
+
+
 @pytest.mark.cluster
 def test_the_colleague_and_the_port_need_not_be_typed_again(
     new_person: Callable[..., Person], free_port: int

@@ -14,6 +14,7 @@ from checks.errors import UsageError
 from checks.grading.columns import COLUMNS
 from checks.grading.roster import parse_roster, read_roster
 from checks.grading.table import decoded
+from checks.lab import find_lab
 
 GOOD = """identifiant,nom,prenom,email,namespace,collegue
 eleve1,Éluard-Hémon,Zoé,zoe.eluard@etu.exemple.fr,user-zoe,user-noel
@@ -34,6 +35,23 @@ def test_a_good_roster(tmp_path: Path, encoding: str, end: str) -> None:
         "user-noel",
     )
     assert (two.last_name, two.colleague, two.line) == ("L’Hôte, de", "", 3)
+
+
+def test_a_team_is_written_in_one_cell() -> None:
+    lines = (
+        "identifiant;nom;prenom;email;namespace;collegue",
+        "un;Un;U;u@b.fr;user-un;user-deux, user-trois",
+        "deux;Deux;D;d@b.fr;user-deux;user-un user-deux",
+        "trois;Trois;T;t@b.fr;user-trois;user-un,User_Deux",
+    )
+    learners, problems = parse_roster("\n".join(lines[:2]))
+    assert problems == []
+    assert learners[0].colleagues(find_lab("tp6")) == ["user-deux", "user-trois"]
+    assert learners[0].colleagues(find_lab("tp5")) == ["user-deux"]
+    _, problems = parse_roster("\n".join(lines))
+    assert [problem.line for problem in problems] == [3, 4]
+    assert "le collègue de deux est son propre namespace, « user-deux »" in problems[0].message
+    assert "« User_Deux » (collegue)" in problems[1].message
 
 
 def test_semicolons_any_order_accents_and_more_columns() -> None:
