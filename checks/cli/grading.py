@@ -55,13 +55,23 @@ def grade(
         Path,
         typer.Argument(
             metavar="CLASSE.csv",
-            help="La liste (CSV) : identifiant, nom, prenom, email, namespace, collegue.",
+            help="La liste (CSV, Excel, LibreOffice ou export de Moodle) : identifiant, nom, "
+            "prenom, email, namespace, collegue ou groupe.",
         ),
     ],
     only: Annotated[
         str | None,
         typer.Option(
             "--labs", metavar="TP,TP", help="Les TP à noter, par exemple tp2,tp5 (sinon tous)."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace-modele",
+            metavar="MODÈLE",
+            help="Le namespace de qui n’en a pas dans la liste, d’après ses autres colonnes : "
+            "'user-{identifiant}'.",
         ),
     ] = None,
     output: Annotated[
@@ -167,8 +177,9 @@ def grade(
 
     installation.need("enseignant")
     from checks.grading.exports import worksheet as moodle_worksheet
+    from checks.grading.naming import NamespaceModel
     from checks.grading.roster import read_roster
-    from checks.render.grading import console_of, tell_shared
+    from checks.render.grading import console_of, tell_groups, tell_shared
 
     cluster_options = {
         "--planifier": schedule,
@@ -187,11 +198,13 @@ def grade(
         cluster_options,
     )
     labs = chosen(only)
-    learners = read_roster(roster)
+    learners = read_roster(roster, None if model is None else NamespaceModel(model))
     if worksheet is not None:
         moodle_worksheet.check(worksheet)
     folder = _folder(output or Path(f"notes-{roster.stem}"))
     errors = console_of(stderr=True)
+    if any(lab.about.colleague != "none" for lab in labs):
+        tell_groups(errors, roster, learners)
     tell_shared(errors, roster, learners)
     if in_cluster:
         from checks.cli.grading_in_cluster import ClusterGrading

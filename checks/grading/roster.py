@@ -1,20 +1,32 @@
-"""The class as the teacher gives it: a CSV file, read whole and judged whole before anything is
-graded."""
+"""The class as the teacher gives it: a CSV file or a workbook, read whole and judged whole before
+anything is graded."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from checks.errors import UsageError
-from checks.french import plural
-from checks.grading.columns import COLUMNS, Header, find_header, header_of
-from checks.grading.table import SAVE_AS_UTF8, SEPARATORS, Row, Text, decoded, rows
+from checks.french import enumeration, plural
+from checks.grading import groups, naming, workbook
+from checks.grading.columns import (
+    COLUMNS,
+    GROUP,
+    Header,
+    Table,
+    header_of,
+    plain,
+    table_in,
+    table_of,
+)
+from checks.grading.naming import NamespaceModel
+from checks.grading.table import SAVE_AS_UTF8, SEPARATORS, Row, Text, decoded
+from checks.grading.workbook import Sheet
 from checks.lab import Lab
 
-_MAY_BE_EMPTY = {"collegue", "prenom"}
+_MAY_BE_EMPTY = {"collegue", GROUP, "prenom"}
 
 # An identifier names a file and a Moodle account: plain letters, and nothing that a spreadsheet
 # takes for a formula.
@@ -31,14 +43,15 @@ _SUM = re.compile(
 _FIGURE = re.compile(r"[\d\s.,%/]+")
 _NAMESPACE_HOW = (
     "ajoutez-la : sur le SSPCloud c’est « user- » suivi du nom de connexion de chacun, par exemple "
-    "user-alice, ou le namespace de son projet"
+    "user-alice, ou le namespace de son projet ; si une autre colonne le donne, "
+    f"{naming.OPTION} '{naming.EXAMPLE}' suffit"
 )
 
 
 @dataclass(frozen=True)
 class Learner:
     """One line of the roster. `colleague` is a namespace, several for a team, "" when there is
-    none; `line` counts from 1."""
+    none; `line` counts from 1. `groups`: those that tell the colleagues, where nothing else does."""
 
     identifier: str
     last_name: str
@@ -47,6 +60,7 @@ class Learner:
     namespace: str
     colleague: str = ""
     line: int = 0
+    groups: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -75,8 +89,9 @@ class Problem:
         return f"ligne {self.line} : {self.message}"
 
 
-def read_roster(path: Path) -> Sequence[Learner]:
-    """The learners, in the order of the file. Raises UsageError with every problem and its line."""
+def read_roster(path: Path, model: NamespaceModel | None = None) -> Sequence[Learner]:
+    """The learners, in the order of the file. `model`: how a namespace is made where none is told.
+    Raises UsageError with every problem and its line."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -87,19 +102,45 @@ def read_roster(path: Path) -> Sequence[Learner]:
         raise UsageError(
             f"La liste de classe {path} est illisible : {error.strerror}.", "Vérifiez ses droits."
         ) from None
-    found = decoded(data, path.name)
-    learners, problems = parse_roster(found.text)
-    problems = [*_misread(found), *problems]
+    found: Text | Sheet
+    if workbook.is_workbook(data):
+        found = _sheet(workbook.sheets(data, path.name), path.name)
+        read_as, save = (f", feuille « {found.name} »" if found.name else ""), ""
+        learners, problems = _parse(table_in(found.rows), model)
+    else:
+        found = decoded(data, path.name)
+        read_as, save = (
+            (f", lue en {found.encoding}", f" {SAVE_AS_UTF8}") if found.encoding else ("", "")
+        )
+        learners, problems = parse_roster(found.text, model)
+        problems = [*_misread(found), *problems]
     if problems:
         count = plural(len(problems), "problème")
-        read_as = f", lue en {found.encoding}" if found.encoding else ""
         lines = "\n".join(f"  {problem}" for problem in problems)
-        remedy = "Corrigez ces lignes et relancez la même commande ; rien n’a été noté."
         raise UsageError(
             f"{count} dans la liste de classe {path.name}{read_as} :\n{lines}",
-            f"{remedy} {SAVE_AS_UTF8}" if found.encoding else remedy,
+            f"Corrigez ces lignes et relancez la même commande ; rien n’a été noté.{save}",
         )
     return learners
+
+
+def _sheet(found: Sequence[Sheet], name: str) -> Sheet:
+    """The sheet where the class is, named where there are others. Raises UsageError where there are
+    two: half of the class would be forgotten."""
+    lists = [sheet for sheet in found if any(_tells_people(row) for row in sheet.rows)]
+    if len(lists) > 1:
+        told = [f"« {one.name} »{' (masquée)' if one.hidden else ''}" for one in lists]
+        raise UsageError(
+            f"{name} a {len(lists)} feuilles où figurent des personnes : {enumeration(told)}.",
+            "Réunissez-les en une seule, ou supprimez celles qui ne sont pas la liste.",
+        )
+    filled = [sheet for sheet in found if sheet.rows]
+    sheet = next(iter([*lists, *filled]), Sheet("", False, ()))
+    return sheet if len(filled) > 1 else replace(sheet, name="")
+
+
+def _tells_people(row: Row) -> bool:
+    return header_of(row).is_one or any(_EMAIL.fullmatch(cell) for cell in row.cells)
 
 
 def _misread(found: Text) -> Iterator[Problem]:
@@ -112,64 +153,112 @@ def _misread(found: Text) -> Iterator[Problem]:
         )
 
 
-def parse_roster(text: str) -> tuple[Sequence[Learner], Sequence[Problem]]:
+def parse_roster(
+    text: str, model: NamespaceModel | None = None
+) -> tuple[Sequence[Learner], Sequence[Problem]]:
     """The learners of a CSV text, and every problem found, by line."""
-    header, separator = find_header(text)
+    return _parse(table_of(text), model)
+
+
+def _parse(
+    table: Table, model: NamespaceModel | None
+) -> tuple[Sequence[Learner], Sequence[Problem]]:
+    header = table.header
     if header is None:
         return [], [Problem(1, "la liste est vide, ou ses guillemets ne vont pas par deux.")]
     first = header.line
-    problems = list(_header_problems(header))
+    problems = list(_header_problems(header, model))
     learners: list[Learner] = []
-    for row in rows(text, separator):
+    for row in table.rows:
         again = header_of(row)
         # a second one: two lists, glued
         if row.line == first or (again.is_one and row.line > first):
-            problems += _header_problems(again) if row.line > first else ()
+            problems += _header_problems(again, model) if row.line > first else ()
             header = again
             continue
-        found = list(_above(row, first) if row.line < first else _misshapen(row, header, separator))
+        found = list(
+            _above(row, first) if row.line < first else _misshapen(row, header, table.separator)
+        )
         problems += found
         if found or not header.places or row.line < first or _is_sum(row):
             continue
-        values = {name: row.cells[place] for name, place in header.places.items()}
+        problems += _unclear(row, header)
+        values = _values(row, header, model)
         problems += [Problem(row.line, message) for message in _row_problems(values)]
-        learners.append(_learner(values, row.line))
+        learners.append(_learner(values, row.line, header))
     if not learners and not problems:
         problems.append(Problem(first, "il n’y a personne sous l’en-tête."))
     for name, of in _UNIQUE.items():
         problems += _duplicates(name, of, learners)
+    colleagues, unsure = groups.colleagues(learners)
+    problems += [Problem(line, message) for line, message in unsure]
+    learners = [replace(one, colleague=colleagues.get(one.line, one.colleague)) for one in learners]
     return [] if problems else learners, sorted(problems, key=lambda problem: problem.line)
 
 
-def _learner(values: Mapping[str, str], line: int) -> Learner:
+def _values(row: Row, header: Header, model: NamespaceModel | None) -> Mapping[str, str]:
+    """The cells of the columns that are known, and that can be read; a namespace that is not told
+    is made."""
+    values = {
+        name: row.cells[place] for name, place in header.places.items() if place not in row.unclear
+    }
+    if model is not None and not values.get("namespace"):
+        values["namespace"] = model.namespace(header.named(row))
+    return values
+
+
+def _unclear(row: Row, header: Header) -> Iterator[Problem]:
+    """What a workbook shows otherwise than it can be read, where it counts: once for merged cells,
+    however many they are."""
+    told: dict[str, list[str]] = {}
+    for name, place in header.places.items():
+        if row.unclear.get(place) and (name != GROUP or header.paired_by_groups):
+            told.setdefault(row.unclear[place], []).append(header.columns[place])
+    for why, columns in told.items():
+        yield Problem(row.line, f"{enumeration(columns)} : {why}")
+
+
+def _learner(values: Mapping[str, str], line: int, header: Header) -> Learner:
     identifier, last, first, email, namespace, colleague = (
         values.get(column, "") for column in COLUMNS
     )
-    return Learner(identifier, last, first, email, namespace, colleague, line)
+    told = groups.groups_of(values.get(GROUP, "")) if header.paired_by_groups else ()
+    return Learner(identifier, last, first, email, namespace, colleague, line, told)
 
 
-def _header_problems(header: Header) -> Iterator[Problem]:
+def _header_problems(header: Header, model: NamespaceModel | None) -> Iterator[Problem]:
     missing = [column for column in COLUMNS if column not in header.places]
     if not header.places and any(_EMAIL.fullmatch(cell) for cell in header.columns):
         yield Problem(
             header.line, f"les colonnes ne sont pas nommées : écrivez au-dessus {';'.join(COLUMNS)}"
         )
         return
-    if header.foreign and "collegue" in missing:  # another program's list, which knows of none
+    # another program's list knows of no colleague; groups tell them too
+    if "collegue" in missing and (header.foreign or header.paired_by_groups):
         missing.remove("collegue")
+    if "namespace" in missing and model is not None:
+        missing.remove("namespace")
     if missing:
         how = f" : {_NAMESPACE_HOW}" if missing == ["namespace"] else ""
         pairs = (
-            " Pour les TP à deux, ajoutez aussi « collegue »."
-            if how and "collegue" not in header.places
+            " Pour les TP à deux, ajoutez aussi « collegue », ou « groupe »."
+            if how and not {"collegue", GROUP} & header.places.keys()
             else ""
         )
         names = _listed("la colonne", "les colonnes", missing)
         yield Problem(header.line, f"il manque {names}{how}.{pairs} Colonnes lues : {header.said}.")
-    if header.twice:
-        names = _listed("la colonne", "les colonnes", sorted(header.twice))
+    twice = [name for name in header.twice if name != GROUP or header.paired_by_groups]
+    if twice:
+        names = _listed("la colonne", "les colonnes", sorted(twice))
+        yield Problem(header.line, f"{names} figure{'nt' if len(twice) > 1 else ''} deux fois.")
+    known = {*map(plain, header.columns), *header.places}
+    unknown = [name for name in (model.columns if model else ()) if plain(name) not in known]
+    if unknown:
+        names = _listed("la colonne", "les colonnes", [f"« {name} »" for name in unknown])
         yield Problem(
-            header.line, f"{names} figure{'nt' if len(header.twice) > 1 else ''} deux fois."
+            header.line,
+            f"{naming.OPTION} nomme {names}, que cette liste n’a pas. Colonnes lues : "
+            f"{header.said}.",
         )
 
 
@@ -197,6 +286,9 @@ def _misshapen(row: Row, header: Header, separator: str) -> Iterator[Problem]:
         return
     if len(filled) == 1 and "@" not in filled[0]:
         yield Problem(row.line, f"« {filled[0][:60]} » ne décrit personne : supprimez cette ligne.")
+        return
+    if not separator:
+        yield Problem(row.line, "une cellule est remplie dans une colonne qui n’a pas de nom.")
         return
     yield Problem(
         row.line,

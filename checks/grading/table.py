@@ -7,8 +7,8 @@ import codecs
 import csv
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from checks.errors import UsageError
 
@@ -56,11 +56,13 @@ class Text:
 @dataclass(frozen=True)
 class Row:
     """A record that is not blank; `broken`: its quotes do not go by two, and its cells mean
-    nothing."""
+    nothing. `unclear`: what is wrong with a cell of a workbook, by its place, "" where another
+    line tells it."""
 
     line: int
     cells: Sequence[str]
     broken: bool = False
+    unclear: Mapping[int, str] = field(default_factory=dict)
 
 
 def utf8(data: bytes, name: str) -> str:
@@ -141,9 +143,9 @@ def rows(text: str, separator: str) -> Iterator[Row]:
         line = begin + 1
         try:
             for cells in reader:
-                seen = [_seen(cell) for cell in cells]
-                if any(seen):
-                    yield Row(line, seen)
+                texts = [seen(cell) for cell in cells]
+                if any(texts):
+                    yield Row(line, texts)
                 line = begin + reader.line_num + 1
             return
         except csv.Error:
@@ -151,9 +153,9 @@ def rows(text: str, separator: str) -> Iterator[Row]:
             begin = line
 
 
-def _seen(cell: str) -> str:
-    """A cell as a person sees it: without blanks around it, nor what a spreadsheet wraps digits
-    in."""
-    text = " ".join(unicodedata.normalize("NFC", cell).split())
+def seen(cell: str) -> str:
+    """A cell as a person sees it: without what nobody sees, blanks around it, or what a spreadsheet
+    wraps digits in."""
+    text = " ".join(unicodedata.normalize("NFC", _INVISIBLE.sub("", cell)).split())
     wrapped = re.fullmatch(r'="([^"]*)"', text)
     return wrapped[1].strip() if wrapped else text

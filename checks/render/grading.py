@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from rich.progress import (
 )
 
 from checks.errors import CahierError
-from checks.french import plural
+from checks.french import enumeration, plural
 from checks.grading.exports.pages import cell
 from checks.grading.exports.worksheet import Filled
+from checks.grading.groups import AT_WORK, members
 from checks.grading.results import ClassGrades
 from checks.grading.roster import Learner
 from checks.output import output
@@ -84,6 +86,26 @@ def not_kept(folder: Path, error: OSError) -> CahierError:
         f"Une note n’a pas pu être gardée dans {folder} : {error.strerror or error}.",
         "Libérez de la place ou choisissez un autre dossier, puis relancez avec --reprendre.",
     )
+
+
+def tell_groups(errors: Console, roster: Path, learners: Sequence[Learner]) -> None:
+    """Say how many pairs the groups made, and which are too large to tell who works with whom."""
+    groups = members(learners)
+    sizes = Counter(len(them) for them in groups.values())
+    made = [f"{plural(sizes[size], 'groupe')} de {size}" for size in AT_WORK if sizes.get(size)]
+    if made:
+        errors.print(f"{roster.name} : collègues d’après les groupes, {enumeration(made)}.")
+    large = [
+        f"« {name[:60]} » ({plural(len(them), 'personne')})"
+        for name, them in groups.items()
+        if len(them) > max(AT_WORK)
+    ]
+    if large:
+        errors.print(
+            f"? {roster.name} : trop de monde pour dire qui travaille avec qui dans "
+            f"{', '.join(large)} ; on n’y cherche pas de collègue.",
+            style="yellow",
+        )
 
 
 def tell_shared(errors: Console, roster: Path, learners: Sequence[Learner]) -> None:

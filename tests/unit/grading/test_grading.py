@@ -32,6 +32,7 @@ from checks.lab import Lab, find_lab
 from checks.verdict import Status
 from tests.support.graded_class import CLASS, LABS, files, learner, mixed, run, verdict
 from tests.support.pretend_api import Answers, listed, pretend
+from tests.support.workbooks import excel
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "notes.schema.json"
 
@@ -259,6 +260,28 @@ def test_unknown_labs_and_a_bad_roster_are_told_before_anything_is_asked(tmp_pat
         answer = CliRunner().invoke(app, ["noter", str(file), *arguments])
         assert isinstance(answer.exception, UsageError), answer
         assert words in answer.exception.message
+
+
+def test_moodle_s_workbook_is_graded_as_it_came(tmp_path: Path) -> None:
+    roster, snapshots, folder = tmp_path / "participants.xlsx", tmp_path / "s", tmp_path / "notes"
+    header = ["Prénom", "Nom de famille", "Nom d’utilisateur", "Adresse de courriel", "Groupes"]
+    rows = [[name, "N", name.upper(), f"{name}@e.fr", "TD, B1"] for name in ("zoe", "ali")]
+    rows += [[name, "N", name, f"{name}@e.fr", "TD"] for name in ("lea", "noe")]
+    roster.write_bytes(excel({"Participants": [header, *rows]}))
+    snapshots.mkdir()
+    arguments = ["noter", str(roster), "--depuis", str(snapshots), "--sortie", str(folder)]
+    arguments += ["--labs", "tp5", "--namespace-modele", "user-{identifiant}"]
+    answer = CliRunner().invoke(app, arguments)
+    assert answer.exit_code == 3, answer
+    assert "1 groupe de 2." in answer.stderr
+    assert "« TD » (4 personnes)" in answer.stderr
+    grades = json.loads((folder / "notes.json").read_text(encoding="utf-8"))
+    assert [(one["namespace"], one["colleague"]) for one in grades["learners"]] == [
+        ("user-zoe", "user-ali"),
+        ("user-ali", "user-zoe"),
+        ("user-lea", ""),
+        ("user-noe", ""),
+    ]
 
 
 def test_two_at_once_in_one_folder_are_refused_and_a_killed_one_is_forgotten(

@@ -149,7 +149,7 @@ def test_a_missing_column_does_not_hide_what_else_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"PK\x03\x04...", "est un classeur (xlsx, ods)"),
+        (b"PK\x03\x04...", "n’est pas un classeur entier"),
         (b"\xd0\xcf\x11\xe0...", "est un classeur d’un ancien Excel"),
         (b"%PDF-1.7", "est un document PDF"),
         (b"\xef\xbb\xbf <table><tr><td>identifiant", "est une page web"),
