@@ -280,13 +280,13 @@ class Api:
             return False
         return True
 
-    def apply(self, path: str, item: Mapping[str, Any]) -> None:
+    def apply(self, path: str, item: Mapping[str, Any], *, manager: str = "cahier") -> None:
         """Make the object of this path, or bring it to this content (server-side apply); no change
-        is no write.
+        is no write. What another manager has set stays.
 
         Raises as `request`.
         """
-        query = {"fieldManager": "cahier", "force": "true"}
+        query = {"fieldManager": manager, "force": "true"}
         self.request("PATCH", path, item, query=query, content_type="application/apply-patch+yaml")
 
     def text(self, path: str, query: Mapping[str, str] | None = None) -> str:

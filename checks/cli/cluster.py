@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from checks.cli import populate
 from checks.cli.french import Command, Group
 
 app = typer.Typer(
@@ -19,6 +21,7 @@ app = typer.Typer(
 )
 
 
+_SHOWN = 8  # people: a whole class may be there
 _OUTDATED = (
     "Ce cluster n’a pas été fait comme cette version de cahier le ferait : il sert encore, mais "
     "quelque chose peut y manquer.\nPour le refaire (tout son contenu est perdu) : cahier cluster "
@@ -82,7 +85,7 @@ def show() -> None:
         "Image du nœud": state.image or "inconnue",
         "Kubernetes": state.version,
         "Nœuds": ", ".join(nodes),
-        "Habitants": ", ".join(name for name in people.known() if name != people.ADMIN),
+        "Habitants": _enumerated([name for name in people.known() if name != people.ADMIN]),
         "Bases": "par l’opérateur CloudNativePG" if state.operator else "de simples pods",
         "Âge": age(state.created),
     }
@@ -132,6 +135,17 @@ def delete() -> None:
 
     found = kind.delete(TerminalProgress())
     typer.echo("Le cluster local est supprimé." if found else "Il n’y avait pas de cluster local.")
+
+
+def _enumerated(names: Sequence[str]) -> str:
+    """All of them, or the first ones and the last, who is the teacher."""
+    *first, last = names
+    if len(names) <= _SHOWN:
+        return ", ".join(names)
+    return f"{', '.join(first[:_SHOWN])} et {len(first) - _SHOWN} autres, {last}"
+
+
+populate.register(app)
 
 
 def age(since: datetime) -> str:

@@ -119,7 +119,7 @@ def create_namespace(api: Api, name: str) -> str:
     """Make a learner's namespace and rights, or what is missing of them; its name. Raises
     CahierError."""
     namespace = namespace_of(name)
-    _wait_until_not_terminating(api, namespace)
+    wait_until_not_terminating(api, namespace)
     for path, item in _objects(name):
         api.apply(path, item)
     return namespace
@@ -151,8 +151,13 @@ def remove_person(api: Api, name: str) -> None:
     """Remove a learner's namespace, which the cluster empties in the background, and kubeconfig."""
     with contextlib.suppress(OSError):
         kubeconfig_path(name).unlink()
+    remove_namespace(api, namespace_of(name))
+
+
+def remove_namespace(api: Api, namespace: str) -> None:
+    """Remove a namespace, which the cluster empties in the background; twice is harmless."""
     try:
-        api.request("DELETE", f"/api/v1/namespaces/{namespace_of(name)}")
+        api.request("DELETE", f"/api/v1/namespaces/{namespace}")
     except Refused as refusal:
         if refusal.status not in (404, 409):
             raise
@@ -226,7 +231,9 @@ def _objects(name: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
     ]
 
 
-def _wait_until_not_terminating(api: Api, namespace: str) -> None:
+def wait_until_not_terminating(api: Api, namespace: str) -> None:
+    """Wait for a namespace of that name that is being removed. Raises CahierError."""
+
     def settled() -> bool:
         found = api.find(f"/api/v1/namespaces/{namespace}")
         return found is None or "deletionTimestamp" not in found["metadata"]

@@ -127,6 +127,8 @@ _TYPED: Mapping[str, tuple[Sequence[str], Sequence[int], str]] = {
     "cluster etat": ([], [3], "cluster local"),
     "cluster kubeconfig": (["alice"], [3], "cluster local"),
     "cluster connexion": (["alice"], [3], "n’a pas de quoi faire le petit SSPCloud"),
+    "cluster peupler": (["3"], [3], "n’a pas de quoi faire le petit SSPCloud"),
+    "cluster depeupler": ([], [3], "cluster local"),
     "cluster supprimer": ([], [0], "Il n’y avait pas de cluster local"),
     "catalogue lancer": (["postgresql"], [0, 1, 3], ""),
     "catalogue lister": ([], [0, 3], ""),
