@@ -51,7 +51,8 @@ _NAMESPACE_HOW = (
 @dataclass(frozen=True)
 class Learner:
     """One line of the roster. `colleague` is a namespace, several for a team, "" when there is
-    none; `line` counts from 1. `groups`: those that tell the colleagues, where nothing else does."""
+    none; `line` counts from 1. `groups`: those that tell the colleagues, where nothing else
+    does."""
 
     identifier: str
     last_name: str
