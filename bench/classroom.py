@@ -17,7 +17,8 @@ import yaml
 from checks.access.kubernetes_api import Api, collection
 from checks.errors import CahierError
 from checks.lab import find_lab
-from checks.local_sspcloud import people, postgresql
+from checks.local_sspcloud import people, services
+from checks.local_sspcloud.services.description import Order
 from checks.stage import rename
 
 PREFIX = "mesure-"
@@ -63,13 +64,9 @@ def work(number: int) -> Sequence[tuple[str, str]]:
 
 def objects(learner: Learner) -> Iterator[dict[str, Any]]:
     """Everything that a learner has made in their namespace."""
-    base = find_lab("tp6").about.story.database
-    yield from map(
-        dict,
-        postgresql.manifests(
-            learner.namespace, base, False, learner.namespace, postgresql.DATABASE
-        ),
-    )
+    base, service = find_lab("tp6").about.story.database, services.find("postgresql")
+    order = Order(learner.namespace, base, False, learner.namespace, service.database)
+    yield from map(dict, service.manifests(order))
     for name, state in work(learner.number):
         lab = find_lab(name)
         files = lab.files(state) if state == "solution" else lab.case_files("erreurs", state)

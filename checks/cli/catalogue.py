@@ -26,7 +26,6 @@ app = typer.Typer(
 ReleaseName = Annotated[
     str, typer.Argument(metavar="NOM", help="Le nom du service (cahier catalogue lister).")
 ]
-_SERVICES = ("postgresql",)
 
 
 @app.command("lancer", cls=Command)
@@ -62,16 +61,21 @@ def launch(
     --ouvert
     """
     from checks.errors import UsageError
-    from checks.local_sspcloud import catalogue, network_policy, postgresql
+    from checks.local_sspcloud import catalogue, network_policy, services
     from checks.local_sspcloud.progress import TerminalProgress
 
-    if service not in _SERVICES:
-        raise UsageError(
-            f"Le catalogue local n’a pas de « {service} ».", f"Il propose : {', '.join(_SERVICES)}"
-        )
+    described = services.find(service)
     api, own = _connect(kubeconfig, namespace)
-    if name is not None and any(one.name == name for one in catalogue.releases(api, own)):
-        _, made = catalogue.resume(api, own, name, TerminalProgress())
+    known = catalogue.releases(api, own) if name is not None else ()
+    there = next((one for one in known if one.name == name), None)
+    if there is not None and there.service is not described:
+        raise UsageError(
+            f"« {name} » existe déjà dans {own} : c’est une base {there.service.title}.",
+            "Choisissez un autre nom (--nom).",
+        )
+    if there is not None:
+        name = there.name
+        _, made = catalogue.resume(api, described, own, name, TerminalProgress())
         _say(
             [
                 f"La base {name} est déjà là : elle est gardée.",
@@ -84,27 +88,28 @@ def launch(
             else network_policy.close(api, own, name)
         )
         return
-    release = catalogue.launch_postgresql(api, own, name, opened, TerminalProgress())
-    _show_notes(release, own, postgresql.DATABASE, postgresql.PORT, opened)
+    release = catalogue.launch(api, described, own, name, opened, TerminalProgress())
+    _show_notes(release, own, opened)
 
 
-def _show_notes(release: Release, user: str, database: str, port: int, opened: bool) -> None:
+def _show_notes(release: Release, user: str, opened: bool) -> None:
     """What the platform shows once a service is launched."""
     from checks.output import marked, output
 
-    console = output(soft_wrap=True)
+    console, service = output(soft_wrap=True), release.service
     console.print(
         marked("[bold green]✔[/] [bold]{}[/] est prêt dans {}.", release.name, release.namespace)
     )
     console.print("Depuis l’intérieur du cluster :")
     console.print(f"  Hôte            {release.host}")
     console.print(f"                  ({release.short_host} suffit depuis {release.namespace})")
-    console.print(f"  Port            {port}")
+    console.print(f"  Port            {service.port}")
     console.print(f"  Utilisateur     {user}")
-    console.print(f"  Base            {database}")
+    console.print(f"  Base            {service.database}")
+    secret, key = service.credentials(release.name)
     read = (
-        f"kubectl get secret {release.name} -n {release.namespace} -o "
-        f"jsonpath='{{.data.password}}' | base64 -d"
+        f"kubectl get secret {secret} -n {release.namespace} -o "
+        f"jsonpath='{{.data.{key}}}' | base64 -d"
     )
     console.print(f"  Mot de passe    {read}")
     if release.policies:
@@ -116,8 +121,8 @@ def _show_notes(release: Release, user: str, database: str, port: int, opened: b
         console.print("Aucune NetworkPolicy : les pods de tous les namespaces peuvent l’atteindre.")
     else:
         console.print(
-            f"NetworkPolicy {release.name} : elle ne choisit pas son pod, par un défaut du modèle "
-            "de la plateforme ; ceux de tous les namespaces l’atteignent."
+            f"NetworkPolicy {service.policy(release.name)} : elle ne choisit pas son pod, par un "
+            "défaut du modèle de la plateforme ; ceux de tous les namespaces l’atteignent."
         )
         console.print(marked("Pour la fermer : [bold]cahier catalogue fermer {}[/]", release.name))
     console.print(

@@ -1,5 +1,4 @@
-"""An account of a database gets a password, which is kept in a Secret and shown nowhere: the server
-receives what it keeps of it (RFC 5803), never the password itself."""
+"""An account of a database gets a password, which is kept in a Secret and shown nowhere."""
 
 from __future__ import annotations
 
@@ -10,18 +9,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from checks.access.kubernetes_api import collection
-from checks.errors import CahierError, Unverifiable, UsageError
+from checks.errors import UsageError
+from checks.local_sspcloud import services
 from checks.objects.parts import metadata
 from checks.objects.pods import PodObject
 from checks.redaction import remember
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
+    from checks.local_sspcloud.services import Service
 
 LABEL = "cahier-kubernetes/compte"
 """Label of the Secrets that are made here."""
 _ROLE = re.compile(r"[\w .@-]{1,63}")  # nothing that a quotation of SQL would end at
-_RELEASE = ("cnpg.io/cluster", "app.kubernetes.io/instance")
 
 
 def secret_of(role: str) -> str:
@@ -41,7 +41,12 @@ def give_password(
         raise UsageError(
             f"« {role} » n’est pas un nom de compte.", "Des lettres, des chiffres et des tirets."
         )
-    pod = _pod(api, namespace, database)
+    service, pod = _pod(api, namespace, database)
+    if not service.gives_passwords:
+        raise UsageError(
+            f"Le cahier ne sait pas donner de mot de passe à un compte {service.title}.",
+            "Donnez-le avec un client de cette base.",
+        )
     if secret:
         password = _held(api, namespace, secret)
         said = f"Le compte {role} de {database} a maintenant le mot de passe du Secret {secret}."
@@ -53,27 +58,20 @@ def give_password(
             f"Le compte {role} de {database} a un nouveau mot de passe, gardé dans le Secret "
             f"{secret}."
         )
-    _run(
-        api,
-        namespace,
-        pod,
-        f"DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') "
-        f'THEN CREATE ROLE "{role}"; END IF; END $do$; '
-        f"ALTER ROLE \"{role}\" LOGIN PASSWORD '{verifier(password)}'",
-    )
+    service.set_password(api, namespace, pod, role, password)
     followed = [
         name
-        for name in _secrets_of(api, namespace, database)
+        for name in _secrets_of(api, namespace, service, database)
         if name != secret and _follows(api, namespace, name, role, password)
     ]
     return [said, *([f"{', '.join(followed)} l’a maintenant aussi."] if followed else [])]
 
 
-def _secrets_of(api: Api, namespace: str, database: str) -> Sequence[str]:
+def _secrets_of(api: Api, namespace: str, service: Service, database: str) -> Sequence[str]:
     """Names of the Secrets that came with a database."""
     found = api.objects("Secret", collection("Secret", namespace))
     names = (metadata(one).name for one in found)
-    return sorted(name for name in names if name == database or name.startswith(f"{database}-"))
+    return sorted(name for name in names if service.keeps_secret(database, name))
 
 
 def _follows(api: Api, namespace: str, secret: str, role: str, password: str) -> bool:
@@ -90,25 +88,12 @@ def _follows(api: Api, namespace: str, secret: str, role: str, password: str) ->
     return True
 
 
-def verifier(password: str) -> str:
-    """What PostgreSQL keeps of a password.
-    https://www.postgresql.org/docs/current/catalog-pg-authid.html"""
-    from scramp.core import ScramMechanism
-
-    salt, stored, server, iterations = ScramMechanism("SCRAM-SHA-256").make_auth_info(
-        password, iteration_count=4096
-    )
-    told = [base64.b64encode(part).decode() for part in (salt, stored, server)]
-    return f"SCRAM-SHA-256${iterations}:{told[0]}${told[1]}:{told[2]}"
-
-
-def _pod(api: Api, namespace: str, database: str) -> PodObject:
-    for pod in api.each(PodObject, "Pod", collection("Pod", namespace)):
-        labels = pod.metadata.labels
-        prepares = "cnpg.io/cluster" in labels and labels.get("cnpg.io/podRole") != "instance"
-        replica = labels.get("cnpg.io/instanceRole", "primary") != "primary"
-        if any(labels.get(key) == database for key in _RELEASE) and not (prepares or replica):
-            return pod
+def _pod(api: Api, namespace: str, database: str) -> tuple[Service, PodObject]:
+    pods = api.each(PodObject, "Pod", collection("Pod", namespace))
+    for service in services.every():
+        own = [one for one in pods if service.release_of(one.metadata.labels) == database]
+        for pod in service.serving(own):
+            return service, pod
     raise UsageError(
         f"Aucune base « {database} » dans {namespace}.", "Vos bases : cahier catalogue lister"
     )
@@ -154,36 +139,3 @@ def _keep(api: Api, namespace: str, secret: str, role: str, password: str) -> No
         api.request(
             "PATCH", f"{path}/{secret}", change, content_type="application/merge-patch+json"
         )
-
-
-def _run(api: Api, namespace: str, pod: PodObject, sql: str) -> None:
-    """Have the server's administrator run this SQL. Raises CahierError."""
-    boxes = pod.spec.containers
-    given = [
-        variable.value
-        for box in boxes
-        for variable in box.env
-        if variable.name in ("POSTGRES_USER", "POSTGRESQL_USERNAME")
-    ]
-    box = next((one for one in boxes if one.name in ("postgres", "postgresql")), boxes[0])
-    trouble: Unverifiable | None = None
-    for admin in dict.fromkeys(("postgres", *filter(None, given))):
-        command = [
-            "psql",
-            "-q",
-            "-X",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-U",
-            admin,
-            "-d",
-            "postgres",
-            "-c",
-            sql,
-        ]
-        try:
-            api.execute(namespace, pod.name, command, container=box.name)
-            return
-        except Unverifiable as refusal:
-            trouble = trouble or refusal
-    raise CahierError(str(trouble), "Vérifiez vos droits : kubectl auth can-i create pods/exec")

@@ -10,11 +10,12 @@ import msgspec
 
 from checks import installation, interruption
 from checks.errors import AccessError, CahierError, UsageError
-from checks.local_sspcloud import creation, operated, operator, records, running
+from checks.local_sspcloud import creation, records, running
 from checks.local_sspcloud import engine as engines
 from checks.local_sspcloud.engine import Engine
 from checks.local_sspcloud.progress import Progress, waiting
 from checks.local_sspcloud.records import Record
+from checks.local_sspcloud.services.postgresql import operated, operator
 from checks.lock import in_turn
 from checks.places import admin_kubeconfig, failure_log, folder, lock, private_folder, write_private
 

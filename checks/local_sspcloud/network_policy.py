@@ -11,24 +11,17 @@ from checks.diagnosis.policies.allowed import Circle, administrators
 from checks.diagnosis.policies.decision import NAMESPACE_NAME
 from checks.diagnosis.policies.strangers import Reading
 from checks.errors import UsageError
+from checks.local_sspcloud import services
 from checks.local_sspcloud.catalogue import releases
-from checks.local_sspcloud.postgresql import PORT
 from checks.objects.labels import EVERYTHING, LabelSelector
 from checks.objects.parts import Metadata, metadata, read, written
-from checks.objects.policies import IngressRule, NetworkPolicy, PolicyPeer, PolicyPort, of_one_rule
+from checks.objects.policies import IngressRule, NetworkPolicy, PolicyPeer, of_one_rule
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
+    from checks.local_sspcloud.services import Service
 
 Item = Mapping[str, Any]
-# the newer chart's label, and the older's
-_RELEASE = (
-    "cnpg.io/cluster",
-    "app.kubernetes.io/instance",
-)
-
-_OPERATOR_NAMESPACE = "cnpg-system"
-"""Where the operator's own installation puts it."""
 
 
 def open_to_all(api: Api, namespace: str, name: str) -> Sequence[str]:
@@ -37,14 +30,15 @@ def open_to_all(api: Api, namespace: str, name: str) -> Sequence[str]:
 
     Raises CahierError.
     """
-    labels = _pod(api, namespace, name).labels
-    path = f"{collection('NetworkPolicy', namespace)}/{name}"
+    service, pod = _pod(api, namespace, name)
+    policy, labels = service.policy(name), pod.labels
+    path = f"{collection('NetworkPolicy', namespace)}/{policy}"
     found = api.find(path)
     was = read(found, NetworkPolicy) if found is not None else None
     api.remove(path)
     left = [one.name for one in _choosing(api, namespace, labels)]
     return [
-        _opened(name, was, labels, left),
+        _opened(name, policy, was, labels, left),
         *(
             [
                 "D’autres NetworkPolicies choisissent son pod, et n’y laissent entrer que qui "
@@ -58,17 +52,21 @@ def open_to_all(api: Api, namespace: str, name: str) -> Sequence[str]:
 
 
 def _opened(
-    name: str, was: NetworkPolicy | None, labels: Mapping[str, str], left: Sequence[str]
+    name: str,
+    policy: str,
+    was: NetworkPolicy | None,
+    labels: Mapping[str, str],
+    left: Sequence[str],
 ) -> str:
-    """What has become of the base, whose own policy `was` there, and that others are `left` to
+    """What has become of the base, whose own `policy` `was` there, and that others are `left` to
     close."""
     if was is None:
         return f"La base {name} n’avait déjà plus sa NetworkPolicy : rien n’a été changé."
     if not was.spec.pod_selector.selects(labels):
-        return f"La NetworkPolicy {name} est retirée ; elle ne choisissait pas le pod de la base."
+        return f"La NetworkPolicy {policy} est retirée ; elle ne choisissait pas le pod de la base."
     if left:
-        return f"La NetworkPolicy {name} est retirée."
-    return f"La base {name} est ouverte : la NetworkPolicy {name} est retirée."
+        return f"La NetworkPolicy {policy} est retirée."
+    return f"La base {name} est ouverte : la NetworkPolicy {policy} est retirée."
 
 
 def _laid_open(api: Api, namespace: str, name: str, was: NetworkPolicy | None) -> Sequence[str]:
@@ -80,7 +78,7 @@ def _laid_open(api: Api, namespace: str, name: str, was: NetworkPolicy | None) -
     said = []
     for pod in api.objects("Pod", collection("Pod", namespace)):
         labels = metadata(pod).labels
-        other = next((labels[key] for key in _RELEASE if labels.get(key)), name)
+        _, other = services.of(labels) or (None, name)
         if other == name or was is None or not was.spec.pod_selector.selects(labels):
             continue
         if not _choosing(api, namespace, labels):
@@ -99,30 +97,28 @@ def close(api: Api, namespace: str, name: str, admitted: Sequence[str] = ()) -> 
     With `admitted`, only the pods of these namespaces and of the database's own enter, whatever the
     other policies said; programs of the administrators stay. Raises CahierError.
     """
-    pod = _pod(api, namespace, name)
-    labels = pod.labels
-    others = [one for one in _choosing(api, namespace, labels) if one.name != name]
+    service, pod = _pod(api, namespace, name)
+    labels, own_name = pod.labels, service.policy(name)
+    others = [one for one in _choosing(api, namespace, labels) if one.name != own_name]
     guests = [one for one in admitted if one != namespace]
     api_path = collection("NetworkPolicy", namespace)
-    reading = _reading(api, namespace, name, guests)
+    reading = _reading(api, namespace, service, name, guests)
     operated = pod.database_cluster != ""
-    own, was = _own_rules(guests, operated), api.find(f"{api_path}/{name}")
+    own = [_people(guests), *(service.operator_rules() if operated else ())]
+    was = api.find(f"{api_path}/{own_name}")
     before = read(was, NetworkPolicy) if was is not None else None
     for_others = [
         rule
         for rule in (reading.kept(before) if before is not None else ())
         if rule not in own and reading.serves_others(of_one_rule(rule))
     ]
-    policy = _policy(namespace, name, labels)
-    changed = _put(api, f"{api_path}/{name}", _with(policy, [*for_others, *own]))
+    policy = _policy(namespace, service, name, labels)
+    changed = _put(api, f"{api_path}/{own_name}", _with(policy, [*for_others, *own]))
     who = " et de ".join([namespace, *guests])
     was_or_is = "est" if changed else "était déjà"
     said = [f"La base {name} {was_or_is} fermée : sa NetworkPolicy n’admet que les pods de {who}."]
     if operated:
-        said.append(
-            "Elle admet aussi l’opérateur qui fait vivre la base "
-            f"({_OPERATOR_NAMESPACE}, ports 8000 et {PORT}) : sans lui, plus rien ne la surveille."
-        )
+        said += service.operator_sentences()
     for other in others:
         kept = reading.kept(other)
         if list(kept) == list(other.spec.ingress):
@@ -139,7 +135,9 @@ def close(api: Api, namespace: str, name: str, admitted: Sequence[str] = ()) -> 
     return [*said, *_laid_open(api, namespace, name, before)]
 
 
-def _reading(api: Api, namespace: str, name: str, guests: Sequence[str]) -> Reading:
+def _reading(
+    api: Api, namespace: str, service: Service, name: str, guests: Sequence[str]
+) -> Reading:
     """What the policies admit to the database's pod besides the pods of `namespace` and of the
     `guests`."""
     from checks.sources.live_cluster import LiveCluster
@@ -152,20 +150,21 @@ def _reading(api: Api, namespace: str, name: str, guests: Sequence[str]) -> Read
         administrators=administrators(cluster, guests),
         addresses=[one.ip for one in pods if one.ip],
     )
-    pod = next(one for one in pods if any(one.labels.get(key) == name for key in _RELEASE))
-    return Reading(cluster.network_policies(), pod, PORT, circle)
+    pod = next(one for one in pods if service.release_of(one.labels) == name)
+    return Reading(cluster.network_policies(), pod, service.port, circle)
 
 
 def _with(policy: Item, rules: Sequence[IngressRule]) -> Item:
     return {**policy, "spec": {**policy["spec"], "ingress": [written(rule) for rule in rules]}}
 
 
-def _pod(api: Api, namespace: str, name: str) -> Metadata:
+def _pod(api: Api, namespace: str, name: str) -> tuple[Service, Metadata]:
     """The database's pod. Raises UsageError where there is none of that name."""
     for item in api.objects("Pod", collection("Pod", namespace)):
         pod = metadata(item)
-        if any(pod.labels.get(key) == name for key in _RELEASE):
-            return pod
+        service, release = services.of(pod.labels) or (None, "")
+        if service is not None and release == name:
+            return service, pod
     known = [one.name for one in releases(api, namespace)]
     raise UsageError(
         f"Aucun service « {name} » dans {namespace}.",
@@ -184,34 +183,25 @@ def _choosing(api: Api, namespace: str, labels: Mapping[str, str]) -> Sequence[N
     ]
 
 
-def _own_rules(guests: Sequence[str], operated: bool) -> Sequence[IngressRule]:
-    """The rules of the policy that comes with a database: its own namespace and the `guests`; and
-    the operator where one keeps it, as its documentation asks.
-
-    https://github.com/cloudnative-pg/cloudnative-pg/tree/main/docs/src/samples/networkpolicy-example.yaml
-    """
+def _people(guests: Sequence[str]) -> IngressRule:
+    """The rule of the policy that comes with a database: its own namespace, and the `guests`."""
     named = (LabelSelector({NAMESPACE_NAME: guest}) for guest in guests)
     others = (PolicyPeer(namespace_selector=one) for one in named)
-    people = IngressRule(peers=(PolicyPeer(pod_selector=EVERYTHING), *others))
-    if not operated:
-        return [people]
-    operator = PolicyPeer(
-        pod_selector=LabelSelector({"app.kubernetes.io/name": "cloudnative-pg"}),
-        namespace_selector=LabelSelector({NAMESPACE_NAME: _OPERATOR_NAMESPACE}),
-    )
-    ports = tuple(PolicyPort("TCP", port) for port in (8000, PORT))
-    return [people, IngressRule(ports, (operator,))]
+    return IngressRule(peers=(PolicyPeer(pod_selector=EVERYTHING), *others))
 
 
-def _policy(namespace: str, name: str, labels: Mapping[str, str]) -> Item:
+def _policy(namespace: str, service: Service, name: str, labels: Mapping[str, str]) -> Item:
     """The policy that comes with a database, without its rule."""
-    chosen = {key: name for key in _RELEASE if labels.get(key) == name}
-    chosen = {"cnpg.io/cluster": name} if "cnpg.io/cluster" in chosen else chosen
+    chosen = service.chosen(name)
     kept = {key: value for key, value in labels.items() if key.startswith("app.kubernetes.io/")}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {"name": name, "namespace": namespace, "labels": {**kept, **chosen}},
+        "metadata": {
+            "name": service.policy(name),
+            "namespace": namespace,
+            "labels": {**kept, **chosen},
+        },
         "spec": {
             "podSelector": {"matchLabels": chosen},
             "policyTypes": ["Ingress"],

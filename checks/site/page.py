@@ -14,7 +14,7 @@ import yaml
 
 from checks.french import number
 from checks.lab import Lab, all_labs, find_lab
-from checks.local_sspcloud import messages, postgresql
+from checks.local_sspcloud import messages, services
 from checks.registries import REGISTRY
 from checks.sources import probes
 
@@ -159,7 +159,8 @@ def _lab_images() -> Mapping[str, str]:
         named = {image for manifest in manifests for image in _images_in(list(manifest))}
         for image in named.union(_COMMAND_IMAGE.findall(lab.page.read_text(encoding="utf-8"))):
             uses.setdefault(image, []).append(_label(lab))
-    uses.setdefault(postgresql.IMAGE, []).append("les bases du catalogue")
+    for image in sorted({one.image for one in services.every()}):
+        uses.setdefault(image, []).append("les bases du catalogue")
     uses.setdefault(probes.IMAGE, []).append("les vérifications")
     return {image: ", ".join(uses[image]) for image in sorted(uses)}
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from checks.lab import find_lab
-from checks.local_sspcloud.postgresql import DATABASE
+from checks.local_sspcloud.services.postgresql.plain import DATABASE
 from checks.stage import Person, Stage
 from tests.support.verdicts import repaired, run, said, shown, verify
 

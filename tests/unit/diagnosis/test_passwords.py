@@ -24,7 +24,7 @@ from checks.diagnosis.databases.catalogue import Database
 from checks.errors import Unverifiable
 from checks.facts import Access, Listing, Pod
 from checks.lesson import told
-from checks.local_sspcloud.account import verifier
+from checks.local_sspcloud.services.postgresql.accounts import verifier
 from checks.objects.rights import Binding, Subject
 from labs.tp8_equipe.accounts import Role
 from labs.tp8_equipe.passwords import is_common, leaks

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.local_sspcloud import operated, operator
+from checks.local_sspcloud.services.postgresql import operated, operator
 
 if os.name == "nt":
     pytest.skip("the engine needs Linux", allow_module_level=True)

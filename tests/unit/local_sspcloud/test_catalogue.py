@@ -15,17 +15,21 @@ import pytest
 
 from checks.access.kubernetes_api import Api, collection
 from checks.errors import CahierError, Refused, UsageError
-from checks.local_sspcloud import catalogue, postgresql
+from checks.local_sspcloud import catalogue, services
+from checks.local_sspcloud.account import give_password
+from checks.local_sspcloud.services.description import Order
+from checks.local_sspcloud.services.postgresql import plain
 from checks.objects.labels import LabelSelector
 from checks.objects.parts import read
 from checks.objects.policies import NetworkPolicy
 from checks.stage import Person
 
 NAME = "postgresql-cnpg-951239"
+POSTGRESQL = services.find("postgresql")
 
 
 def manifests(opened: bool = False) -> dict[str, Any]:
-    made = postgresql.manifests("user-alice", NAME, opened, "user-alice", "defaultdb")
+    made = POSTGRESQL.manifests(Order("user-alice", NAME, opened, "user-alice", "defaultdb"))
     return {f"{item['kind']}/{item['metadata']['name']}": item for item in made}
 
 
@@ -44,7 +48,7 @@ def test_names_are_the_platform_s() -> None:
 
 def test_labels_are_the_platform_s() -> None:
     for item in manifests().values():
-        assert item["metadata"]["labels"].items() >= postgresql._labels(NAME).items()
+        assert item["metadata"]["labels"].items() >= plain._labels(NAME).items()
     assert manifests()[f"Pod/{NAME}-1"]["metadata"]["labels"] == {
         "cnpg.io/cluster": NAME,
         "cnpg.io/instanceName": f"{NAME}-1",
@@ -110,7 +114,7 @@ def test_which_policies_select_the_pod(selector: dict[str, Any], expected: bool)
 @pytest.mark.parametrize("name", ["Ma-Base", "1base", "base_", "base-", "b" * 51])
 def test_impossible_names_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="nom possible"):
-        catalogue.launch_postgresql(None, "user-alice", name)  # type: ignore[arg-type]
+        catalogue.launch(None, POSTGRESQL, "user-alice", name)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -127,7 +131,7 @@ class Listed:
 
 
 def pod(name: str, **roles: str) -> dict[str, Any]:
-    labels = postgresql._labels(NAME) | {f"cnpg.io/{key}": value for key, value in roles.items()}
+    labels = plain._labels(NAME) | {f"cnpg.io/{key}": value for key, value in roles.items()}
     metadata = {"name": name, "labels": labels, "creationTimestamp": "2026-01-01T00:00:00Z"}
     ready = [{"type": "Ready", "status": "True"}]
     return {"metadata": metadata, "spec": {"containers": []}, "status": {"conditions": ready}}
@@ -163,7 +167,7 @@ def api(person: Person) -> Api:
 
 @pytest.fixture(scope="module")
 def release(api: Api, person: Person) -> catalogue.Release:
-    return catalogue.launch_postgresql(api, person.namespace)
+    return catalogue.launch(api, POSTGRESQL, person.namespace)
 
 
 def password(api: Api, release: catalogue.Release) -> str:
@@ -243,7 +247,7 @@ def test_tls_is_offered_under_its_own_authority_and_not_demanded(
 @pytest.mark.cluster
 def test_the_same_name_again_changes_nothing(api: Api, release: catalogue.Release) -> None:
     with pytest.raises(UsageError, match="existe déjà"):
-        catalogue.launch_postgresql(api, release.namespace, release.name)
+        catalogue.launch(api, POSTGRESQL, release.namespace, release.name)
     assert [one.ready for one in catalogue.releases(api, release.namespace)] == [True]
 
 
@@ -254,9 +258,9 @@ def test_stopping_removes_all_of_it_and_nothing_else(new_person: Callable[..., P
     kept = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b-initdb"}, "data": {}}
     api.request("POST", f"/api/v1/namespaces/{namespace}/configmaps", kept)
     with pytest.raises(UsageError, match="existe déjà"):
-        catalogue.launch_postgresql(api, namespace, "b")
+        catalogue.launch(api, POSTGRESQL, namespace, "b")
     before = everything(api, namespace)
-    first = catalogue.launch_postgresql(api, namespace, "une-base", opened=True)
+    first = catalogue.launch(api, POSTGRESQL, namespace, "une-base", opened=True)
     assert first.policies == []
     catalogue.stop(api, namespace, "une-base")
     assert everything(api, namespace) == before
@@ -269,14 +273,42 @@ def test_stopping_removes_all_of_it_and_nothing_else(new_person: Callable[..., P
 
 def everything(api: Api, namespace: str) -> set[str]:
     paths = [
-        collection(kind, namespace)
-        for kind in ("Pod", "Service", "Secret", "ConfigMap", "NetworkPolicy")
+        *(
+            collection(kind, namespace)
+            for kind in ("Pod", "Service", "Secret", "ConfigMap", "NetworkPolicy")
+        ),
+        f"/apis/apps/v1/namespaces/{namespace}/statefulsets",
     ]
     return {
         f"{path}/{item['metadata']['name']}"
         for path in paths
         for item in api.request("GET", path)["items"]
     }
+
+
+@pytest.mark.cluster
+def test_the_older_model_is_a_database_like_the_other(new_person: Callable[..., Person]) -> None:
+    person = new_person("ancien")
+    api, namespace = Api(str(person.kubeconfig)), person.namespace
+    before = everything(api, namespace)
+    older = catalogue.launch(api, services.find("postgresql-ancien"), namespace)
+    assert re.fullmatch(r"postgresql-\d{6}", older.name)
+    assert older.host == f"{older.name}.{namespace}.svc.cluster.local"
+    assert (older.pod, older.policies) == (f"{older.name}-0", [older.name])
+    word = password(api, older)
+    mine = "select rolsuper, rolcreaterole, rolcreatedb from pg_roles where rolname = current_user"
+    assert query(api, older, namespace, word, mine) == [[False, False, False]]
+    owner = "select pg_get_userbyid(datdba) from pg_database where datname = 'defaultdb'"
+    assert query(api, older, namespace, word, owner) == [[namespace]]
+    assert query(api, older, "postgres", word, mine)[0][0] is True
+    said = give_password(api, namespace, older.name, "equipe")
+    assert "compte-equipe" in said[0]
+    path = f"/api/v1/namespaces/{namespace}/secrets/compte-equipe"
+    given = base64.b64decode(api.request("GET", path)["data"]["password"]).decode()
+    assert query(api, older, "equipe", given, "select 1") == [[1]]
+    api.remove(path)
+    catalogue.stop(api, namespace, older.name)
+    assert everything(api, namespace) == before
 
 
 @pytest.mark.cluster
@@ -297,20 +329,20 @@ def test_what_a_killed_launch_had_made_is_no_hindrance(
     def left() -> list[str]:
         return [
             path
-            for path in catalogue._paths(someone.namespace, "base")
+            for path in POSTGRESQL.parts(someone.namespace, "base")
             if api.find(path) is not None
         ]
 
     with monkeypatch.context() as cutting:
         cutting.setattr(Api, "request", cut)
         with pytest.raises(KeyboardInterrupt):
-            catalogue.launch_postgresql(api, someone.namespace, "base")
+            catalogue.launch(api, POSTGRESQL, someone.namespace, "base")
         assert left() == []
         cutting.setattr(Api, "remove", lambda *_: False)
         with pytest.raises(KeyboardInterrupt):
-            catalogue.launch_postgresql(api, someone.namespace, "base")
+            catalogue.launch(api, POSTGRESQL, someone.namespace, "base")
     assert len(left()) == 4
-    assert catalogue.launch_postgresql(api, someone.namespace, "base").ready
+    assert catalogue.launch(api, POSTGRESQL, someone.namespace, "base").ready
 
 
 @pytest.mark.cluster
@@ -322,7 +354,7 @@ def test_over_the_quota_nothing_is_left(admin: Api, new_person: Callable[..., Pe
     admin.request("PATCH", path, quota, content_type="application/merge-patch+json")
     before = everything(api, namespace)
     with pytest.raises(CahierError, match="quota"):
-        catalogue.launch_postgresql(api, namespace)
+        catalogue.launch(api, POSTGRESQL, namespace)
     assert everything(api, namespace) == before
 
 
@@ -330,7 +362,7 @@ def test_over_the_quota_nothing_is_left(admin: Api, new_person: Callable[..., Pe
 def test_a_colleague_cannot_launch_here(new_person: Callable[..., Person], person: Person) -> None:
     api = Api(str(new_person("autre").kubeconfig))
     with pytest.raises(Refused) as caught:
-        catalogue.launch_postgresql(api, person.namespace)
+        catalogue.launch(api, POSTGRESQL, person.namespace)
     assert caught.value.status == 403
 
 

@@ -7,21 +7,25 @@ the platform's own account may make a `Cluster`: on the local cluster, its admin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from checks.access.kubernetes_api import collection
 from checks.errors import CahierError, Refused
 from checks.local_sspcloud import running
-from checks.local_sspcloud.postgresql import credentials, same_namespace_only
+from checks.local_sspcloud.services.description import Item, Operator, Order, place
+from checks.local_sspcloud.services.postgresql.plain import (
+    CLUSTER,
+    credentials,
+    same_namespace_only,
+)
 from checks.objects.parts import Metadata, metadata
 from checks.places import admin_kubeconfig
 from checks.waiting import Deadline, tries
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
-
-Item = Mapping[str, Any]
 
 CATALOGUE = "postgresql-minimal-trixie"
 """The ClusterImageCatalog that the chart names."""
@@ -46,13 +50,14 @@ def is_there(api: Api) -> bool:
     return True
 
 
-def platform(api: Api) -> Api | None:
-    """Who launches a database here as the platform's form does: the local cluster's administrator.
-    None elsewhere, or where there is no operator. Raises AccessError."""
+def operator(api: Api) -> CloudNativePG | None:
+    """The operator that launches a database here as the platform's form does: on the local cluster.
+    None elsewhere, or where there is none. Raises AccessError."""
     if not admin_kubeconfig().is_file():
         return None
     administrator = running.admin_api()
-    return administrator if administrator.server == api.server and is_there(api) else None
+    here = administrator.server == api.server and is_there(api)
+    return CloudNativePG(administrator) if here else None
 
 
 def is_of(api: Api, namespace: str, name: str) -> bool:
@@ -63,32 +68,69 @@ def is_of(api: Api, namespace: str, name: str) -> bool:
     )
 
 
-def finish(platform: Api, namespace: str, name: str, database: str, seconds: float) -> None:
-    """Wait until the operator has made the form's account, then have it make its database: asked
-    for both at once, as the chart does, it fails and tries again half a minute later. Raises
-    CahierError."""
-    path = f"{_GROUP}/namespaces/{namespace}/clusters/{name}"
-    deadline = Deadline(seconds)
-    owner = ""
-    for _ in tries(deadline.left, _POLL_SECONDS):
-        cluster = platform.request("GET", path)
-        owner = cluster["spec"]["managed"]["roles"][0]["name"]
-        roles = (cluster.get("status") or {}).get("managedRolesStatus") or {}
-        if owner in ((roles.get("byStatus") or {}).get("reconciled") or ()):
-            break
-    else:
-        raise _late(name, f"Le compte {owner} n’y est pas.")
-    item = _database(namespace, name, owner, database)
-    path = f"{place(item)}/{name}"
-    if platform.find(path) is None:
-        platform.request("POST", place(item), item)
-    said = ""
-    for _ in tries(deadline.left, _POLL_SECONDS):
-        status = platform.request("GET", path).get("status") or {}
-        if status.get("applied"):
-            return
-        said = status.get("message") or said
-    raise _late(name, said)
+@dataclass(frozen=True)
+class CloudNativePG(Operator):
+    """The operator of the platform."""
+
+    platform: Api
+
+    def manifests(self, order: Order) -> Sequence[Item]:
+        """What the chart makes, without the `Database`."""
+        namespace, name = order.namespace, order.name
+        shared = [*credentials(order)]
+        if not order.opened:
+            shared.append(same_namespace_only(namespace, name, CHART))
+        own = _metadata(namespace, name)
+        return [
+            *({**one, "metadata": {**own, "name": one["metadata"]["name"]}} for one in shared),
+            {
+                "apiVersion": API_VERSION,
+                "kind": "Cluster",
+                "metadata": own,
+                "spec": _cluster(name, order.user),
+            },
+        ]
+
+    def finish(self, namespace: str, release: str, database: str, seconds: float) -> None:
+        """Wait until the operator has made the form's account, then have it make its database:
+        asked for both at once, as the chart does, it fails and tries again half a minute later.
+        Raises CahierError."""
+        path = f"{_GROUP}/namespaces/{namespace}/clusters/{release}"
+        deadline = Deadline(seconds)
+        owner = ""
+        for _ in tries(deadline.left, _POLL_SECONDS):
+            cluster = self.platform.request("GET", path)
+            owner = cluster["spec"]["managed"]["roles"][0]["name"]
+            roles = (cluster.get("status") or {}).get("managedRolesStatus") or {}
+            if owner in ((roles.get("byStatus") or {}).get("reconciled") or ()):
+                break
+        else:
+            raise _late(release, f"Le compte {owner} n’y est pas.")
+        item = _database(namespace, release, owner, database)
+        path = f"{place(item)}/{release}"
+        if self.platform.find(path) is None:
+            self.platform.request("POST", place(item), item)
+        said = ""
+        for _ in tries(deadline.left, _POLL_SECONDS):
+            status = self.platform.request("GET", path).get("status") or {}
+            if status.get("applied"):
+                return
+            said = status.get("message") or said
+        raise _late(release, said)
+
+    def stop(self, namespace: str, release: str, from_chart: Sequence[str]) -> None:
+        """Remove what the chart made: the `Cluster`, whose pods and volume the operator takes away,
+        and what is at the paths `from_chart`. Raises AccessError."""
+        for plural in ("databases", "clusters"):
+            self.platform.remove(f"{_GROUP}/namespaces/{namespace}/{plural}/{release}")
+        for path in from_chart:
+            item = self.platform.find(path)
+            if item is not None and _came_with(metadata(item), release):
+                self.platform.remove(path)
+
+    def is_gone(self, namespace: str, release: str) -> bool:
+        """Whether no pod of a database is left, nor its volume. Raises AccessError."""
+        return not any(_of(self.platform, namespace, release, "Pod", "PersistentVolumeClaim"))
 
 
 def _late(name: str, said: str) -> CahierError:
@@ -98,49 +140,16 @@ def _late(name: str, said: str) -> CahierError:
     )
 
 
-def stop(platform: Api, namespace: str, name: str, from_chart: Sequence[str]) -> None:
-    """Remove what the chart made: the `Cluster`, whose pods and volume the operator takes away, and
-    what is at the paths `from_chart`. Raises AccessError."""
-    for plural in ("databases", "clusters"):
-        platform.remove(f"{_GROUP}/namespaces/{namespace}/{plural}/{name}")
-    for path in from_chart:
-        item = platform.find(path)
-        if item is not None and _came_with(metadata(item), name):
-            platform.remove(path)
-
-
-def is_gone(platform: Api, namespace: str, name: str) -> bool:
-    """Whether no pod of a database is left, nor its volume. Raises AccessError."""
-    return not any(_of(platform, namespace, name, "Pod", "PersistentVolumeClaim"))
-
-
 def _of(api: Api, namespace: str, name: str, *kinds: str) -> Iterator[Item]:
     """The objects of these kinds that the operator has labelled as a database's."""
-    query = {"labelSelector": f"cnpg.io/cluster={name}"}
+    query = {"labelSelector": f"{CLUSTER}={name}"}
     for kind in kinds:
         yield from api.objects(kind, collection(kind, namespace), query)
 
 
 def _came_with(found: Metadata, name: str) -> bool:
     """Whether an object is the chart's, or what `cahier catalogue fermer` made of it."""
-    return name in (found.annotations.get(_HELM), found.labels.get("cnpg.io/cluster"))
-
-
-def manifests(namespace: str, name: str, opened: bool, user: str) -> Sequence[Item]:
-    """What the chart makes, without the `Database`."""
-    shared = [*credentials(namespace, name, user)]
-    if not opened:
-        shared.append(same_namespace_only(namespace, name, CHART))
-    own = _metadata(namespace, name)
-    return [
-        *({**one, "metadata": {**own, "name": one["metadata"]["name"]}} for one in shared),
-        {
-            "apiVersion": API_VERSION,
-            "kind": "Cluster",
-            "metadata": own,
-            "spec": _cluster(name, user),
-        },
-    ]
+    return name in (found.annotations.get(_HELM), found.labels.get(CLUSTER))
 
 
 def _database(namespace: str, name: str, owner: str, database: str) -> Item:
@@ -188,11 +197,3 @@ def _cluster(name: str, user: str) -> Item:
             "services": {"disabledDefaultServices": ["ro", "r"]},
         },
     }
-
-
-def place(item: Item) -> str:
-    """Path of the collection where an object of a database is made, in either form."""
-    namespace = item["metadata"]["namespace"]
-    if item["kind"] in ("Cluster", "Database"):
-        return f"{_GROUP}/namespaces/{namespace}/{item['kind'].lower()}s"
-    return collection(item["kind"], namespace)

@@ -6,21 +6,21 @@ pod takes the place of the CloudNativePG operator, which a learner could not ins
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from checks.redaction import remember
+from checks.local_sspcloud.services.description import INSTANCE, NAME, Order
 
 IMAGE = "postgres:15-bookworm"
 PORT = 5432
 DATABASE = "defaultdb"
+CLUSTER = "cnpg.io/cluster"
+"""Label of all that belongs to a database."""
 _UID = 999  # `postgres` in the image
 
 # The account of the form is no superuser and owns its database, as CloudNativePG makes it.
-_OWNER_SCRIPT = """\
+OWNER_SCRIPT = """\
 psql --no-psqlrc -v ON_ERROR_STOP=1 --username postgres --dbname postgres \\
   --set=owner="$OWNER" --set=password="$OWNER_PASSWORD" --set=database="$OWNER_DATABASE" <<'SQL'
 CREATE ROLE :"owner" LOGIN PASSWORD :'password';
@@ -50,19 +50,19 @@ SQL
 """
 
 
-def manifests(
-    namespace: str, name: str, opened: bool, user: str, database: str
-) -> Sequence[Mapping[str, Any]]:
+def manifests(order: Order) -> Sequence[Mapping[str, Any]]:
     """Everything that a database consists of, in the order in which it is made: the pod last."""
+    namespace, name = order.namespace, order.name
     item = _Items(namespace, name)
     made = [
-        *credentials(namespace, name, user),
+        *credentials(order),
         item("v1", "ConfigMap", "-initdb", data=_initialisation(namespace, name)),
         item("v1", "Service", "-rw", spec=_service(name)),
     ]
-    if not opened:
+    if not order.opened:
         made.append(same_namespace_only(namespace, name, name))
-    pod = item("v1", "Pod", "-1", spec=_pod(name, database))
+    spec = pod_spec(_container(name, order.database), f"{name}-initdb")
+    pod = item("v1", "Pod", "-1", spec=spec)
     roles = {
         "cnpg.io/instanceName": f"{name}-1",
         "cnpg.io/podRole": "instance",
@@ -88,16 +88,13 @@ class _Items:
         return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
 
 
-def credentials(namespace: str, name: str, user: str) -> Sequence[dict[str, Any]]:
+def credentials(order: Order) -> Sequence[dict[str, Any]]:
     """The Secrets that come with a database, whoever runs it."""
-    alphabet = string.ascii_letters + string.digits
-    password = "".join(secrets.choice(alphabet) for _ in range(20))
-    remember(password)
-    item = _Items(namespace, name)
-    account = {"username": user, "password": password}
+    item = _Items(order.namespace, order.name)
+    account = {"username": order.user, "password": order.password}
     # The real chart gives the superuser the very same password: sharing it shares more than a
     # database.
-    superuser = {"username": "postgres", "password": password}
+    superuser = {"username": "postgres", "password": order.password}
     return [
         item("v1", "Secret", "", type="Opaque", stringData=account),
         item("v1", "Secret", "-user", type="kubernetes.io/basic-auth", stringData=account),
@@ -109,7 +106,7 @@ def same_namespace_only(namespace: str, name: str, chosen: str) -> dict[str, Any
     """The NetworkPolicy of the form's box. `chosen`: whose pods it selects, which the platform's
     chart gets wrong."""
     spec = {
-        "podSelector": {"matchLabels": {"cnpg.io/cluster": chosen}},
+        "podSelector": {"matchLabels": {CLUSTER: chosen}},
         "policyTypes": ["Ingress"],
         "ingress": [{"from": [{"podSelector": {}}]}],
     }
@@ -118,9 +115,9 @@ def same_namespace_only(namespace: str, name: str, chosen: str) -> dict[str, Any
 
 def _labels(name: str) -> dict[str, str]:
     return {
-        "cnpg.io/cluster": name,
-        "app.kubernetes.io/name": "postgresql",
-        "app.kubernetes.io/instance": name,
+        CLUSTER: name,
+        NAME: "postgresql",
+        INSTANCE: name,
         "app.kubernetes.io/component": "database",
         "app.kubernetes.io/managed-by": "cloudnative-pg",
     }
@@ -132,39 +129,50 @@ def _initialisation(namespace: str, name: str) -> dict[str, str]:
     places = (host, f"{host}.{namespace}", f"{host}.{namespace}.svc")
     hosts = ",".join(f"DNS:{place}" for place in (*places, f"{places[-1]}.cluster.local"))
     return {
-        "10-owner.sh": _OWNER_SCRIPT,
+        "10-owner.sh": OWNER_SCRIPT,
         "20-tls.sh": _TLS_SCRIPT.format(namespace=namespace, name=name, hosts=hosts),
     }
 
 
 def _service(name: str) -> dict[str, Any]:
     return {
-        "selector": {"cnpg.io/cluster": name, "cnpg.io/instanceRole": "primary"},
+        "selector": {CLUSTER: name, "cnpg.io/instanceRole": "primary"},
         "ports": [{"name": "postgres", "port": PORT, "targetPort": PORT}],
     }
 
 
-def _pod(name: str, database: str) -> dict[str, Any]:
+def _container(name: str, database: str) -> dict[str, Any]:
+    return {
+        "name": "postgres",
+        "ports": [{"name": "postgresql", "containerPort": PORT}],
+        "env": [
+            {"name": "POSTGRES_USER", "value": "postgres"},
+            from_secret("POSTGRES_PASSWORD", f"{name}-superuser", "password"),
+            from_secret("OWNER", name, "username"),
+            from_secret("OWNER_PASSWORD", name, "password"),
+            {"name": "OWNER_DATABASE", "value": database},
+        ],
+    }
+
+
+def pod_spec(container: Mapping[str, Any], scripts: str) -> dict[str, Any]:
+    """A pod that runs the server. `container`: its name, its ports, its variables; `scripts`: the
+    ConfigMap of what is run once, on the new database."""
     accepts = {
         "exec": {"command": ["pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"]},
         "timeoutSeconds": 5,
     }
-    container = {
-        "name": "postgres",
+    server = {
+        **container,
         "image": IMAGE,
         "imagePullPolicy": "IfNotPresent",
-        "ports": [{"name": "postgresql", "containerPort": PORT}],
         "env": [
             {"name": "PGDATA", "value": "/var/lib/postgresql/data/pgdata"},
-            {"name": "POSTGRES_USER", "value": "postgres"},
-            _from_secret("POSTGRES_PASSWORD", f"{name}-superuser", "password"),
             # A port-forward arrives from the pod's own loopback, which the image would trust
             # without password.
             {"name": "POSTGRES_INITDB_ARGS", "value": "--auth-host=scram-sha-256"},
             {"name": "POSTGRES_HOST_AUTH_METHOD", "value": "scram-sha-256"},
-            _from_secret("OWNER", name, "username"),
-            _from_secret("OWNER_PASSWORD", name, "password"),
-            {"name": "OWNER_DATABASE", "value": database},
+            *container["env"],
         ],
         # A process every second while it starts (however long: a slow machine must not have it
         # killed), none afterwards: a class has thirty of them on one node. The port is open on the
@@ -190,13 +198,14 @@ def _pod(name: str, database: str) -> dict[str, Any]:
             "runAsGroup": _UID,
             "fsGroup": _UID,
         },
-        "containers": [container],
+        "containers": [server],
         "volumes": [
             {"name": "data", "emptyDir": {}},
-            {"name": "initdb", "configMap": {"name": f"{name}-initdb"}},
+            {"name": "initdb", "configMap": {"name": scripts}},
         ],
     }
 
 
-def _from_secret(variable: str, secret: str, key: str) -> dict[str, Any]:
+def from_secret(variable: str, secret: str, key: str) -> dict[str, Any]:
+    """A variable whose value is in a Secret."""
     return {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}

@@ -11,7 +11,8 @@ import yaml
 
 from checks.errors import CahierError
 from checks.local_sspcloud import engine as engines
-from checks.local_sspcloud import messages, operated, running
+from checks.local_sspcloud import messages, running
+from checks.local_sspcloud.services.postgresql import operated
 from checks.objects.workloads import Workload
 from checks.places import admin_kubeconfig
 from checks.waiting import tries
