@@ -23,6 +23,7 @@ from engine import (
     docker,
     lab_images,
     linux,
+    mongodb_image,
     node_image,
     operator_images,
     packages,
@@ -46,6 +47,7 @@ __all__ = [
     "running",
     "start",
     "stop",
+    "supply_image",
     "supply_operator",
     "unsupported",
 ]
@@ -187,6 +189,24 @@ def supply_operator(progress: Progress) -> Manifests:
         for name, archive in operator_images.archives_of_images().items():
             _push(archive, name)
     return operator_images.manifests()
+
+
+def supply_image(name: str, progress: Progress) -> str:
+    """Gives the registry an image that is made only once it is wanted, where `name` is one; what
+    it really holds, "" for an image that is there already or is none of ours."""
+    if name != mongodb_image.NAME:
+        return ""
+    server = mongodb_image.server()
+    with _alone(paths.cache() / "lock", progress):
+        if not mongodb_image.is_built():
+            packages.require()
+            daemon.require_room(2)
+            estimate = mongodb_image.estimate_seconds()
+            with progress(f"Compilation de {server}, une seule fois", estimate) as tell:
+                mongodb_image.archive(tell)
+    with progress("Dépôt de son image dans le registre local", 2):
+        _push(mongodb_image.archive(), name)
+    return server
 
 
 def _push(archive: Path, name: str) -> None:

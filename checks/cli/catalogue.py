@@ -8,6 +8,7 @@ import typer
 
 from checks.cli.french import Command, Group
 from checks.cli.options import Kubeconfig, Namespace
+from checks.local_sspcloud import services
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,14 +32,17 @@ ReleaseName = Annotated[
 @app.command("lancer", cls=Command)
 def launch(
     service: Annotated[
-        str, typer.Argument(metavar="SERVICE", help="Le service à lancer : postgresql.")
+        str,
+        typer.Argument(
+            metavar="SERVICE", help=f"Le service à lancer : {', '.join(services.names())}."
+        ),
     ],
     name: Annotated[
         str | None,
         typer.Option(
             "--nom",
             metavar="NOM",
-            help="Nom du service (par défaut : postgresql-cnpg- et six chiffres).",
+            help="Nom du service (par défaut : celui de son modèle, et six chiffres).",
         ),
     ] = None,
     opened: Annotated[
@@ -57,11 +61,14 @@ def launch(
     Un service de ce nom qui est déjà là est gardé, et mené à ce qui est demandé : ouvert avec
     --ouvert, fermé sinon.
 
+    Là où les images ne se téléchargent pas, c’est FerretDB qui parle le protocole de MongoDB : il
+    se compile au premier lancement.
+
     Exemples : cahier catalogue lancer postgresql · cahier catalogue lancer postgresql --nom ma-base
-    --ouvert
+    --ouvert · cahier catalogue lancer mongodb
     """
     from checks.errors import UsageError
-    from checks.local_sspcloud import catalogue, network_policy, services
+    from checks.local_sspcloud import catalogue, network_policy
     from checks.local_sspcloud.progress import TerminalProgress
 
     described = services.find(service)
@@ -112,6 +119,11 @@ def _show_notes(release: Release, user: str, opened: bool) -> None:
         f"jsonpath='{{.data.{key}}}' | base64 -d"
     )
     console.print(f"  Mot de passe    {read}")
+    address = service.address(release.name, user)
+    if address:
+        console.print(f"  Adresse         {address}")
+    if release.stand_in:
+        console.print(f"  Serveur         {release.stand_in}")
     if release.policies:
         console.print(
             f"NetworkPolicy {', '.join(release.policies)} : elle n’autorise que les pods de "
@@ -161,6 +173,9 @@ def list_releases(namespace: Namespace = None, kubeconfig: Kubeconfig = None) ->
             one.name, one.state, one.short_host, ", ".join(one.policies) or "aucune", created
         )
     console.print(table)
+    for one in found:
+        if one.stand_in:
+            console.print(f"{one.name} : {one.stand_in}.", soft_wrap=True)
 
 
 @app.command("ouvrir", cls=Command)

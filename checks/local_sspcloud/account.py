@@ -17,7 +17,7 @@ from checks.redaction import remember
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
-    from checks.local_sspcloud.services import Service
+    from checks.local_sspcloud.services.description import Service
 
 LABEL = "cahier-kubernetes/compte"
 """Label of the Secrets that are made here."""

@@ -16,6 +16,7 @@ from checks.local_sspcloud.progress import Progress, silent
 from checks.local_sspcloud.services.description import (
     INSTANCE,
     NAME,
+    STAND_IN,
     Item,
     Operator,
     Order,
@@ -53,6 +54,8 @@ class Release:
     pod: str
     policies: Sequence[str]
     created: datetime | None
+    stand_in: str = ""
+    """What its server is, where it is not what its image is called after; French."""
 
     @property
     def short_host(self) -> str:
@@ -94,7 +97,8 @@ def launch(
         _clear_begun(api, service, namespace, release)
     # the form's default: the project's own name, as its namespace's
     owner, base = user or namespace, database or service.database
-    order = Order(namespace, release, opened, owner, base)
+    stand_in = service.supply(api, progress)
+    order = Order(namespace, release, opened, owner, base, stand_in)
     operator = service.operator(api)
     if operator is not None:
         _launch_operated(operator, service, order, progress)
@@ -131,7 +135,8 @@ def resume(
     operated = service.is_operated(api, namespace, name)
     if not operated and api.find(service.parts(namespace, name)[-1]) is None:
         _require_whole(api, service, namespace, name)
-        order = Order(namespace, name, True, namespace, service.database)
+        stand_in = service.supply(api, progress)
+        order = Order(namespace, name, True, namespace, service.database, stand_in)
         gone = [
             item
             for item in service.manifests(order)
@@ -203,6 +208,10 @@ def stop(api: Api, namespace: str, name: str, progress: Progress = silent) -> No
             if known
             else "Vous n’avez aucun service du catalogue.",
         )
+    if api.objects(
+        "Secret", collection("Secret", namespace), {"labelSelector": f"owner=helm,name={name}"}
+    ):
+        raise _from_platform(name, "où il en resterait une partie")
     with progress(f"Arrêt de {name}", 3):
         for _, path in present:
             api.remove(path)
@@ -215,27 +224,42 @@ def _stop_operated(
 ) -> None:
     operator = service.operator(api)
     if operator is None:
-        raise UsageError(
-            f"« {name} » vient du catalogue de la plateforme, qui le recréerait aussitôt.",
-            "Arrêtez-le dans l’interface du SSPCloud, page « Mes services ».",
-        )
+        raise _from_platform(name, "qui le recréerait aussitôt")
     with progress(f"Arrêt de {name}", 5):
         operator.stop(namespace, name, service.parts(namespace, name)[:-1])
         if not any(operator.is_gone(namespace, name) for _ in tries(_GONE_SECONDS, _POLL_SECONDS)):
             raise _still_there(service.pod(name))
 
 
+def _from_platform(name: str, why: str) -> UsageError:
+    return UsageError(
+        f"« {name} » vient du catalogue de la plateforme, {why}.",
+        "Arrêtez-le dans l’interface du SSPCloud, page « Mes services ».",
+    )
+
+
 def _clear_begun(api: Api, service: Service, namespace: str, name: str) -> None:
     """Remove what a launch that was killed had made before its Service: no pod has run with it.
     Raises UsageError where it is anything else."""
-    paths = service.parts(namespace, name)
-    begun = {path: _labelled(api, path, name) for path in paths if api.find(path) is not None}
-    ours = all(one is not None and not one.database_cluster for one in begun.values())
+    items = {path: api.find(path) for path in service.parts(namespace, name)}
+    begun = {path: metadata(item) for path, item in items.items() if item is not None}
+    owners = {one.labels.get(INSTANCE, "") for one in begun.values()}
+    ours = owners == {name} or (service.one_per_namespace and "" not in owners)
     at_rest = tuple(f"{collection(kind, namespace)}/" for kind in _AT_REST)
-    if not ours or not all(path.startswith(at_rest) for path in begun):
-        raise _already_there(namespace, name)
-    for path in begun:
-        api.remove(path)
+    kept = any(one.database_cluster for one in begun.values())
+    if ours and not kept and all(path.startswith(at_rest) for path in begun):
+        for path in begun:
+            api.remove(path)
+        return
+    other = next(iter(owners - {name, ""}), "")
+    if service.one_per_namespace and other:
+        raise UsageError(
+            f"{namespace} a déjà une base {service.title} : « {other} ». Ses objets ont les mêmes "
+            "noms quel que soit celui du service, ici comme sur la plateforme : il n’y en a qu’une "
+            "par namespace.",
+            f"Servez-vous de celle-là, ou arrêtez-la d’abord : cahier catalogue arreter {other}",
+        )
+    raise _already_there(namespace, name)
 
 
 # -- making ----------------------------------------------------------------------------------------
@@ -249,6 +273,7 @@ def _create_all(api: Api, order: Order, items: Sequence[Item]) -> None:
             # before: the answer may be what is cut short
             made.append(_path(manifest))
             try:
+                _try_pod(api, manifest)
                 api.request("POST", place(manifest), manifest)
             except Refused:
                 made.pop()
@@ -261,6 +286,21 @@ def _create_all(api: Api, order: Order, items: Sequence[Item]) -> None:
         if explained is None:
             raise
         raise explained from error
+
+
+def _try_pod(api: Api, item: Item) -> None:
+    """Have the API judge the pod of a StatefulSet, which nobody would hear refused. Raises
+    Refused."""
+    if item["kind"] != "StatefulSet":
+        return
+    template, own = item["spec"]["template"], item["metadata"]
+    metadata = {
+        **template["metadata"],
+        "namespace": own["namespace"],
+        "generateName": f"{own['name']}-",
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+    api.request("POST", place(pod), pod, query={"dryRun": "All"})
 
 
 def _explained(error: BaseException, namespace: str, name: str) -> CahierError | None:
@@ -380,6 +420,6 @@ def _release(
         state = "s’arrête"
     selecting = [one.name for one in policies if one.spec.pod_selector.selects(labels)]
     created = datetime.fromisoformat(pod.metadata.creation_timestamp)
-    return Release(
-        service, name, namespace, ready, state, pod.metadata.name, sorted(selecting), created
-    )
+    stand_in = pod.metadata.annotations.get(STAND_IN, "")
+    where, seen = (service, name, namespace), (ready, state, pod.metadata.name)
+    return Release(*where, *seen, sorted(selecting), created, stand_in)

@@ -293,6 +293,20 @@ def operator_manifests(engine: Engine, progress: Progress, published: str) -> tu
     return made.storage, made.operator
 
 
+def supply_image(name: str, progress: Progress) -> str:
+    """Have the private engine's registry give this image, if it is one that the engine makes once
+    it is wanted; what it holds instead of the real one, "" where the nodes pull that. Raises
+    CahierError."""
+    module = _private_module()
+    if module is None or private_running() is None:
+        return ""
+    try:
+        server: str = module.supply_image(name, progress)
+    except module.EngineProblem as problem:
+        raise CahierError(problem.message, problem.remedy) from problem
+    return server
+
+
 def _private(described: Any) -> Engine:
     return Engine(
         PRIVATE,

@@ -19,7 +19,7 @@ from checks.objects.policies import IngressRule, NetworkPolicy, PolicyPeer, of_o
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
-    from checks.local_sspcloud.services import Service
+    from checks.local_sspcloud.services.description import Service
 
 Item = Mapping[str, Any]
 

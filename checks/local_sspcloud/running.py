@@ -28,6 +28,11 @@ def admin_api() -> Api:
     return Api(str(admin_kubeconfig()))
 
 
+def is_of(api: Api) -> bool:
+    """Whether this API is the local cluster's. Raises AccessError."""
+    return admin_kubeconfig().is_file() and admin_api().server == api.server
+
+
 def readiness(api: Api) -> dict[str, bool]:
     """Name of each node, and whether it is ready. Raises AccessError."""
     nodes = api.each(Observed, "Node", "/api/v1/nodes")

@@ -159,8 +159,7 @@ def _lab_images() -> Mapping[str, str]:
         named = {image for manifest in manifests for image in _images_in(list(manifest))}
         for image in named.union(_COMMAND_IMAGE.findall(lab.page.read_text(encoding="utf-8"))):
             uses.setdefault(image, []).append(_label(lab))
-    for image in sorted({one.image for one in services.every()}):
-        uses.setdefault(image, []).append("les bases du catalogue")
+    uses.setdefault(services.find("postgresql").image, []).append("les bases du catalogue")
     uses.setdefault(probes.IMAGE, []).append("les vérifications")
     return {image: ", ".join(uses[image]) for image in sorted(uses)}
 

@@ -6,11 +6,12 @@ import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 from checks.errors import UsageError
-from checks.local_sspcloud.services.description import Service
 
-__all__ = ["Service", "every", "find", "names", "of"]
+if TYPE_CHECKING:  # the help of a command has the names alone, at once
+    from checks.local_sspcloud.services.description import Service
 
 
 def names() -> Sequence[str]:

@@ -14,12 +14,15 @@ from checks.redaction import remember
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
+    from checks.local_sspcloud.progress import Progress
     from checks.objects.pods import PodObject
     from checks.objects.policies import IngressRule
 
 Item = Mapping[str, Any]
 NAME = "app.kubernetes.io/name"
 INSTANCE = "app.kubernetes.io/instance"
+STAND_IN = "cahier-kubernetes/serveur"
+"""Annotation of a pod: what its server is, where it is not what its image is called after."""
 
 
 def _password() -> str:
@@ -32,13 +35,15 @@ def _password() -> str:
 @dataclass(frozen=True)
 class Order:
     """A release that is asked for. `opened`: without the NetworkPolicy that keeps other namespaces
-    out; `user` and `password`: of the account of the form, which owns `database`."""
+    out; `user` and `password`: of the account of the form, which owns `database`; `stand_in`: what
+    its image really holds, where that is something else."""
 
     namespace: str
     name: str
     opened: bool
     user: str
     database: str
+    stand_in: str = ""
     password: str = field(default_factory=_password, repr=False)
 
 
@@ -58,6 +63,8 @@ class Service(ABC):
     """The form's default."""
     remade: ClassVar[bool] = False
     """Whether something makes the pod of a release again when it is gone."""
+    one_per_namespace: ClassVar[bool] = False
+    """Whether its objects have the same names whatever the release."""
 
     # -- names -------------------------------------------------------------------------------------
 
@@ -73,6 +80,10 @@ class Service(ABC):
     def short_host(self, release: str) -> str:
         """Host name of a release within its namespace."""
 
+    def address(self, release: str, user: str) -> str:
+        """How a program is told of it within its namespace, "" where host and port say all."""
+        return ""
+
     @abstractmethod
     def pod(self, release: str) -> str:
         """Name of the pod that a new release has."""
@@ -86,6 +97,11 @@ class Service(ABC):
         """The labels by which that NetworkPolicy chooses the pods of a release."""
 
     # -- what a release consists of ----------------------------------------------------------------
+
+    def supply(self, api: Api, progress: Progress) -> str:
+        """Before a release is made: make its image, where that is ours to do; what the image really
+        holds, where that is something else, "" elsewhere. Raises CahierError."""
+        return ""
 
     @abstractmethod
     def manifests(self, order: Order) -> Sequence[Item]:
@@ -177,3 +193,8 @@ def place(item: Item) -> str:
     if kind in PATHS:
         return collection(kind, namespace)
     return f"/apis/{item['apiVersion']}/namespaces/{namespace}/{kind.lower()}s"
+
+
+def from_secret(variable: str, secret: str, key: str) -> dict[str, Any]:
+    """A variable whose value is in a Secret."""
+    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from checks.local_sspcloud.services.description import INSTANCE, NAME, Order
+from checks.local_sspcloud.services.description import INSTANCE, NAME, Item, Order
 
 COMPONENT = "app.kubernetes.io/component"
 
@@ -72,7 +72,7 @@ class Chart:
         }
         return self("networking.k8s.io/v1", "NetworkPolicy", name, spec=spec)
 
-    def stateful_set(self, name: str, headless: str, pod: dict[str, Any]) -> dict[str, Any]:
+    def stateful_set(self, name: str, headless: str, pod: Item) -> dict[str, Any]:
         """What keeps the pod of the server: `pod` is its metadata, beside the labels, and spec."""
         template = {**pod, "metadata": {**pod.get("metadata", {}), "labels": self.labels}}
         spec = {

@@ -21,7 +21,6 @@ from checks.local_sspcloud.services.postgresql.plain import (
     same_namespace_only,
 )
 from checks.objects.parts import Metadata, metadata
-from checks.places import admin_kubeconfig
 from checks.waiting import Deadline, tries
 
 if TYPE_CHECKING:
@@ -53,11 +52,8 @@ def is_there(api: Api) -> bool:
 def operator(api: Api) -> CloudNativePG | None:
     """The operator that launches a database here as the platform's form does: on the local cluster.
     None elsewhere, or where there is none. Raises AccessError."""
-    if not admin_kubeconfig().is_file():
-        return None
-    administrator = running.admin_api()
-    here = administrator.server == api.server and is_there(api)
-    return CloudNativePG(administrator) if here else None
+    here = running.is_of(api) and is_there(api)
+    return CloudNativePG(running.admin_api()) if here else None
 
 
 def is_of(api: Api, namespace: str, name: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from checks.local_sspcloud.services.description import INSTANCE, NAME, Order
+from checks.local_sspcloud.services.description import INSTANCE, NAME, Order, from_secret
 
 IMAGE = "postgres:15-bookworm"
 PORT = 5432
@@ -204,8 +204,3 @@ def pod_spec(container: Mapping[str, Any], scripts: str) -> dict[str, Any]:
             {"name": "initdb", "configMap": {"name": scripts}},
         ],
     }
-
-
-def from_secret(variable: str, secret: str, key: str) -> dict[str, Any]:
-    """A variable whose value is in a Secret."""
-    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}

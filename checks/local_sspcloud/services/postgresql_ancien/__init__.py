@@ -11,10 +11,16 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from checks.local_sspcloud.services.description import INSTANCE, NAME, Item, Order, Service
+from checks.local_sspcloud.services.description import (
+    INSTANCE,
+    NAME,
+    Item,
+    Order,
+    Service,
+    from_secret,
+)
 from checks.local_sspcloud.services.helm import COMPONENT, Chart
 from checks.local_sspcloud.services.postgresql import accounts, plain
-from checks.local_sspcloud.services.postgresql.plain import from_secret
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
