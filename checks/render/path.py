@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.text import Text
 
+from checks import inert
 from checks.french import plural
 from checks.path.outcome import Hop, Path, Proof
 from checks.render import wording
@@ -23,6 +24,7 @@ _PROVEN: Mapping[Proof, str] = {
 
 def heading(console: Console, source: str, destination: str) -> None:
     """Print from where to where."""
+    source, destination = inert.line(source), inert.line(destination)
     console.print()
     put(
         console,
@@ -34,7 +36,7 @@ def heading(console: Console, source: str, destination: str) -> None:
 def show_hop(console: Console, hop: Hop, with_help: bool) -> None:
     """Print a hop, and its lesson where it does not hold."""
     start = Text.assemble("  ", (hop.status.symbol, STYLES[hop.status]), " ")
-    margin = len(start)
+    margin = len(start) + 2  # what is folded stands further in than a hop
     words = hop.place + (f" : {hop.found}" if hop.found else "")
     proven = _PROVEN[hop.proof]
     for index, line in enumerate(folded(words, console.width - margin - 10)):

@@ -18,8 +18,8 @@ from checks.access.kubernetes_api import Api, collection
 from checks.local_sspcloud import engine as engines
 from checks.stage import Person
 from tests.conftest import unused_port
+from tests.support.catalogue import everything
 from tests.support.verdicts import run
-from tests.unit.local_sspcloud.test_catalogue import everything
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]  # the server may be compiled first
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pg8000.native
 import pytest
 
-from checks.access.kubernetes_api import Api, collection
+from checks.access.kubernetes_api import Api
 from checks.errors import CahierError, Refused, UsageError
 from checks.local_sspcloud import catalogue, services
 from checks.local_sspcloud.account import give_password
@@ -23,6 +23,7 @@ from checks.objects.labels import LabelSelector
 from checks.objects.parts import read
 from checks.objects.policies import NetworkPolicy
 from checks.stage import Person
+from tests.support.catalogue import everything
 
 NAME = "postgresql-cnpg-951239"
 POSTGRESQL = services.find("postgresql")
@@ -269,21 +270,6 @@ def test_stopping_removes_all_of_it_and_nothing_else(new_person: Callable[..., P
     with pytest.raises(UsageError):
         catalogue.stop(api, namespace, "b")
     assert everything(api, namespace) == before
-
-
-def everything(api: Api, namespace: str) -> set[str]:
-    paths = [
-        *(
-            collection(kind, namespace)
-            for kind in ("Pod", "Service", "Secret", "ConfigMap", "NetworkPolicy")
-        ),
-        f"/apis/apps/v1/namespaces/{namespace}/statefulsets",
-    ]
-    return {
-        f"{path}/{item['metadata']['name']}"
-        for path in paths
-        for item in api.request("GET", path)["items"]
-    }
 
 
 @pytest.mark.cluster

@@ -18,7 +18,7 @@ from checks.local_sspcloud.services.description import INSTANCE, NAME, Order, Se
 from checks.objects.labels import LabelSelector
 from checks.objects.parts import read
 from checks.stage import Person
-from tests.unit.local_sspcloud.test_catalogue import everything
+from tests.support.catalogue import everything
 
 ONE_MORE = Path(__file__).parent / "one_more_service"
 PACKAGE = Path(services.__file__).parent

@@ -44,8 +44,10 @@ from checks.grading.results import (
 )
 from checks.lab import find_lab
 from checks.output import marked, output
+from checks.path import outcome as paths
 from checks.render import card, grading, problem, terminal
 from checks.render import doctor as doctor_screen
+from checks.render import path as path_screen
 from checks.shell import identifier, in_template, one_word, thing
 from checks.sources import snapshot
 from checks.verdict import CheckResult, Diagnostic, Said, Status, Verdict
@@ -169,6 +171,35 @@ def told(text: str) -> doctor.Outcome:
     return doctor.outcome([line])
 
 
+def walked(text: str) -> paths.Path:
+    """A path whose every text is this one."""
+    hop = paths.Hop(
+        id=paths.Kind.SERVICE,
+        place=text,
+        status=Status.FAILED,
+        proof=paths.Proof.TRIED,
+        found=text,
+        finding=text,
+        cause=text,
+        fix=text,
+    )
+    return paths.Path(
+        source=text,
+        destination=text,
+        namespace=text,
+        user=text,
+        status=Status.FAILED,
+        hops=(hop,),
+    )
+
+
+def show_path(console: Console, found: paths.Path) -> None:
+    path_screen.heading(console, found.source, found.destination)
+    for hop in found.hops:
+        path_screen.show_hop(console, hop, True)
+    path_screen.conclude(console, found, with_help=True, typed="")
+
+
 RENDERERS: Mapping[str, Callable[[str], str]] = {
     "a verdict": lambda text: on_screen(
         lambda to: terminal.show(
@@ -184,6 +215,8 @@ RENDERERS: Mapping[str, Callable[[str], str]] = {
     "a verdict in JSON": lambda text: verdict_json(verdict(text)),
     "a diagnosis": lambda text: on_screen(lambda to: doctor_screen.show(to, told(text))),
     "a diagnosis in JSON": lambda text: doctor.to_json(told(text)),
+    "a path": lambda text: on_screen(lambda to: show_path(to, walked(text))),
+    "a path in JSON": lambda text: paths.to_json(walked(text)),
     "a problem": lambda text: on_screen(
         lambda to: problem.show(CahierError(inert.line(text), inert.line(text)), to)
     ),
@@ -250,7 +283,7 @@ def test_the_list_of_renderers_is_whole() -> None:
     """Whoever adds a module that shows, or exports, adds it above."""
     shown = {path.stem for path in (ROOT / "checks/render").glob("*.py")} - {"__init__"}
     no_text_of_others = {"console", "statement", "wording", "wrapping"}
-    assert shown == {"card", "doctor", "grading", "problem", "terminal"} | no_text_of_others
+    assert shown == {"card", "doctor", "grading", "path", "problem", "terminal"} | no_text_of_others
     exported = {path.stem for path in (ROOT / "checks/grading/exports").glob("*.py")} - {"__init__"}
     parts = {"cells", "marks", "pages", "timeline"}
     assert exported == {"feedback", "junit", "moodle", "report", "spreadsheet", "worksheet"} | parts
@@ -539,7 +572,7 @@ NAMES = (
 )
 REVIEWED: Mapping[str, Sequence[str]] = {
     "accounts": ("place", "secret"),
-    "catalogue": ("release.name", "release.namespace"),
+    "catalogue": ("key", "release.name", "release.namespace", "secret"),
     "connection": ("host", "server", "token", "user"),
     "deployments": ("container", "found.name", "name", "selector", "values"),
     "fronts": ("chosen", "deployment", "front.name", "marked", "others[0]", "place"),
@@ -547,6 +580,8 @@ REVIEWED: Mapping[str, Sequence[str]] = {
     "launch": ("self.kind.lower()", "self.name", "self.namespace"),
     "leaks": ("place",),
     "machine": ("holder.pid",),
+    "permissions": ("asked.verbs[0]", "name", "only", "resource", "there"),
+    "programs": ("aim.namespace", "change", "service.name"),
     "services": ("name",),
     "stage": ("name",),
     "team": ("KEY",),

@@ -1,0 +1,229 @@
+"""`cahier chemin` as it is typed: what is said, the exit code, what is left."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+
+from checks.access.kubernetes_api import collection
+from checks.path.outcome import json_schema
+from checks.sources.live_cluster import LiveCluster
+from checks.sources.machine import LocalMachine
+from checks.stage import Person
+from tests.conftest import unused_port
+from tests.support.typed import Run, typed
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.cluster
+
+SERVER = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "api-1", "labels": {"app": "api"}},
+    "spec": {
+        "terminationGracePeriodSeconds": 0,
+        "containers": [
+            {
+                "name": "api",
+                "image": "alpine/socat:1.7.4.4",
+                "args": ["TCP-LISTEN:8000,fork,reuseaddr", "PIPE"],
+                "ports": [{"containerPort": 8000, "name": "web"}],
+            }
+        ],
+    },
+}
+SERVICE = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "api"},
+    "spec": {"selector": {"app": "api"}, "ports": [{"port": 80, "targetPort": "web"}]},
+}
+
+
+class Home:
+    """Somebody with a server and a Service in front of it."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        self.cluster = LiveCluster(LocalMachine(), kubeconfig_path=str(person.kubeconfig))
+
+    def make(self, item: dict[str, Any]) -> None:
+        self.cluster.api.request("POST", collection(item["kind"], self.cluster.namespace), item)
+
+    def ready(self) -> bool:
+        self.cluster.refresh()
+        return [one.ready for one in self.cluster.pods()] == [True]
+
+    def type(self, *words: str) -> Run:
+        return typed(["chemin", *words], self.person.kubeconfig)
+
+    def walked(self, *words: str) -> dict[str, Any]:
+        run = self.type(*words, "--json")
+        found: dict[str, Any] = json.loads(run.said)
+        jsonschema.validate(found, json_schema())
+        return {**found, "code": run.code, "ids": [one["id"] for one in found["hops"]]}
+
+
+@pytest.fixture(scope="module")
+def home(new_resident: Callable[..., Person]) -> Home:
+    found = Home(new_resident("h"))
+    found.make(SERVER)
+    found.make(SERVICE)
+    until(found.ready)
+    return found
+
+
+@pytest.fixture
+def tunnel(home: Home) -> Iterator[int]:
+    port = unused_port()
+    words = ["kubectl", "port-forward", "svc/api", f"{port}:80"]
+    with subprocess.Popen(
+        words, env={**home.person.environment}, stdout=subprocess.DEVNULL
+    ) as running:
+        until(lambda: bool(home.cluster.machine.listeners(port)))
+        yield port
+        running.kill()
+
+
+def test_a_path_that_goes_is_shown_hop_by_hop(home: Home) -> None:
+    found = home.walked("svc/api")
+    assert (found["status"], found["code"]) == ("passed", 0)
+    assert found["ids"] == ["name", "service", "program"]
+    assert {one["proof"] for one in found["hops"]} == {"tried"}
+    said = home.type("svc/api").said
+    assert "Le chemin mène au bout." in said
+    assert "api-1:8000" in said
+
+
+def test_the_first_broken_hop_has_its_lesson_and_the_remedy_comes_with_help(home: Home) -> None:
+    run = home.type("svc/api:81")
+    assert run.code == 1
+    assert "Le Service api n’a pas de port 81 ; il a 80." in run.said.replace("\n", " ")
+    assert "Remède" not in run.said
+    assert "cahier chemin svc/api:81 --aide" in run.said
+    assert "Remède" in home.type("svc/api:81", "--aide").said
+
+
+def test_a_tunnel_is_followed_to_its_pod(home: Home, tunnel: int) -> None:
+    found = home.walked(f"localhost:{tunnel}")
+    assert (found["ids"], found["code"]) == (["local_port", "tunnel", "program"], 0)
+    wanted = home.walked(f"localhost:{tunnel}", "svc/api")
+    assert wanted["code"] == 0
+    elsewhere = home.walked(f"localhost:{tunnel}", "svc/kubernetes.default:443")
+    assert elsewhere["code"] in (1, 3)
+
+
+def test_what_listens_on_this_machine_alone_is_no_tunnel(home: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        port = own.getsockname()[1]
+        found = home.walked(f"localhost:{port}")
+        assert (found["status"], found["code"]) == ("passed", 0)
+        assert "n’est pas un tunnel" in found["hops"][0]["found"]
+        wanted = home.walked(f"localhost:{port}", "pod/api-1")
+        assert (wanted["ids"], wanted["code"]) == (["local_port"], 1)
+
+
+def test_from_this_machine_one_goes_by_a_tunnel(home: Home) -> None:
+    found = home.walked("localhost", "svc/api")
+    assert (found["ids"], found["code"]) == (["tunnel", "program"], 0)
+
+
+def test_the_path_by_rights_is_repaired_by_what_is_printed(home: Home) -> None:
+    """Right after right, each remedy gives one, and nothing else."""
+    ids = []
+    for _ in range(6):
+        found = home.walked("utilisateur/oidc-essai", "svc/api")
+        ids.append(len(found["ids"]))
+        if found["code"] == 0:
+            break
+        assert found["hops"][-1]["id"] == "right"
+        for command in found["hops"][-1]["fix_commands"]:
+            subprocess.run(["bash", "-c", command], env={**home.person.environment}, check=True)
+    assert ids == [1, 2, 3, 4, 4]
+
+
+def test_nothing_is_placed_where_nothing_is_to_be_tried(home: Home) -> None:
+    found = home.walked("svc/api", "--sans-essai")
+    assert (found["status"], found["code"]) == ("unverified", 3)
+    assert home.walked("svc/api:81", "--sans-essai")["code"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["api"], "Plusieurs objets"),
+        (["svc/rien"], "ne dit pas son port"),
+        (["svc/api:rien"], "n’a pas de port"),
+        (["pod/api-1", "secret/x"], "pod, un Service"),
+        (["pod/rien", "svc/api"], "Aucun pod pour"),
+    ],
+)
+def test_bad_input_has_one_clear_answer(home: Home, words: list[str], said: str) -> None:
+    home.cluster.api.request(
+        "POST",
+        f"/apis/apps/v1/namespaces/{home.cluster.namespace}/deployments",
+        {
+            "metadata": {"name": "api"},
+            "spec": {
+                "replicas": 0,
+                "selector": {"matchLabels": {"app": "x"}},
+                "template": {
+                    "metadata": {"labels": {"app": "x"}},
+                    "spec": {"containers": [{"name": "x", "image": "x"}]},
+                },
+            },
+        },
+    )
+    try:
+        run = home.type(*words)
+    finally:
+        home.cluster.api.remove(
+            f"/apis/apps/v1/namespaces/{home.cluster.namespace}/deployments/api"
+        )
+    assert run.code == 2
+    assert said in run.complained.replace("\n", " ")
+
+
+def test_a_namespace_that_one_may_not_see_is_not_decided(
+    home: Home, new_person: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Service of somebody else's, closed by a policy: only they can see why, but where their
+    access is at hand, as on the local cluster."""
+    theirs = Home(new_person("z"))
+    theirs.make(SERVER)
+    theirs.make(SERVICE)
+    theirs.make(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "fermee"},
+            "spec": {"podSelector": {}, "policyTypes": ["Ingress"]},
+        }
+    )
+    until(theirs.ready)
+    target = f"api.{theirs.cluster.namespace}:80"
+    at_hand = home.walked(target)
+    assert (at_hand["hops"][-1]["id"], at_hand["code"]) == ("ingress", 1)
+    monkeypatch.setattr(LiveCluster, "as_owner", lambda *_, **__: None)
+    found = home.walked(target)
+    assert (found["status"], found["code"]) == ("unverified", 3)
+    assert "cahier chemin svc/api:80" in found["hops"][-1]["fix"]
+    seen = theirs.walked("svc/api:80")
+    assert (seen["hops"][-1]["id"], seen["code"]) == ("ingress", 1)
+    assert "fermee" in seen["hops"][-1]["finding"]
+
+
+def test_nothing_is_left(home: Home) -> None:
+    home.type("pod/api-1")
+    names = [
+        one["metadata"]["name"]
+        for one in home.cluster.api.objects("Pod", collection("Pod", home.cluster.namespace))
+        if "deletionTimestamp" not in one["metadata"]
+    ]
+    assert names == ["api-1"]
