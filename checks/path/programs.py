@@ -64,6 +64,9 @@ def refuses(aim: Aim, view: Cluster, pod: Pod, port: int, found: Listening | Non
         lesson = kind(name=service.name, pod=pod.name, port=port, ports=others, commands=commands)
         return broken(Kind.SERVICE, f"le Service {service.name}", lesson, view)
     elsewhere = f" Son programme écoute sur {others}." if others else ""
+    if not others and found is not None and found.loopback:
+        own = ", ".join(map(str, found.loopback))
+        elsewhere = f" Son programme n’écoute que pour son propre pod (127.0.0.1), sur {own}."
     lesson = lessons.NothingListens(pod=pod.name, port=port, elsewhere=elsewhere)
     return broken(Kind.PROGRAM, place, lesson, view)
 
