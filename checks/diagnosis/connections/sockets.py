@@ -17,7 +17,8 @@ _SYN_SENT = "02"
 _LISTEN = "0A"
 _END = "(?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4}"
 _ROW = re.compile(rf"\s*\d+: (?P<local>{_END}) (?P<remote>{_END}) (?P<state>[0-9A-F]{{2}}) ")
-_READ = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"
+READ = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"
+"""The command by which a pod shows its connections."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def holder(cluster: Cluster, pod: Pod, port: int) -> str:
         with contextlib.suppress(Unverifiable):
             told = cluster.execute(
                 pod.name,
-                ["sh", "-c", f"{_READ}; ls -l /proc/[0-9]*/fd 2>/dev/null; true"],
+                ["sh", "-c", f"{READ}; ls -l /proc/[0-9]*/fd 2>/dev/null; true"],
                 container,
             )
             rows = [line.split() for line in told.splitlines()]
@@ -127,7 +128,7 @@ def _table(cluster: Cluster, pod: str) -> str:
     trouble: Unverifiable | None = None
     for container in ("", *others[1:]):
         try:
-            return cluster.execute(pod, ["sh", "-c", _READ], container)
+            return cluster.execute(pod, ["sh", "-c", READ], container)
         except Unverifiable as refusal:
             trouble = trouble or refusal
     raise trouble or Unverifiable(f"Le pod {pod} ne montre pas ses connexions.")
