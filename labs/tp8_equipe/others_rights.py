@@ -9,7 +9,7 @@ from dataclasses import replace
 from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import platform_secrets
 from checks.diagnosis.rights.excess import obtaining
-from checks.diagnosis.rights.leaks import Concern, may, only_the_owner
+from checks.diagnosis.rights.leaks import Concern, may
 from checks.diagnosis.rights.people import Person, owns, people
 from checks.diagnosis.rights.rbac import Request
 from checks.diagnosis.rights.team import is_member, persons
@@ -18,6 +18,7 @@ from checks.verdict import Diagnostic
 from . import lessons
 from .accounts import Role, opened_by
 from .ways_in import base
+from .withdrawn import not_of
 
 
 def everybody(cluster: Cluster) -> Sequence[Person]:
@@ -39,9 +40,9 @@ def secret_read(cluster: Cluster) -> Diagnostic | None:
     """Who reads a Secret of the base, or one that opens more than it should to them; None when
     nobody does."""
     who, secrets = everybody(cluster), platform_secrets(cluster, base(cluster)[0].release)
-    return only_the_owner(
-        cluster, obtaining(secrets), cause=lessons.SECRETS, who=who, advice=lessons.NARROW
-    ) or _copy_read(cluster, who)
+    return not_of(cluster, who, obtaining(secrets), lessons.SECRETS, lessons.NARROW) or _copy_read(
+        cluster, who
+    )
 
 
 def _copy_read(cluster: Cluster, who: Sequence[Person]) -> Diagnostic | None:
@@ -76,9 +77,7 @@ def _told_to(
         return None
     opening = lessons.AdministersTheBase if over[0].platform else lessons.OpensTheBase
     concern = _reading(secret, str(opening(account=over[0].name)))
-    return only_the_owner(
-        cluster, concern, cause=lessons.COPIES, who=[person], advice=lessons.NARROW
-    )
+    return not_of(cluster, [person], concern, lessons.COPIES, lessons.NARROW)
 
 
 def _reading(secret: str, why: str) -> Concern:

@@ -56,7 +56,7 @@ def members_shut_out(cluster: Cluster) -> Lesson | None:
         if others
         else "",
         lines=_subjects(cluster, list(out)),
-        commands=tuple(command for member in out for command in _give_tunnel(cluster, member)),
+        commands=tuple(command for member in out for command in give_tunnel(cluster, member)),
         transient=all(one.settles for one in out.values()),
     )
 
@@ -131,7 +131,7 @@ def _misnamed(cluster: Cluster, member: str) -> str:
 # -- remedies --------------------------------------------------------------------------------------
 
 
-def _give_tunnel(cluster: Cluster, member: str) -> Sequence[str]:
+def give_tunnel(cluster: Cluster, member: str) -> Sequence[str]:
     """The commands that give a member a tunnel to the base, and nothing else."""
     name, pod, place = f"tunnel-{member}", base(cluster)[1].name, f"-n {cluster.namespace}"
     there = ["Role"] if name in cluster.roles() else []

@@ -6,7 +6,6 @@ from __future__ import annotations
 from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import no_database, not_serving
 from checks.diagnosis.rights.excess import touching, tunnel_to
-from checks.diagnosis.rights.leaks import only_the_owner
 from checks.lesson import Wrong
 from checks.verification import verification
 
@@ -19,6 +18,7 @@ from .others_rights import everybody, secret_read, strangers
 from .passwords_in_clear import in_clear
 from .shut_out import members_shut_out
 from .ways_in import base, doors
+from .withdrawn import not_of
 
 
 @verification(points=1)
@@ -77,7 +77,7 @@ def personne_d_autre_n_ouvre_de_tunnel(cluster: Cluster) -> Wrong | None:
     """
     tunnels = tunnel_to(cluster, [door.pod.name for door in doors(cluster)])
     who, advice = strangers(cluster), lessons.DECLARE_THEM_FIRST
-    return only_the_owner(cluster, tunnels, cause=lessons.TUNNELS, who=who, advice=advice)
+    return not_of(cluster, who, tunnels, lessons.TUNNELS, advice)
 
 
 @verification(points=1, after=(l_equipe_est_declaree, la_base_est_prete))
@@ -99,9 +99,7 @@ def personne_n_agit_sur_le_pod_de_la_base(cluster: Cluster) -> Wrong | None:
     Services.
     """
     acting = touching(cluster, base(cluster)[1].name)
-    return only_the_owner(
-        cluster, acting, cause=lessons.INSIDE, who=everybody(cluster), advice=lessons.NARROW
-    )
+    return not_of(cluster, everybody(cluster), acting, lessons.INSIDE, lessons.NARROW)
 
 
 @verification(points=2, after=la_base_est_prete)

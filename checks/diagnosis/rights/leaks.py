@@ -256,6 +256,9 @@ SHARING = (
 )
 
 
+_AGAIN = " À qui n’entrait que par là, donnez à part le seul droit qu’il lui faut."
+
+
 def only_the_owner(
     cluster: Cluster,
     concern: Concern,
@@ -263,18 +266,20 @@ def only_the_owner(
     *,
     who: Iterable[Person] | None = None,
     advice: str = SHARING,
+    again: Callable[[Sequence[Grant]], Sequence[str]] = lambda grants: (),
 ) -> Diagnostic | None:
     """None when none of `who` (all `people`) has a right that breaks the sentence; else all those
     who have, at once.
 
-    `advice` ends the remedy in words.
+    `advice` ends the remedy in words. `again`: the commands that give again, to those who should
+    have it, what withdrawing these grants takes from them too.
     """
     found = leaks(cluster, people(cluster) if who is None else who, concern)
     if not found:
         return None
     grants = list(dict.fromkeys(grant for one in found for grant in one.grants))
     place = cluster.namespace
-    withdrawal = withdrawn(cluster, grants)
+    withdrawal, given_again = withdrawn(cluster, grants), again(grants)
     bindings = list(dict.fromkeys(one.binding for one in grants))
     these = "ces RoleBindings" if len(bindings) > 1 else "cette RoleBinding"
     named = "ce seul sujet" if len(grants) == 1 else "ces seuls sujets"
@@ -287,8 +292,8 @@ def only_the_owner(
     return Diagnostic(
         finding=" ".join(_sentences(cluster, found, concern)),
         cause=leads_to(found[0].request) or cause,
-        fix=f"{fix} {advice}",
-        commands=withdrawal.commands,
+        fix=f"{fix} {advice}{_AGAIN if given_again else ''}",
+        commands=(*withdrawal.commands, *given_again),
         look=tuple(
             f"kubectl describe {thing('rolebinding', name)} -n {place}" for name in bindings
         ),
