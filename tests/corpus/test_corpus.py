@@ -4,14 +4,14 @@ mistakes are caught for their own reason, and printed remedies repair."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from checks.lab import Family, Lab, all_labs
-from checks.stage import Person, Stage
+from checks.stage import Stage
 from checks.verdict import Verdict
 from tests.support import findings, laws, operated, recorded
 from tests.support.classroom import Classroom
@@ -37,35 +37,6 @@ MISTAKES, VARIANTS = _played("erreurs"), _played("variantes")
 
 def _ids(pairs: list[tuple[Lab, str]]) -> list[str]:
     return [f"{lab.short_name}-{name}" for lab, name in pairs]
-
-
-@pytest.fixture(scope="module")
-def colleagues() -> dict[str, Person]:
-    """Who has shared their database, by lab."""
-    return {}
-
-
-@pytest.fixture
-def classroom(
-    new_person: Callable[..., Person],
-    new_resident: Callable[..., Person],
-    colleagues: dict[str, Person],
-) -> Classroom[Stage]:
-    return Classroom(new_person, new_resident, colleagues, Stage)
-
-
-@pytest.fixture
-def close_after() -> Iterator[Callable[[Stage], Stage]]:
-    """Ends a stage's terminals."""
-    stages: list[Stage] = []
-
-    def keep(stage: Stage) -> Stage:
-        stages.append(stage)
-        return stage
-
-    yield keep
-    for stage in stages:
-        stage.close()
 
 
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)

@@ -48,7 +48,7 @@ def other_right_answer_passes(stage: Stage, name: str) -> Verdict:
 def mistake_is_caught(stage: Stage, name: str, here: Path) -> Verdict:
     """A mistake is false for the reason that it announces, and the solution is not given away. The
     learner's folder is made in `here`."""
-    stage.folder = begun(stage, name, here)
+    stage.folder = begun(stage, stage.lab.case_files("erreurs", name), here)
     case = set_case(stage, "erreurs", name)
     verdict = verify(stage)
     assert verdict["status"] == "failed", statuses(verdict)
@@ -66,7 +66,7 @@ def mistake_is_caught(stage: Stage, name: str, here: Path) -> Verdict:
 def mistake_is_undone(stage: Stage, name: str, here: Path, fails: str) -> None:
     """An operator undoes a mistake: only what it cannot mend is still false, `fails` "" where there
     is none."""
-    stage.folder = begun(stage, name, here)
+    stage.folder = begun(stage, stage.lab.case_files("erreurs", name), here)
     set_case(stage, "erreurs", name)
     verdict = verify(stage)
     assert [*failed(verdict)] == ([fails] if fails else []), statuses(verdict)
@@ -98,6 +98,31 @@ def printed_remedies_repair(stage: Stage, verdict: Verdict) -> None:
     pytest.fail("the printed remedies do not repair:\n" + statuses(verdict))
 
 
+def remedies_followed_one_by_one_repair(stage: Stage, faults: int) -> None:
+    """Whoever follows only the first red sentence, and its remedy as it is printed, reaches green
+    in as many rounds as there are faults, and one more; and loses no green on the way."""
+    verify(stage)  # the first look ends a tunnel that was dead: it is no remedy that does
+    verdict = verify(stage)
+    told = [statuses(verdict)]
+    for _ in range(faults + 1):
+        if verdict["status"] == "passed":
+            return
+        assert failed(verdict), _story("nothing is red, and not all is green", told)
+        commands = first_failed(verdict)["fix_commands"]
+        assert commands, _story("the first red sentence prints no remedy", told)
+        told.append("\n".join(f"$ {command}" for command in commands))
+        stage.run(commands)
+        before, verdict = verdict, verify(stage)
+        told.append(statuses(verdict))
+        lost = sorted(passed(before) & failed(verdict).keys())
+        assert not lost, _story(f"this remedy turns green into red: {', '.join(lost)}", told)
+    assert verdict["status"] == "passed", _story(f"still red after {faults + 1} rounds", told)
+
+
+def _story(moral: str, told: Sequence[str]) -> str:
+    return "\n\n".join((moral, *told))
+
+
 def first_failed(verdict: Verdict) -> dict[str, Any]:
     """The first check that is false."""
     return next(check for check in verdict["checks"] if check["status"] == "failed")
@@ -127,6 +152,10 @@ def failed(verdict: Verdict) -> dict[str, str]:
     }
 
 
+def passed(verdict: Verdict) -> set[str]:
+    return {check["id"] for check in verdict["checks"] if check["status"] == "passed"}
+
+
 def statuses(verdict: Verdict) -> str:
     return "\n".join(
         f"{check['status']:10} {check['id']}: {check['finding']}" for check in verdict["checks"]
@@ -134,23 +163,28 @@ def statuses(verdict: Verdict) -> str:
 
 
 def set_case(stage: Stage, family: Family, name: str) -> Case:
-    lab = stage.lab
-    case = lab.cases(family)[name]
-    stage.apply(lab.case_files(family, name))
-    stage.run(lab.about.solution.commands if case.commands is None else case.commands)
-    stage.run(case.then)
+    case = stage.lab.cases(family)[name]
+    set_work(stage, stage.lab.case_files(family, name), case)
     return case
+
+
+def set_work(stage: Stage, files: Mapping[str, str], case: Case) -> None:
+    """These files in the place of the case's own, then what it runs. Raises CahierError."""
+    usual = stage.lab.about.solution.commands
+    stage.apply(files)
+    stage.run(usual if case.commands is None else case.commands)
+    stage.run(case.then)
 
 
 # To what a file of a lab may say.
 _HARMLESS = ("kill ", "kubectl rollout ", "kubectl port-forward ", "kubectl delete pod ")
 
 
-def begun(stage: Stage, mistake: str, here: Path) -> Path:
+def begun(stage: Stage, files: Mapping[str, str], here: Path) -> Path:
     """The folder where the learner works, with the files of the lab as they have written them."""
     folder = here / stage.lab.name
     folder.mkdir()
-    for name, text in stage.lab.case_files("erreurs", mistake).items():
+    for name, text in files.items():
         if name in stage.lab.files("depart"):
             (folder / name).write_text(stage.translate(text), encoding="utf-8")
     return folder
