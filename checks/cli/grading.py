@@ -1,9 +1,10 @@
 """Commands of the teacher: `noter` grades a class, `droits-enseignant` prints the rights that it
-needs."""
+needs, `partager` gives them in one namespace."""
 
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from checks.cli.french import Command
-from checks.cli.options import Kubeconfig
+from checks.cli.options import Kubeconfig, Namespace
 from checks.errors import EXIT_UNVERIFIED, AccessError, CahierError, UsageError
 
 if TYPE_CHECKING:
@@ -32,9 +33,20 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("noter", cls=Command, rich_help_panel=_PANEL)(grade)
     app.command("droits-enseignant", cls=Command, rich_help_panel=_PANEL)(rights)
+    app.command("partager", cls=Command, rich_help_panel=_PANEL)(share)
 
 
-def rights() -> None:
+def rights(
+    each: Annotated[
+        str | None,
+        typer.Option(
+            "--par-personne",
+            metavar="ENSEIGNANT",
+            help="Écrire à la place le Role et la RoleBinding que chaque personne applique dans "
+            "son namespace.",
+        ),
+    ] = None,
+) -> None:
     """Écrire le plus petit ClusterRole dont « noter » a besoin.
 
     Il ne permet que de lire, et aucun Secret. En administrateur du cluster, pour l’enseignant
@@ -44,10 +56,45 @@ def rights() -> None:
 
     kubectl create clusterrolebinding cahier-enseignant --clusterrole=cahier-enseignant
     --user=oidc-prof
-    """
-    from checks.local_sspcloud.people import teacher_role
 
-    sys.stdout.write(teacher_role())
+    Sans administrateur, chaque personne donne ces droits chez elle : cahier partager oidc-prof
+    """
+    from checks.local_sspcloud import teacher
+
+    sys.stdout.write(teacher.cluster_role() if each is None else teacher.manifest(each))
+
+
+def share(
+    who: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENSEIGNANT", help="Son nom pour le cluster (chez lui : kubectl auth whoami)."
+        ),
+    ],
+    withdrawn: Annotated[bool, typer.Option("--retirer", help="Reprendre ce droit.")] = False,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Laisser un enseignant lire votre namespace, pour qu’il note vos TP.
+
+    Il ne lit aucun Secret, ne change rien et n’entre dans aucun pod. Les phrases des TP qui disent
+    « personne d’autre » restent vraies.
+
+    Exemple : cahier partager oidc-prof
+    """
+    from checks.access.kubernetes_api import Api
+    from checks.local_sspcloud import teacher
+
+    api = Api(kubeconfig)
+    place = namespace or api.credentials.namespace
+    if not withdrawn:
+        teacher.share(api, place, who)
+        typer.echo(f"{who} peut lire {place} pour noter vos TP : aucun Secret, aucun changement.")
+        typer.echo(f"Pour reprendre ce droit : cahier partager {shlex.quote(who)} --retirer")
+    elif teacher.withdraw(api, place, who):
+        typer.echo(f"{who} ne peut plus lire {place}.")
+    else:
+        typer.echo(f"{who} n’avait pas ce droit dans {place}.")
 
 
 def grade(
@@ -294,7 +341,9 @@ def from_cluster(
     from checks.grading.view import LiveVerifier
     from checks.render.problem import show
 
-    verify = LiveVerifier(Api(kubeconfig, without_secrets=True), learners)
+    api = Api(kubeconfig, without_secrets=True)
+    verify = LiveVerifier(api, learners)
+    own = {learner.namespace for learner in learners}
     for learner in learners:
         where = f"? {roster.name}, ligne {learner.line} : le namespace"
         if learner.namespace in verify.missing:
@@ -302,17 +351,28 @@ def from_cluster(
                 f"{where} {learner.namespace} n’existe pas ; {learner.identifier} sera sans note.",
                 style="yellow",
             )
+        if learner.namespace in verify.closed:
+            errors.print(
+                f"{where} {learner.namespace} vous est fermé ; {learner.identifier} sera sans "
+                "note.",
+                style="yellow",
+            )
         for name in several(learner.colleague):
             if name in verify.missing:
                 errors.print(f"{where} du collègue, {name}, n’existe pas.", style="yellow")
+            if name in verify.closed - own:
+                errors.print(f"{where} du collègue, {name}, vous est fermé.", style="yellow")
     if verify.closed:
         show(
             AccessError(
                 "Namespaces de la liste qui vous sont fermés : "
-                f"{', '.join(sorted(verify.closed))}. Ces personnes seront sans note.",
-                "Faites-vous donner les droits que montre « cahier droits-enseignant ». Un service "
-                "VSCode n’en a que dans son propre namespace, quel que soit son rôle : notez avec "
-                "votre propre identité (--kubeconfig).",
+                f"{', '.join(sorted(verify.closed))}."
+                + (" Ces personnes seront sans note." if verify.closed <= own else ""),
+                "Chacune vous donne le droit de lire le sien par : cahier partager "
+                f"{shlex.quote(api.who_am_i())}\nOu faites-vous donner, pour toute la classe, les "
+                "droits que montre « cahier droits-enseignant ». Un service VSCode n’en a que dans "
+                "son propre namespace, quel que soit son rôle : notez avec votre propre identité "
+                "(--kubeconfig).",
             )
         )
     return verify

@@ -12,7 +12,8 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import Any, NoReturn
 
@@ -31,6 +32,7 @@ from checks.sources.live_reading import LiveReading
 from checks.sources.receipts import Place, Reading, is_receipts, versions
 from checks.waiting import Deadline
 
+_AT_ONCE = 8  # questions of whether a namespace may be read
 _SETTLES = 5.0  # seconds for what is just starting when the grading begins, whoever's it is
 _ON_THEIR_MACHINE = "Cela ne se voit que depuis le poste où le TP est fait, pas de loin."
 _READ_ONLY = "La notation ne fait que lire : cela demanderait {}."
@@ -198,8 +200,12 @@ class LearnerView(FromAfar, LiveReading):
         return there.may_other(self.user, verb, resource, group=group, name=name)
 
     def user_of(self, namespace: str) -> str:
-        """The owner of another namespace, as its own binding names them. Raises Unverifiable."""
-        return self._at(namespace).user
+        """The owner of another namespace, as its own binding names them; where that may not be
+        read, as the learner's own verification infers them. Raises Unverifiable, UsageError."""
+        try:
+            return self._at(namespace).user
+        except Refused:
+            return super().user_of(namespace)
 
     def _at(self, namespace: str) -> LearnerView:
         return LearnerView(self.api, self._inventory, namespace, None)
@@ -238,17 +244,19 @@ class LiveVerifier:
         self.missing: Collection[str] = frozenset()
         """Namespaces of learners and colleagues that are not on the cluster; none where they may
         not be listed."""
-        self.closed: Collection[str] = frozenset()
-        """Namespaces of learners that the teacher may not read."""
-        self._inventory = Inventory(
-            api,
-            {name for one in learners for name in (one.namespace, *several(one.colleague))},
-        )
+        self.closed: Set[str] = frozenset()
+        """Those that the teacher may not read."""
+        named = {name for one in learners for name in (one.namespace, *several(one.colleague))}
+        self._inventory = Inventory(api, named)
         self._settled = Deadline(_SETTLES)
         try:
             self.missing = self._inventory.missing()
         except Refused:  # rights of one namespace at a time
-            self.closed = {one.namespace for one in learners if not self._may_read(one.namespace)}
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                answers = pool.map(self._may_read, sorted(named))
+                self.closed = {
+                    name for name, may in zip(sorted(named), answers, strict=True) if not may
+                }
 
     def _may_read(self, namespace: str) -> bool:
         return LiveReading(self._api, namespace=namespace).may("list", "pods").allowed

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from checks import installation
 from checks.access import kubeconfig
 from checks.errors import AccessError, CahierError, Refused, UsageError
 from checks.facts import OWNER_BINDING
+from checks.local_sspcloud import teacher
 from checks.local_sspcloud.messages import none_here
 from checks.places import LEARNERS, admin_kubeconfig, people_folder, write_private
 from checks.redaction import remember
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 TEACHER = "prof"
 ADMIN = "admin"
-TEACHER_ROLE = "cahier-enseignant"
 
 _LIFETIME = timedelta(days=7)
 _RENEWED_BEFORE_END = timedelta(hours=1)
@@ -78,15 +77,6 @@ def known() -> Sequence[str]:
     return [*LEARNERS, *sorted(others), TEACHER, ADMIN]
 
 
-def teacher_role() -> str:
-    """The manifest of the smallest ClusterRole that grading needs."""
-    return (
-        resources.files("checks.local_sspcloud")
-        .joinpath("teacher.yaml")
-        .read_text(encoding="utf-8")
-    )
-
-
 def ensure_people(api: Api, admin: Path | None = None) -> None:
     """Make whoever is missing: three learners and the teacher. `admin`: the administrator's
     kubeconfig file."""
@@ -128,22 +118,18 @@ def create_namespace(api: Api, name: str) -> str:
 def create_teacher(api: Api, admin: Path) -> Path:
     """Make the teacher, who may read what grading needs; the kubeconfig file. Raises
     CahierError."""
-    role = yaml.safe_load(teacher_role())
+    role = yaml.safe_load(teacher.cluster_role())
     binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
+        **teacher.binding([teacher.subject(user_of(TEACHER))]),
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": TEACHER_ROLE},
         "roleRef": {
             "apiGroup": "rbac.authorization.k8s.io",
             "kind": "ClusterRole",
-            "name": TEACHER_ROLE,
+            "name": teacher.ROLE,
         },
-        "subjects": [
-            {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user_of(TEACHER)}
-        ],
     }
-    api.apply(f"{_RBAC}/clusterroles/{TEACHER_ROLE}", role)
-    api.apply(f"{_RBAC}/clusterrolebindings/{TEACHER_ROLE}", binding)
+    api.apply(f"{_RBAC}/clusterroles/{teacher.ROLE}", role)
+    api.apply(f"{_RBAC}/clusterrolebindings/{teacher.ROLE}", binding)
     return _ensure_kubeconfig(api, admin, TEACHER, working_namespace(TEACHER))
 
 

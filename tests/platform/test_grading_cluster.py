@@ -16,6 +16,7 @@ from checks.access.kubernetes_api import Api
 from checks.lab import Lab, all_labs, find_lab
 from checks.local_sspcloud import people
 from checks.stage import Person, Stage
+from tests.support.verdicts import run
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +178,8 @@ def test_a_right_answer_is_never_wrong_from_afar(
     tmp_path: Path,
 ) -> None:
     """What cannot be seen is left open; nothing of the learner's is touched; the checker has no
-    trouble."""
-    learner, colleague = new_person("n"), new_person("n")
+    trouble. A teacher whom each of them lets in finds the same as one of the whole cluster."""
+    learner, colleague, other = new_person("n"), new_person("n"), new_person("n")
     stage = Stage(lab, learner, colleague)
     try:
         stage.run(lab.about.setup.colleague_commands, colleague)
@@ -203,6 +204,13 @@ def test_a_right_answer_is_never_wrong_from_afar(
         assert {"failed", "error"}.isdisjoint(_checks(tmp_path / "notes", 0, 0).values()), told
         assert found["checks"], found
         assert _pods(admin, learner.namespace) == before
+        if who == "prof":
+            user = people.user_of(other.namespace.removeprefix("user-"))
+            for person in (learner, colleague):
+                run(person, "cahier", "partager", user)
+            shared = _grade(roster, tmp_path / "shared", other.kubeconfig, labs=lab.name)
+            assert (shared.returncode, shared.stderr) == (done.returncode, "")
+            assert _files(tmp_path / "shared") == _files(tmp_path / "notes")
     finally:
         stage.close()
 

@@ -122,6 +122,7 @@ _TYPED: Mapping[str, tuple[Sequence[str], Sequence[int], str]] = {
     "demo": (["--enregistrement"], [0], "Tout est juste."),
     "noter": (["classe.csv"], [3], "n’a pas de quoi noter une classe"),
     "droits-enseignant": ([], [0], "ClusterRole"),
+    "partager": (["oidc-prof"], [3], ""),
     "instantane": (["-o", "i.json"], [0, 3], ""),
     "cluster creer": ([], [3], "moteur de conteneurs"),
     "cluster etat": ([], [3], "cluster local"),

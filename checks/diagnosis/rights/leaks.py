@@ -156,7 +156,7 @@ def _asked(cluster: Cluster, held: Holding) -> Iterator[Request]:
         return
     names = {
         "pods": [pod.name for pod in cluster.pods()],
-        "secrets": cluster.names("Secret"),
+        "secrets": _secret_names(cluster),
         "services": cluster.names("Service"),
         "configmaps": cluster.names("ConfigMap"),
         "deployments": cluster.names("Deployment"),
@@ -168,6 +168,14 @@ def _asked(cluster: Cluster, held: Holding) -> Iterator[Request]:
     for one in cluster.once(_served):
         resource, _, subresource = one.name.partition("/")
         yield from (Request(verb, one.group, resource, subresource) for verb in one.verbs)
+
+
+def _secret_names(cluster: Cluster) -> Sequence[str]:
+    """None for a teacher, who lists no Secret: a right on all of them is found all the same."""
+    try:
+        return cluster.names("Secret")
+    except Unverifiable:
+        return ()
 
 
 def _served(cluster: Cluster) -> Sequence[ApiResource]:

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from checks.access.kubernetes_api import Api
 from checks.errors import AccessError, Refused, UsageError
-from checks.local_sspcloud import people
+from checks.local_sspcloud import people, teacher
 from checks.places import LEARNERS, admin_kubeconfig, write_private
 from checks.stage import Person
 
@@ -113,7 +113,7 @@ def test_impossible_names_are_refused(name: str) -> None:
 
 
 def test_the_teacher_never_reads_secrets_nor_writes() -> None:
-    role = yaml.safe_load(people.teacher_role())
+    role = yaml.safe_load(teacher.cluster_role())
     assert role["metadata"]["name"] == "cahier-enseignant"
     for rule in role["rules"]:
         assert not {"secrets", "*"} & {*rule["resources"], *rule["verbs"]}
