@@ -16,6 +16,8 @@ from pymongo.errors import ConnectionFailure, OperationFailure
 
 from checks.access.kubernetes_api import Api, collection
 from checks.local_sspcloud import engine as engines
+from checks.local_sspcloud import services
+from checks.local_sspcloud.services.description import Order
 from checks.stage import Person
 from tests.conftest import unused_port
 from tests.support.catalogue import everything
@@ -198,10 +200,17 @@ def test_stopping_leaves_nothing(new_person: Callable[..., Person]) -> None:
     person = new_person("s")
     api, namespace = Api(str(person.kubeconfig)), person.namespace
     before = everything(api, namespace)
+    secrets = collection("Secret", namespace)
+    order = Order(namespace, "mongodb-111111", False, namespace, "defaultdb")
+    begun = services.find("mongodb").manifests(order)[0]
+    own = {**begun, "metadata": {"name": "mongodb", "namespace": namespace}}
+    api.request("POST", secrets, own)
+    assert "existe déjà" in cahier(person, "lancer", "mongodb", code=2)
+    api.remove(f"{secrets}/mongodb")
+    api.request("POST", secrets, begun)  # a launch that was killed had made it
     opened = cahier(person, "lancer", "mongodb", "--nom", "ma-base", "--ouvert")
     assert "Aucune NetworkPolicy" in opened
     assert not [one for one in everything(api, namespace) if "networkpolicies" in one]
-    secrets = collection("Secret", namespace)
     kept = {  # what Helm keeps of a release of the platform's
         "apiVersion": "v1",
         "kind": "Secret",
