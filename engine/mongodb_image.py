@@ -28,7 +28,7 @@ def key() -> str:
 
 
 def is_built() -> bool:
-    """Whether only the pushing is left."""
+    """Whether nothing is left to compile."""
     return cache.place("mongodb", key()).is_dir()
 
 
@@ -58,6 +58,6 @@ def _make(new: Path, tell: processes.Tell) -> None:
         "User": str(_UID),
         "ExposedPorts": {"27017/tcp": {}},
     }
-    image = Image(["image:latest"], [layer], configuration)
+    image = Image([f"docker.io/{NAME}"], [layer], configuration)
     archives.write(new / "image.tar", [image], packages.architecture())
     program.unlink()

@@ -45,9 +45,9 @@ __all__ = [
     "first_start_seconds",
     "node_image_key",
     "running",
+    "stand_in",
     "start",
     "stop",
-    "supply_image",
     "supply_operator",
     "unsupported",
 ]
@@ -191,11 +191,11 @@ def supply_operator(progress: Progress) -> Manifests:
     return operator_images.manifests()
 
 
-def supply_image(name: str, progress: Progress) -> str:
-    """Gives the registry an image that is made only once it is wanted, where `name` is one; what
-    it really holds, "" for an image that is there already or is none of ours."""
+def stand_in(name: str, progress: Progress) -> tuple[str, Path, str] | None:
+    """What is made instead of an image of Docker Hub once it is wanted: what that really holds, its
+    archive, and what it was made from. None for an image that the registry has."""
     if name != mongodb_image.NAME:
-        return ""
+        return None
     server = mongodb_image.server()
     with _alone(paths.cache() / "lock", progress):
         if not mongodb_image.is_built():
@@ -204,9 +204,8 @@ def supply_image(name: str, progress: Progress) -> str:
             estimate = mongodb_image.estimate_seconds()
             with progress(f"Compilation de {server}, une seule fois", estimate) as tell:
                 mongodb_image.archive(tell)
-    with progress("Dépôt de son image dans le registre local", 2):
-        _push(mongodb_image.archive(), name)
-    return server
+    archive = mongodb_image.archive()
+    return server, archive, archive.parent.name
 
 
 def _push(archive: Path, name: str) -> None:

@@ -42,13 +42,14 @@ def give_password(
             f"« {role} » n’est pas un nom de compte.", "Des lettres, des chiffres et des tirets."
         )
     service, pod = _pod(api, namespace, database)
-    if not service.gives_passwords:
+    if not service.gives_passwords(pod):
         raise UsageError(
             f"Le cahier ne sait pas donner de mot de passe à un compte {service.title}.",
             "Donnez-le avec un client de cette base.",
         )
+    own = service.held_at(pod, role)
     if secret:
-        password = _held(api, namespace, secret)
+        password = _held(api, namespace, secret, service.credentials(database)[1])
         said = f"Le compte {role} de {database} a maintenant le mot de passe du Secret {secret}."
     else:
         secret, password = secret_of(role), secrets.token_hex(16)
@@ -64,6 +65,8 @@ def give_password(
         for name in _secrets_of(api, namespace, service, database)
         if name != secret and _follows(api, namespace, name, role, password)
     ]
+    if own is not None and _put(api, namespace, *own, password):
+        followed.append(own[0])
     return [said, *([f"{', '.join(followed)} l’a maintenant aussi."] if followed else [])]
 
 
@@ -79,11 +82,18 @@ def _follows(api: Api, namespace: str, secret: str, role: str, password: str) ->
     reads there; whether anything changed."""
     path = f"{collection('Secret', namespace)}/{secret}"
     data = (api.find(path) or {}).get("data") or {}
-    encoded = base64.b64encode(password.encode()).decode()
     its_role = base64.b64decode(data.get("username") or "").decode("utf-8", "replace")
-    if its_role != role or data.get("password") in (None, encoded):
+    return its_role == role and _put(api, namespace, secret, "password", password)
+
+
+def _put(api: Api, namespace: str, secret: str, key: str, password: str) -> bool:
+    """Have this key of a Secret, if it has it, hold the password; whether anything changed."""
+    path = f"{collection('Secret', namespace)}/{secret}"
+    data = (api.find(path) or {}).get("data") or {}
+    encoded = base64.b64encode(password.encode()).decode()
+    if data.get(key) in (None, encoded):
         return False
-    change = {"data": {"password": encoded}}
+    change = {"data": {key: encoded}}
     api.request("PATCH", path, change, content_type="application/merge-patch+json")
     return True
 
@@ -99,7 +109,8 @@ def _pod(api: Api, namespace: str, database: str) -> tuple[Service, PodObject]:
     )
 
 
-def _held(api: Api, namespace: str, secret: str) -> str:
+def _held(api: Api, namespace: str, secret: str, usual: str) -> str:
+    """`usual`: the key of the Secrets that come with such a database."""
     path = f"{collection('Secret', namespace)}/{secret}"
     found = api.find(path)
     if found is None:
@@ -107,7 +118,7 @@ def _held(api: Api, namespace: str, secret: str) -> str:
             f"Aucun Secret « {secret} » dans {namespace}.", "Vos Secrets : kubectl get secrets"
         )
     data = found.get("data") or {}
-    key = next((one for one in ("password", "postgres-password") if data.get(one)), "")
+    key = next((one for one in (usual, "password", "postgres-password") if data.get(one)), "")
     if not key:
         raise UsageError(
             f"Le Secret {secret} ne contient pas de mot de passe.",

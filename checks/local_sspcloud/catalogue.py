@@ -133,9 +133,9 @@ def resume(
     for item in missing:
         api.request("POST", place(item), item)
     operated = service.is_operated(api, namespace, name)
+    stand_in = service.supply(api, progress)
     if not operated and api.find(service.parts(namespace, name)[-1]) is None:
         _require_whole(api, service, namespace, name)
-        stand_in = service.supply(api, progress)
         order = Order(namespace, name, True, namespace, service.database, stand_in)
         gone = [
             item

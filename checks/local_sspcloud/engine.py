@@ -293,18 +293,18 @@ def operator_manifests(engine: Engine, progress: Progress, published: str) -> tu
     return made.storage, made.operator
 
 
-def supply_image(name: str, progress: Progress) -> str:
-    """Have the private engine's registry give this image, if it is one that the engine makes once
-    it is wanted; what it holds instead of the real one, "" where the nodes pull that. Raises
-    CahierError."""
+def stand_in(engine: Engine, name: str, progress: Progress) -> tuple[str, Path, str] | None:
+    """What the private engine makes instead of an image that it cannot pull: what that really
+    holds, its archive, and what it was made from in a few letters. None for an image that its
+    registry has, and for another engine. Raises CahierError."""
     module = _private_module()
-    if module is None or private_running() is None:
-        return ""
+    if module is None or engine.name != PRIVATE:
+        return None
     try:
-        server: str = module.supply_image(name, progress)
+        made: tuple[str, Path, str] | None = module.stand_in(name, progress)
     except module.EngineProblem as problem:
         raise CahierError(problem.message, problem.remedy) from problem
-    return server
+    return made
 
 
 def _private(described: Any) -> Engine:

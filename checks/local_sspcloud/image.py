@@ -16,16 +16,15 @@ from checks import __version__
 from checks.errors import AccessError, CahierError
 from checks.files import scratch
 from checks.local_sspcloud import engine as engines
-from checks.local_sspcloud import kind
+from checks.local_sspcloud import kind, loading
 from checks.local_sspcloud.engine import Engine
+from checks.local_sspcloud.loading import KEY_LABEL
 from checks.local_sspcloud.progress import Progress
-from checks.places import CLUSTER_NAME
 
 NAME = f"cahier-kubernetes:{__version__}"
 FULL_NAME = (
     f"docker.io/library/{NAME}"  # what NAME means to a node, and what Podman would not take it for
 )
-KEY_LABEL = "cahier.key"  # of what the image was made from
 
 _CHECKOUT = Path(__file__).parents[2]
 _RECIPE = _CHECKOUT / "engine" / "image"
@@ -84,9 +83,12 @@ def _made(progress: Progress) -> Engine:
         != key
     ):
         _build(engine, key, progress)
-    for node in engine.nodes():
-        if node.running and not _is_loaded(engine, node.name, key):
-            _load(engine, node.name, key, progress)
+    for node in loading.lacking(engine, FULL_NAME, key):
+        with progress(f"Chargement de l’image dans {node}", 15), scratch() as folder:
+            archive = Path(folder, "image.tar")
+            engine.run("save", "--output", str(archive), FULL_NAME)
+            remedy = "Vérifiez la place libre (df -h), puis recommencez : make image"
+            loading.load(engine, node, archive, FULL_NAME, key, remedy)
     return engine
 
 
@@ -201,34 +203,3 @@ def _uv(*arguments: str) -> None:
             "Vérifiez l’accès à PyPI (proxy compris) et que « make setup » aboutit, puis "
             "recommencez : make image",
         )
-
-
-# -- loading ---------------------------------------------------------------------------------------
-
-
-def _in_node(engine: Engine, node: str, *arguments: str) -> str:
-    return engine.run("exec", node, "ctr", "--namespace", "k8s.io", "images", *arguments)
-
-
-def _is_loaded(engine: Engine, node: str, key: str) -> bool:
-    return FULL_NAME in _in_node(
-        engine, node, "list", "--quiet", f'name=={FULL_NAME},labels."{KEY_LABEL}"=={key}'
-    )
-
-
-def _load(engine: Engine, node: str, key: str, progress: Progress) -> None:
-    with (
-        progress(f"Chargement de l’image dans {node}", 15),
-        scratch() as folder,
-    ):
-        archive = Path(folder, "image.tar")
-        engine.run("save", "--output", str(archive), FULL_NAME)
-        done = engine.run_kind(
-            "load", "image-archive", str(archive), "--name", CLUSTER_NAME, "--nodes", node
-        )
-    if done.returncode:
-        raise CahierError(
-            f"kind n’a pas pu charger l’image dans {node} : {done.stderr.strip()[-300:]}",
-            "Vérifiez la place libre (df -h), puis recommencez : make image",
-        )
-    _in_node(engine, node, "label", FULL_NAME, f"{KEY_LABEL}={key}")

@@ -13,8 +13,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/google/uuid"
 
 	"github.com/FerretDB/FerretDB/build/version"
 	"github.com/FerretDB/FerretDB/internal/backends"
@@ -24,6 +27,8 @@ import (
 	"github.com/FerretDB/FerretDB/internal/clientconn/connmetrics"
 	"github.com/FerretDB/FerretDB/internal/handler"
 	"github.com/FerretDB/FerretDB/internal/handler/users"
+	"github.com/FerretDB/FerretDB/internal/types"
+	"github.com/FerretDB/FerretDB/internal/util/must"
 	"github.com/FerretDB/FerretDB/internal/util/password"
 	"github.com/FerretDB/FerretDB/internal/util/state"
 )
@@ -38,7 +43,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 
-	if err := serve(ctx); err != nil {
+	run := serve
+	if len(os.Args) > 1 && os.Args[1] == "account" {
+		run = account
+	}
+
+	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -62,22 +72,13 @@ func serve(ctx context.Context) error {
 		return err
 	}
 
-	if err = os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-
-	backend, err := sqlite.NewBackend(&sqlite.NewBackendParams{
-		URI:       "file:" + folder,
-		L:         logger,
-		P:         provider,
-		BatchSize: batchSize,
-	})
+	backend, err := opened(logger, provider)
 	if err != nil {
 		return err
 	}
 	defer backend.Close()
 
-	if err = createUsers(ctx, backend); err != nil {
+	if err = createUsers(unchecked(ctx), backend); err != nil {
 		return err
 	}
 
@@ -115,10 +116,6 @@ func serve(ctx context.Context) error {
 
 // createUsers makes the accounts that the variables ask for, but those that are there already.
 func createUsers(ctx context.Context, backend backends.Backend) error {
-	info := conninfo.New()
-	info.SetBypassBackendAuth()
-	ctx = conninfo.Ctx(ctx, info)
-
 	names := listed("MONGODB_EXTRA_USERNAMES")
 	databases, passwords := listed("MONGODB_EXTRA_DATABASES"), listed("MONGODB_EXTRA_PASSWORDS")
 	if len(databases) != len(names) || len(passwords) != len(names) {
@@ -146,6 +143,91 @@ func createUsers(ctx context.Context, backend backends.Backend) error {
 	}
 
 	return nil
+}
+
+// account gives an account, which it makes where there is none, what a server keeps of a password.
+// Its arguments: database, name, iterations, salt, stored key, server key. The server may run: it reads
+// that at each login.
+func account(ctx context.Context) error {
+	if len(os.Args) != 8 {
+		return errors.New("account: DATABASE NAME ITERATIONS SALT STORED_KEY SERVER_KEY")
+	}
+
+	database, name := os.Args[2], os.Args[3]
+
+	iterations, err := strconv.ParseInt(os.Args[4], 10, 32)
+	if err != nil {
+		return err
+	}
+
+	provider, err := state.NewProvider("")
+	if err != nil {
+		return err
+	}
+
+	backend, err := opened(slog.New(slog.DiscardHandler), provider)
+	if err != nil {
+		return err
+	}
+	defer backend.Close()
+
+	db, err := backend.Database("admin")
+	if err != nil {
+		return err
+	}
+
+	kept, err := db.Collection("system.users")
+	if err != nil {
+		return err
+	}
+
+	id := uuid.New()
+	credentials := must.NotFail(types.NewDocument(
+		"iterationCount", int32(iterations),
+		"salt", os.Args[5],
+		"storedKey", os.Args[6],
+		"serverKey", os.Args[7],
+	))
+	user := must.NotFail(types.NewDocument(
+		"_id", database+"."+name,
+		"credentials", must.NotFail(types.NewDocument("SCRAM-SHA-256", credentials)),
+		"user", name,
+		"db", database,
+		"roles", types.MakeArray(0),
+		"userId", types.Binary{Subtype: types.BinaryUUID, B: id[:]},
+	))
+	docs := []*types.Document{user}
+
+	updated, err := kept.UpdateAll(unchecked(ctx), &backends.UpdateAllParams{Docs: docs})
+	if err != nil || updated.Updated == 1 {
+		return err
+	}
+
+	_, err = kept.InsertAll(unchecked(ctx), &backends.InsertAllParams{Docs: docs})
+
+	return err
+}
+
+// opened gives the documents that are kept here.
+func opened(logger *slog.Logger, provider *state.Provider) (backends.Backend, error) {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, err
+	}
+
+	return sqlite.NewBackend(&sqlite.NewBackendParams{
+		URI:       "file:" + folder,
+		L:         logger,
+		P:         provider,
+		BatchSize: batchSize,
+	})
+}
+
+// unchecked lets what is done here do without an account.
+func unchecked(ctx context.Context) context.Context {
+	info := conninfo.New()
+	info.SetBypassBackendAuth()
+
+	return conninfo.Ctx(ctx, info)
 }
 
 func listed(variable string) []string {

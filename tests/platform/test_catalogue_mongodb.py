@@ -51,9 +51,9 @@ def release(person: Person) -> str:
     return found[0]
 
 
-def held(person: Person) -> dict[str, str]:
-    """What the Secret holds."""
-    read = json.loads(run(person, "kubectl", "get", "secret", "mongodb", "-o", "json"))["data"]
+def held(person: Person, secret: str = "mongodb") -> dict[str, str]:
+    """What a Secret holds."""
+    read = json.loads(run(person, "kubectl", "get", "secret", secret, "-o", "json"))["data"]
     return {key: base64.b64decode(value).decode() for key, value in read.items()}
 
 
@@ -189,11 +189,44 @@ def test_a_namespace_has_one(owner: Person) -> None:
         assert f"a déjà une base MongoDB : « {name} »" in said
         assert f"cahier catalogue arreter {name}" in said
     assert "c’est une base MongoDB" in cahier(owner, "lancer", "postgresql", "--nom", name, code=2)
-    assert "un compte MongoDB" in cahier(owner, "compte", name, "equipe", code=2)
     run(owner, "kubectl", "delete", "pod", "mongodb-0", "--now")
     assert "est déjà là" in cahier(owner, "lancer", "mongodb", "--nom", name)
     assert "prêt" in cahier(owner, "lister")
     assert everything(Api(str(owner.kubeconfig)), owner.namespace) == before
+
+
+def test_an_account_gets_a_password_that_is_kept(owner: Person, relays: dict[str, Person]) -> None:
+    name, user = release(owner), owner.namespace
+    if engines.private_running() is None:
+        assert "un compte MongoDB" in cahier(owner, "compte", name, "equipe", code=2)
+        return
+
+    def enters(account: str, password: str, database: str = "defaultdb") -> bool:
+        with client(owner, account, password, database) as reached:
+            try:
+                reached["defaultdb"]["notes"].count_documents({})
+            except OperationFailure:
+                return False
+            return True
+
+    given = []
+    for _ in range(2):
+        assert "gardé dans le Secret compte-equipe" in cahier(owner, "compte", name, "equipe")
+        given.append(held(owner, "compte-equipe")["password"])
+    assert [enters("equipe", one) for one in given] == [False, True]
+    assert not enters("equipe", given[1], "admin")
+    before = held(owner)["mongodb-passwords"]
+    assert "mongodb l’a maintenant aussi" in cahier(owner, "compte", name, user)
+    changed = held(owner)["mongodb-passwords"]
+    assert [enters(user, one) for one in (before, changed)] == [False, True]
+    assert enters("root", held(owner)["mongodb-root-password"], "admin")
+    cahier(owner, "compte", name, "root", "--secret", "mongodb")
+    assert enters("root", changed, "admin")
+    assert held(owner)["mongodb-root-password"] == changed
+    run(owner, "kubectl", "delete", "pod", "mongodb-0", "--now")
+    cahier(owner, "lancer", "mongodb", "--nom", name)
+    assert enters(user, changed), "the pod that is made again knows it"
+    assert enters("root", changed, "admin")
 
 
 def test_stopping_leaves_nothing(new_person: Callable[..., Person]) -> None:

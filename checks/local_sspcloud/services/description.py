@@ -142,8 +142,14 @@ class Service(ABC):
 
     # -- accounts ----------------------------------------------------------------------------------
 
-    gives_passwords: ClassVar[bool] = False
-    """Whether `set_password` is there."""
+    def gives_passwords(self, pod: PodObject) -> bool:
+        """Whether `set_password` can be asked of this pod."""
+        return False
+
+    def held_at(self, pod: PodObject, account: str) -> tuple[str, str] | None:
+        """The Secret and its key where a release keeps the password of this account of its form,
+        beside the Secrets that bear the account's name."""
+        return None
 
     def credentials(self, release: str) -> tuple[str, str]:
         """The Secret that holds the password of the form's account, and its key there."""

@@ -50,7 +50,7 @@ def test_the_server_reads_variables_that_the_pod_has() -> None:
 
 
 def test_an_image_of_the_labs_is_there_already() -> None:
-    assert private_engine.supply_image("postgres:15-bookworm", silent) == ""
+    assert private_engine.stand_in("postgres:15-bookworm", silent) is None
 
 
 def test_the_engine_is_not_made_from_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from checks.local_sspcloud import engine as engines
-from checks.local_sspcloud import running
+from checks.local_sspcloud import loading, running
 from checks.local_sspcloud.services.description import (
     INSTANCE,
     NAME,
@@ -24,6 +24,7 @@ from checks.local_sspcloud.services.description import (
     from_secret,
 )
 from checks.local_sspcloud.services.helm import COMPONENT, Chart
+from checks.local_sspcloud.services.mongodb import accounts
 
 if TYPE_CHECKING:
     from checks.access.kubernetes_api import Api
@@ -37,6 +38,7 @@ _COMPONENT = "mongodb"
 """Of its pods; an arbiter's is another."""
 _SET = "rs0"
 _UID = 1001  # as in Bitnami's image
+_REMEDY = "Vérifiez la place libre (df -h), puis recommencez la même commande."
 
 
 class MongoDB(Service):
@@ -89,12 +91,37 @@ class MongoDB(Service):
         """There is one."""
         return name == _FULL_NAME
 
+    def gives_passwords(self, pod: PodObject) -> bool:
+        """MongoDB's own program would be told the password itself."""
+        return STAND_IN in pod.metadata.annotations
+
+    def held_at(self, pod: PodObject, account: str) -> tuple[str, str] | None:
+        """Said by the variables of the pod: with them, the accounts are made again."""
+        given = {one.name: one.value for box in pod.spec.containers for one in box.env}
+        keys = {
+            accounts.ROOT: "mongodb-root-password",
+            given.get("MONGODB_EXTRA_USERNAMES"): "mongodb-passwords",
+        }
+        return (_FULL_NAME, keys[account]) if account in keys else None
+
+    def set_password(
+        self, api: Api, namespace: str, pod: PodObject, role: str, password: str
+    ) -> None:
+        """By the program that stands in."""
+        accounts.set_password(api, namespace, pod.name, self.database, role, password)
+
     def supply(self, api: Api, progress: Progress) -> str:
         """FerretDB's image, where no registry gives MongoDB's."""
-        if not running.is_of(api):
+        engine = engines.private_running() if running.is_of(api) else None
+        made = engines.stand_in(engine, self.image, progress) if engine is not None else None
+        if engine is None or made is None:
             return ""
-        server = engines.supply_image(self.image, progress)
-        return f"{server}, qui parle le protocole de MongoDB" if server else ""
+        server, archive, key = made
+        name = f"docker.io/{self.image}"
+        for node in loading.lacking(engine, name, key):
+            with progress(f"Chargement de son image dans {node}", 3):
+                loading.load(engine, node, archive, name, key, _REMEDY)
+        return f"{server}, qui parle le protocole de MongoDB"
 
     def manifests(self, order: Order) -> Sequence[Item]:
         """What the chart makes, but its scripts, its ServiceAccount and the Secret by which other
@@ -165,7 +192,7 @@ def _variables(order: Order) -> Sequence[Item]:
         {"name": "MONGODB_EXTRA_USERNAMES", "value": order.user},
         {"name": "MONGODB_EXTRA_DATABASES", "value": order.database},
         from_secret("MONGODB_EXTRA_PASSWORDS", _FULL_NAME, "mongodb-passwords"),
-        {"name": "MONGODB_ROOT_USER", "value": "root"},
+        {"name": "MONGODB_ROOT_USER", "value": accounts.ROOT},
         from_secret("MONGODB_ROOT_PASSWORD", _FULL_NAME, "mongodb-root-password"),
         from_secret("MONGODB_REPLICA_SET_KEY", _FULL_NAME, "mongodb-replica-set-key"),
         {"name": "ALLOW_EMPTY_PASSWORD", "value": "no"},

@@ -32,7 +32,6 @@ class PostgreSQL(Service):
     image = plain.IMAGE
     port = plain.PORT
     database = plain.DATABASE
-    gives_passwords = True
 
     def new_name(self) -> str:
         """As the platform draws it."""
@@ -106,6 +105,10 @@ class PostgreSQL(Service):
             f"({_OPERATOR_NAMESPACE}, ports 8000 et {self.port}) : sans lui, plus rien ne la "
             "surveille."
         ]
+
+    def gives_passwords(self, pod: PodObject) -> bool:
+        """The image has psql."""
+        return True
 
     def set_password(
         self, api: Api, namespace: str, pod: PodObject, role: str, password: str

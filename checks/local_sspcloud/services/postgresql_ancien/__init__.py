@@ -44,7 +44,6 @@ class OlderPostgreSQL(Service):
     image = plain.IMAGE
     port = plain.PORT
     database = plain.DATABASE
-    gives_passwords = True
     remade = True
 
     def new_name(self) -> str:
@@ -94,6 +93,10 @@ class OlderPostgreSQL(Service):
             *([] if order.opened else [chart.same_namespace_only(name)]),
             chart.stateful_set(name, f"{name}-hl", {"spec": plain.pod_spec(container, name)}),
         ]
+
+    def gives_passwords(self, pod: PodObject) -> bool:
+        """The image has psql."""
+        return True
 
     def set_password(
         self, api: Api, namespace: str, pod: PodObject, role: str, password: str
