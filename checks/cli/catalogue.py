@@ -229,7 +229,7 @@ def account(
     role: Annotated[
         str,
         typer.Argument(
-            metavar="COMPTE", help="Le compte PostgreSQL ; il est créé s’il n’existe pas."
+            metavar="COMPTE", help="Le compte de la base ; il est créé s’il n’existe pas."
         ),
     ],
     secret: Annotated[
