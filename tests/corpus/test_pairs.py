@@ -108,7 +108,7 @@ def followed(monkeypatch: pytest.MonkeyPatch, *seen: str, remedy: Sequence[str] 
         return {"status": "passed" if passed else "failed", "checks": told}
 
     coming = iter([seen[0], *seen])
-    monkeypatch.setattr(laws, "verify", lambda stage: verdict(next(coming)))
+    monkeypatch.setattr(laws, "verify", lambda stage, delay="": verdict(next(coming)))
     stage = Stage(find_lab("tp2"), Person("user-alice", Path("kubeconfig")))
     monkeypatch.setattr(stage, "run", lambda commands: None)
     try:

@@ -101,7 +101,7 @@ def printed_remedies_repair(stage: Stage, verdict: Verdict) -> None:
 def remedies_followed_one_by_one_repair(stage: Stage, faults: int) -> None:
     """Whoever follows only the first red sentence, and its remedy as it is printed, reaches green
     in as many rounds as there are faults, and one more; and loses no green on the way."""
-    verify(stage)  # the first look ends a tunnel that was dead: it is no remedy that does
+    verify(stage, "0s")  # the first look ends a tunnel that was dead: it is no remedy that does
     verdict = verify(stage)
     told = [statuses(verdict)]
     for _ in range(faults + 1):
