@@ -88,6 +88,11 @@ def share(
     api = Api(kubeconfig)
     place = namespace or api.credentials.namespace
     if not withdrawn:
+        if who == api.who_am_i():
+            raise UsageError(
+                f"« {who} », c’est vous : il faut le nom de l’enseignant.",
+                "Il le lit chez lui avec : kubectl auth whoami",
+            )
         teacher.share(api, place, who)
         typer.echo(f"{who} peut lire {place} pour noter vos TP : aucun Secret, aucun changement.")
         typer.echo(f"Pour reprendre ce droit : cahier partager {shlex.quote(who)} --retirer")

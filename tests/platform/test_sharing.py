@@ -76,6 +76,7 @@ def test_a_teacher_is_let_in_beside_another_and_leaves_nothing(
 ) -> None:
     learner, first, second = new_person("s"), new_person("s"), new_person("s")
     listing = ["kubectl", "get", "pods", "-n", learner.namespace]
+    assert "c’est vous" in run(learner, "cahier", "partager", _user(learner), code=2)
     run(first, *listing, code=1)
     run(learner, "cahier", "partager", _user(first))
     # what « droits-enseignant » prints is the same; applied by hand, it names one teacher
