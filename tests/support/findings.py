@@ -19,6 +19,8 @@ NAME = "constat.md"
 _VARYING = (
     (r"\b10\.\d+\.\d+\.\d+\b", "10.…"),
     (r"\b(mon-api|[a-z-]+)-[0-9a-f]{8,10}-[a-z0-9]{5}\b", r"\1-…"),  # a Deployment's pod
+    # its version, in the name of a pod that was refused; Kubernetes' own version changes it too
+    (r"\"([a-z-]+)-[bcdf-hj-np-tv-xz2-9]{6,10}-\"", r'"\1-…"'),
     (r"(?i)\b(replicasets? (?:« )?[a-z-]+)-[bcdf-hj-np-tv-xz2-9]{6,10}\b", r"\1-…"),  # its version
     (r"\bcahier-sonde-[0-9a-z-]+", "cahier-sonde-…"),
     (r"\b(ErrImagePull|ImagePullBackOff)\b", "ImagePullBackOff"),
