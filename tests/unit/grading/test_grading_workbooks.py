@@ -147,7 +147,7 @@ def test_a_header_and_nobody(write: Writer, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        (Path(__file__).parent / "mot_de_passe.xlsx").read_bytes(),  # Excel's own encryption
+        (Path(__file__).parent / "mot_de_passe.xlsx").read_bytes(),  # as Excel encrypts it
         closed_open_document(),
     ],
     ids=WRITERS,

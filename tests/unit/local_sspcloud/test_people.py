@@ -121,6 +121,25 @@ def test_the_teacher_never_reads_secrets_nor_writes() -> None:
         assert not asked or rule["resources"] == ["localsubjectaccessreviews"]
 
 
+def test_what_each_person_gives_is_the_same_without_what_is_the_cluster_s() -> None:
+    role, binding = yaml.safe_load_all(teacher.manifest("oidc-prof"))
+    assert (role["kind"], binding["kind"]) == ("Role", "RoleBinding")
+    assert binding["subjects"][0]["name"] == "oidc-prof"
+    given = {
+        (resource, verb)
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert {one for one in given if one[1] not in ("get", "list")} == {
+        ("localsubjectaccessreviews", "create")
+    }
+    assert {resource for resource, _ in given}.isdisjoint({"secrets", "clusterroles", "*"})
+    assert ("namespaces", "list") not in given
+    with pytest.raises(UsageError, match="est un namespace"):
+        teacher.manifest("user-prof")
+
+
 # -- on the cluster --------------------------------------------------------------------------------
 
 
