@@ -7,7 +7,7 @@ long as there is a class.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from pathlib import Path
@@ -64,23 +64,29 @@ def depopulate(api: Api, seed: int | None, tell: Tell) -> Sequence[str]:
     CahierError."""
     names = members(api, seed)
     each(names, lambda name: people.remove_person(api, name), tell)
-    for _ in tries(_GONE_SECONDS, 0.5):
-        left = members(api, seed)
-        if not left:
-            break
-        interruption.check()
-        tell(f"reste {plural(len(left), 'namespace')} à vider")
-    else:
-        raise CahierError(
-            f"{plural(len(left), 'namespace')} n’en finissent pas d’être supprimés après "
-            f"{_GONE_SECONDS:.0f} s : {', '.join(left)}.",
-            "Relancez la même commande.",
-        )
-    if not members(api):
-        for namespace, _label in _labelled(api):
-            people.remove_namespace(api, namespace)
+    going = {people.namespace_of(name) for name in names}
+    if set(members(api)) <= set(names):  # there is no other class
+        for namespace, label in _labelled(api):
+            if label == _TEACHER_S:
+                people.remove_namespace(api, namespace)
+                going.add(namespace)
+    _wait_until_gone(api, going, tell)
     _forget_files(seed)
     return names
+
+
+def _wait_until_gone(api: Api, going: Set[str], tell: Tell) -> None:
+    for _ in tries(_GONE_SECONDS, 0.5):
+        left = sorted(going & {namespace for namespace, _label in _labelled(api)})
+        if not left:
+            return
+        interruption.check()
+        tell(f"reste {plural(len(left), 'namespace')} à vider")
+    raise CahierError(
+        f"{plural(len(left), 'namespace')} n’en finissent pas d’être supprimés après "
+        f"{_GONE_SECONDS:.0f} s : {', '.join(left)}.",
+        "Relancez la même commande.",
+    )
 
 
 def _labelled(api: Api) -> Iterator[tuple[str, str]]:

@@ -82,6 +82,8 @@ def test_a_class_is_graded_as_soon_as_it_is_made_and_leaves_nothing(
     assert removed.returncode == 0, removed
     assert "Classe inventée retirée : 3 personnes." in removed.stdout
     assert classroom.members(admin, seed) == []
+    if not classroom.members(admin):  # the teacher has a namespace as long as there is a class
+        assert admin.find("/api/v1/namespaces/user-prof") is None
     assert not folder.exists()
     assert set(names).isdisjoint(people.known())
     assert "prof" in people.known()
