@@ -3,10 +3,11 @@ effect."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from checks.capabilities import Cluster
+from checks.diagnosis.workloads.objects import Maker, maker
 from checks.lesson import Clause, Lesson
 from checks.objects.labels import LabelSelector
 from checks.shell import thing
@@ -27,18 +28,29 @@ class Leftover:
 
 def left_behind(cluster: Cluster) -> Lesson | None:
     """What serves nothing any more, all at once; None when there is nothing."""
-    left = [*_pods(cluster), *_bindings(cluster), *_services(cluster), *_policies(cluster)]
+    left = [*_pods(cluster), *_bindings(cluster), *_idle(cluster, _labels(cluster))]
     if not left:
         return None
-    place = f"-n {cluster.namespace}"
     return lessons.LeftBehind(
         left=" ; ".join(str(one.said) for one in left),
         causes=" ".join(dict.fromkeys(one.cause for one in left)),
-        commands=tuple(
-            f"kubectl delete {thing(one.kind, one.name)} {place} --ignore-not-found" for one in left
+        commands=tuple(_deletion(cluster, one) for one in left),
+        look_first=tuple(
+            dict.fromkeys(f"kubectl get {one.kind} -n {cluster.namespace}" for one in left)
         ),
-        look_first=tuple(dict.fromkeys(f"kubectl get {one.kind} {place}" for one in left)),
     )
+
+
+def deleted_with(cluster: Cluster, gone: Maker) -> Sequence[str]:
+    """The commands that delete, beside what makes pods, what served these pods alone."""
+    idle = {(one.kind, one.name) for one in _idle(cluster, _labels(cluster))}
+    then = _idle(cluster, _labels(cluster, without=gone))
+    return [_deletion(cluster, one) for one in then if (one.kind, one.name) not in idle]
+
+
+def _deletion(cluster: Cluster, one: Leftover) -> str:
+    place = f"-n {cluster.namespace}"
+    return f"kubectl delete {thing(one.kind, one.name)} {place} --ignore-not-found"
 
 
 def _pods(cluster: Cluster) -> Iterator[Leftover]:
@@ -63,24 +75,31 @@ def _bindings(cluster: Cluster) -> Iterator[Leftover]:
             yield Leftover("rolebinding", name, said, lessons.BINDINGS_WAKE)
 
 
-def _services(cluster: Cluster) -> Iterator[Leftover]:
-    """Services whose selector chooses no pod."""
+def _idle(cluster: Cluster, pods: Sequence[Mapping[str, str]]) -> Iterator[Leftover]:
+    """Services and NetworkPolicies that choose no pod of these labels."""
+    yield from _services(cluster, pods)
+    yield from _policies(cluster, pods)
+
+
+def _services(cluster: Cluster, pods: Sequence[Mapping[str, str]]) -> Iterator[Leftover]:
+    """Services whose selector chooses none of these pods."""
     for service in cluster.services():
         name, wanted = service.name, service.spec.selector
         if (
             wanted
             and not _managed(service.metadata.labels)
-            and _idle(cluster, LabelSelector(wanted))
+            and not any(map(LabelSelector(wanted).selects, pods))
         ):
             yield Leftover(
                 "service", name, lessons.ServiceOfNoPod(name=name), lessons.SERVICES_DECEIVE
             )
 
 
-def _policies(cluster: Cluster) -> Iterator[Leftover]:
-    """NetworkPolicies that choose no pod."""
+def _policies(cluster: Cluster, pods: Sequence[Mapping[str, str]]) -> Iterator[Leftover]:
+    """NetworkPolicies that choose none of these pods."""
     for policy in cluster.network_policies():
-        if not _managed(policy.metadata.labels) and _idle(cluster, policy.spec.pod_selector):
+        chooses = policy.spec.pod_selector.selects
+        if not _managed(policy.metadata.labels) and not any(map(chooses, pods)):
             said = lessons.PolicyOfNoPod(name=policy.name)
             yield Leftover("networkpolicy", policy.name, said, lessons.POLICIES_REASSURE)
 
@@ -90,7 +109,15 @@ def _managed(labels: Mapping[str, str]) -> bool:
     return "app.kubernetes.io/managed-by" in labels or "app.kubernetes.io/instance" in labels
 
 
-def _idle(cluster: Cluster, selector: LabelSelector) -> bool:
-    """Whether a selector takes no pod, nor any that a Deployment could make."""
-    made = [one.template.labels for one in cluster.deployments()]
-    return not any(map(selector.selects, (*(pod.labels for pod in cluster.pods()), *made)))
+def _labels(cluster: Cluster, without: Maker | None = None) -> Sequence[Mapping[str, str]]:
+    """The labels of each pod, and of those that a Deployment could make; `without` what is to be
+    deleted."""
+    pods = [
+        pod.labels for pod in cluster.pods() if without is None or maker(cluster, pod) != without
+    ]
+    made = [
+        one.template.labels
+        for one in cluster.deployments()
+        if Maker("deployment", one.name) != without
+    ]
+    return [*pods, *made]

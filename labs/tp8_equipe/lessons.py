@@ -173,8 +173,8 @@ class RelayOpen(Lesson):
         "ceux qui l’atteignent, lui, sans que la NetworkPolicy de la base y puisse rien."
     )
     fix = (
-        "Supprimez ce relais s’il ne sert plus ; sinon, fermez-le par une NetworkPolicy qui le "
-        "choisit et n’admet que l’équipe."
+        "Supprimez ce relais s’il ne sert plus, avec ce qui ne servait qu’à lui ; sinon, fermez-le "
+        "par une NetworkPolicy qui le choisit et n’admet que l’équipe."
     )
     look = ("kubectl get pods -n {namespace} -o wide",)
     pod: str

@@ -14,8 +14,10 @@ from checks.shell import thing
 
 from . import lessons
 from .closing import close
+from .leftovers import deleted_with
 from .ways_in import Door, doors
 from .ways_tried import Opening, opened_to
+from .withdrawn import without_the_relay
 
 
 def base_open_to_others(cluster: Cluster) -> Lesson | None:
@@ -44,13 +46,14 @@ def relay_open_to_others(cluster: Cluster) -> Lesson | None:
 
 
 def _relay_open(cluster: Cluster, door: Door, opening: Opening) -> Lesson:
-    kind, name = maker(cluster, door.pod)
+    gone = maker(cluster, door.pod)
+    delete = f"kubectl delete {thing(*gone)} -n {cluster.namespace} --ignore-not-found"
     return lessons.RelayOpen(
         pod=door.pod.name,
         port=door.port,
         entering=_entering(opening, door),
         through=_through(cluster, opening, door),
-        commands=(f"kubectl delete {thing(kind, name)} -n {cluster.namespace} --ignore-not-found",),
+        commands=(delete, *deleted_with(cluster, gone), *without_the_relay(cluster, gone)),
         transient=opening.settles,
     )
 

@@ -1,4 +1,4 @@
-"""A right withdrawn, and a tunnel given to the members who came in by that right alone."""
+"""A right or a relay withdrawn, and a tunnel given to the members who came in by it alone."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from checks.diagnosis.rights.people import Person, opening_verbs
 from checks.diagnosis.rights.rbac import Request, covers
 from checks.diagnosis.rights.team import identities, members
 from checks.diagnosis.rights.withdrawal import Grant
+from checks.diagnosis.workloads.objects import Maker, maker
 from checks.facts import Pod
 from checks.verdict import Diagnostic
 
 from .admission import dressed, lacking
 from .shut_out import give_tunnel
-from .ways_in import base
+from .ways_in import base, doors
 
 
 def not_of(
@@ -34,6 +35,19 @@ def not_of(
     return only_the_owner(cluster, concern, cause, who=who, advice=advice, again=again)
 
 
+def without_the_relay(cluster: Cluster, gone: Maker) -> Sequence[str]:
+    """The commands that give a tunnel to the members whom a relay, which is to be deleted, let in
+    alone."""
+    pod, rest = base(cluster)[1], [one for one in doors(cluster) if maker(cluster, one.pod) != gone]
+    return [
+        command
+        for member in members(cluster)
+        if not any(_keeps_a_tunnel(cluster, one, pod) for one in identities(cluster, member))
+        and not any(dressed(cluster, one.pod, one.port, member)[1].allowed for one in rest)
+        for command in give_tunnel(cluster, member)
+    ]
+
+
 def _in_by_these_alone(cluster: Cluster, member: str, pod: Pod, grants: Sequence[Grant]) -> bool:
     """Whether a member comes in by what is withdrawn, and by nothing else."""
     those = identities(cluster, member)
@@ -43,7 +57,9 @@ def _in_by_these_alone(cluster: Cluster, member: str, pod: Pod, grants: Sequence
     return not by_network and not lacking(cluster, member, pod)
 
 
-def _keeps_a_tunnel(cluster: Cluster, person: Person, pod: Pod, grants: Sequence[Grant]) -> bool:
+def _keeps_a_tunnel(
+    cluster: Cluster, person: Person, pod: Pod, grants: Sequence[Grant] = ()
+) -> bool:
     """Whether what else is bound to somebody lets them read the pod and open a tunnel to it."""
     gone = {(one.binding, one.subject_kind, one.subject.partition("/")[0]) for one in grants}
     rules = [
