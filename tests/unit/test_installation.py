@@ -116,6 +116,7 @@ _TYPED: Mapping[str, tuple[Sequence[str], Sequence[int], str]] = {
     "indice": (["tp2"], [0, 3], ""),
     "solution": (["tp5"], [0], "kind: Pod"),
     "verifier": (["tp2"], [1, 3], "TP2"),
+    "chemin": (["svc/api:80"], [1, 3], ""),
     "diagnostiquer": ([], [1, 3], "Python"),
     "rattraper": (["tp2"], [0, 1, 3], ""),
     "nettoyer": (["tp2"], [0, 3], ""),
