@@ -16,16 +16,20 @@ _SOURCES_SECONDS = 300.0  # a cold download of every module that is compiled
 
 @dataclass(frozen=True)
 class Compiler:
-    """Compiles programs of one Go module. `purpose` completes « n'a pas abouti » in French."""
+    """Compiles programs of one Go module. `purpose` completes « n'a pas abouti » in French;
+    `module_file` is read in the place of the module's own go.mod."""
 
     module: Path
     purpose: str
+    module_file: Path | None = None
 
     def build(
         self, package: str, target: Path, flags: str = "-s -w", tell: processes.Tell | None = None
     ) -> None:
         """One program; `tell` hears how many packages are compiled."""
         options = ["-trimpath", "-ldflags", flags]
+        if self.module_file is not None:
+            options.append(f"-modfile={self.module_file}")
         watch = None if tell is None else self._counted(package, options, tell)
         self._run([go(), "build", "-v", *options, "-o", target, package], _environment(), watch)
 

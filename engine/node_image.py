@@ -2,11 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from engine import archives, build, cache, packages, paths, processes
 from engine.archives import Image, Layer, Link
+from engine.problems import EngineProblem
 
 _PACKAGES = (
     *("systemd", "iptables", "nftables", "iproute2", "mount", "procps", "runc"),
@@ -20,9 +21,8 @@ _DROPPED = (
 _FILES = paths.SOURCES / "node" / "files"
 _PRELOAD = paths.SOURCES / "node" / "preload.sh"
 
-_COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
-_ETCD = "registry.k8s.io/etcd:3.7.0-0"
-_COREDNS = "registry.k8s.io/coredns/coredns:v1.14.6"
+_ALWAYS_OURS = ("etcd", "coredns", "kindnet")  # whatever the version of Kubernetes
+_FIREWALLS = ("kube-proxy", "kindnet")
 _PAUSE = "registry.k8s.io/pause:3.10"
 _POD_NETWORK = "docker.io/kindest/kindnetd:cahier"
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -41,7 +41,8 @@ def base_key() -> str:
 def key() -> str:
     """Of all that the image is made from."""
     sources = (Path(__file__), Path(archives.__file__), _FILES, _PRELOAD)
-    return cache.key(base_key(), build.key(), packages.engine_programs_key(), *sources)
+    programs = (build.key(), build.kubernetes_key())
+    return cache.key(base_key(), *programs, packages.engine_programs_key(), *sources)
 
 
 def is_built() -> bool:
@@ -57,12 +58,14 @@ def base_tree() -> Path:
 def archive() -> Path:
     """The image's whole file system, as a packed tar for `docker import`."""
     base, programs, engine = base_tree(), build.programs(), packages.engine_programs()
+    kubernetes = build.kubernetes()
 
     def make(new: Path) -> None:
         tree = new / "tree"
-        _assemble(tree, base, programs)
+        _assemble(tree, base, programs, kubernetes)
         images = new / "images.tar"
-        archives.write(images, _images(base, programs, engine), packages.architecture())
+        made = _images(base, programs, kubernetes, engine)
+        archives.write(images, made, packages.architecture())
         _preload(images, tree, programs)
         images.unlink()
         _pack(tree, new / "node.tar.zst")
@@ -91,7 +94,7 @@ def drop(tree: Path, patterns: Iterable[str]) -> None:
                 path.unlink()
 
 
-def _assemble(tree: Path, base: Path, programs: Path) -> None:
+def _assemble(tree: Path, base: Path, programs: Path, kubernetes: Path) -> None:
     # hard links: nothing of the base is written to, our files are new ones
     processes.run(["cp", "-al", base, tree], log="node", purpose="La copie du système du nœud")
     for source in sorted(_FILES.rglob("*")):
@@ -104,51 +107,72 @@ def _assemble(tree: Path, base: Path, programs: Path) -> None:
             target.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
     for folder in ("etc/cni/net.d", "etc/kubernetes/manifests"):
         (tree / folder).mkdir(parents=True, exist_ok=True)
-    (tree / "kind/version").write_text(paths.KUBERNETES)  # kind reads it
-    for name, folder in {
-        "cluster": "usr/local/bin",
-        "containerd-shim-runc-v2": "usr/local/bin",
-        "runc-nores": "usr/local/sbin",
+    (tree / "kind/version").write_text(paths.kubernetes())  # kind reads it
+    for program, folder in {
+        programs / "node/cluster": "usr/local/bin",
+        kubernetes: "usr/local/bin",
+        programs / "node/containerd-shim-runc-v2": "usr/local/bin",
+        programs / "node/runc-nores": "usr/local/sbin",
     }.items():
-        shutil.copy2(programs / "node" / name, tree / folder / name)
+        shutil.copy2(program, tree / folder / program.name)
     for name in ("containerd", "ctr"):
         (tree / "usr/local/bin" / name).symlink_to("cluster")
     for name in ("kubelet", "kubeadm", "kubectl"):  # where kind expects them
-        (tree / "usr/bin" / name).symlink_to("../local/bin/cluster")
+        (tree / "usr/bin" / name).symlink_to(f"../local/bin/{kubernetes.name}")
 
 
-def _images(base: Path, programs: Path, engine: Path) -> list[Image]:
-    """Every image that kubeadm and kind ask for. All share the layer of the
-    multi-call program; the two that write firewall rules have one more."""
-    names = (*_COMPONENTS, "etcd", "coredns", "kindnet")
-    common = archives.layer(
+def _images(base: Path, programs: Path, kubernetes: Path, engine: Path) -> list[Image]:
+    """Every image that kubeadm and kind ask for. All share the layer of the multi-call program, or,
+    at another version than ours, that of Kubernetes' components; the two that write firewall rules
+    have one more."""
+    asked = {_program(name): name for name in _asked_for(kubernetes)} | {"kindnet": _POD_NETWORK}
+    ours = programs / "node" / "cluster"
+    used = {name: ours if name in _ALWAYS_OURS else kubernetes for name in asked}
+    layers = {program: _multi_call(program, used) for program in {*used.values()}}
+    firewall = archives.layer(_firewall(base))
+    pause = archives.layer({"/bin/busybox": engine / "bin/busybox", **_IDENTITY})
+    return [
+        *(
+            Image(
+                [image],
+                [layers[used[name]], *([firewall] if name in _FIREWALLS else [])],
+                {"Entrypoint": [f"/usr/local/bin/{name}"], "Env": [_PATH]},
+            )
+            for name, image in asked.items()
+        ),
+        Image([_PAUSE], [pause], {"Entrypoint": ["/bin/busybox", "sleep", "2147483647"]}),
+    ]
+
+
+def _asked_for(kubernetes: Path) -> Iterable[str]:
+    """The images that kubeadm of the nodes' version has the node run; the sandbox's is containerd's
+    choice."""
+    kubeadm = kubernetes.with_name("kubeadm")
+    said = processes.output(
+        [kubeadm, "config", "images", "list", "--kubernetes-version", paths.kubernetes()]
+    )
+    if not said:
+        raise EngineProblem(
+            f"{kubeadm} n'a pas dit de quelles images un nœud a besoin.",
+            f"Essayez-le à la main : {kubeadm} config images list",
+        )
+    return [name for name in said.split() if _program(name) != "pause"]
+
+
+def _program(image: str) -> str:
+    return image.rsplit("/", 1)[-1].split(":")[0]
+
+
+def _multi_call(program: Path, used: Mapping[str, Path]) -> Layer:
+    """A program, under the names of those that it is used for."""
+    names = [name for name, its_program in used.items() if its_program == program]
+    return archives.layer(
         {
-            "/usr/local/bin/cluster": programs / "node" / "cluster",
-            **{f"/usr/local/bin/{name}": Link("cluster") for name in names},
+            f"/usr/local/bin/{program.name}": program,
+            **{f"/usr/local/bin/{name}": Link(program.name) for name in names},
             **_IDENTITY,
         }
     )
-    firewall = archives.layer(_firewall(base))
-    pause = archives.layer({"/bin/busybox": engine / "bin/busybox", **_IDENTITY})
-
-    def image(name: str, program: str, *layers: Layer) -> Image:
-        entry = [f"/usr/local/bin/{program}"]
-        return Image([name], [common, *layers], {"Entrypoint": entry, "Env": [_PATH]})
-
-    return [
-        *(
-            image(
-                f"registry.k8s.io/{name}:{paths.KUBERNETES}",
-                name,
-                *([firewall] if name == "kube-proxy" else []),
-            )
-            for name in _COMPONENTS
-        ),
-        image(_ETCD, "etcd"),
-        image(_COREDNS, "coredns"),
-        image(_POD_NETWORK, "kindnet", firewall),
-        Image([_PAUSE], [pause], {"Entrypoint": ["/bin/busybox", "sleep", "2147483647"]}),
-    ]
 
 
 def _firewall(base: Path) -> dict[str, archives.Entry]:

@@ -2,7 +2,7 @@
 
 Places and addresses are asked for at each use, so that a test can have an
 engine of its own by setting variables: XDG_CACHE_HOME, XDG_STATE_HOME,
-CAHIER_ENGINE_NAME and CAHIER_ENGINE_NETWORK.
+CAHIER_ENGINE_NAME, CAHIER_ENGINE_NETWORK, and CAHIER_KUBERNETES.
 """
 
 import os
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KUBERNETES = "v1.37.2"
+"""What a node is, unless told otherwise: the version that its one program is compiled with."""
 KIND = "v0.33.0"
 GO = "1.26.6"
 """The Go to fetch where the machine has none that is recent enough."""
@@ -17,11 +18,20 @@ DEBIAN = "bookworm"
 """The release of every tree made here, whatever the machine's own: its systemd
 (252) is the last whose use of cgroup v1 is known to be good."""
 
-NODE_IMAGE = f"cahier/node:{KUBERNETES}"
 API_SERVER_PORT = 6443
 REGISTRY_PORT = 5000
 
 SOURCES = Path(__file__).resolve().parent
+
+
+def kubernetes() -> str:
+    """The nodes' version: ours, or one of those in `engine/kubernetes`."""
+    return os.environ.get("CAHIER_KUBERNETES") or KUBERNETES
+
+
+def node_image() -> str:
+    """The image of a node of that version."""
+    return f"cahier/node:{kubernetes()}"
 
 
 def _below(variable: str, default: str) -> Path:

@@ -108,7 +108,7 @@ def running() -> Engine | None:
 def node_image_key(image: str) -> str:
     """What an image of a node is made from, as the files are now; "" for one that is not made
     here."""
-    return node_image.key() if image == paths.NODE_IMAGE else ""
+    return node_image.key() if image == paths.node_image() else ""
 
 
 def start(progress: Progress) -> Engine:
@@ -118,6 +118,12 @@ def start(progress: Progress) -> Engine:
         raise EngineProblem(
             f"Impossible de démarrer : {reason}.",
             "Installez un moteur de conteneurs (Docker, Podman), puis recommencez.",
+        )
+    if paths.kubernetes() not in build.versions():
+        raise EngineProblem(
+            f"Le moteur privé ne sait pas fabriquer Kubernetes {paths.kubernetes()}, que demande "
+            "CAHIER_KUBERNETES.",
+            f"Donnez-lui l'une de ces versions : {', '.join(build.versions())}.",
         )
     mark = _read_ready_mark()
     if mark is None or not _is_current(mark) or not daemon.is_up():
@@ -143,7 +149,7 @@ def _bring_up(progress: Progress) -> Mapping[str, str]:
                 daemon.start(build.programs() / "node" / "runc-nores")
         with progress("Démarrage du registre local", 3):
             registry.start()
-        if docker.image_key(paths.NODE_IMAGE) != node_image.key():
+        if docker.image_key(paths.node_image()) != node_image.key():
             with progress("Chargement de l'image du nœud", 10):
                 _load_node_image()
         return _write_ready_mark()
@@ -247,7 +253,7 @@ def _prepare(progress: Progress) -> None:
             build.is_built(),
             "Compilation de Kubernetes",
             build.estimate_seconds(),
-            build.programs,
+            build.kubernetes,
         ),
         (
             cache.place("node-base", node_image.base_key()).is_dir(),
@@ -284,7 +290,7 @@ def _load_node_image() -> None:
             "--change",
             f"LABEL cahier.key={archive.parent.name}",
         ),
-        *("-", paths.NODE_IMAGE),
+        *("-", paths.node_image()),
         purpose="Le chargement de l'image du nœud",
         packed=archive,
     )
@@ -298,7 +304,7 @@ def _ready_mark() -> Path:
 
 def _write_ready_mark() -> Mapping[str, str]:
     mark = {
-        "node image": docker.image_key(paths.NODE_IMAGE) or "",
+        "node image": docker.image_key(paths.node_image()) or "",
         "lab images": lab_images.storage().parent.name,
         "programs": str(build.programs()),
         "engine programs": str(packages.engine_programs()),
@@ -330,7 +336,7 @@ def _described(mark: Mapping[str, str]) -> Engine:
     programs = Path(mark["programs"])
     return Engine(
         environment=docker.environment(programs, Path(mark["engine programs"])),
-        node_image=paths.NODE_IMAGE,
+        node_image=paths.node_image(),
         kind=programs / "bin" / "kind",
         networking={
             "apiServerAddress": network.engine,
