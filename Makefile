@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help release setup lock programs test-programs demo test image findings reworded snapshots oracles recordings bench fast lint site serve drawn notebooks clean
+.PHONY: help release setup lock programs test-programs demo test image findings reworded snapshots oracles versions recordings bench fast lint site serve drawn notebooks clean
 
 SITE ?= site
 
@@ -66,6 +66,10 @@ snapshots: programs ## joue le corpus et l’enregistre : make fast en refait le
 # A few minutes; many more the first time, where the local cluster’s programs were not compiled here.
 oracles: programs ## compare 290 000 jeux de NetworkPolicies et 100 000 demandes de droits au code de Kubernetes
 	@CAHIER_EXHAUSTIF=1 CAHIER_EXEMPLES=10000 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 0 -s tests/platform/test_policy_oracles.py tests/platform/test_rbac_oracle.py
+
+# VERSIONS="v1.34.11": those that are named; the first time, each is compiled in some fifteen minutes.
+versions: programs ## joue une partie du corpus sur d’autres versions de Kubernetes, et écrit ce que le site en dit
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.platform.versions $(VERSIONS)
 
 # All labs, or some: make recordings LABS="tp2 tp5"
 recordings: programs ## enregistre de nouveau la démonstration, montrée là où aucun cluster n’est possible

@@ -1,0 +1,149 @@
+"""Plays a part of the corpus on throwaway clusters of several versions of Kubernetes, and writes
+down what came out the same.
+
+python -m tests.platform.versions [VERSION …]: those that the engine can make, all by default.
+CAHIER_GRAINE draws other cases.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from unittest import mock
+from xml.etree import ElementTree
+
+from filelock import FileLock
+
+from engine import build
+from tests.platform.versions import record, sample
+from tests.platform.versions.record import Difference, Proof
+from tests.support import operated
+
+_CHECKOUT = Path(__file__).parents[3]
+_FOLDER = Path(tempfile.gettempdir()) / "cahier-versions"  # short: a socket lies in it
+_SAID = 600  # characters of a failed test that are kept
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Each version in its turn; 1 where something came out otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m tests.platform.versions", description=__doc__)
+    parser.add_argument("version", nargs="*", type=_known, default=build.versions())
+    parser.add_argument("--sortie", type=Path, default=record.FILE, help="where it is written down")
+    asked = parser.parse_args(words)
+    reason = operated.reason_for_none()
+    if reason:
+        parser.error(f"no second cluster can be had here: {reason}")
+    proofs = []
+    for version in asked.version:
+        with _cluster(version) as (kubeconfig, kubectl):
+            proofs.append(_proof(kubeconfig, kubectl))
+        record.keep(proofs[-1], asked.sortie)
+    return int(any(proof.differences for proof in proofs))
+
+
+def _known(version: str) -> str:
+    if version not in build.versions():
+        raise argparse.ArgumentTypeError(f"{version}: not one of {', '.join(build.versions())}")
+    return version
+
+
+@contextlib.contextmanager
+def _cluster(version: str) -> Iterator[tuple[Path, Path]]:
+    """The kubeconfig of the administrator of a cluster of that version, and the folder of its
+    kubectl; every command started meanwhile speaks to that cluster."""
+    variables = {
+        "CAHIER_KUBERNETES": version,
+        "CAHIER_ENGINE_NAME": "cahier-vers",
+        "CAHIER_ENGINE_NETWORK": "198.18.120",
+        "XDG_STATE_HOME": f"{_FOLDER}/moteur",
+        "CAHIER_ETAT": f"{_FOLDER}/etat",
+    }
+    with FileLock(f"{_FOLDER}.lock"), mock.patch.dict(os.environ, variables):
+        _remove()  # what a run that was killed has left
+        try:
+            subprocess.run(["cahier", "cluster", "creer"], check=True)
+            programs = _FOLDER / "programmes"
+            programs.mkdir()
+            (programs / "kubectl").symlink_to(build.kubernetes())
+            yield _FOLDER / "etat" / "cluster" / "admin.kubeconfig", programs
+        finally:
+            _remove()
+
+
+def _remove() -> None:
+    subprocess.run(["cahier", "cluster", "supprimer"], check=False)
+    shutil.rmtree(_FOLDER, ignore_errors=True)
+
+
+def _proof(kubeconfig: Path, kubectl: Path) -> Proof:
+    seed = os.environ.get("CAHIER_GRAINE", "")
+    cases = sample.drawn(seed)
+    server, client = _versions(kubeconfig, kubectl)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        _play(sample.tests(cases), kubeconfig, kubectl, report)
+        found = differences(cases, report.read_text(encoding="utf-8"))
+    return Proof(
+        kubernetes=server,
+        kubectl=client,
+        enforcer=record.OURS,
+        date=datetime.now(UTC).date(),
+        seed=seed,
+        counts=sample.counts(cases),
+        differences=tuple(found),
+    )
+
+
+def _versions(kubeconfig: Path, kubectl: Path) -> tuple[str, str]:
+    """What the server and kubectl say that they are."""
+    said = subprocess.run(
+        [kubectl / "kubectl", "--kubeconfig", kubeconfig, "version", "--output", "json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    told = json.loads(said)
+    return told["serverVersion"]["gitVersion"], told["clientVersion"]["gitVersion"]
+
+
+def _play(tests: Sequence[str], kubeconfig: Path, kubectl: Path, report: Path) -> None:
+    """As `make test` does: on one small machine, a test that fails is played again."""
+    options = ["-n", "4", "--dist", "worksteal", "--reruns", "2", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, f"--junitxml={report}", *tests],
+        cwd=_CHECKOUT,
+        env={
+            **os.environ,
+            "CAHIER_TEST_KUBECONFIG": str(kubeconfig),
+            "CAHIER_TEST_KUBECTL": str(kubectl),
+        },
+        check=False,
+    )
+    if done.returncode not in (0, 1):  # it did not get as far as playing them
+        raise SystemExit(done.returncode)
+
+
+def differences(cases: Mapping[str, Sequence[str]], report: str) -> Iterator[Difference]:
+    """Of a report of pytest (JUnit's XML), every case that did not pass; one that is not in it, or
+    was skipped, has shown nothing either."""
+    played = [*ElementTree.fromstring(report).iter("testcase")]  # one for each time it was
+    names = {test.get("name") for test in played}
+    said = {test.get("name"): test[0].get("message") or "" for test in played if len(test)}
+    for sort, those in cases.items():
+        for case in those:
+            name = sample.name(sort, case)
+            if name not in names or name in said:
+                yield Difference(f"{sort} {case}", said.get(name, "not played")[:_SAID])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""The corpus on other versions of Kubernetes: what is played, and what the site says of it. No
+cluster is asked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from engine import build
+from tests.platform.versions import record, report, sample
+from tests.platform.versions.__main__ import differences, main
+from tests.platform.versions.record import Count, Difference, Proof
+from tests.support import operated
+
+CHECKOUT = Path(__file__).parents[2]
+CASES = {"départs": ["tp1"], "erreurs": ["tp2-une", "tp2-deux", "tp2-trois", "tp2-quatre"]}
+
+
+@pytest.mark.slow
+def test_the_cases_that_are_drawn_are_tests_of_the_corpus() -> None:
+    cases = sample.drawn("")
+    assert cases == sample.drawn("") != sample.drawn("7")
+    asked = sample.tests(cases)
+    words = ["-m", "pytest", "-n", "0", "-q", "--collect-only", "-p", "no:cacheprovider", *asked]
+    done = subprocess.run(
+        [sys.executable, *words], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert len(asked) == len({*asked}) == sum(len(those) for those in cases.values())
+    assert f"{len(asked)} tests collected" in done.stdout
+
+
+def test_what_failed_what_was_skipped_and_what_was_not_played_are_differences() -> None:
+    """A test that was played again is there twice; its last word counts."""
+    mistake = "test_mistake_is_caught_and_its_remedy_repairs"
+    found = differences(
+        CASES,
+        f"""<testsuites><testsuite>
+        <testcase name="test_starter_fails_what_it_announces[tp1]"/>
+        <testcase name="{mistake}[tp2-une]"/><testcase name="{mistake}[tp2-une]"/>
+        <testcase name="{mistake}[tp2-deux]"/>
+        <testcase name="{mistake}[tp2-deux]"><failure message="autre&#10;constat"/></testcase>
+        <testcase name="{mistake}[tp2-trois]"><skipped message="sans cluster"/></testcase>
+        </testsuite></testsuites>""",
+    )
+    assert [*found] == [
+        Difference("erreurs tp2-deux", "autre\nconstat"),
+        Difference("erreurs tp2-trois", "sans cluster"),
+        Difference("erreurs tp2-quatre", "not played"),
+    ]
+
+
+def test_it_touches_no_cluster_of_an_engine_that_is_not_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There, a second cluster would have the name of the first, and take its place."""
+    monkeypatch.setattr(operated, "reason_for_none", lambda: "Docker answers")
+    monkeypatch.setattr(subprocess, "run", lambda *words, **options: pytest.fail(str(words)))
+    with pytest.raises(SystemExit):
+        main(["v1.34.11"])
+    assert "Docker answers" in capsys.readouterr().err
+
+
+def proof(kubernetes: str, day: int, *different: Difference) -> Proof:
+    counts = {"départs": Count(8, 8), "erreurs": Count(2, 30)}
+    when = date(2026, 1, day)
+    return Proof(kubernetes, kubernetes, record.OURS, when, "", counts, different)
+
+
+def test_a_proof_takes_the_place_of_the_one_before_it(tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    for one in (proof("v1.37.2", 1), proof("v1.9.0", 2), proof("v1.37.2", 3)):
+        record.keep(one, file)
+    assert [*record.read(file)] == [proof("v1.9.0", 2), proof("v1.37.2", 3)]
+
+
+def test_the_table_says_what_was_proven_and_what_differs() -> None:
+    different = proof("v1.34.1", 2, Difference("erreurs tp2-deux", "autre\nconstat"))
+    text = report.table([different, proof("v1.37.2", 3)])
+    rows = [line for line in text.splitlines() if line.startswith("| v")]
+    played = "le cahier, par `nftables` | 8 départs, 2 erreurs typiques sur 30"
+    assert rows == [
+        f"| v1.34.1 | v1.34.1 | {played} | 1 | 02/01/2026 |",
+        f"| v1.37.2 | v1.37.2 | {played} | aucune | 03/01/2026 |",
+    ]
+    assert "- Avec v1.34.1, `erreurs tp2-deux` :\n\n    ```text\n    autre\n    constat" in text
+
+
+def test_the_committed_record_is_of_the_oldest_version_and_of_ours() -> None:
+    """Otherwise `make versions` is to be run again."""
+    proofs = record.read()
+    oldest, *_, ours = build.versions()
+    assert {oldest, ours} <= {one.kubernetes for one in proofs}
+    assert all(one.kubectl == one.kubernetes for one in proofs)
+    assert all(count.played for one in proofs for count in one.counts.values())
