@@ -9,10 +9,11 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from checks.access.kubernetes_api import Api, collection
 from checks.errors import CahierError
 from checks.files import scratch
 from checks.lab import Case, Family, Lab, all_labs
@@ -20,9 +21,12 @@ from checks.local_sspcloud import people
 from checks.local_sspcloud.classroom import each
 from checks.local_sspcloud.invented import Invented
 from checks.local_sspcloud.progress import Tell
+from checks.objects.pods import PodObject
 from checks.stage import Person, Stage, rename
+from checks.waiting import tries
 
 _ONE_GROUP_IN = 5
+_READY, _PAUSE = 60.0, 0.5  # seconds
 _WAITS_OR_FORWARDS = re.compile(r"kubectl (rollout status|wait|.*port-forward) ?.*")
 """Commands that leave nothing in a namespace."""
 _NAMESPACE = re.compile(r"\b(?:user|oidc)-[a-z0-9-]+")
@@ -35,6 +39,7 @@ class Answer:
     lab: Lab
     name: str
     files: Mapping[str, str]
+    right: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,11 +82,24 @@ def play(work: Work) -> None:
                 stage.run(lab.about.setup.colleague_commands, colleague)
             stage.run(lab.about.setup.commands)
             stage.apply(work.answer.files)
+            if work.answer.right:
+                _until_ready(stage.learner)
         except CahierError as trouble:
             who = f"{work.person.account}, {lab.short_name}, {work.answer.name}"
             raise CahierError(f"{who} : {trouble.message}", trouble.remedy) from trouble
         finally:
             stage.close()
+
+
+def _until_ready(person: Person) -> None:
+    """Wait for the pods of a right answer, so that it is graded as such at once. One that is late
+    is nobody's mistake."""
+    api = Api(str(person.kubeconfig))
+    path = collection("Pod", person.namespace)
+    for _ in tries(_READY, _PAUSE):
+        pods = list(api.each(PodObject, "Pod", path))
+        if pods and all(one.status.is_ready or one.status.phase == "Succeeded" for one in pods):
+            return
 
 
 def play_all(works: Sequence[Work], tell: Tell) -> Sequence[CahierError]:
@@ -131,7 +149,8 @@ def _others(lab: Lab) -> bool:
 
 
 def _right(lab: Lab) -> Sequence[Answer]:
-    return [Answer(lab, "solution", lab.files("solution")), *_cases(lab, "variantes")]
+    found = [Answer(lab, "solution", lab.files("solution")), *_cases(lab, "variantes")]
+    return [replace(one, right=True) for one in found]
 
 
 def _wrong(lab: Lab) -> Sequence[Answer]:
