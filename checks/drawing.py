@@ -56,8 +56,11 @@ class _Drawing:
         self._broken = self._unsure = False
 
     def hop(self, hop: Hop) -> Iterator[Step]:
-        """The way to a station, where there is one, and the station."""
-        if hop.link:
+        """The way to a station, where there is one, and the station: without one, another way
+        begins, which does not stop with the first."""
+        if not hop.link:
+            self._broken = self._unsure = False
+        else:
             cut = self._broken
             status, note = self._look(hop.checks, {_TOO_OPEN: hop.closed})
             if status is Status.PASSED and self._status(hop.seen_by) is not Status.PASSED:

@@ -231,13 +231,19 @@ class Lab:
 
 def all_labs() -> Sequence[Lab]:
     """Every lab, in order."""
-    folders = sorted(path.parent for path in labs_folder().glob("tp*/lab.toml"))
+    folders = sorted((path.parent for path in labs_folder().glob("tp*/lab.toml")), key=_place)
     return [Lab(folder, _read(folder / "lab.toml")) for folder in folders]
+
+
+def _place(folder: Path) -> tuple[int, str]:
+    """tp10 comes after tp9."""
+    number = re.match(r"tp(\d+)", folder.name)
+    return int(number[1]) if number else 0, folder.name
 
 
 def next_lab(lab: Lab) -> Lab | None:
     """The lab that comes after this one."""
-    later = [one for one in all_labs() if one.name > lab.name]
+    later = [one for one in all_labs() if _place(one.folder) > _place(lab.folder)]
     return later[0] if later else None
 
 

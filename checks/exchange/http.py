@@ -20,9 +20,9 @@ class NotHttp(Exception):
     """What answered does not speak HTTP, or the connection was cut; the message is French."""
 
 
-def get(connection: socket, path: str = "/") -> HttpAnswer:
-    """Answer to `GET path`. Raises NotHttp."""
-    client = http.client.HTTPConnection("localhost", timeout=8)
+def get(connection: socket, path: str = "/", host: str = "localhost") -> HttpAnswer:
+    """Answer to `GET path`, asked of `host`. Raises NotHttp."""
+    client = http.client.HTTPConnection(host, timeout=8)
     client.sock = connection
     try:
         client.request(

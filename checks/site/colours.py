@@ -117,7 +117,7 @@ def _paragraph(shown: Sequence[str]) -> Iterator[Sequence[Run]]:
     path = any(line.startswith("  │ ") for line in shown)
     rest = "dim" if _LINES[0].fullmatch(shown[0]) else ""
     shade = command = ""
-    stopped = False
+    stopped = station = False
     for line in shown:
         kinds = (kind.fullmatch(line) for kind in (_PATH if path else _LINES))
         found = next((kind for kind in kinds if kind), None)
@@ -126,6 +126,9 @@ def _paragraph(shown: Sequence[str]) -> Iterator[Sequence[Run]]:
             continue
         parts = found.groupdict()
         if "mark" in parts:
+            # two stations that no way links: another path begins with the second
+            stopped = stopped and not (station and not parts.get("bar"))
+            station = not parts.get("bar")
             dim = stopped and bool(parts["bar"]) if path else _MARKS[parts["mark"]] == _DIM
             shade = "dim" if dim else ""
         if "label" in parts:

@@ -244,6 +244,9 @@ def clean(kind: str, item: Mapping[str, Any], *, applied: bool = False) -> dict[
         return copy.deepcopy({"metadata": kept})
     found: dict[str, Any] = copy.deepcopy(dict(item))
     found["metadata"].pop("managedFields", None)
+    if kind == "Event":  # there are many, and nobody asks which is which
+        for unused in ("uid", "resourceVersion"):
+            found["metadata"].pop(unused, None)
     annotations = found["metadata"].get("annotations") or {}
     last = annotations.pop(LAST_APPLIED, None)
     if applied and last is not None:

@@ -4,12 +4,13 @@ page."""
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
 from checks.errors import UsageError
-from checks.lab import Lab, Story, all_labs, find_lab
+from checks.lab import Lab, Story, all_labs, find_lab, next_lab
 from checks.stage import rename
 
 LABS = list(all_labs())
@@ -83,6 +84,20 @@ def test_starter_manifests_are_yaml_and_appear_in_the_page(lab: Lab) -> None:
         assert any("À FAIRE" in text for text in lab.files("depart").values()), (
             "nothing left to write"
         )
+
+
+def test_the_tenth_lab_comes_after_the_ninth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tp10_dix", "tp9_neuf", "tp1_un"):
+        (tmp_path / name).mkdir()
+        about = 'title = ""\nsummary = ""\nduration_minutes = 1\nobjectives = []\n'
+        (tmp_path / name / "lab.toml").write_text(about, encoding="utf-8")
+    monkeypatch.setattr("checks.lab.labs_folder", lambda: tmp_path)
+    labs = all_labs()
+    assert [one.short_name for one in labs] == ["tp1", "tp9", "tp10"]
+    assert next_lab(labs[1]) == labs[2]
+    assert next_lab(labs[2]) is None
 
 
 @pytest.mark.parametrize("name", ["tp5_proxy_socat", "tp5", "5", " TP5 ", "labs/tp5_proxy_socat/"])

@@ -48,6 +48,15 @@ def test_what_is_too_open_stops_nobody() -> None:
     assert lines[-1].startswith("●")
 
 
+def test_another_way_does_not_stop_with_the_first() -> None:
+    lab = find_lab("tp9")
+    lines = drawn(lab, played(lab, "le_tunnel_mene_a_mongodb"))
+    assert [line for line in lines if "✘" in line] == [
+        f"│ ✘ kubectl port-forward, sans passer par le Service   {STOPS}"
+    ]
+    assert lines[-1].startswith("●")
+
+
 def test_what_will_not_last_stops_nobody_yet() -> None:
     lab = find_lab("tp7")
     lines = drawn(lab, played(lab, "l_image_porte_une_etiquette_precise"))

@@ -29,7 +29,7 @@ _VARYING = (
     (r"\b\d+ redémarrage", "… redémarrage"),
     (r"\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?", "…"),
     (r"socat\[\d+\]", "socat[…]"),
-    (r"\b[1-6]\d{4}\b", "…"),  # a local port that was free
+    (r"\b(?!27017\b)[1-6]\d{4}\b", "…"),  # a local port that was free; MongoDB's is its own
     (r"\bin \d+(\.\d+)?s\b", "in … s"),
 )
 

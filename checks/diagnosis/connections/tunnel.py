@@ -182,6 +182,10 @@ def _answering(cluster: Cluster, local_port: int, pods: Sequence[Pod], port: int
         except Unverifiable as trouble:
             blind = trouble
     seen = [pod for pod in pods if pod.name in before]
+    if not seen:
+        if blind is not None:
+            raise blind
+        return None
 
     def arrived(pod: Pod) -> int:
         new = established(cluster, pod.name) - before[pod.name]
@@ -189,7 +193,7 @@ def _answering(cluster: Cluster, local_port: int, pods: Sequence[Pod], port: int
 
     first, more = random.choice(_DRAWN)
     with contextlib.ExitStack() as held:
-        for _ in range(first if seen else 0):
+        for _ in range(first):
             held.enter_context(cluster.machine.connect(local_port))
         found = _until(
             lambda: next(((pod, count) for pod in seen if (count := arrived(pod)) >= first), None)
@@ -263,7 +267,7 @@ def _elsewhere(cluster: Cluster, tunnel: Tunnel) -> str:
     )
 
 
-def _closing(listeners: Sequence[Listener]) -> tuple[str, ...]:
+def closing(listeners: Sequence[Listener]) -> tuple[str, ...]:
     """Commands that end the learner's own tunnels, which may have ended meanwhile; nothing else is
     ours to end."""
     tunnels = sorted({item.pid for item in listeners if item.pid is not None and item.forward})
@@ -277,7 +281,7 @@ def _other_address(
         finding=finding,
         cause=cause,
         fix=f"Fermez ce tunnel et rouvrez-le sans --address. {tunnel.fix}",
-        commands=(*_closing(listeners), *tunnel.commands),
+        commands=(*closing(listeners), *tunnel.commands),
         look=_LOOK,
     )
 
@@ -297,7 +301,7 @@ def _not_a_tunnel(
             "pas écouter sur le même port.",
             fix="N’arrêtez pas ce programme : votre page se fermerait. Choisissez un autre port "
             f"local, par exemple {other}, et vérifiez avec --port {other}.",
-            commands=(*_closing(listeners), *_on_another_port(tunnel, other)),
+            commands=(*closing(listeners), *_on_another_port(tunnel, other)),
             look=_LOOK,
         )
     return Diagnostic(
@@ -356,7 +360,7 @@ def _probably_wrong(
             cause="Un Service ou un Deployment choisit ses pods d’après leurs étiquettes "
             "(selector).",
             fix=f"Fermez ce tunnel et rouvrez-le vers votre pod. {tunnel.fix}",
-            commands=(*_closing(listeners), tunnel.command),
+            commands=(*closing(listeners), tunnel.command),
             look=(f"kubectl describe {forward.kind} {forward.name} -n {cluster.namespace}",),
         )
     remote = forward.ports.get(tunnel.local_port)
@@ -404,7 +408,7 @@ def _other_namespace(
         cause="Le même nom peut exister dans plusieurs namespaces : kubectl prend celui du "
         "contexte, ou de -n.",
         fix=f"Fermez ce tunnel et rouvrez-le vers votre pod. {tunnel.fix}",
-        commands=(*_closing(listeners), tunnel.command),
+        commands=(*closing(listeners), tunnel.command),
         look=(*_LOOK, f"kubectl get pods -n {cluster.namespace}"),
     )
 
@@ -428,7 +432,7 @@ def _other_pod(
         if replaced
         else "Un tunnel mène à un seul pod, celui qui est nommé.",
         fix=f"Fermez ce tunnel et rouvrez-le vers votre pod. {tunnel.fix}",
-        commands=(*_closing(listeners), tunnel.command),
+        commands=(*closing(listeners), tunnel.command),
         look=(*_LOOK, f"kubectl get pods -n {cluster.namespace}"),
     )
 
@@ -462,7 +466,7 @@ def _other_port(
         f"{forward.name} ; {tunnel.service} écoute sur {tunnel.port}.",
         cause=cause,
         fix=f"Fermez ce tunnel et rouvrez-le vers le bon port. {tunnel.fix}",
-        commands=(*_closing(listeners), tunnel.command),
+        commands=(*closing(listeners), tunnel.command),
         look=(*_LOOK, f"kubectl get pods -n {cluster.namespace}"),
     )
 
@@ -497,7 +501,7 @@ def silent(
     if wrong is not None:
         return wrong
     pod = tunnel.pods[0]
-    commands = (*_closing(listeners), tunnel.command)
+    commands = (*closing(listeners), tunnel.command)
     try:
         with cluster.forward(pod.name, tunnel.port) as connection:
             tunnel.speak(connection)
@@ -537,6 +541,6 @@ def _another(
         if forward.kind in ("pod", "service")
         else "Un tunnel vers un Deployment choisit un pod à son ouverture et n’en change plus.",
         fix=f"Fermez-le et visez le pod. {tunnel.fix}",
-        commands=(*_closing(listeners), tunnel.command),
+        commands=(*closing(listeners), tunnel.command),
         look=(*_LOOK, f"kubectl get pods -n {cluster.namespace} -o wide"),
     )
