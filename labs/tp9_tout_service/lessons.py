@@ -122,7 +122,9 @@ class NoSuchPort(OfService):
     """The Service does not open the port that its clients write."""
 
     finding = "Le Service {name} n’ouvre pas le port 80 ; il ouvre {ports}."
-    fix = f"Écrivez « port: 80 » : c’est celui de http://, sans rien derrière. {APPLY}"
+    fix = (
+        f"Écrivez « port: 80 », celui que prend un navigateur quand l’adresse n’en dit pas. {APPLY}"
+    )
     ports: str
     file: str
 
@@ -215,6 +217,19 @@ class Unanswered(Lesson):
     )
     silence: str
     said: str
+
+
+class UnknownName(Lesson):
+    """The relay looks for a name that nobody has."""
+
+    finding = (
+        "Le relais accepte un client, et ne trouve pas « {host} » : ce nom n’existe pas dans le "
+        "DNS du cluster."
+    )
+    cause = Unanswered.cause
+    fix = Unanswered.fix
+    look = Unanswered.look
+    host: str
 
 
 NOTHING = "(rien)"

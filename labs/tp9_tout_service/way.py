@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from checks.capabilities import Cluster
+from checks.diagnosis.connections.dns import require_dns
 from checks.diagnosis.connections.sockets import Connection, established
-from checks.diagnosis.workloads.program_logs import last_words
+from checks.diagnosis.workloads.program_logs import Trouble, last_words, told
 from checks.errors import Unverifiable
 from checks.exchange.http import HttpAnswer, NotHttp, get
 from checks.facts import ForwardRefused
 from checks.lesson import Wrong
+from checks.objects.parts import named
 
 from . import lessons
 from .front import FRONT, RELAY, again, astray, pods, port
@@ -72,9 +74,7 @@ def leads_elsewhere(cluster: Cluster) -> Wrong | None:
     met = answered(cluster)[RELAY.name]
     remedy = again(cluster, RELAY)
     if isinstance(met, Silence):
-        logs = (cluster.logs(pod.name, 5) for pod in pods(cluster, RELAY))
-        said = next(filter(None, map(last_words, logs)), lessons.NOTHING)
-        return lessons.Unanswered(silence=met.message, said=said, commands=remedy)
+        return _unanswered(cluster, met)
     own = own_pages(cluster)
     if met.body in {one.body for one in own}:
         return None
@@ -84,6 +84,25 @@ def leads_elsewhere(cluster: Cluster) -> Wrong | None:
     if met.status >= 400:
         return lessons.AnswersAnError(status=met.status, said=said, commands=remedy)
     return lessons.AnotherPage(said=said, commands=remedy)
+
+
+def _unanswered(cluster: Cluster, met: Silence) -> Wrong:
+    """Why the relay takes a client to whom nobody answers. Raises Unverifiable where the cluster's
+    DNS is silent."""
+    log = "\n".join(cluster.logs(pod.name, 5) for pod in pods(cluster, RELAY))
+    remedy, said = again(cluster, RELAY), told(log)
+    if said is not None and said.trouble is Trouble.UNKNOWN_HOST and said.host:
+        require_dns(cluster)
+        if named(cluster.services(), said.host) is None:
+            return lessons.UnknownName(host=said.host, commands=remedy)
+        raise Unverifiable(
+            f"Le relais n’a pas trouvé « {said.host} », un Service qui existe : le DNS du cluster "
+            "n’a pas répondu à temps.",
+            "Recommencez dans un instant.",
+        )
+    return lessons.Unanswered(
+        silence=met.message, said=last_words(log) or lessons.NOTHING, commands=remedy
+    )
 
 
 def _first_line(answer: HttpAnswer) -> str:
