@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,14 +13,15 @@ from checks.cli.options import Kubeconfig, Namespace, connect
 from checks.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from rich.console import Console
-
-    from checks.path.outcome import Hop, Path
+    from checks.path.ends import End
+    from checks.path.ground import Ground
+    from checks.path.outcome import Path
 
 
 _AGAIN = 3.0  # seconds between two looks
+_TRIED = "Le chemin est essayé…"
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +43,11 @@ def path(
         bool, typer.Option("--aide", help="Montrer aussi le remède de ce qui est coupé.")
     ] = False,
     follow: Annotated[
-        bool, typer.Option("--suivre", help="Regarder de nouveau jusqu’à ce que le chemin passe.")
+        bool,
+        typer.Option(
+            "--suivre",
+            help="Regarder de nouveau, et dire ce qui change, jusqu’à ce que le chemin passe.",
+        ),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Écrire le chemin en JSON (schéma 1).")
@@ -66,64 +72,64 @@ def path(
     """
     from checks.output import output
     from checks.path.outcome import to_json
+    from checks.path.walk import walk
+    from checks.render.path import conclude, heading, show_hop
 
     if follow and as_json:
         raise UsageError("--suivre et --json ne vont pas ensemble.", "Choisissez l’un des deux.")
+    begin = partial(_begun, ends, namespace, kubeconfig, tries=not without_trial)
+    if as_json:
+        found = walk(*begin())
+        sys.stdout.write(to_json(found) + "\n")
+        raise typer.Exit(found.exit_code)
     console = output()
+    show = partial(show_hop, console, with_help=with_help)
     typed = f"cahier chemin {' '.join(ends)}"
-    while True:
-        found = _once(
-            console, ends, typed, namespace, kubeconfig,
-            with_help=with_help, as_json=as_json, tries=not without_trial,
-        )  # fmt: skip
-        if as_json:
-            sys.stdout.write(to_json(found) + "\n")
-        if not follow or not found.exit_code:
-            raise typer.Exit(found.exit_code)
-        _wait(console)
+    ground, source, destination = begin()
+    heading(console, str(source), str(destination))
+    found = _told(lambda: walk(ground, source, destination, show))
+    conclude(console, found, with_help=with_help, typed=typed)
+    while follow and found.exit_code:
+        found = _told(partial(_changed, begin, found))
+        console.rule(style="dim")
+        for hop in found.hops:
+            show(hop)
+        conclude(console, found, with_help=with_help, typed=typed)
+    raise typer.Exit(found.exit_code)
 
 
-def _once(
-    console: Console,
-    ends: Sequence[str],
-    typed: str,
-    namespace: str | None,
-    kubeconfig: str | None,
-    *,
-    with_help: bool,
-    as_json: bool,
-    tries: bool,
-) -> Path:
-    """Walk the path, and show each hop as it is known."""
-    from checks.output import output
-    from checks.path import ends as path_ends
+def _begun(
+    ends: Sequence[str], namespace: str | None, kubeconfig: str | None, *, tries: bool
+) -> tuple[Ground, End, End]:
+    """What a walk begins with."""
+    from checks.path.ends import pair
     from checks.path.ground import Ground
-    from checks.path.walk import walk
-    from checks.render.path import conclude, heading, show_hop
-    from checks.waiting import told as waits
 
     cluster = connect(kubeconfig, namespace)
-    source, destination = path_ends.pair(cluster, ends)
-    ground = Ground(cluster, tries)
-    if as_json:
-        return walk(ground, source, destination)
-    heading(console, str(source), str(destination))
-    with output(stderr=True).status("Le chemin est essayé…") as status:
+    return Ground(cluster, tries), *pair(cluster, ends)
+
+
+def _told(walked: Callable[[], Path]) -> Path:
+    """The path; meanwhile a terminal shows what is waited for."""
+    from checks.output import output
+    from checks.waiting import told as waits
+
+    with output(stderr=True).status(_TRIED) as status:
 
         def tell(what: str) -> None:
-            status.update(f"J’attends toujours {what}" if what else "Le chemin est essayé…")
-
-        def shown(hop: Hop) -> None:
-            show_hop(console, hop, with_help)
+            status.update(f"J’attends toujours {what}" if what else _TRIED)
 
         with waits(tell):
-            found = walk(ground, source, destination, shown)
-    conclude(console, found, with_help=with_help, typed=typed)
-    return found
+            return walked()
 
 
-def _wait(console: Console) -> None:
+def _changed(begin: Callable[[], tuple[Ground, End, End]], before: Path) -> Path:
+    """The path once something of it is no longer as it was."""
     from checks.interruption import pause
+    from checks.path.walk import walk
 
-    console.rule(style="dim")
-    pause(_AGAIN)
+    while True:
+        pause(_AGAIN)
+        found = walk(*begin())
+        if found.hops != before.hops:
+            return found

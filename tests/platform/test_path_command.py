@@ -219,6 +219,23 @@ def test_a_namespace_that_one_may_not_see_is_not_decided(
     assert "fermee" in seen["hops"][-1]["finding"]
 
 
+def test_a_path_is_followed_until_it_goes(home: Home) -> None:
+    """What is told again is what has changed."""
+    words = ["cahier", "chemin", "svc/plus-tard:80", "--suivre"]
+    with subprocess.Popen(
+        words, env={**home.person.environment}, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        said = ""
+        while "Le remède" not in said:
+            said += running.stdout.readline()
+        home.make({**SERVICE, "metadata": {"name": "plus-tard"}})
+        said += running.communicate(timeout=60)[0]
+    assert running.returncode == 0
+    assert said.count("Aucun Service « plus-tard »") == 1
+    assert "Le chemin mène au bout." in said
+
+
 def test_nothing_is_left(home: Home) -> None:
     home.type("pod/api-1")
     names = [
