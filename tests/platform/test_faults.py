@@ -51,11 +51,7 @@ USUAL = 8
 DRAWN = int(os.environ.get("CAHIER_PANNES", USUAL))
 ONLY = re.compile(os.environ.get("CAHIER_DEMANDE", ""))
 # a verification that places probes takes seconds: fewer of their faults are drawn
-SLOW = (
-    "tp4",
-    "tp7",
-    "tp8",
-)
+SLOW = ("tp4", "tp7", "tp8", "tp9")
 TRIES = 3  # at most, while the cluster itself makes false what was right
 SETTLES = 60.0  # seconds for what was replaced to be ready again, on a busy machine
 
