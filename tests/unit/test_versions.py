@@ -3,6 +3,7 @@ cluster is asked."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import date
@@ -26,8 +27,14 @@ def test_the_cases_that_are_drawn_are_tests_of_the_corpus() -> None:
     assert cases == sample.drawn("") != sample.drawn("7")
     asked = sample.tests(cases)
     words = ["-m", "pytest", "-n", "0", "-q", "--collect-only", "-p", "no:cacheprovider", *asked]
+    own = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     done = subprocess.run(
-        [sys.executable, *words], cwd=CHECKOUT, capture_output=True, text=True, check=False
+        [sys.executable, *words],
+        cwd=CHECKOUT,
+        env=own,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
     assert len(asked) == len({*asked}) == sum(len(those) for those in cases.values())
