@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from checks.capabilities import Cluster
@@ -170,7 +170,12 @@ def pods_of(view: Cluster, end: Named) -> Sequence[Pod]:
             if pod.controller is not None
             and (pod.controller.kind, pod.controller.name) == ("StatefulSet", end.name)
         ]
-    return sorted(found, key=lambda pod: (pod.deleting, not pod.ready, pod.name))
+    return first_ready(found)
+
+
+def first_ready(pods: Iterable[Pod]) -> Sequence[Pod]:
+    """Those that are ready, then those that are not, then those that go."""
+    return sorted(pods, key=lambda pod: (pod.deleting, not pod.ready, pod.name))
 
 
 def _port_of_pods(end: Named, pods: Sequence[Pod]) -> int:

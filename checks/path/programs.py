@@ -57,18 +57,29 @@ def refuses(aim: Aim, view: Cluster, pod: Pod, port: int, found: Listening | Non
         address = found.here[0].address
         lesson: Lesson = lessons.OnLoopback(pod=pod.name, port=port, elsewhere="", address=address)
         return broken(Kind.PROGRAM, place, lesson, view)
-    others = ", ".join(map(str, found.elsewhere)) if found is not None else ""
-    if service is not None and others:
+    open_ports = found.elsewhere if found is not None else ()
+    if service is not None and open_ports:
         kind = lessons.TranslatesNothing if service.is_headless else lessons.LeadsToAnotherPort
         commands = () if service.is_headless else _retargeted(aim, found)
-        lesson = kind(name=service.name, pod=pod.name, port=port, ports=others, commands=commands)
+        ports = ", ".join(map(str, open_ports))
+        lesson = kind(name=service.name, pod=pod.name, port=port, ports=ports, commands=commands)
         return broken(Kind.SERVICE, f"le Service {service.name}", lesson, view)
-    elsewhere = f" Son programme écoute sur {others}." if others else ""
-    if not others and found is not None and found.loopback:
+    elsewhere = heard_on(open_ports)
+    if not elsewhere and found is not None and found.loopback:
         own = ", ".join(map(str, found.loopback))
         elsewhere = f" Son programme n’écoute que pour son propre pod (127.0.0.1), sur {own}."
+    return nothing_listens(view, pod, port, elsewhere)
+
+
+def heard_on(ports: Sequence[int]) -> str:
+    """Where a program listens: a sentence, "" for nowhere."""
+    return f" Son programme écoute sur {', '.join(map(str, ports))}." if ports else ""
+
+
+def nothing_listens(view: Cluster, pod: Pod, port: int, elsewhere: str) -> Hop:
+    """The hop of a port where nothing listens; `elsewhere`: a sentence on where something does."""
     lesson = lessons.NothingListens(pod=pod.name, port=port, elsewhere=elsewhere)
-    return broken(Kind.PROGRAM, place, lesson, view)
+    return broken(Kind.PROGRAM, f"le pod {pod.name}, port {port}", lesson, view)
 
 
 def _retargeted(aim: Aim, found: Listening | None) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from checks.errors import Unverifiable
 from checks.facts import ForwardCommand, ForwardRefused, Listener, Pod
 from checks.lesson import Lesson
 from checks.path import lessons, programs
-from checks.path.aims import Aim, pods_of
+from checks.path.aims import Aim, first_ready, pods_of
 from checks.path.ends import LocalPort, Named
 from checks.path.ground import Ground
 from checks.path.inside import Arrival, Leg
@@ -122,12 +122,8 @@ def _through(
 
 
 def _aimed_at(view: Cluster, forward: ForwardCommand) -> Sequence[Pod]:
-    if forward.kind == "pod":
-        return pods_of(view, Named("pod", forward.name, view.namespace))
-    found = selected(view, forward) or pods_of(
-        view, Named(forward.kind, forward.name, view.namespace)
-    )
-    return sorted(found, key=lambda pod: (pod.deleting, not pod.ready, pod.name))
+    named = Named(forward.kind, forward.name, view.namespace)
+    return first_ready(selected(view, forward)) or pods_of(view, named)
 
 
 def _port_in_pod(
@@ -196,15 +192,12 @@ def _where_it_arrives(view: Cluster, tunnel: Tunnel) -> tuple[Pod, Proof] | None
 
 def _refused(view: Cluster, pod: Pod, port: int) -> Hop:
     """Why a tunnel of ours did not open on the pod's port."""
-    place = f"le pod {pod.name}, port {port}"
     wrong = None if any(box.running for box in pod.containers) else not_ready(view, pod, _ADVICE)
     if wrong is not None:
         return broken(Kind.POD, f"le pod {pod.name}", wrong, view, Proof.READ)
     found = programs.listening(view, pod, port)
-    others = ", ".join(map(str, programs.all_ports(found))) if found is not None else ""
-    elsewhere = f" Son programme écoute sur {others}." if others else ""
-    lesson = lessons.NothingListens(pod=pod.name, port=port, elsewhere=elsewhere)
-    return broken(Kind.PROGRAM, place, lesson, view)
+    others = programs.all_ports(found) if found is not None else ()
+    return programs.nothing_listens(view, pod, port, programs.heard_on(others))
 
 
 def by_a_tunnel_of_ours(ground: Ground, aim: Aim) -> Leg:
