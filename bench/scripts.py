@@ -5,12 +5,19 @@ With a local port, a validator looks at the learner's own machine too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.measure import Run, run
 from checks.errors import CahierError
+from checks.lab import Lab, all_labs
 
 FOLDER = Path(__file__).parent / "scripts"
+
+
+def labs() -> Sequence[Lab]:
+    """Those that have a script to be compared with."""
+    return [lab for lab in all_labs() if (FOLDER / f"{lab.short_name}.sh").is_file()]
 
 
 def judge(

@@ -25,7 +25,7 @@ from bench.requests import counting
 from bench.results import ClassResult, LabResult, Machine, Results, ScaleResult
 from checks.access.kubernetes_api import Api
 from checks.errors import CahierError
-from checks.lab import Lab, all_labs, find_lab
+from checks.lab import Lab, find_lab
 from checks.local_sspcloud import people
 from checks.stage import Person, Stage
 
@@ -72,7 +72,7 @@ class Session:
     # -- one learner, one lab ----------------------------------------------------------------------
 
     def _labs(self, api: Api) -> tuple[LabResult, ...]:
-        labs = all_labs()
+        labs = scripts.labs()
         found: list[LabResult] = []
         with self.steps("Chaque TP, juste puis faux : cahier, et le script", 2 * len(labs)) as step:
             for lab in labs:
@@ -151,7 +151,7 @@ class Session:
                     for count in range(_CLASS_RUNS)
                 ]
             failed = _failed(folder)
-            labs = [lab.short_name for lab in all_labs()]
+            labs = [lab.short_name for lab in scripts.labs()]
             sample = [
                 room.learners[number * _STRIDE % self.learners] for number in range(self.sample)
             ]
@@ -197,7 +197,7 @@ class Session:
                 with self.steps(f"cahier noter, {size} personnes", 1) as step:
                     graded = _done(_grade(room.roster(folder, size), folder, teacher), step, 0)
                 found.append(
-                    ScaleResult(size, len(all_labs()), graded.cost, _requests(graded) / size)
+                    ScaleResult(size, len(scripts.labs()), graded.cost, _requests(graded) / size)
                 )
         return tuple(found)
 
@@ -226,10 +226,11 @@ def _playing(
 
 
 def _grade(roster: Path, folder: Path, teacher: Path) -> Run:
-    """`cahier noter` with the teacher's rights, its requests told by its HTTP library. Raises
-    CahierError."""
+    """`cahier noter` with the teacher's rights, of the labs that have a script, its requests told
+    by its HTTP library. Raises CahierError."""
     output, access = ["--sortie", str(folder / "notes")], ["--kubeconfig", str(teacher)]
-    done = run(["cahier", "--debug", "noter", str(roster), *output, *access])
+    labs = ["--labs", ",".join(lab.short_name for lab in scripts.labs())]
+    done = run(["cahier", "--debug", "noter", str(roster), *output, *access, *labs])
     if done.code not in (0, 3):
         raise CahierError(f"La notation a échoué : {done.output[-500:]}")
     return done

@@ -22,7 +22,7 @@ _ASKED = "asked"
 _DEAF = "deaf"
 _LIST = "find /bin /sbin /usr/bin /usr/sbin ! -type d"
 
-_WAIT = "for attempt in $(seq 100); do {} && break; sleep 0.2; done"
+_WAIT = "for attempt in $(seq 400); do {} && break; sleep 0.2; done"
 
 
 def _ours() -> bool:
@@ -40,7 +40,7 @@ def _kubectl(person: Person, *words: str, given: str = "", check: bool = True) -
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert not check or done.returncode == 0, done.stderr
@@ -190,7 +190,7 @@ def test_containers_end_and_speak_as_the_real_ones(asked: tuple[Person, str]) ->
     lasting = len(images) + 1 + sum(one.ends == "runs" for _, one in containers)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda pair: signalled(*pair), containers))
-        until(lambda: sum("running" in one for one in _states(person).values()) <= lasting, 20)
+        until(lambda: sum("running" in one for one in _states(person).values()) <= lasting, 60)
         states = _states(person)
         logs = pool.map(
             lambda pair: _kubectl(person, "logs", _name(pair[0]), "-c", pair[1].name), containers

@@ -28,7 +28,7 @@ from checks.cli.application import app
 from checks.doctor import examination, machine, tools
 from checks.doctor.lines import Answer, Line, Outcome, State, ask, json_schema, outcome, passed
 from checks.errors import CahierError
-from checks.lab import find_lab
+from checks.lab import all_labs, find_lab
 from checks.local_sspcloud.engine import Engine
 from checks.local_sspcloud.messages import Trouble, silent_engine
 from checks.stage import Person, Stage
@@ -681,7 +681,10 @@ def test_the_variables_that_psql_obeys_are_told_without_the_password() -> None:
 
 
 def test_the_ports_are_those_of_the_labs() -> None:
-    assert machine.lab_ports() == {1500: ["tp2"], 5432: ["tp3", "tp5"]}
+    ports = machine.lab_ports()
+    assert (ports[1500], ports[5432]) == (["tp2"], ["tp3", "tp5"])
+    with_one = {lab.short_name for lab in all_labs() if lab.about.port}
+    assert {lab for those in ports.values() for lab in those} == with_one
 
 
 def test_a_state_folder_that_cannot_be_one(terminal: Terminal, tmp_path: Path) -> None:
