@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from checks.cli.french import Command
-from checks.cli.options import Kubeconfig, Namespace
+from checks.cli.options import Kubeconfig, Namespace, NamespaceTemplate
 from checks.errors import EXIT_UNVERIFIED, AccessError, CahierError, UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from checks.grading.grade import Verify
     from checks.grading.results import ClassGrades
     from checks.grading.roster import Learner
+    from checks.grading.view import LiveVerifier
     from checks.lab import Lab
 
 _PANEL = "Pour l’enseignant"
@@ -117,15 +118,7 @@ def grade(
             "--labs", metavar="TP,TP", help="Les TP à noter, par exemple tp2,tp5 (sinon tous)."
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--namespace-modele",
-            metavar="MODÈLE",
-            help="Le namespace de qui n’en a pas dans la liste, d’après ses autres colonnes : "
-            "'user-{identifiant}'.",
-        ),
-    ] = None,
+    model: NamespaceTemplate = None,
     output: Annotated[
         Path | None,
         typer.Option("--sortie", metavar="DOSSIER", help="Où écrire (par défaut : notes-CLASSE)."),
@@ -159,9 +152,9 @@ def grade(
         Path | None,
         typer.Option(
             "--depuis",
-            metavar="DOSSIER",
-            help="Noter d’après des instantanés (NAMESPACE.json ou NAMESPACE.json.gz), sans "
-            "cluster.",
+            metavar="ARCHIVE",
+            help="Noter sans cluster, d’après « instantane --classe » ou un dossier d’instantanés "
+            "(NAMESPACE.json[.gz]).",
         ),
     ] = None,
     in_cluster: Annotated[
@@ -272,7 +265,7 @@ def grade(
             raise typer.Exit(write_and_conclude(grades, labs, folder, worksheet))
     with alone_in(folder):
         verify = (
-            from_snapshots(errors, source, learners)
+            from_snapshots(errors, roster, source, learners)
             if source
             else from_cluster(errors, roster, learners, kubeconfig)
         )
@@ -338,7 +331,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 def from_cluster(
     errors: Console, roster: Path, learners: Sequence[Learner], kubeconfig: str | None
-) -> Verify:
+) -> LiveVerifier:
     """Verdicts of the cluster as it is now; says whose namespace does not exist. Raises
     AccessError."""
     from checks.access.kubernetes_api import Api
@@ -383,7 +376,9 @@ def from_cluster(
     return verify
 
 
-def from_snapshots(errors: Console, folder: Path, learners: Sequence[Learner]) -> Verify:
+def from_snapshots(
+    errors: Console, roster: Path, folder: Path, learners: Sequence[Learner]
+) -> Verify:
     """Verdicts of recorded namespaces; says whose is not there. Raises UsageError."""
     from checks.grading.snapshots import SnapshotVerifier
 
@@ -391,8 +386,8 @@ def from_snapshots(errors: Console, folder: Path, learners: Sequence[Learner]) -
     for learner in learners:
         if verify.file(learner.namespace) is None:
             errors.print(
-                f"? {folder} : aucun instantané de {learner.namespace} ; {learner.identifier} sera "
-                "sans note.",
+                f"? {roster.name}, ligne {learner.line} : {verify.reason(learner.namespace)} "
+                f"{learner.identifier} sera sans note.",
                 style="yellow",
             )
     return verify

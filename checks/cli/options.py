@@ -68,6 +68,15 @@ Kubeconfig = Annotated[
         rich_help_panel="Accès",
     ),
 ]
+NamespaceTemplate = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace-modele",
+        metavar="MODÈLE",
+        help="Le namespace de qui n’en a pas dans la liste, d’après ses autres colonnes : "
+        "'user-{identifiant}'.",
+    ),
+]
 Port = Annotated[
     int | None,
     typer.Option(

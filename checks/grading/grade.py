@@ -49,6 +49,16 @@ class NamespaceMissing(CahierError):
     """The learner's namespace is not on the cluster: they are absent, which is no zero."""
 
 
+def not_there(namespace: str) -> str:
+    """What is said of a learner's namespace that is not on the cluster."""
+    return f"Le namespace {namespace} n’existe pas sur ce cluster."
+
+
+def colleague_not_there(namespace: str) -> str:
+    """What is said of a colleague's."""
+    return f"Le namespace du collègue, {namespace}, n’existe pas sur ce cluster."
+
+
 def grade_class(
     learners: Sequence[Learner],
     labs: Sequence[Lab],

@@ -1,45 +1,89 @@
-"""A class graded from snapshots, one file each: the same marks as when they were recorded, without
-any cluster."""
+"""A class graded from snapshots, one file each, in a folder or in one archive: the same marks as
+when they were recorded, without any cluster."""
 
 from __future__ import annotations
 
+import zipfile
+from datetime import datetime
 from pathlib import Path
+from typing import Literal, NoReturn
+
+import msgspec
 
 from checks.errors import CahierError, Unverifiable, UsageError
 from checks.french import enumeration
-from checks.grading.grade import Seen
+from checks.grading.as_teacher import AsTeacher
+from checks.grading.grade import NamespaceMissing, Seen, colleague_not_there, not_there
 from checks.grading.roster import Learner
 from checks.lab import Lab
 from checks.runner import run
 from checks.sources.receipts import Reading
 from checks.sources.snapshot import SnapshotCluster, read
 
+INDEX = "classe.json"
+
+
+class ClassIndex(msgspec.Struct, kw_only=True):
+    """What an archive says beside its snapshots. `taken`: by the clock of the machine that
+    recorded. `missing`: namespaces of the class and of their colleagues that were not on the
+    cluster. `unread`: those that could not be recorded, and why."""
+
+    schema: Literal[1] = 1
+    taken: datetime
+    missing: list[str] = []
+    unread: dict[str, str] = {}
+
+
+class _Graded(AsTeacher, SnapshotCluster):
+    """A snapshot that says what a teacher's look at the cluster would."""
+
+    def _missing(self, what: str) -> NoReturn:
+        if why := self.snapshot.unread.get(what, ""):
+            raise Unverifiable(why)
+        super()._missing(what)
+
 
 class SnapshotVerifier:
-    """Verdicts out of a folder of snapshots, named NAMESPACE.json or NAMESPACE.json.gz."""
+    """Verdicts out of snapshots, named NAMESPACE.json or NAMESPACE.json.gz: of a folder, or of an
+    archive of `instantane --classe`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, source: Path) -> None:
         """Raises UsageError."""
-        if not folder.is_dir():
+        self._source = source
+        self._root: Path | zipfile.Path = source
+        self._index = ClassIndex(taken=datetime.min)
+        if source.is_dir():
+            return
+        try:
+            self._root = zipfile.Path(zipfile.ZipFile(source))
+            index = (self._root / INDEX).read_bytes()
+            self._index = msgspec.json.decode(index, type=ClassIndex)
+        except (OSError, zipfile.BadZipFile, KeyError, msgspec.DecodeError) as error:
             raise UsageError(
-                f"{folder} n’est pas un dossier.",
-                "Donnez celui des instantanés : NAMESPACE.json[.gz]",
-            )
-        self._folder = folder
+                f"{source} n’est ni un dossier d’instantanés (NAMESPACE.json[.gz]), ni une archive "
+                "de « cahier instantane --classe ».",
+                "Donnez l’un ou l’autre.",
+            ) from error
 
-    def file(self, namespace: str) -> Path | None:
+    def file(self, namespace: str) -> Path | zipfile.Path | None:
         """The snapshot of a namespace, None where there is none."""
         names = (f"{namespace}.json", f"{namespace}.json.gz")
-        return next(
-            (self._folder / name for name in names if (self._folder / name).is_file()), None
-        )
+        return next((self._root / name for name in names if (self._root / name).is_file()), None)
+
+    def reason(self, namespace: str) -> str:
+        """Why there is none, in French."""
+        if namespace in self._index.missing:
+            return not_there(namespace)
+        unread = self._index.unread.get(namespace, "")
+        return unread or f"Aucun instantané de {namespace} dans {self._source}."
 
     def __call__(self, learner: Learner, lab: Lab) -> Seen:
         """The verdict of one lab. Raises CahierError."""
         file = self.file(learner.namespace)
         if file is None:
-            raise CahierError(f"Aucun instantané de {learner.namespace} dans {self._folder}.")
-        cluster = SnapshotCluster(read(file))
+            missing = learner.namespace in self._index.missing
+            raise (NamespaceMissing if missing else CahierError)(self.reason(learner.namespace))
+        cluster = _Graded(read(file))
         if cluster.namespace != learner.namespace:
             raise CahierError(
                 f"{file.name} est l’instantané d’un autre namespace, {cluster.namespace}."
@@ -50,6 +94,9 @@ class SnapshotVerifier:
                 raise Unverifiable(
                     "Ce TP se fait à deux, et la liste de classe ne donne pas de collègue."
                 )
+            for name in wanted:
+                if name in self._index.missing:
+                    raise Unverifiable(colleague_not_there(name))
             if {one.namespace for one in taken_with[: len(wanted)]} != {*wanted}:
                 raise Unverifiable(
                     "L’instantané a été pris avec un autre collègue, "

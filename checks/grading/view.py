@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
@@ -23,19 +23,17 @@ from checks.access.answers import HELD, too_much
 from checks.access.kubernetes_api import Api
 from checks.errors import Refused, Unverifiable
 from checks.facts import Access
-from checks.grading.grade import NamespaceMissing, Seen
+from checks.grading.as_teacher import READ_ONLY, AsTeacher
+from checks.grading.grade import NamespaceMissing, Seen, colleague_not_there, not_there
 from checks.grading.roster import Learner, several
 from checks.lab import Lab
 from checks.runner import run
-from checks.sources.from_afar import FromAfar
 from checks.sources.live_reading import LiveReading
 from checks.sources.receipts import Place, Reading, is_receipts, versions
 from checks.waiting import Deadline
 
 _AT_ONCE = 8  # questions of whether a namespace may be read
 _SETTLES = 5.0  # seconds for what is just starting when the grading begins, whoever's it is
-_ON_THEIR_MACHINE = "Cela ne se voit que depuis le poste où le TP est fait, pas de loin."
-_READ_ONLY = "La notation ne fait que lire : cela demanderait {}."
 
 
 class Inventory:
@@ -121,7 +119,7 @@ class Inventory:
         return found
 
 
-class LearnerView(FromAfar, LiveReading):
+class LearnerView(AsTeacher, LiveReading):
     """`Cluster` of a learner, served with the teacher's access: what is read, and nothing else."""
 
     def __init__(
@@ -147,7 +145,7 @@ class LearnerView(FromAfar, LiveReading):
         """Out of the class's lists when they serve. Raises Unverifiable."""
         if kind == "Secret":
             raise Unverifiable(
-                _READ_ONLY.format("la liste des Secrets, que l’enseignant ne lit pas")
+                READ_ONLY.format("la liste des Secrets, que l’enseignant ne lit pas")
             )
         shared = self._inventory.objects(kind, self.namespace)
         return super()._listed(kind) if shared is None else shared
@@ -224,16 +222,6 @@ class LearnerView(FromAfar, LiveReading):
     def as_owner(self, owner: str, at: str = "") -> None:
         """Nobody's access is at hand."""
 
-    def _not_there(self) -> NoReturn:
-        raise Unverifiable(
-            _ON_THEIR_MACHINE,
-            "Lancez « cahier verifier » sur ce poste : le reçu qu’il laisse dans le namespace est "
-            "compté.",
-        )
-
-    def _only_read(self, what: str) -> NoReturn:
-        raise Unverifiable(_READ_ONLY.format(what))
-
 
 class LiveVerifier:
     """Verdicts of a class on a real cluster, one connection pool and one set of lists for all."""
@@ -261,12 +249,16 @@ class LiveVerifier:
     def _may_read(self, namespace: str) -> bool:
         return LiveReading(self._api, namespace=namespace).may("list", "pods").allowed
 
+    def view(self, learner: Learner, colleagues: Sequence[str]) -> LearnerView:
+        """A learner's namespace, out of the class's lists as long as they serve."""
+        return LearnerView(self._api, self._inventory, learner.namespace, colleagues)
+
     def __call__(self, learner: Learner, lab: Lab) -> Seen:
         """The verdict of one lab. Raises CahierError."""
         if learner.namespace in self.missing:
-            raise NamespaceMissing(f"Le namespace {learner.namespace} n’existe pas sur ce cluster.")
+            raise NamespaceMissing(not_there(learner.namespace))
         colleagues = learner.colleagues(lab)
-        view = LearnerView(self._api, self._inventory, learner.namespace, colleagues)
+        view = self.view(learner, colleagues)
         if lab.about.colleague == "required":
             if not colleagues:
                 raise Unverifiable(
@@ -274,9 +266,7 @@ class LiveVerifier:
                 )
             for name in colleagues:
                 if name in self.missing:
-                    raise Unverifiable(
-                        f"Le namespace du collègue, {name}, n’existe pas sur ce cluster."
-                    )
+                    raise Unverifiable(colleague_not_there(name))
         reading = view.reading(lab.name)
         look = partial(run, lab, view, refresh=view.refresh, settle=reading.settle)
         verdict, findings = look(seconds=self._settled.left)

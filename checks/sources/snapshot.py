@@ -8,6 +8,7 @@ any Secret.
 from __future__ import annotations
 
 import gzip
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -111,9 +112,7 @@ class Local(msgspec.Struct, kw_only=True, omit_defaults=True):
 def write(snapshot: Snapshot, path: Path) -> None:
     """Write the file, gzip where its name ends with .gz, for its owner's eyes only. Raises
     CahierError."""
-    data = in_json(
-        msgspec.json.format(msgspec.json.encode(redacted(msgspec.to_builtins(snapshot))), indent=1)
-    )
+    data = encoded(snapshot)
     try:
         write_atomically(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     except OSError as error:
@@ -123,8 +122,15 @@ def write(snapshot: Snapshot, path: Path) -> None:
         ) from error
 
 
-def read(path: Path) -> Snapshot:
-    """The snapshot of a file. Raises UsageError."""
+def encoded(snapshot: Snapshot) -> bytes:
+    """The file's bytes, secrets masked."""
+    return in_json(
+        msgspec.json.format(msgspec.json.encode(redacted(msgspec.to_builtins(snapshot))), indent=1)
+    )
+
+
+def read(path: Path | zipfile.Path) -> Snapshot:
+    """The snapshot of a file, or of a member of an archive. Raises UsageError."""
     try:
         data = path.read_bytes()
         return msgspec.json.decode(

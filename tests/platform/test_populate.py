@@ -71,6 +71,7 @@ def test_a_class_is_graded_as_soon_as_it_is_made_and_leaves_nothing(
         assert {check["id"]: check["status"] for check in lab["checks"]}["l_api_est_prete"] == (
             "passed"
         )
+    _same_marks_from_an_archive(roster, teacher, tmp_path)
     names = classroom.members(admin, seed)
     assert len(names) == 3
     for name in (*names, "prof"):
@@ -87,6 +88,28 @@ def test_a_class_is_graded_as_soon_as_it_is_made_and_leaves_nothing(
     assert not folder.exists()
     assert set(names).isdisjoint(people.known())
     assert "prof" in people.known()
+
+
+def _same_marks_from_an_archive(roster: Path, teacher: Path, folder: Path) -> None:
+    """Of all labs, somebody who is not there included; to the byte."""
+    whole, archive = folder / "classe.csv", folder / "classe.zip"
+    absent = "p999,Absente,Ana,ana@example.org,user-absente,\n"
+    whole.write_text(roster.read_text("utf-8") + absent, encoding="utf-8")
+    access = ("--kubeconfig", str(teacher))
+    taken = _cahier("instantane", "--classe", str(whole), "-o", str(archive), *access)
+    assert taken.returncode == 0, taken
+    assert "Instantané de 3 namespaces" in taken.stdout
+    assert "user-absente n’existe pas" in taken.stderr
+    assert archive.stat().st_mode & 0o077 == 0
+    graded: list[dict[Path, bytes]] = []
+    for source in (access, ("--depuis", str(archive), "--kubeconfig", str(folder / "aucun"))):
+        out = folder / f"toutes-{len(graded)}"
+        done = _cahier("noter", str(whole), "--sortie", str(out), *source)
+        assert done.returncode == 3, done
+        assert "p999 : absent" in done.stdout
+        files = [one for one in out.rglob("*") if one.is_file()]
+        graded.append({one.relative_to(out): one.read_bytes() for one in files})
+    assert graded[0] == graded[1]
 
 
 def test_a_roster_that_was_changed_stays(seed: int, tmp_path: Path) -> None:

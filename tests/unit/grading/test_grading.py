@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,42 @@ def test_moodle_s_workbook_is_graded_as_it_came(tmp_path: Path) -> None:
         ("user-lea", ""),
         ("user-noe", ""),
     ]
+
+
+def _archive(path: Path, **members: str) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(f"{name}.json", text)
+    return path
+
+
+def test_an_archive_tells_who_was_absent_and_who_could_not_be_read(tmp_path: Path) -> None:
+    index = {
+        "taken": "2026-03-12T14:32:00Z",
+        "missing": ["user-lea"],
+        "unread": {"user-ali": "Trop d’objets."},
+    }
+    archive = _archive(tmp_path / "classe.zip", classe=json.dumps(index))
+    roster, folder = tmp_path / "classe.csv", tmp_path / "notes"
+    roster.write_text(
+        "identifiant,nom,prenom,email,namespace,collegue\n"
+        + "".join(f"{one},N,P,{one}@exemple.fr,user-{one},\n" for one in ("lea", "ali", "noe")),
+        encoding="utf-8",
+    )
+    arguments = ["noter", str(roster), "--labs", "tp2", "--sortie", str(folder)]
+    answer = CliRunner().invoke(app, [*arguments, "--depuis", str(archive)])
+    assert answer.exit_code == 3, answer
+    assert "classe.csv, ligne 3 : Trop d’objets. ali sera sans note." in answer.stderr
+    grades = json.loads((folder / "notes.json").read_text(encoding="utf-8"))["learners"]
+    assert [(one["identifier"], one["state"]) for one in grades] == [
+        ("lea", "absent"),
+        ("ali", "review"),
+        ("noe", "review"),
+    ]
+    for torn in (_archive(tmp_path / "autre.zip"), roster):
+        answer = CliRunner().invoke(app, [*arguments, "--depuis", str(torn)])
+        assert isinstance(answer.exception, UsageError), answer
+        assert f"{torn} n’est ni un dossier d’instantanés" in answer.exception.message
 
 
 def test_two_at_once_in_one_folder_are_refused_and_a_killed_one_is_forgotten(
