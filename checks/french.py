@@ -25,6 +25,11 @@ def day(moment: float) -> str:
     return f"{datetime.fromtimestamp(moment):%d/%m/%Y}"
 
 
+def moment(when: datetime) -> str:
+    """A date and its hour, on this machine's clock."""
+    return f"{when.astimezone():%d/%m/%Y à %H h %M}"
+
+
 def duration(span: timedelta) -> str:
     """About how long, in the largest unit of which there are two."""
     seconds = span.total_seconds()

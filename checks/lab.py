@@ -241,6 +241,13 @@ def _place(folder: Path) -> tuple[int, str]:
     return int(number[1]) if number else 0, folder.name
 
 
+def earlier(lab: Lab) -> Sequence[Lab]:
+    """The labs that a lab builds on, and those that these build on."""
+    direct = [find_lab(name) for name in lab.about.prerequisites]
+    found = {one.name: one for other in direct for one in (*earlier(other), other)}
+    return list(found.values())
+
+
 def next_lab(lab: Lab) -> Lab | None:
     """The lab that comes after this one."""
     later = [one for one in all_labs() if _place(one.folder) > _place(lab.folder)]

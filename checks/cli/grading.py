@@ -6,6 +6,8 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,11 +22,22 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from checks.grading.grade import Verify
+    from checks.cli.marks import Marks
+    from checks.grading.decisions import Decision
+    from checks.grading.grade import OnSeen, Verify
     from checks.grading.results import ClassGrades
     from checks.grading.roster import Learner
     from checks.grading.view import LiveVerifier
     from checks.lab import Lab
+
+
+class ReceiptChoice(StrEnum):
+    """What becomes of what a receipt alone vouches for."""
+
+    COUNT = "compter"
+    REVIEW = "revoir"
+    IGNORE = "ignorer"
+
 
 _PANEL = "Pour l’enseignant"
 _CLUSTER: Any = {"rich_help_panel": "Dans le cluster"}
@@ -157,6 +170,41 @@ def grade(
             "(NAMESPACE.json[.gz]).",
         ),
     ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            "--historique",
+            metavar="FICHIER",
+            help="Où garder ce qui a été prouvé, et quand (par défaut : historique-CLASSE.sqlite, "
+            "à côté de la liste).",
+        ),
+    ] = None,
+    receipts: Annotated[
+        ReceiptChoice,
+        typer.Option(
+            "--recus",
+            help="Ce que seul le reçu d’une personne dit : le compter, le laisser à décider, ou "
+            "n’en rien retenir.",
+        ),
+    ] = ReceiptChoice.COUNT,
+    before: Annotated[
+        str | None,
+        typer.Option(
+            "--avant",
+            metavar="DATE",
+            help="Ne compter que ce qui était prouvé à cette date : 12/03/2026, ou "
+            "'12/03/2026 18:00'.",
+        ),
+    ] = None,
+    settled: Annotated[
+        Path | None,
+        typer.Option(
+            "--decisions",
+            metavar="FICHIER",
+            help="Vos décisions sur ce que rien n’a pu juger (par défaut : decisions.csv, dans le "
+            "dossier).",
+        ),
+    ] = None,
     in_cluster: Annotated[
         bool,
         typer.Option(
@@ -210,9 +258,10 @@ def grade(
 ) -> None:
     """Noter une classe : une liste en entrée, un dossier en sortie.
 
-    Rien n’est écrit dans les namespaces. Ce qui n’a pas pu être vérifié n’est pas un zéro : ces TP
-    restent sans note et sont énumérés. Le dossier contient rapport.html, des notes pour Moodle et
-    pour un tableur, et un retour par personne.
+    Rien n’est écrit dans les namespaces. Une note est le meilleur de ce qui a été prouvé : ce qui a
+    été retiré depuis compte. Ce que rien n’a pu juger n’est pas un zéro : ces TP restent sans note,
+    et decisions.csv les énumère. Le dossier contient rapport.html, des notes pour Moodle et pour un
+    tableur, et un retour par personne.
 
     Code de sortie : 0 tout est noté · 2 mauvaise utilisation · 3 il reste quelque chose à revoir.
 
@@ -221,6 +270,7 @@ def grade(
     from checks import installation
 
     installation.need("enseignant")
+    from checks.cli.marks import marks as open_marks
     from checks.grading.exports import worksheet as moodle_worksheet
     from checks.grading.naming import NamespaceModel
     from checks.grading.roster import read_roster
@@ -248,6 +298,18 @@ def grade(
         moodle_worksheet.check(worksheet)
     folder = _folder(output or Path(f"notes-{roster.stem}"))
     errors = console_of(stderr=True)
+    chosen_marks = partial(
+        open_marks,
+        roster,
+        folder,
+        learners,
+        labs,
+        history=history,
+        receipts=receipts.value,
+        before=before,
+        settled=settled,
+        recorded=source is not None,
+    )
     if any(lab.about.colleague != "none" for lab in labs):
         tell_groups(errors, roster, learners)
     tell_shared(errors, roster, learners)
@@ -260,10 +322,11 @@ def grade(
         if schedule is not None:
             grading.plan(schedule)
             return
-        with alone_in(folder):
+        with alone_in(folder), chosen_marks() as marks:
             grades = grading.fetch() if fetch else grading.run(resume=resume)
-            raise typer.Exit(write_and_conclude(grades, labs, folder, worksheet))
-    with alone_in(folder):
+            grades = marks.of(grades, learners, labs, grading.store, grading.looked_at)
+            raise typer.Exit(write_and_conclude(grades, labs, folder, worksheet, marks.decisions))
+    with alone_in(folder), chosen_marks() as marks:
         verify = (
             from_snapshots(errors, roster, source, learners)
             if source
@@ -271,7 +334,7 @@ def grade(
         )
         raise typer.Exit(
             grade_and_write(
-                verify, learners, labs, folder, worksheet, resume=resume, workers=workers
+                verify, learners, labs, folder, worksheet, marks, resume=resume, workers=workers
             )
         )
 
@@ -412,22 +475,39 @@ def grade_and_write(
     labs: Sequence[Lab],
     folder: Path,
     worksheet: Path | None,
+    marks: Marks,
     *,
     resume: bool,
     workers: int,
 ) -> int:
     """Grade, write everything, say what came of it; the exit code."""
+    from checks.grading.grade import WORK
+    from checks.grading.results import Store
     from checks.render.grading import console_of
 
-    errors = console_of(stderr=True)
-    grades = with_progress(errors, learners, labs, verify, folder, resume=resume, workers=workers)
-    return write_and_conclude(grades, labs, folder, worksheet)
+    grades = with_progress(
+        console_of(stderr=True),
+        learners,
+        labs,
+        verify,
+        folder,
+        resume=resume,
+        workers=workers,
+        on_seen=marks.recorder.seen,
+    )
+    grades = marks.of(grades, learners, labs, Store(folder / WORK))
+    return write_and_conclude(grades, labs, folder, worksheet, marks.decisions)
 
 
 def write_and_conclude(
-    grades: ClassGrades, labs: Sequence[Lab], folder: Path, worksheet: Path | None
+    grades: ClassGrades,
+    labs: Sequence[Lab],
+    folder: Path,
+    worksheet: Path | None,
+    settled: Sequence[Decision],
 ) -> int:
     """Write everything, say what came of it; the exit code."""
+    from checks.grading import decisions
     from checks.grading.exports import worksheet as moodle_worksheet
     from checks.grading.exports import write_all
     from checks.render.grading import conclude, conclude_worksheet, console_of
@@ -435,13 +515,14 @@ def write_and_conclude(
     console = console_of()
     try:
         write_all(folder, grades, {lab.name: lab.about.path for lab in labs})
+        to_decide = decisions.save(folder, grades, settled)
         filled = moodle_worksheet.fill(worksheet, grades) if worksheet else None
     except OSError as error:
         raise CahierError(
             f"Les notes n’ont pas pu être écrites dans {folder} : {error.strerror or error}.",
             "Libérez de la place ou choisissez un autre dossier, puis relancez avec --reprendre.",
         ) from error
-    conclude(console, grades, folder)
+    conclude(console, grades, folder, to_decide)
     if filled is not None and worksheet is not None:
         conclude_worksheet(console, filled, worksheet)
     return 0 if all(learner.state == "graded" for learner in grades.learners) else EXIT_UNVERIFIED
@@ -456,6 +537,7 @@ def with_progress(
     *,
     resume: bool,
     workers: int,
+    on_seen: OnSeen = lambda learner, lab, grade, seen: None,
 ) -> ClassGrades:
     """Grade with a progress bar and an estimate of the time left; an interruption says how to
     continue."""
@@ -476,7 +558,14 @@ def with_progress(
                     progress.advance(task)
 
             return grade_class(
-                learners, labs, verify, folder, resume=resume, workers=workers, on_grade=on_grade
+                learners,
+                labs,
+                verify,
+                folder,
+                resume=resume,
+                workers=workers,
+                on_grade=on_grade,
+                on_seen=on_seen,
             )
     except KeyboardInterrupt:
         console.print(

@@ -7,6 +7,7 @@ import re
 import time
 import unicodedata
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from checks.access.kubernetes_api import Api
@@ -51,7 +52,10 @@ class ClusterGrading:
         self._image, self._parts, self._workers = image or NAME, parts, workers
         self._group = group_of(roster)
         self._errors = console_of(stderr=True)
-        self._store = Store(folder / WORK)
+        self.store = Store(folder / WORK)
+        self.looked_at: datetime | None = None
+        """When the cluster began to look at what was collected, by its own clock; None where
+        nothing was."""
 
     def run(self, *, resume: bool) -> ClassGrades:
         """Grade what is not graded yet, or follow what the cluster is grading already. Raises
@@ -161,7 +165,7 @@ class ClusterGrading:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         sweep(self._folder)
         if afresh:
-            self._store.clear()
+            self.store.clear()
 
     def _order(self, pairs: Sequence[tuple[Learner, Lab]]) -> Order:
         learners = len({learner.identifier for learner, _lab in pairs})
@@ -169,7 +173,7 @@ class ClusterGrading:
 
     def _missing(self) -> Sequence[tuple[Learner, Lab]]:
         pairs = [(learner, lab) for learner in self._learners for lab in self._labs]
-        return [pair for pair in pairs if self._store.read(*pair) is None]
+        return [pair for pair in pairs if self.store.read(*pair) is None]
 
     def _require_rights(self) -> None:
         if not launch.may_grade(self._api, self._namespace):
@@ -202,9 +206,10 @@ class ClusterGrading:
             order = run.order()
             self._follow(run, order)
             self._open_folder(afresh=planned)
+            self.looked_at = run.started
             run.collect(
                 order,
-                self._store,
+                self.store,
                 [(learner, lab) for learner in self._learners for lab in self._labs],
             )
             self._tell_what_is_missing(run, order, planned=planned)
@@ -247,7 +252,7 @@ class ClusterGrading:
         why, told = run.failures(), set[str]()
         for learner, lab in self._missing():
             part = order.part_of(learner, lab)
-            if self._store.read(learner, lab, in_trouble=True) is not None or (
+            if self.store.read(learner, lab, in_trouble=True) is not None or (
                 part is None and not planned
             ):
                 continue  # it has its reason already, or its turn comes
@@ -256,14 +261,14 @@ class ClusterGrading:
             else:
                 death = why.get(part) or why.get(WHOLE_JOB) or "elle s’est arrêtée sans explication"
                 reason = f"La partie {part + 1} de la notation n’a pas abouti : {death}."
-            self._store.write(learner, lab, without_verdict(lab, reason), trouble=True)
+            self.store.write(learner, lab, without_verdict(lab, reason), trouble=True)
             told.add(reason)
         for reason in sorted(told):
             self._errors.print(f"✘ {reason}", style="red")
 
     def _grades(self) -> ClassGrades:
         grades = {
-            (learner.identifier, lab.name): self._store.read(learner, lab, in_trouble=True)
+            (learner.identifier, lab.name): self.store.read(learner, lab, in_trouble=True)
             for learner in self._learners
             for lab in self._labs
         }

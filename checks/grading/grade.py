@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from checks.errors import AccessError, CahierError
+from checks.errors import AccessError, CahierError, Unverifiable
 from checks.files import sweep
 from checks.grading.results import (
     ClassGrades,
     LabGrade,
+    Past,
     Store,
     from_verdict,
     of_class,
     without_verdict,
 )
 from checks.grading.roster import Learner
-from checks.lab import Lab
+from checks.lab import Lab, earlier
 from checks.redaction import described
 from checks.verdict import Verdict
 
@@ -30,19 +31,36 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen of one lab. `receipt`: when the learner's receipt that counts was written, None
-    where none does."""
+    """What was seen of one lab, and `at` what time of the cluster. `receipt`: when the learner's
+    receipt that counts was written, None where none does; `by_receipt`: the checks that it alone
+    says are right. `begun` is false where nothing of the lab was ever there."""
 
     verdict: Verdict
     receipt: datetime | None = None
+    by_receipt: Collection[str] = ()
+    at: datetime | None = None
+    past: Past | None = None
+    begun: bool = True
 
 
 Verify = Callable[[Learner, Lab], Seen]
 """The verdict of one lab for one learner; called from several threads. May raise anything."""
 
+OnSeen = Callable[[Learner, Lab, LabGrade, Seen], None]
+"""Told of each lab that could be looked at, before its grade is kept; from several threads. What it
+raises leaves the grade to be made again."""
+
 OnGrade = Callable[[Learner, Lab, bool], None]
 """Told of each grade, in the order they come; the boolean says that it was kept from a former
 run."""
+
+
+class NotLookedAt(Unverifiable):
+    """The lab could not be looked at, but the learner's receipt may tell of it."""
+
+    def __init__(self, message: str, past: Past | None) -> None:
+        super().__init__(message)
+        self.past = past
 
 
 class NamespaceMissing(CahierError):
@@ -68,6 +86,7 @@ def grade_class(
     resume: bool = False,
     workers: int = 8,
     on_grade: OnGrade = lambda learner, lab, kept: None,
+    on_seen: OnSeen = lambda learner, lab, grade, seen: None,
 ) -> ClassGrades:
     """Grades of the class, which depend on neither order nor interruptions.
 
@@ -81,7 +100,7 @@ def grade_class(
     if not resume:
         store.clear()
     pairs = [(learner, lab) for learner in learners for lab in labs]
-    grades = grade_pairs(pairs, verify, store, workers=workers, on_grade=on_grade)
+    grades = grade_pairs(pairs, verify, store, workers=workers, on_grade=on_grade, on_seen=on_seen)
     return of_class(learners, labs, grades)
 
 
@@ -92,6 +111,7 @@ def grade_pairs(
     *,
     workers: int,
     on_grade: OnGrade,
+    on_seen: OnSeen = lambda learner, lab, grade, seen: None,
 ) -> Mapping[tuple[str, str], LabGrade]:
     """The grade of each learner and lab, by their names: the store's, else made and kept there.
     Raises as above."""
@@ -99,7 +119,8 @@ def grade_pairs(
     todo = []
     for lab in {lab.name: lab for _learner, lab in pairs}.values():
         # imported here once: an import that two threads begin together is seen half-made
-        _ = lab.checks
+        for one in (lab, *earlier(lab)):
+            _ = one.checks
     for learner, lab in pairs:
         kept = store.read(learner, lab)
         if kept is None:
@@ -110,7 +131,7 @@ def grade_pairs(
     with ThreadPoolExecutor(workers, thread_name_prefix="noter") as pool:
         try:
             running = {
-                pool.submit(_grade, store, verify, learner, lab): (learner, lab)
+                pool.submit(_grade, store, verify, on_seen, learner, lab): (learner, lab)
                 for learner, lab in todo
             }
             for done in as_completed(running):
@@ -124,13 +145,18 @@ def grade_pairs(
     return grades
 
 
-def _grade(store: Store, verify: Verify, learner: Learner, lab: Lab) -> LabGrade:
+def _grade(store: Store, verify: Verify, on_seen: OnSeen, learner: Learner, lab: Lab) -> LabGrade:
     trouble = False
+    seen = past = None
     try:
         seen = verify(learner, lab)
-        grade = from_verdict(lab, seen.verdict, seen.receipt)
+        past = seen.past
+        grade = from_verdict(lab, seen.verdict, seen.receipt, seen.by_receipt, begun=seen.begun)
     except NamespaceMissing as missing:
         grade = without_verdict(lab, missing.message, absent=True)
+    except NotLookedAt as problem:
+        past = problem.past
+        grade = without_verdict(lab, problem.message)
     except CahierError as problem:
         trouble = isinstance(problem, AccessError)
         grade = without_verdict(lab, problem.message)
@@ -138,5 +164,7 @@ def _grade(store: Store, verify: Verify, learner: Learner, lab: Lab) -> LabGrade
         _log.exception("%s %s", learner.identifier, lab.name)
         trouble = True
         grade = without_verdict(lab, f"Le vérificateur a un problème : {described(error)}")
-    store.write(learner, lab, grade, trouble=trouble)
+    if seen is not None:
+        on_seen(learner, lab, grade, seen)
+    store.write(learner, lab, grade, past=past, trouble=trouble)
     return grade

@@ -23,7 +23,7 @@ import msgspec
 
 from checks.decoding import prepared
 from checks.errors import CahierError
-from checks.grading.results import Points
+from checks.grading.results import Points, Proof
 from checks.verdict import Status
 
 APPLICATION = 0x4361486E
@@ -34,12 +34,11 @@ _ELSEWHERE = "Donnez-en un autre avec --historique, ou déplacez celui-ci."
 
 SeenBy = Literal["noter", "suivi"]
 """Who wrote a row: `cahier noter`, or the board of `cahier classe suivre`."""
-Proof = Literal["seen", "receipt", ""]
-"""What a check's state rests on: the teacher's own look, the person's receipt alone, or nothing."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """How one check was found. `decided` is false where neither right nor wrong could be told."""
+    """How one check was found. `decided` is false where neither right nor wrong could be told;
+    `proof` tells what a right one rests on."""
 
     status: Status
     decided: bool
@@ -107,21 +106,25 @@ def best_of(
     return Best(max(reached, key=lambda one: one.points_seen), reached[0].at)
 
 
+def default_path(roster: Path) -> Path:
+    """Where the history of a class is, unless told otherwise: beside its list, whatever folder its
+    marks are written to."""
+    return roster.with_name(f"historique-{roster.stem}.sqlite")
+
+
 class History:
     """An open history; to be used from any thread, and closed (it is a context manager)."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, made when missing, for its owner's eyes only. Raises CahierError."""
+    def __init__(self, path: Path | None) -> None:
+        """Open the file, made when missing, for its owner's eyes only; None: one that nothing is
+        left of. Raises CahierError."""
         self.path = path
         self._turn = threading.Lock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives this mode to all
-        except OSError as error:
-            raise self._unusable(error.strerror or str(error)) from error
+        if path is not None:
+            self._own(path)
         with self._told():
             self._base = sqlite3.connect(
-                path, timeout=_WAIT, isolation_level=None, check_same_thread=False
+                path or ":memory:", timeout=_WAIT, isolation_level=None, check_same_thread=False
             )
         try:
             with self._told():
@@ -129,6 +132,14 @@ class History:
         except BaseException:
             self._base.close()
             raise
+
+    def _own(self, path: Path) -> None:
+        """Make the file where there is none. Raises CahierError."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives this mode to all
+        except OSError as error:
+            raise self._unusable(error.strerror or str(error)) from error
 
     def __enter__(self) -> Self:
         return self
@@ -216,7 +227,8 @@ class History:
         if (application, schema) != (APPLICATION, SCHEMA):
             with self._transaction():
                 self._create()
-        self.path.chmod(0o600)  # it may have been copied here
+        if self.path is not None:
+            self.path.chmod(0o600)  # it may have been copied here
         self._patiently("PRAGMA journal_mode = WAL")  # where it cannot be, what is kept is safe too
         self._base.execute("PRAGMA synchronous = FULL")
 

@@ -4,7 +4,7 @@ all."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,9 @@ from checks.lab import Lab
 from checks.schema import published
 from checks.verdict import CheckResult, Said, Status, Verdict
 
+DECISIONS = "decisions.csv"
+"""What is left for the teacher to decide, in the folder of the marks."""
+
 Points = Annotated[str, msgspec.Meta(pattern=r"^\d+(/\d+)?$")]
 """Exact points: an integer, or a fraction in lowest terms such as 7/2."""
 
@@ -30,13 +33,27 @@ Moment = Annotated[
     ),
 ]
 
+Proven = Annotated[
+    datetime,
+    msgspec.Meta(
+        tz=True,
+        description="When what counts was first seen, or its receipt written, by the cluster's "
+        "clock.",
+    ),
+]
+
+Proof = Literal["seen", "receipt", ""]
+"""What a right check rests on: the teacher's own look, the person's receipt alone. "" where it is
+not right."""
+
 State = Literal["graded", "review", "absent"]
 """`graded`: every check is decided. `review`: some are not, the teacher has to look. `absent`: no
 such namespace."""
 
 
 class CheckGrade(Said, frozen=True, kw_only=True):
-    """One check of a lab. `decided` is false where neither right nor wrong could be told."""
+    """One check of a lab. `decided` is false where neither right nor wrong could be told; `proof`
+    tells what a right one rests on."""
 
     id: str
     title: str
@@ -47,11 +64,17 @@ class CheckGrade(Said, frozen=True, kw_only=True):
     finding: str = ""
     cause: str = ""
     fix: str = ""
+    proof: Proof = ""
 
 
 class LabGrade(Said, frozen=True, kw_only=True):
-    """One lab of one learner. `points_open`: points that are still to be decided; `reason`: why, in
-    French."""
+    """One lab of one learner. `points_open`: points that are still to be decided; `reason`: why, or
+    why the others are what they are, in French.
+
+    `proven`: when what counts was reached, where it is not what is there now. `removed`: it was
+    undone since. `begun` is false where nothing of the lab was ever there. `settled`: the teacher
+    has decided.
+    """
 
     lab: str
     state: State
@@ -60,6 +83,10 @@ class LabGrade(Said, frozen=True, kw_only=True):
     points_max: Points
     reason: str = ""
     receipt: Moment | None = None
+    proven: Proven | None = None
+    removed: bool = False
+    begun: bool = True
+    settled: bool = False
     checks: tuple[CheckGrade, ...] = ()
 
 
@@ -125,28 +152,60 @@ def lab_info(lab: Lab) -> LabInfo:
     )
 
 
-def from_verdict(lab: Lab, verdict: Verdict, receipt: datetime | None = None) -> LabGrade:
+def from_verdict(
+    lab: Lab,
+    verdict: Verdict,
+    receipt: datetime | None = None,
+    vouched: Collection[str] = (),
+    *,
+    begun: bool = True,
+) -> LabGrade:
     """The grade that a verdict gives: what could not be verified stays open, it is no zero.
 
-    `receipt`: when the receipt that counts in it was written.
+    `receipt`: when the receipt that counts in it was written; `vouched`: the checks that it alone
+    says are right. `begun` false: nothing of it is this person's work.
     """
-    closed = _decided(lab, verdict)
-    checks = tuple(_check(result, result.id in closed) for result in verdict.checks)
-    points, still_open, total = Fraction(), Fraction(), Fraction()
-    for check in checks:
-        points += Fraction(check.points)
-        total += Fraction(check.points_max)
-        still_open += 0 if check.decided else Fraction(check.points_max)
+    closed = decided(lab, verdict.statuses)
+    checks = tuple(
+        _check(result, result.id in closed or not begun, result.id in vouched, begun)
+        for result in verdict.checks
+    )
+    undecided = [check for check in checks if not check.decided]
+    reason = _reason(undecided)
+    if not begun:
+        reason = (
+            f"Pas commencé : rien de ce TP n’est dans le namespace {verdict.namespace}, et "
+            "« cahier verifier » n’y a laissé aucun reçu."
+        )
+    return of_checks(
+        lab.name, checks, reason=reason, receipt=receipt and receipt.astimezone(UTC), begun=begun
+    )
+
+
+def of_checks(
+    lab: str,
+    checks: Sequence[CheckGrade],
+    *,
+    reason: str = "",
+    receipt: datetime | None = None,
+    proven: datetime | None = None,
+    removed: bool = False,
+    begun: bool = True,
+) -> LabGrade:
+    """The grade of a lab whose checks are these."""
     undecided = [check for check in checks if not check.decided]
     return LabGrade(
-        lab=lab.name,
+        lab=lab,
         state="review" if undecided else "graded",
-        points=str(points),
-        points_open=str(still_open),
-        points_max=str(total),
-        reason=_reason(undecided),
-        receipt=receipt and receipt.astimezone(UTC),
-        checks=checks,
+        points=_sum([check.points for check in checks]),
+        points_open=_sum([check.points_max for check in undecided]),
+        points_max=_sum([check.points_max for check in checks]),
+        reason=reason,
+        receipt=receipt,
+        proven=proven,
+        removed=removed,
+        begun=begun,
+        checks=tuple(checks),
     )
 
 
@@ -194,33 +253,43 @@ def of_learner(learner: Learner, labs: Sequence[LabGrade]) -> LearnerGrades:
     )
 
 
+def by_receipt(*labs: LabGrade) -> Fraction:
+    """Points that a receipt alone vouches for."""
+    checks = [check for lab in labs for check in lab.checks if check.proof == "receipt"]
+    return Fraction(_sum([check.points for check in checks]))
+
+
 def _sum(points: Sequence[Points]) -> Points:
     return str(sum((Fraction(each) for each in points), Fraction()))
 
 
-def _decided(lab: Lab, verdict: Verdict) -> set[str]:
+def decided(lab: Lab, statuses: Mapping[str, Status]) -> set[str]:
     """Checks that are right or wrong for sure: what depends on a failed one is wrong, on an
     undecided one, open."""
-    before = {check.id: [each.id for each in check.after] for check in lab.checks}
-    wrong = {result.id for result in verdict.checks if result.status is Status.FAILED}
-    right = {result.id for result in verdict.checks if result.status is Status.PASSED}
-    for result in verdict.checks:  # in the lab's order: a check comes after those it depends on
-        if result.status is Status.SKIPPED and wrong.intersection(before.get(result.id, ())):
-            wrong.add(result.id)
+    wrong = {name for name, status in statuses.items() if status is Status.FAILED}
+    right = {name for name, status in statuses.items() if status is Status.PASSED}
+    for check in lab.checks:  # in the lab's order: a check comes after those it depends on
+        before = [each.id for each in check.after]
+        if statuses.get(check.id) is Status.SKIPPED and wrong.intersection(before):
+            wrong.add(check.id)
     return wrong | right
 
 
-def _check(result: CheckResult, decided: bool) -> CheckGrade:
+def _check(result: CheckResult, decided: bool, vouched: bool, begun: bool) -> CheckGrade:
+    proof: Proof = ""
+    if result.status is Status.PASSED and begun:
+        proof = "receipt" if vouched else "seen"
     return CheckGrade(
         id=result.id,
         title=result.title,
         status=result.status,
         decided=decided,
-        points=str(exact(result.points)),
+        points=str(exact(result.points)) if begun else "0",
         points_max=str(exact(result.points_max)),
         finding=result.finding,
         cause=result.cause,
         fix=result.fix,
+        proof=proof,
     )
 
 
@@ -229,13 +298,21 @@ def _reason(undecided: Sequence[CheckGrade]) -> str:
     return " · ".join(dict.fromkeys(check.finding for check in told if check.finding))
 
 
+class Past(msgspec.Struct, frozen=True):
+    """What the learner's own `verifier` found, and when, by the cluster's clock: it may be gone."""
+
+    checks: Mapping[str, Status]
+    written: datetime
+
+
 class _Kept(msgspec.Struct, frozen=True):
-    """A grade on disk. `key` tells what was graded; `trouble`: the checker or the cluster failed,
-    ask again."""
+    """A grade on disk, and what the receipt says of the past. `key` tells what was graded;
+    `trouble`: the checker or the cluster failed, ask again."""
 
     key: str
     grade: LabGrade
     trouble: bool
+    past: Past | None = None
 
 
 prepared(_Kept)
@@ -263,12 +340,27 @@ class Store:
             return None
         return None if kept is None or (kept.trouble and not in_trouble) else kept.grade
 
-    def write(self, learner: Learner, lab: Lab, grade: LabGrade, *, trouble: bool = False) -> None:
-        """Keep a grade."""
+    def past(self, learner: Learner, lab: Lab) -> Past | None:
+        """What the learner's receipt said, None where there was none to be believed."""
+        try:
+            kept = _kept(self._path(learner, lab).read_bytes(), learner, lab)
+        except OSError:
+            return None
+        return None if kept is None else kept.past
+
+    def write(
+        self,
+        learner: Learner,
+        lab: Lab,
+        grade: LabGrade,
+        *,
+        past: Past | None = None,
+        trouble: bool = False,
+    ) -> None:
+        """Keep a grade, and what the learner's receipt says."""
         trouble = trouble or any(check.status is Status.ERROR for check in grade.checks)
-        write_atomically(
-            self._path(learner, lab), msgspec.json.encode(_Kept(_key(learner, lab), grade, trouble))
-        )
+        kept = _Kept(_key(learner, lab), grade, trouble, past)
+        write_atomically(self._path(learner, lab), msgspec.json.encode(kept))
 
     def files(self) -> Iterator[tuple[str, str, bytes]]:
         """Everything that is kept, to be put into another store: identifier, lab's name,

@@ -3,6 +3,7 @@ when they were recorded, without any cluster."""
 
 from __future__ import annotations
 
+import copy
 import zipfile
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,14 @@ import msgspec
 from checks.errors import CahierError, Unverifiable, UsageError
 from checks.french import enumeration
 from checks.grading.as_teacher import AsTeacher
-from checks.grading.grade import NamespaceMissing, Seen, colleague_not_there, not_there
+from checks.grading.begun import is_given, past_of, seen
+from checks.grading.grade import (
+    NamespaceMissing,
+    NotLookedAt,
+    Seen,
+    colleague_not_there,
+    not_there,
+)
 from checks.grading.roster import Learner
 from checks.lab import Lab
 from checks.runner import run
@@ -88,23 +96,34 @@ class SnapshotVerifier:
             raise CahierError(
                 f"{file.name} est l’instantané d’un autre namespace, {cluster.namespace}."
             )
+        reading = Reading(lab.name, cluster.receipts, cluster.place)
         if lab.about.colleague == "required":
             wanted, taken_with = learner.colleagues(lab), cluster.colleagues
             if not wanted:
-                raise Unverifiable(
-                    "Ce TP se fait à deux, et la liste de classe ne donne pas de collègue."
+                raise NotLookedAt(
+                    "Ce TP se fait à deux, et la liste de classe ne donne pas de collègue.",
+                    past_of(reading),
                 )
             for name in wanted:
                 if name in self._index.missing:
-                    raise Unverifiable(colleague_not_there(name))
+                    raise NotLookedAt(colleague_not_there(name), past_of(reading))
             if {one.namespace for one in taken_with[: len(wanted)]} != {*wanted}:
                 raise Unverifiable(
                     "L’instantané a été pris avec un autre collègue, "
                     f"{enumeration([one.namespace for one in taken_with])}, que celui de la liste "
                     f"de classe, {enumeration(wanted)}."
                 )
-        reading = Reading(lab.name, cluster.receipts, cluster.place)
         verdict, _findings = run(
             lab, cluster, refresh=cluster.refresh, seconds=0, settle=reading.settle
         )
-        return Seen(verdict, reading.counted)
+        return seen(lab, verdict, reading, cluster.snapshot.taken, _emptied(cluster))
+
+
+def _emptied(cluster: SnapshotCluster) -> _Graded:
+    """The same namespace without anything of the person's."""
+    snapshot = copy.copy(cluster.snapshot)
+    snapshot.objects = {
+        kind: [item for item in found if is_given(kind, item)]
+        for kind, found in snapshot.objects.items()
+    }
+    return _Graded(snapshot)

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
 
@@ -21,10 +23,17 @@ import msgspec
 
 from checks.access.answers import HELD, too_much
 from checks.access.kubernetes_api import Api
-from checks.errors import Refused, Unverifiable
+from checks.errors import ClusterLost, Refused, Unverifiable
 from checks.facts import Access
 from checks.grading.as_teacher import READ_ONLY, AsTeacher
-from checks.grading.grade import NamespaceMissing, Seen, colleague_not_there, not_there
+from checks.grading.begun import is_given, past_of, seen
+from checks.grading.grade import (
+    NamespaceMissing,
+    NotLookedAt,
+    Seen,
+    colleague_not_there,
+    not_there,
+)
 from checks.grading.roster import Learner, several
 from checks.lab import Lab
 from checks.runner import run
@@ -33,6 +42,7 @@ from checks.sources.receipts import Place, Reading, is_receipts, versions
 from checks.waiting import Deadline
 
 _AT_ONCE = 8  # questions of whether a namespace may be read
+_CLOCK = 5.0  # seconds to ask what time it is
 _SETTLES = 5.0  # seconds for what is just starting when the grading begins, whoever's it is
 
 
@@ -223,6 +233,35 @@ class LearnerView(AsTeacher, LiveReading):
         """Nobody's access is at hand."""
 
 
+class EmptyView(LearnerView):
+    """The same person's namespace as the platform made it, without anything of theirs."""
+
+    def _listed(self, kind: str) -> list[dict[str, Any]]:
+        return [item for item in super()._listed(kind) if is_given(kind, item)]
+
+
+class Clock:
+    """The API server's, asked once: this machine's may be an hour off, and only tells what has
+    passed since."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._turn = threading.Lock()
+
+    def now(self) -> datetime:
+        """What time it is there; here, where it does not say."""
+        with self._turn:
+            then, since = self._asked
+        return then + timedelta(seconds=time.monotonic() - since)
+
+    @cached_property
+    def _asked(self) -> tuple[datetime, float]:
+        said = None
+        with contextlib.suppress(ClusterLost):
+            said = self._api.clock(_CLOCK)
+        return said or datetime.now(UTC), time.monotonic()
+
+
 class LiveVerifier:
     """Verdicts of a class on a real cluster, one connection pool and one set of lists for all."""
 
@@ -237,6 +276,7 @@ class LiveVerifier:
         named = {name for one in learners for name in (one.namespace, *several(one.colleague))}
         self._inventory = Inventory(api, named)
         self._settled = Deadline(_SETTLES)
+        self._clock = Clock(api)
         try:
             self.missing = self._inventory.missing()
         except Refused:  # rights of one namespace at a time
@@ -259,18 +299,22 @@ class LiveVerifier:
             raise NamespaceMissing(not_there(learner.namespace))
         colleagues = learner.colleagues(lab)
         view = self.view(learner, colleagues)
+        reading = view.reading(lab.name)
         if lab.about.colleague == "required":
             if not colleagues:
-                raise Unverifiable(
-                    "Ce TP se fait à deux, et la liste de classe ne donne pas de collègue."
+                raise NotLookedAt(
+                    "Ce TP se fait à deux, et la liste de classe ne donne pas de collègue.",
+                    past_of(reading),
                 )
             for name in colleagues:
                 if name in self.missing:
-                    raise Unverifiable(colleague_not_there(name))
-        reading = view.reading(lab.name)
+                    raise NotLookedAt(colleague_not_there(name), past_of(reading))
+        at = self._clock.now()
         look = partial(run, lab, view, refresh=view.refresh, settle=reading.settle)
         verdict, findings = look(seconds=self._settled.left)
         if any(diagnostic.transient for diagnostic in findings.values()):
             view.refresh()  # the class's lists tell how it was at the beginning
+            at = self._clock.now()
             verdict, _findings = look(seconds=0)
-        return Seen(verdict, reading.counted)
+        empty = EmptyView(self._api, self._inventory, learner.namespace, colleagues)
+        return seen(lab, verdict, reading, at, empty)

@@ -21,7 +21,7 @@ from checks.french import enumeration, plural
 from checks.grading.exports.pages import cell
 from checks.grading.exports.worksheet import Filled
 from checks.grading.groups import AT_WORK, members
-from checks.grading.results import ClassGrades
+from checks.grading.results import DECISIONS, ClassGrades
 from checks.grading.roster import Learner
 from checks.output import output
 
@@ -44,8 +44,8 @@ def progress_bar(console: Console) -> Progress:
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
-def conclude(console: Console, grades: ClassGrades, folder: Path) -> None:
-    """Say how many are graded, and what the teacher has to look at."""
+def conclude(console: Console, grades: ClassGrades, folder: Path, to_decide: int) -> None:
+    """Say how many are graded, and what the teacher has to look at: so many lines `to_decide`."""
     count = {
         state: sum(each.state == state for each in grades.learners)
         for state in ("graded", "review", "absent")
@@ -66,6 +66,20 @@ def conclude(console: Console, grades: ClassGrades, folder: Path) -> None:
                 if lab.state != "graded"
             )
             console.print(f"  ? {learner.identifier} : à revoir, sans note : {still_open}")
+    labs = [lab for learner in grades.learners for lab in learner.labs]
+    removed = sum(lab.removed for lab in labs)
+    vouched = sum(any(check.proof == "receipt" for check in lab.checks) for lab in labs)
+    if removed:
+        console.print(f"  ↺ {removed} TP : fait, retiré depuis, et compté quand même.")
+    if vouched:
+        console.print(
+            f"  · {vouched} TP : une partie au moins d’après le seul reçu de la personne."
+        )
+    if to_decide:
+        console.print(
+            f"À décider : {plural(to_decide, 'ligne')} dans {folder / DECISIONS} ; remplissez la "
+            "colonne « note », puis relancez la même commande avec --reprendre"
+        )
     console.print(f"Rapport : {folder / 'rapport.html'}")
 
 

@@ -54,6 +54,16 @@ class Doubtful(Exception):
     """A receipt that does not hold; the message tells the teacher why, in French."""
 
 
+class Overtaken(Doubtful):
+    """One of work that was removed, replaced or changed since: it tells of the past alone, which
+    nothing that is there now says or denies."""
+
+    def __init__(self, message: str, receipt: Receipt, written: datetime) -> None:
+        super().__init__(message)
+        self.receipt = receipt
+        self.written = written
+
+
 Heard = Callable[[Pod, str, datetime], bool]
 """Whether the log of a pod has kept a word since then. May raise ClusterLost."""
 
@@ -126,8 +136,19 @@ def holding(
         raise Doubtful(f"c’est celui d’un autre TP ({receipt.lab})")
     _same_namespace(receipt, place)
     _same_pods(receipt, place, written)
-    _same_policies(receipt, place)
+    _same_policies(receipt, place, written)
     return receipt, written
+
+
+def vouching(
+    found: Mapping[str, Any] | None, lab: str, place: Place
+) -> tuple[Receipt, datetime] | None:
+    """The same, and one of work that is not there any more. Raises as `holding`, but for
+    Overtaken."""
+    try:
+        return holding(found, lab, place)
+    except Overtaken as past:
+        return past.receipt, past.written
 
 
 def _written(found: Mapping[str, Any], lab: str) -> datetime:
@@ -169,7 +190,11 @@ def _same_pods(receipt: Receipt, place: Place, written: datetime) -> None:
     alive = {pod.uid: pod for pod in place.pods if not pod.deleting}
     for name, uid in receipt.pods.items():
         if uid not in alive:
-            raise Doubtful(f"le pod {name} dont il parle n’existe plus, ou a été remplacé depuis")
+            raise Overtaken(
+                f"le pod {name} dont il parle n’existe plus, ou a été remplacé depuis",
+                receipt,
+                written,
+            )
         if alive[uid].created > written:
             raise Doubtful(f"il est plus ancien que le pod {name} dont il parle")
     if not receipt.heard_by:
@@ -180,21 +205,23 @@ def _same_pods(receipt: Receipt, place: Place, written: datetime) -> None:
             f"le pod {receipt.heard_by} dont il parle n’est pas de ceux qui ont été vérifiés"
         )
     if not place.heard(pod, receipt.word, written - _MARGIN):
-        again = " ; son programme a redémarré depuis" if _restarted(pod, written) else ""
-        raise Doubtful(
-            f"le journal du pod {pod.name} ne garde pas trace de la connexion dont il parle{again}"
-        )
+        silent = f"le journal du pod {pod.name} ne garde pas trace de la connexion dont il parle"
+        if _restarted(pod, written):
+            raise Overtaken(f"{silent} ; son programme a redémarré depuis", receipt, written)
+        raise Doubtful(silent)
 
 
-def _same_policies(receipt: Receipt, place: Place) -> None:
+def _same_policies(receipt: Receipt, place: Place, written: datetime) -> None:
     if receipt.policies is None:
         return
     now = place.policies()
     changed = sorted({name for name, _version in receipt.policies.items() ^ now.items()})
     if changed:
-        raise Doubtful(
+        raise Overtaken(
             "des NetworkPolicies ont été ajoutées, modifiées ou supprimées depuis : "
-            f"{', '.join(changed)}"
+            f"{', '.join(changed)}",
+            receipt,
+            written,
         )
 
 
@@ -217,6 +244,31 @@ class Reading:
         self.counted: datetime | None = None
         """When the receipt that counts was written, by the API server's clock; None as long as none
         does."""
+        self.settled: set[str] = set()
+        """The checks that it alone says are right."""
+
+    def past(self) -> tuple[Receipt, datetime] | None:
+        """The receipt, also of work that is not there any more, and when it was written; None where
+        there is none, or none to be believed. Raises ClusterLost."""
+        try:
+            found = self._found()
+            return vouching(found, self._lab, self._place()) if found else None
+        except Doubtful:
+            return None
+        except ClusterLost:
+            raise
+        except CahierError:  # what it would have settled says so
+            return None
+
+    def none_left(self) -> bool:
+        """Whether it is certain that `verifier` has left none. Raises ClusterLost."""
+        try:
+            found = self._found()
+        except ClusterLost:
+            raise
+        except CahierError:
+            return False
+        return key(self._lab) not in ((found or {}).get("data") or {})
 
     def settle(self, result: CheckResult) -> CheckResult:
         """A check that could not be verified from afar, counted as passed where a receipt that
@@ -247,6 +299,7 @@ class Reading:
                 cause=result.finding,
             )
         self.counted = written
+        self.settled.add(result.id)
         return msgspec.structs.replace(
             result,
             status=Status.PASSED,

@@ -169,6 +169,8 @@ def expected(pupil: Pupil, lab: Lab) -> tuple[str, Fraction, Fraction, str, bool
     if lab.about.colleague == "required" and not pupil.colleague:
         return "review", Fraction(), total, "", False
     work = pupil.work[lab.name]
+    if not work.files and not work.receipt:
+        return "graded", Fraction(), Fraction(), "0.00", False
     told: dict[str, str] = {}
     for check in lab.checks:
         before = {told[one.id] for one in check.after}

@@ -22,6 +22,8 @@ def render(grades: ClassGrades) -> bytes:
         suite = TestSuite(learner.identifier)  # type: ignore[no-untyped-call]
         suite.add_property("namespace", learner.namespace)
         for lab in learner.labs:
+            if lab.state == "graded" and lab.reason:
+                suite.add_property(lab.lab, _xml(lab.reason))
             suite.add_testcases([_case(lab, check) for check in lab.checks] or [_whole(lab)])
         document.add_testsuite(suite)
     root = ElementTree.fromstring(document.tostring())  # type: ignore[no-untyped-call]
@@ -40,6 +42,8 @@ def _case(lab: LabGrade, check: CheckGrade) -> TestCase:
     said = _xml(check.finding)
     if check.status is Status.ERROR:
         case.result = [Error(said, check.id)]
+    elif not lab.begun:
+        case.result = [Skipped(_xml(lab.reason), check.id)]
     elif not check.decided or check.status in (Status.SKIPPED, Status.UNVERIFIED):
         case.result = [Skipped(said, check.id)]
     elif check.status is Status.FAILED:

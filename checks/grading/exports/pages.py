@@ -90,6 +90,13 @@ def cell(grade: LabGrade | LearnerGrades) -> Cell:
         kind, symbol, words = "full", "✔", "réussi,"
     elif not exact:
         kind, symbol, words = "none", "✘", "rien de juste,"
+    if isinstance(grade, LabGrade):
+        if not grade.begun:
+            symbol, words = "○", "pas commencé,"
+        elif grade.settled:
+            words = "décidé par l’enseignant,"
+        elif grade.removed:
+            symbol, words = "↺", f"{words} retiré depuis,"
     return Cell(kind, symbol, mark(grade), words, round(float(exact), 6))
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from checks.grading.exports import pages
 from checks.grading.exports.marks import out_of, short
 from checks.grading.exports.timeline import timeline
-from checks.grading.results import ClassGrades, LabGrade, LearnerGrades
+from checks.grading.results import DECISIONS, ClassGrades, LabGrade, LearnerGrades, by_receipt
 from checks.grading.roster import several
 from checks.lab import Hop
 from checks.verdict import Status
@@ -37,7 +37,7 @@ class Mistake:
 
 @dataclass
 class Open:
-    """A reason why labs have no mark yet."""
+    """A reason why labs have no mark yet, or are worth more than what is there."""
 
     lab: str
     reason: str
@@ -73,6 +73,8 @@ def render(grades: ClassGrades, paths: Mapping[str, Sequence[Hop]]) -> bytes:
         total_mean=_mean(list(grades.learners)),
         mistakes=_mistakes(grades),
         open=_open(grades),
+        past=_past(grades),
+        decisions=DECISIONS,
         timeline=timeline(grades),
     )
 
@@ -110,6 +112,22 @@ def _nameless(finding: str, learner: LearnerGrades) -> str:
     for name, words in {learner.namespace: "‹namespace›", **theirs}.items():
         finding = finding.replace(name, words) if name else finding
     return finding
+
+
+def _past(grades: ClassGrades) -> Sequence[Open]:
+    """What counts and is not there any more, or rests on receipts alone, by lab."""
+    kinds: Mapping[str, Callable[[LabGrade], object]] = {
+        "fait, retiré depuis": lambda lab: lab.removed,
+        "d’après le seul reçu de la personne, en tout ou en partie": by_receipt,
+        "décidé par vous": lambda lab: lab.settled,
+    }
+    found = []
+    for index, info in enumerate(grades.labs):
+        for words, holds in kinds.items():
+            people = [learner.name for learner in grades.learners if holds(learner.labs[index])]
+            if people:
+                found.append(Open(info.short_name.upper(), words, people))
+    return found
 
 
 def _open(grades: ClassGrades) -> Sequence[Open]:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from checks.grading.exports.cells import write
 from checks.grading.exports.marks import decimal, out_of
-from checks.grading.results import ClassGrades, LabGrade, LearnerGrades
+from checks.grading.results import ClassGrades, LabGrade, LearnerGrades, by_receipt
 
 STATES = {"graded": "noté", "review": "à revoir", "absent": "absent"}
 
@@ -17,6 +17,7 @@ def render(grades: ClassGrades) -> bytes:
     header = ["Identifiant", "Nom", "Prénom", "Adresse de courriel", "Namespace", "État"]
     header += [f"{lab.short_name.upper()} /20" for lab in grades.labs]
     header += ["Total /20", "Points acquis", "Points à vérifier", "Points possibles", "À revoir"]
+    header += ["Points d’après un reçu seul", "Explications"]
     rows = [header]
     for learner in grades.learners:
         row = [
@@ -31,7 +32,8 @@ def render(grades: ClassGrades) -> bytes:
             decimal(Fraction(each))
             for each in (learner.points, learner.points_open, learner.points_max)
         ]
-        rows.append([*row, _to_review(grades, learner)])
+        row += [_to_review(grades, learner), decimal(by_receipt(*learner.labs))]
+        rows.append([*row, _explained(grades, learner)])
     return b"\xef\xbb\xbf" + write(rows, ";").encode()
 
 
@@ -46,4 +48,14 @@ def _to_review(grades: ClassGrades, learner: LearnerGrades) -> str:
     names = {lab.name: lab.short_name.upper() for lab in grades.labs}
     return " | ".join(
         f"{names[lab.lab]} : {lab.reason}" for lab in learner.labs if lab.state != "graded"
+    )
+
+
+def _explained(grades: ClassGrades, learner: LearnerGrades) -> str:
+    """Why marks are what they are, where what is there now does not tell."""
+    names = {lab.name: lab.short_name.upper() for lab in grades.labs}
+    return " | ".join(
+        f"{names[lab.lab]} : {lab.reason}"
+        for lab in learner.labs
+        if lab.state == "graded" and lab.reason
     )

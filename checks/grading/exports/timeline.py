@@ -1,5 +1,5 @@
-"""When each lab was reached: the moments of the receipts that count, drawn over the days that have
-some."""
+"""When each lab was reached: the moments of the receipts that count and of what the history has
+seen, drawn over the days that have some."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from fractions import Fraction
 from math import ceil
 
 from checks.grading.results import ClassGrades, LabInfo
@@ -71,10 +72,10 @@ class Timeline:
 def timeline(grades: ClassGrades) -> Timeline:
     """The time line of a class, which tells nothing of when it was graded."""
     moments = {
-        (learner.identifier, lab.lab): lab.receipt.astimezone()
+        (learner.identifier, lab.lab): when.astimezone()
         for learner in grades.learners
         for lab in learner.labs
-        if lab.receipt
+        if (when := lab.proven if Fraction(lab.points) and lab.proven else lab.receipt)
     }
     names = {learner.identifier: learner.name for learner in grades.learners}
     reached = {lab for _, lab in moments}

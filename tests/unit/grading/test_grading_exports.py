@@ -123,15 +123,16 @@ def test_spreadsheet_to_the_byte() -> None:
     assert data.startswith(b"\xef\xbb\xbf")
     assert data.decode("utf-8-sig") == (
         "Identifiant;Nom;Prénom;Adresse de courriel;Namespace;État;TP2 /20;Total /20;Points "
-        "acquis;Points à vérifier;Points possibles;À revoir\r\n"
-        "zoe;Éluard-Hémon;Zoé;zoe@exemple.fr;user-zoe;noté;20,00;20,00;10,00;0,00;10,00;\r\n"
+        "acquis;Points à vérifier;Points possibles;À revoir;Points d’après un reçu "
+        "seul;Explications\r\n"
+        "zoe;Éluard-Hémon;Zoé;zoe@exemple.fr;user-zoe;noté;20,00;20,00;10,00;0,00;10,00;;0,00;\r\n"
         "max;'=cmd|'/C calc'!A0;Max "
-        "<b>&;max@exemple.fr;user-max;noté;8,00;8,00;4,00;0,00;10,00;\r\n"
+        "<b>&;max@exemple.fr;user-max;noté;8,00;8,00;4,00;0,00;10,00;;0,00;\r\n"
         "ida;L’Hôte;Ida;ida@exemple.fr;user-ida;à revoir;;;5,00;5,00;10,00;TP2 : unverified : "
-        "un_tunnel_ecoute_sur_votre_poste dans user-ida.\r\n"
+        "un_tunnel_ecoute_sur_votre_poste dans user-ida.;0,00;\r\n"
         "leo;Nuit;Léo;leo@exemple.fr;user-leo;absent;;;0,00;10,00;10,00;Le namespace user-leo "
-        "n’existe pas sur ce cluster.\r\n"
-        "una;Zéro;Una;una@exemple.fr;user-una;noté;0,00;0,00;0,00;0,00;10,00;\r\n"
+        "n’existe pas sur ce cluster.;0,00;\r\n"
+        "una;Zéro;Una;una@exemple.fr;user-una;noté;0,00;0,00;0,00;0,00;10,00;;0,00;\r\n"
     )
 
 
