@@ -221,6 +221,20 @@ def clean(
     _console.print(marked("[dim]Les bases s’arrêtent avec « cahier catalogue arreter NOM ».[/]"))
 
 
+def left_by(lab: Lab, kubeconfig: str | None, namespace: str | None) -> bool:
+    """Whether anything that `clean` would delete is there. Raises CahierError, but where it may not
+    be seen: `clean` tells that."""
+    own = namespace or configuration.read(kubeconfig).namespace
+    named = [f"{kind}/{name}" for kind, name in sorted(_named_objects(lab, own))]
+    look = ["get", *named, "-n", own, "--ignore-not-found", "-o", "name"]
+    try:
+        if named and _kubectl(look, kubeconfig, "", lab.name).strip():
+            return True
+        return any(True for _ in _made(lab, kubeconfig, own))
+    except Forbidden:
+        return False
+
+
 def _tell_tunnels(namespace: str) -> None:
     """The tunnels to the namespace that still run here: they end where they were opened."""
     from checks.sources.machine import LocalMachine
@@ -282,7 +296,9 @@ def _renamed(
 
 def _kubectl(arguments: Sequence[str], kubeconfig: str | None, text: str, about: str) -> str:
     """What kubectl printed. Raises Forbidden, CahierError."""
-    command = ["kubectl", *(["--kubeconfig", kubeconfig] if kubeconfig else []), *arguments]
+    # it runs elsewhere: a file is named from here
+    access = ["--kubeconfig", str(Path(kubeconfig).absolute())] if kubeconfig else []
+    command = ["kubectl", *access, *arguments]
     with scratch() as folder:
         try:
             done = subprocess.run(

@@ -73,10 +73,17 @@ def clean(
     name: str | None = typer.Argument(
         None, metavar="[TP]", help="Le TP ; tous si aucun n’est donné."
     ),
+    without_receipt: Annotated[
+        bool,
+        typer.Option("--sans-recu", help="Retirer sans regarder ce qu’un reçu en garde."),
+    ] = False,
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Retirer de votre namespace ce qu’un TP y a fait, et rien d’autre.
+
+    Ce qui est prouvé par un reçu compte encore une fois retiré : là où aucun reçu ne dit tout, le
+    TP est d’abord vérifié.
 
     Seuls partent les objets que nomment les fichiers du TP, et ceux que son énoncé ou ses remèdes
     ajoutent ; vos fichiers, votre avancement, vos reçus et les bases du catalogue restent.
@@ -84,9 +91,18 @@ def clean(
     Exemples : cahier nettoyer tp5 · cahier nettoyer
     """
     from checks.actions import clean as act
+    from checks.actions import left_by
+    from checks.cli.cleaning import secure
     from checks.lab import all_labs, find_lab
 
-    act([find_lab(name)] if name else all_labs(), kubeconfig, namespace)
+    labs = [find_lab(name)] if name else all_labs()
+    if not without_receipt:
+        labs = [
+            lab
+            for lab in labs
+            if not left_by(lab, kubeconfig, namespace) or secure(lab, kubeconfig, namespace)
+        ]
+    act(labs, kubeconfig, namespace)
 
 
 def demo(

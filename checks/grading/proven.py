@@ -149,9 +149,7 @@ def mark(lab: Lab, now: LabGrade, changes: Sequence[Change], policy: Policy) -> 
     in_time = before is None or any(
         change.at <= before and change.checks == found(now) for change in changes
     )
-    if counting:
-        now = _closed(now, changes)
-    else:
+    if not counting:
         now = _without_receipts(now, "les reçus ne comptent pas (--recus ignorer)")
     best = best_of(changes, before=before, receipts=counting)
     if in_time and (best is None or not _is_more(best, now, counting)):
@@ -160,6 +158,8 @@ def mark(lab: Lab, now: LabGrade, changes: Sequence[Change], policy: Policy) -> 
         chosen = _then(lab, now, best, late=not in_time)
     else:
         chosen = _too_late(now, before)
+    if counting:
+        chosen = _closed(chosen, changes)
     if policy.receipts != "compter":
         chosen = _without_receipts(chosen, "seul le reçu de la personne le dit")
     return chosen
@@ -185,12 +185,12 @@ def _told(now: LabGrade) -> LabGrade:
     )
 
 
-def _closed(now: LabGrade, changes: Sequence[Change]) -> LabGrade:
-    """The same, where what cannot be verified from here was not right either when the person last
+def _closed(grade: LabGrade, changes: Sequence[Change]) -> LabGrade:
+    """The same, where what nobody else could verify was not right either when the person last
     verified it."""
     theirs = next((one for one in reversed(changes) if one.at == one.receipt), None)
-    if now.state != "review" or not now.checks or theirs is None:
-        return now
+    if grade.state != "review" or not grade.checks or theirs is None:
+        return grade
     wrong = {
         name
         for name, one in theirs.checks.items()
@@ -198,16 +198,23 @@ def _closed(now: LabGrade, changes: Sequence[Change]) -> LabGrade:
     }
     checks = [
         msgspec.structs.replace(check, decided=check.decided or check.id in wrong)
-        for check in now.checks
+        for check in grade.checks
     ]
-    if all(check.decided for check in checks):
-        reason = (
-            "Le reste n’était pas juste non plus quand la personne l’a vérifié, le "
-            f"{moment(theirs.at)}."
-        )
-    else:
-        reason = now.reason
-    return of_checks(now.lab, checks, reason=reason, receipt=now.receipt, begun=now.begun)
+    closed = of_checks(
+        grade.lab,
+        checks,
+        reason=grade.reason,
+        receipt=grade.receipt,
+        proven=grade.proven,
+        removed=grade.removed,
+    )
+    if closed.state == "review":
+        return closed
+    then = grade.reason if grade.proven else ""
+    reason = (
+        f"{then} Le reste n’était pas juste quand la personne l’a vérifié, le {moment(theirs.at)}."
+    )
+    return msgspec.structs.replace(closed, reason=reason.strip())
 
 
 def _then(lab: Lab, now: LabGrade, best: Best, *, late: bool) -> LabGrade:

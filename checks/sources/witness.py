@@ -19,7 +19,16 @@ from checks.objects.pods import PodObject
 from checks.sources import breakage, probes
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
-from checks.sources.receipts import Doubtful, Place, Receipt, holding, manager, manifest, versions
+from checks.sources.receipts import (
+    Doubtful,
+    Overtaken,
+    Place,
+    Receipt,
+    holding,
+    manager,
+    manifest,
+    versions,
+)
 from checks.verdict import Status, Verdict
 from checks.verification import Check
 from checks.waiting import tries
@@ -124,7 +133,7 @@ def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
     when it was.
 
     None is left in somebody else's namespace, nor where nothing is right, nor in the place of one
-    that holds and tells more. Raises nothing that is the cluster's trouble.
+    that is worth more. Raises nothing that is the cluster's trouble.
     """
     passed = {result.id for result in verdict.checks if result.status is Status.PASSED}
     try:
@@ -132,7 +141,7 @@ def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
             return ""
         by_policies = "NetworkPolicy" in cluster.asked
         place = cluster.place()
-        if _proven(cluster, lab, place) > passed:
+        if _is_worth_more(cluster, lab, place, passed):
             return ""
         pods = _still_there(list(cluster.touched.values()), place.pods)
         word = secrets.token_hex(8)
@@ -174,17 +183,24 @@ def _is_own(cluster: LiveCluster) -> bool:
     return cluster.namespace == cluster.credentials.namespace
 
 
-def _proven(cluster: WatchedCluster, lab: Lab, place: Place) -> set[str]:
-    """Checks that a receipt which still holds says are right."""
+def _is_worth_more(
+    cluster: WatchedCluster, lab: Lab, place: Place, passed: Collection[str]
+) -> bool:
+    """Whether the receipt that is there is better left: it holds and says more, or it tells of work
+    that was removed since and was worth more points."""
+    points = {check.id: check.points for check in lab.checks}
     try:
         found = holding(cluster.receipts(), lab.name, place)
+    except Overtaken as past:
+        right = _right(past.receipt)
+        return sum(points.get(name, 0) for name in right) > sum(points[name] for name in passed)
     except Doubtful:
-        return set()
-    return (
-        {name for name, status in found[0].checks.items() if status is Status.PASSED}
-        if found
-        else set()
-    )
+        return False
+    return found is not None and _right(found[0]) > set(passed)
+
+
+def _right(receipt: Receipt) -> set[str]:
+    return {name for name, status in receipt.checks.items() if status is Status.PASSED}
 
 
 def _still_there(touched: Sequence[Pod], now: Sequence[Pod]) -> Sequence[Pod]:

@@ -224,7 +224,7 @@ RENDERERS: Mapping[str, Callable[[str], str]] = {
         lambda to: to.print(marked("[bold]{}[/] fin", inert.line(text))), soft_wrap=True
     ),
     "what a grading ends with": lambda text: on_screen(
-        lambda to: grading.conclude(to, graded(text), Path("notes")), soft_wrap=True
+        lambda to: grading.conclude(to, graded(text), Path("notes"), 1), soft_wrap=True
     ),
     "a worksheet's people": lambda text: on_screen(
         lambda to: grading.conclude_worksheet(
