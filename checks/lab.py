@@ -75,6 +75,7 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fails: tuple[str, ...] = ()
 
 
+Role = Literal["relay", "owner", ""]
 Family = Literal["erreurs", "variantes"]
 """Folders of cases of a lab: what is wrong, and what is right otherwise than the solution."""
 
@@ -157,6 +158,14 @@ class Lab:
     def title(self) -> str:
         """Its name in a sentence, such as « Le TP 5 »."""
         return f"Le TP {self.short_name.removeprefix('tp')}"
+
+    @property
+    def role(self) -> Role:
+        """Whose lab it is of two people: the one who relays starts from a base that a colleague has
+        launched; "" where it is everybody's."""
+        if self.about.colleague != "required":
+            return ""
+        return "relay" if self.about.setup.colleague_commands else "owner"
 
     @property
     def page(self) -> Path:

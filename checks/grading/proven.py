@@ -25,6 +25,7 @@ from checks.grading.results import (
     by_receipt,
     decided,
     exact,
+    not_theirs,
     of_checks,
     of_class,
 )
@@ -135,6 +136,8 @@ def settle(
         (learner.identifier, lab.name): mark(
             lab, now, changes.get((learner.identifier, lab.name), ()), policy
         )
+        if learner.does(lab)
+        else not_theirs(lab)
         for learner, theirs in zip(learners, grades.learners, strict=True)
         for lab, now in zip(labs, theirs.labs, strict=True)
     }

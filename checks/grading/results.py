@@ -218,6 +218,19 @@ def without_verdict(lab: Lab, reason: str, *, absent: bool = False) -> LabGrade:
     )
 
 
+def not_theirs(lab: Lab) -> LabGrade:
+    """The grade of a lab that is the other one's to do: it weighs nothing."""
+    whose = "relaie" if lab.role == "relay" else "possède la base"
+    return LabGrade(
+        lab=lab.name,
+        state="graded",
+        points="0",
+        points_open="0",
+        points_max="0",
+        reason=f"Sans objet : ce TP est celui de qui {whose}.",
+    )
+
+
 def of_class(
     learners: Sequence[Learner], labs: Sequence[Lab], grades: Mapping[tuple[str, str], LabGrade]
 ) -> ClassGrades:

@@ -24,8 +24,16 @@ from checks.grading.columns import (
 from checks.grading.naming import NamespaceModel
 from checks.grading.table import SAVE_AS_UTF8, SEPARATORS, Row, Text, decoded
 from checks.grading.workbook import Sheet
-from checks.lab import Lab
+from checks.lab import Lab, Role
 
+ROLE = "role"
+"""A column that may tell who relays and who owns."""
+_ROLES: Mapping[str, Role] = {
+    "relaie": "relay",
+    "relais": "relay",
+    "possede": "owner",
+    "proprietaire": "owner",
+}
 _MAY_BE_EMPTY = {"collegue", GROUP, "prenom"}
 
 # An identifier names a file and a Moodle account: plain letters, and nothing that a spreadsheet
@@ -52,7 +60,7 @@ _NAMESPACE_HOW = (
 class Learner:
     """One line of the roster. `colleague` is a namespace, several for a team, "" when there is
     none; `line` counts from 1. `groups`: those that tell the colleagues, where nothing else
-    does."""
+    does. `role`: the one that they have in the labs at two, "" for both."""
 
     identifier: str
     last_name: str
@@ -62,11 +70,16 @@ class Learner:
     colleague: str = ""
     line: int = 0
     groups: Sequence[str] = ()
+    role: Role = ""
 
     @property
     def name(self) -> str:
         """First name, then last name."""
         return f"{self.first_name} {self.last_name}".strip()
+
+    def does(self, lab: Lab) -> bool:
+        """Whether a lab is theirs to do."""
+        return not self.role or lab.role in ("", self.role)
 
     def colleagues(self, lab: Lab) -> Sequence[str]:
         """The namespaces of those with whom a lab is done."""
@@ -170,6 +183,7 @@ def _parse(
     first = header.line
     problems = list(_header_problems(header, model))
     learners: list[Learner] = []
+    roles: dict[int, str] = {}
     for row in table.rows:
         again = header_of(row)
         # a second one: two lists, glued
@@ -187,10 +201,13 @@ def _parse(
         values = _values(row, header, model)
         problems += [Problem(row.line, message) for message in _row_problems(values)]
         learners.append(_learner(values, row.line, header))
+        roles[row.line] = header.named(row).get(ROLE, "")
     if not learners and not problems:
         problems.append(Problem(first, "il n’y a personne sous l’en-tête."))
     for name, of in _UNIQUE.items():
         problems += _duplicates(name, of, learners)
+    learners, strange = _with_roles(learners, roles)
+    problems += strange
     colleagues, unsure = groups.colleagues(learners)
     problems += [Problem(line, message) for line, message in unsure]
     learners = [replace(one, colleague=colleagues.get(one.line, one.colleague)) for one in learners]
@@ -225,6 +242,27 @@ def _learner(values: Mapping[str, str], line: int, header: Header) -> Learner:
     )
     told = groups.groups_of(values.get(GROUP, "")) if header.paired_by_groups else ()
     return Learner(identifier, last, first, email, namespace, colleague, line, told)
+
+
+def _with_roles(
+    learners: list[Learner], written: Mapping[int, str]
+) -> tuple[list[Learner], Sequence[Problem]]:
+    """The same people with the role that their line tells. A column where nobody has one of ours is
+    another program's, which calls all of them students."""
+    if not any(plain(cell) in _ROLES for cell in written.values()):
+        return learners, ()
+    problems = [
+        Problem(
+            line,
+            f"« {cell[:60]} » (role) n’est pas un rôle : « relaie », « possède », ou rien pour "
+            "les deux.",
+        )
+        for line, cell in written.items()
+        if cell and plain(cell) not in _ROLES
+    ]
+    return [
+        replace(one, role=_ROLES.get(plain(written.get(one.line, "")), "")) for one in learners
+    ], problems
 
 
 def _header_problems(header: Header, model: NamespaceModel | None) -> Iterator[Problem]:

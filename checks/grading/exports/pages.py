@@ -20,8 +20,8 @@ from checks.lab import Hop
 
 @dataclass(frozen=True)
 class Cell:
-    """A lab (or the total) of a learner. `kind`: full, partial, none, review or absent; `order`
-    sorts cells."""
+    """A lab (or the total) of a learner. `kind`: full, partial, none, review, absent or exempt;
+    `order` sorts cells."""
 
     kind: str
     symbol: str
@@ -80,6 +80,8 @@ def cell(grade: LabGrade | LearnerGrades) -> Cell:
     low, high = bounds(grade)
     if grade.state == "absent":
         return Cell("absent", "–", "absent", "absent, sans note", -2)
+    if not Fraction(grade.points_max):
+        return Cell("exempt", "–", "", "sans objet", -3)
     exact = out_of(grade)
     if exact is None:
         return Cell(

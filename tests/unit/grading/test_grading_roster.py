@@ -14,7 +14,7 @@ from checks.errors import UsageError
 from checks.grading.columns import COLUMNS
 from checks.grading.roster import parse_roster, read_roster
 from checks.grading.table import decoded
-from checks.lab import find_lab
+from checks.lab import all_labs, find_lab
 
 GOOD = """identifiant,nom,prenom,email,namespace,collegue
 eleve1,Éluard-Hémon,Zoé,zoe.eluard@etu.exemple.fr,user-zoe,user-noel
@@ -458,3 +458,32 @@ def test_any_text_gives_learners_or_problems(text: str) -> None:
         learners, problems = parse_roster(body)
         assert bool(learners) is not bool(problems)
         assert all(problem.line >= 1 for problem in problems)
+
+
+# -- roles -----------------------------------------------------------------------------------------
+
+_TWO = "identifiant;nom;prenom;email;namespace;collegue;{}\n" + "".join(
+    f"p{n};N;P;p{n}@exemple.fr;user-p{n};user-p{3 - n};{{}}\n" for n in (1, 2)
+)
+
+
+@pytest.mark.parametrize("written", ["relaie", "Relais"])
+def test_a_role_tells_whose_labs_they_do(written: str) -> None:
+    learners, problems = parse_roster(_TWO.format("Rôle", written, "possède"))
+    assert not problems
+    relaying, owning = learners
+    labs = {lab.short_name: (relaying.does(lab), owning.does(lab)) for lab in all_labs()}
+    assert {name for name, (one, other) in labs.items() if one and other} >= {"tp1", "tp2", "tp3"}
+    assert (labs["tp5"], labs["tp7"]) == ((True, False), (True, False))
+    assert (labs["tp4"], labs["tp6"], labs["tp8"]) == ((False, True),) * 3
+
+
+def test_the_roles_of_another_program_are_none() -> None:
+    learners, problems = parse_roster(_TWO.format("Rôle", "Étudiant", "Étudiant"))
+    assert not problems
+    assert [one.role for one in learners] == ["", ""]
+
+
+def test_a_strange_role_among_ours_is_told() -> None:
+    _learners, problems = parse_roster(_TWO.format("role", "relaie", "regarde"))
+    assert [(one.line, "« regarde »" in one.message) for one in problems] == [(3, True)]

@@ -229,6 +229,21 @@ def test_a_second_grading_writes_the_same_and_every_export_says_it(
     assert "↺" in told[0]["rapport.html"]
 
 
+def test_the_lab_of_the_other_role_weighs_nothing(tmp_path: Path, history: History) -> None:
+    labs = [find_lab("tp2"), find_lab("tp5")]
+    owning = replace(ALICE, role="owner")
+    found = grade_class([owning], labs, lambda who, lab: Seen(verdict(lab, who)), tmp_path)
+    grades = settle(found, [owning], labs, history, Policy())
+    (alice,) = grades.learners
+    assert (alice.state, alice.points, alice.points_max) == ("graded", "10", "10")
+    write_all(tmp_path, grades, {})
+    marks = (tmp_path / "notes-moodle.csv").read_text(encoding="utf-8").splitlines()[1]
+    assert marks == "e1,e1@exemple.fr,20.00,,20.00"
+    page = (tmp_path / "retours" / "e1.html").read_text(encoding="utf-8")
+    assert "sans objet" in page
+    assert "ce TP est celui de qui relaie" in page
+
+
 # -- decisions -------------------------------------------------------------------------------------
 
 CLASS = [learner(number) for number in range(30)]
