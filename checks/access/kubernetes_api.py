@@ -337,18 +337,18 @@ class Api:
         url: str,
         headers: Mapping[str, str],
         content: str | None,
-        timeout: float | tuple[float, float],
+        timeout: float | tuple[float, float] | urllib3.Timeout,
     ) -> urllib3.BaseHTTPResponse:
         """An answer whose body is still to be read. Raises AccessError, and urllib3's errors."""
         pool, settings = self._pool, self._settings
         said = HTTPHeaderDict({"User-Agent": f"cahier/{__version__}", **headers})
         if settings.authorization:
             said["Authorization"] = settings.authorization
-        seconds = (
-            urllib3.Timeout(*timeout)
-            if isinstance(timeout, tuple)
-            else urllib3.Timeout(total=timeout)
-        )
+        seconds = timeout
+        if isinstance(timeout, tuple):
+            seconds = urllib3.Timeout(*timeout)
+        elif not isinstance(timeout, urllib3.Timeout):
+            seconds = urllib3.Timeout(total=timeout)
         return pool.request(
             method,
             url,
@@ -510,7 +510,12 @@ class Api:
         try:
             headers = {"Accept": "application/json"}
             response = self._open(
-                "GET", self._address(path, query), headers, None, (_LATE, patience)
+                "GET",
+                self._address(path, query),
+                headers,
+                None,
+                # silence is what a watch of something calm begins with
+                urllib3.Timeout(connect=_LATE, read=patience),
             )
             if response.status >= 300:
                 raise self._refused(response.status, answers.body(response, self.server))
