@@ -222,10 +222,10 @@ class Budget:
                 raise too_much()
 
 
-def too_much() -> Unverifiable:
+def too_much(most: int = HELD) -> Unverifiable:
     """The error for a namespace whose objects would fill this machine's memory."""
     return Unverifiable(
-        f"Ce namespace contient plus de {HELD // 2**20} Mo d’objets : plus que le vérificateur "
+        f"Ce namespace contient plus de {most // 2**20} Mo d’objets : plus que le vérificateur "
         "n’en lit.",
         "Supprimez ceux qui ne servent plus (kubectl get all,configmaps,events), puis recommencez.",
     )
@@ -322,6 +322,11 @@ def listed(answer: Mapping[str, Any], kind: str, server: str) -> list[dict[str, 
     shape = _KINDS.get(kind, _Object)
     shaped(items, list[shape], server)  # type: ignore[valid-type]
     return items
+
+
+def require(item: Mapping[str, Any], kind: str, server: str) -> None:
+    """Raises AccessError where an object is not as a list of `kind` would hold it."""
+    shaped(item, _KINDS.get(kind, _Object), server)
 
 
 def following(answer: Mapping[str, Any], server: str) -> str:

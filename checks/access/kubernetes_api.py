@@ -8,7 +8,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -42,6 +42,7 @@ _METADATA_KINDS = ("Secret", "Namespace")
 
 _T = TypeVar("_T")
 
+_PLACE = "/namespaces/{}"
 PATHS = {
     "Pod": "/api/v1/namespaces/{}/pods",
     "Service": "/api/v1/namespaces/{}/services",
@@ -63,6 +64,11 @@ PATHS = {
 def collection(kind: str, namespace: str) -> str:
     """Path of the objects of `kind` in a namespace."""
     return PATHS[kind].format(namespace)
+
+
+def everywhere(kind: str) -> str:
+    """Path of the objects of `kind` in all namespaces, or of the namespaces themselves."""
+    return "/api/v1/namespaces" if kind == "Namespace" else PATHS[kind].replace(_PLACE, "")
 
 
 def _current(kubeconfig_path: str | None) -> kubeconfig.Choice | None:
@@ -92,9 +98,10 @@ class Api:
         seconds: float | None = None,
         *,
         without_secrets: bool = False,
+        pace: Callable[[], None] = lambda: None,
     ) -> None:
         """`seconds` bounds each request; None: five to connect, twenty between two parts of the
-        answer.
+        answer. `pace` is called before each, and may wait.
 
         Raises AccessError where the configuration designates no cluster. What kubectl would refuse
         of it is raised by the first request.
@@ -102,6 +109,7 @@ class Api:
         self._without_secrets = (
             without_secrets  # a request about one is then a mistake of ours, never sent
         )
+        self._pace = pace
         self._kubeconfig_path = kubeconfig_path
         self._choice = _current(kubeconfig_path)
         self.credentials: Credentials = kubeconfig.credentials(self._choice)
@@ -236,7 +244,7 @@ class Api:
         """
         found: list[dict[str, Any]] = []
         budget = budget or answers.Budget()
-        for size, items in self._pages(kind, path, query or {}):
+        for size, items, _answer in self._pages(kind, path, query or {}):
             budget.spend(size)
             if kind != "ConfigMap":  # receipts alone are held against it
                 for item in items:
@@ -341,6 +349,7 @@ class Api:
     ) -> urllib3.BaseHTTPResponse:
         """An answer whose body is still to be read. Raises AccessError, and urllib3's errors."""
         pool, settings = self._pool, self._settings
+        self._pace()
         said = HTTPHeaderDict({"User-Agent": f"cahier/{__version__}", **headers})
         if settings.authorization:
             said["Authorization"] = settings.authorization
@@ -383,19 +392,20 @@ class Api:
     def everywhere(self, kind: str) -> Iterator[dict[str, Any]]:
         """Objects of `kind` of all namespaces, page by page (Secret, Namespace: metadata only).
         Raises as `request`."""
-        path = (
-            "/api/v1/namespaces"
-            if kind == "Namespace"
-            else PATHS[kind].replace("/namespaces/{}", "")
-        )
-        for _, items in self._pages(kind, path, {}):
+        for _, items, _answer in self._pages(kind, everywhere(kind), {}):
             yield from items
+
+    def versioned(self, kind: str, path: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """The objects of a collection, page by page, with the version of the whole list, from which
+        it can be watched. Raises as `request`."""
+        for _, items, answer in self._pages(kind, path, {}):
+            yield answers.version(answer, self.server), items
 
     def _pages(
         self, kind: str, path: str, query: Mapping[str, str]
-    ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """A list, page by page, each with its size in bytes; pages are smaller where objects are
-        large. Raises as `request`."""
+    ) -> Iterator[tuple[int, list[dict[str, Any]], dict[str, Any]]]:
+        """A list, page by page, each with its size in bytes and the whole answer; pages are smaller
+        where objects are large. Raises as `request`."""
         accept = METADATA_ONLY if kind in _METADATA_KINDS else "application/json"
         limit, following = _PAGE, ""
         while True:
@@ -408,7 +418,7 @@ class Api:
                 limit = max(1, limit // 8)
                 continue
             answer = answers.decoded(data, self.server)
-            yield len(data), answers.listed(answer, kind, self.server)
+            yield len(data), answers.listed(answer, kind, self.server), answer
             following = answers.following(answer, self.server)
             if not following:
                 return
@@ -498,9 +508,10 @@ class Api:
         """The version of the list `path`, from which it can be watched. Raises AccessError."""
         return answers.version(self.request("GET", path, query={"limit": "1"}), self.server)
 
-    def watch(self, path: str, since: str) -> Iterator[dict[str, Any]]:
+    def watch(self, path: str, since: str, kind: str | None = None) -> Iterator[dict[str, Any]]:
         """What happened to the objects of the list `path` after a version, until the server or the
         network ends it: a minute later at most. The last one, a BOOKMARK, says from where to go on.
+        `kind`: one of PATHS, where the objects themselves are to be read.
 
         Raises Refused, with 410 where what happened then is forgotten, and AccessError.
         """
@@ -527,6 +538,8 @@ class Api:
                         raise self._refused(
                             answers.code(status, self.server), json.dumps(status).encode()
                         )
+                    if kind is not None and event["type"] != "BOOKMARK":
+                        answers.require(event["object"], kind, self.server)
                     yield event
         except urllib3.exceptions.HTTPError as error:
             raise silent(self.credentials.server, error) from error

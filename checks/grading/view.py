@@ -13,11 +13,11 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -129,14 +129,31 @@ class Inventory:
         return found
 
 
+class Listed(Protocol):
+    """The objects of a class, and what is known of all its namespaces."""
+
+    def objects(self, kind: str, namespace: str) -> list[dict[str, Any]] | None:
+        """Objects of one namespace; None where they have to be asked of that namespace itself."""
+
+    def uid(self, namespace: str) -> str:
+        """UID of a namespace."""
+
+    def answers(self, namespace: str) -> dict[tuple[object, ...], Access]:
+        """What the API server has answered about rights in a namespace."""
+
+    @property
+    def server_version(self) -> tuple[int, int]:
+        """Major and minor version of the API server."""
+
+
 class LearnerView(AsTeacher, LiveReading):
     """`Cluster` of a learner, served with the teacher's access: what is read, and nothing else."""
 
     def __init__(
-        self, api: Api, inventory: Inventory, namespace: str, colleague: str | Sequence[str] | None
+        self, api: Api, inventory: Listed, namespace: str, colleague: str | Sequence[str] | None
     ) -> None:
         super().__init__(api, namespace=namespace, colleague=colleague)
-        self._inventory = inventory
+        self._inventory: Listed = inventory
         self._answers = inventory.answers(namespace)
         self._uid = partial(inventory.uid, namespace)  # it does not change: `refresh` keeps it
 
@@ -262,6 +279,22 @@ class Clock:
         return said or datetime.now(UTC), time.monotonic()
 
 
+def require_colleagues(
+    lab: Lab, colleagues: Sequence[str], is_missing: Callable[[str], bool], reading: Reading
+) -> None:
+    """Raises NotLookedAt where a lab needs a colleague who is not there."""
+    if lab.about.colleague != "required":
+        return
+    if not colleagues:
+        raise NotLookedAt(
+            "Ce TP se fait à deux, et la liste de classe ne donne pas de collègue.",
+            past_of(reading),
+        )
+    for name in colleagues:
+        if is_missing(name):
+            raise NotLookedAt(colleague_not_there(name), past_of(reading))
+
+
 class LiveVerifier:
     """Verdicts of a class on a real cluster, one connection pool and one set of lists for all."""
 
@@ -300,15 +333,7 @@ class LiveVerifier:
         colleagues = learner.colleagues(lab)
         view = self.view(learner, colleagues)
         reading = view.reading(lab.name)
-        if lab.about.colleague == "required":
-            if not colleagues:
-                raise NotLookedAt(
-                    "Ce TP se fait à deux, et la liste de classe ne donne pas de collègue.",
-                    past_of(reading),
-                )
-            for name in colleagues:
-                if name in self.missing:
-                    raise NotLookedAt(colleague_not_there(name), past_of(reading))
+        require_colleagues(lab, colleagues, lambda name: name in self.missing, reading)
         at = self._clock.now()
         look = partial(run, lab, view, refresh=view.refresh, settle=reading.settle)
         verdict, findings = look(seconds=self._settled.left)
