@@ -508,10 +508,17 @@ class Api:
         """The version of the list `path`, from which it can be watched. Raises AccessError."""
         return answers.version(self.request("GET", path, query={"limit": "1"}), self.server)
 
-    def watch(self, path: str, since: str, kind: str | None = None) -> Iterator[dict[str, Any]]:
+    def watch(
+        self,
+        path: str,
+        since: str,
+        kind: str | None = None,
+        opened: Callable[[], None] = lambda: None,
+    ) -> Iterator[dict[str, Any]]:
         """What happened to the objects of the list `path` after a version, until the server or the
         network ends it: a minute later at most. The last one, a BOOKMARK, says from where to go on.
-        `kind`: one of PATHS, where the objects themselves are to be read.
+        `kind`: one of PATHS, where the objects themselves are to be read. `opened` is called once
+        it goes on, though nothing may happen for long.
 
         Raises Refused, with 410 where what happened then is forgotten, and AccessError.
         """
@@ -530,6 +537,7 @@ class Api:
             )
             if response.status >= 300:
                 raise self._refused(response.status, answers.body(response, self.server))
+            opened()
             for line in answers.lines(response, self.server, patience):
                 if line.strip():
                     event = answers.change(line, self.server)

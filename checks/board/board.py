@@ -130,12 +130,21 @@ class Board:
         """Whether the board is being closed."""
         return self._stop.is_set()
 
-    def wait(self, version: int, seconds: float) -> None:
-        """Wait until there is news after a version, a moment more for what comes with it, or so
-        many seconds at most."""
+    @property
+    def asking(self) -> bool:
+        """Whether something is still to be asked, or somebody to be judged again for it."""
         with self._turn:
-            if self._turn.wait_for(lambda: self._version > version or self.is_over, seconds):
+            moved = any(one.moved or one.busy for one in self._people.values())
+        return moved or self._shared.rights.asking
+
+    def wait(self, version: int, seconds: float) -> bool:
+        """Wait until there is news after a version, a moment more for what comes with it, or so
+        many seconds at most; whether there is."""
+        with self._turn:
+            found = self._turn.wait_for(lambda: self._version > version or self.is_over, seconds)
+            if found:
                 self._turn.wait_for(lambda: self.is_over, _TELL)
+            return found
 
     def news(self, since: int) -> News:
         """What has changed since a version; 0: everything."""

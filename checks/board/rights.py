@@ -67,6 +67,11 @@ class ClassRights:
                 self._to_ask.append((namespace, key))
         return Access(False)
 
+    @property
+    def asking(self) -> bool:
+        """Whether something is still to be asked."""
+        return bool(self._to_ask)
+
     def ask(self, stop: threading.Event) -> None:
         """Ask what is still to be asked, whenever there is time, until `stop`."""
         while not stop.wait(0 if self._to_ask and self._pace.spare else _WAIT):

@@ -18,10 +18,11 @@ _SAMPLES = 3  # findings of one sentence
 
 
 class Cell(Said, frozen=True, kw_only=True):
-    """A lab of a person. `state`: full, partial, none or open; `text`: sentences that are right, of
-    all."""
+    """A lab of a person. `passed`: sentences that are right, of all; `text`: the same, as it is
+    shown. `open`: nothing is wrong, and not all of it is seen from afar."""
 
     state: Literal["full", "partial", "none", "open"]
+    passed: int
     text: str
 
 
@@ -64,26 +65,25 @@ class Sentence(Said, frozen=True, kw_only=True):
 
 
 class Progress(Said, frozen=True, kw_only=True):
-    """A lab of the class: how many have done all of it that can be seen, a part, or nothing."""
+    """A lab of the class: of how many all of it is right, or a part."""
 
     lab: str
     title: str
     full: int
     partial: int
-    none: int
 
 
 def cell(grade: LabGrade) -> Cell:
     """How a lab of a person is shown."""
     passed = sum(check.status is Status.PASSED for check in grade.checks)
-    text = f"{passed}/{len(grade.checks)}" if grade.checks else "?"
+    text = f"{passed}/{len(grade.checks)}"
     if not grade.checks:
-        return Cell(state="open", text=text)
+        return Cell(state="open", passed=0, text="?")
     if passed == len(grade.checks):
-        return Cell(state="full", text=text)
+        return Cell(state="full", passed=passed, text=text)
     if any(check.status is Status.FAILED for check in grade.checks):
-        return Cell(state="partial" if passed else "none", text=text)
-    return Cell(state="open", text=text)
+        return Cell(state="partial" if passed else "none", passed=passed, text=text)
+    return Cell(state="open", passed=passed, text=text)
 
 
 def moved(before: Sequence[LabGrade], now: Sequence[LabGrade]) -> int | None:
@@ -205,8 +205,7 @@ def progress(labs: Sequence[Lab], rows: Sequence[Row]) -> Sequence[Progress]:
             lab=lab.short_name.upper(),
             title=lab.about.title,
             full=sum(one.state == "full" for one in own),
-            partial=sum(one.state in ("partial", "open") and one.text[0] != "0" for one in own),
-            none=sum(one.state == "none" or one.text[0] in "0?" for one in own),
+            partial=sum(one.state != "full" and one.passed > 0 for one in own),
         )
         for lab, own in zip(labs, cells, strict=True)
     ]

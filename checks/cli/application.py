@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from checks import __version__
-from checks.cli import catalogue, cluster, diagnose, grading, labs, path, play, snapshot, verify
+from checks.cli import (
+    board,
+    catalogue,
+    cluster,
+    diagnose,
+    grading,
+    labs,
+    path,
+    play,
+    snapshot,
+    verify,
+)
 from checks.cli.french import Group
 from checks.redaction import Formatter
 
@@ -27,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(cluster.app, name="cluster", rich_help_panel="Petit SSPCloud local")
 app.add_typer(catalogue.app, name="catalogue", rich_help_panel="Petit SSPCloud local")
+app.add_typer(board.app, name="classe", rich_help_panel="Pour l’enseignant")
 labs.register(app)
 verify.register(app)
 diagnose.register(app)

@@ -206,26 +206,20 @@ class ClassObjects:
         return self._stop.is_set() or generation != self._generation
 
     def _follow(self, path: str, kind: str, generation: int) -> None:
-        since, troubles, refused = "", 0, False
+        since, troubles = "", 0
         while not self._is_over(generation):
             try:
-                if not since:
-                    since = self._list(path, kind, generation)
-                elif path in self._lost:
-                    self._api.latest(path)  # a watch says nothing of its own as long as it is well
-                if not refused:
-                    self._found(path)
-                for event in self._api.watch(path, since, kind):
+                since = since or self._list(path, kind, generation)
+                for event in self._api.watch(path, since, kind, lambda: self._found(path)):
                     if self._is_over(generation):
                         return
-                    refused, troubles = False, 0
-                    self._found(path)
+                    troubles = 0
                     self._hear(kind, event)
                     since = _version(event) or since
             except Forbidden as trouble:
-                # what happens until it may be read again is nobody's to tell
-                since, refused = "", trouble.refusal.verb == "watch"
-                self._lose(path, f"{trouble.message} {_OLDER_ROLE}" if refused else trouble.message)
+                since = ""  # what happens until it may be read again is nobody's to tell
+                older = f" {_OLDER_ROLE}" if trouble.refusal.verb == "watch" else ""
+                self._lose(path, f"{trouble.message}{older}")
                 self._stop.wait(_CLOSED)
             except CahierError as trouble:
                 forgotten = isinstance(trouble, Refused) and trouble.status == _GONE

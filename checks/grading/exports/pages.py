@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from checks.drawing import Step, steps
@@ -45,13 +45,14 @@ class Told:
 
 def page(name: str, **values: object) -> bytes:
     """A template with its values, in UTF-8."""
-    return _environment().get_template(name).render(**values).encode()
+    return environment().get_template(name).render(**values).encode()
 
 
 @cache
-def _environment() -> Environment:
+def environment(*packages: str) -> Environment:
+    """Templates of these packages, then ours: everything in them is escaped."""
     environment = Environment(
-        loader=PackageLoader("checks.grading"),
+        loader=ChoiceLoader([PackageLoader(name) for name in (*packages, "checks.grading")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -59,17 +60,17 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["points"] = lambda points: short(Fraction(points))
-    environment.filters["digest"] = _digest
+    environment.filters["digest"] = digest
     return environment
 
 
 def script(name: str) -> Markup:
     """A script of ours, for a page that runs no other."""
-    source, _, _ = PackageLoader("checks.grading").get_source(_environment(), name)
+    source, _, _ = PackageLoader("checks.grading").get_source(environment(), name)
     return Markup(source)
 
 
-def _digest(source: str) -> Markup:
+def digest(source: str) -> Markup:
     """What a page's policy calls its script:
     https://www.w3.org/TR/CSP3/#match-element-to-source-list."""
     return Markup(f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}")
