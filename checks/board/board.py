@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,10 +31,12 @@ _SHARE = 4  # times what a judgement takes, before the next one of the same pers
 _SETTLES = 5.0  # seconds before one looks again at what changes by itself
 _ROUND = 180.0  # seconds before one looks again at who has not moved: logs, rights of the cluster
 _EACH = 0.6  # seconds of that round for each person, at least
+_LEAVES = 1.0  # seconds for a judgement to end with the board
 _TELL = 0.15  # seconds in which several judgements are told at once
 
-OnGrades = Callable[[Learner, Sequence[LabGrade]], None]
-"""Told of what somebody has reached, each time that it was looked at."""
+OnGrades = Callable[[Learner, Sequence[LabGrade], datetime], None]
+"""Told of what somebody had reached at a moment of this machine's, each time that it was looked at
+while nothing of them was out of sight."""
 
 
 @dataclass
@@ -77,7 +80,7 @@ class Board:
         pace: Pace,
         learners: Sequence[Learner],
         labs: Sequence[Lab],
-        on_grades: OnGrades = lambda learner, grades: None,
+        on_grades: OnGrades = lambda learner, grades, at: None,
     ) -> None:
         self.labs = labs
         self._on_grades = on_grades
@@ -97,6 +100,10 @@ class Board:
         objects = ClassObjects(api, self._concerned, self._changed, self._troubled)
         self._shared = Shared(api, objects, ClassRights(api, pace, self._changed), Memory())
         self._open = ExitStack()
+        self._workers = [
+            threading.Thread(target=self._work, daemon=True, name="tableau")
+            for _ in range(_WORKERS)
+        ]
         self._round = max(_ROUND, _EACH * len(self._people))
 
     def __enter__(self) -> Self:
@@ -105,8 +112,8 @@ class Board:
             # imported here once: an import that two threads begin together is seen half-made
             _ = lab.checks
         self._open.enter_context(self._shared.objects)
-        for _ in range(_WORKERS):
-            threading.Thread(target=self._work, daemon=True, name="tableau").start()
+        for worker in self._workers:
+            worker.start()
         threading.Thread(
             target=self._shared.rights.ask, args=(self._stop,), daemon=True, name="droits"
         ).start()
@@ -122,6 +129,8 @@ class Board:
         with self._turn:
             self._turn.notify_all()
         self._open.close()
+        for worker in self._workers:
+            worker.join(_LEAVES)
 
     # -- what is told ------------------------------------------------------------------------------
 
@@ -199,10 +208,18 @@ class Board:
 
     def _work(self) -> None:
         while (person := self._next()) is not None:
-            began = time.monotonic()
+            began, at = time.monotonic(), datetime.now(UTC)
+            hidden = self._is_hidden(person)
             by_themselves, person.by_themselves = person.by_themselves, False
             seen = look(self._shared, person.learner, self.labs)
             self._take(person, seen, began, by_themselves)
+            if not hidden and not self._is_hidden(person):
+                self._on_grades(person.learner, seen.grades, at)
+
+    def _is_hidden(self, person: _Person) -> bool:
+        """Whether what is known of somebody is not what there is now."""
+        objects = self._shared.objects
+        return bool(objects.lost() or objects.lost_at(person.learner.namespace))
 
     def _next(self) -> _Person | None:
         """The next one to be judged; None once the board is closed."""
@@ -237,7 +254,6 @@ class Board:
                 self._version += 1
                 person.row, person.version = row, self._version
             self._turn.notify_all()
-        self._on_grades(person.learner, seen.grades)
 
     def _row(self, person: _Person, before: Sequence[LabGrade], grades: Sequence[LabGrade]) -> Row:
         if person.place is None:

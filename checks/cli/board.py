@@ -56,12 +56,22 @@ def follow(
             "--port", min=1, max=65535, metavar="N", help="Port local de la page (sinon libre)."
         ),
     ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            "--historique",
+            metavar="FICHIER",
+            help="Où garder ce qui a été prouvé, et quand, comme « noter » (par défaut : "
+            "historique-CLASSE.sqlite, à côté de la liste).",
+        ),
+    ] = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Suivre une classe pendant la séance : qui en est où, arrêté sur quelle phrase, depuis quand.
 
     La page s’ouvre dans un navigateur de ce poste, à l’adresse qui s’affiche, et suit chaque
-    changement. Rien n’est écrit, ni sur le cluster ni ici : Ctrl-C arrête tout.
+    changement. Rien n’est écrit sur le cluster ; ce que chacun a prouvé, et quand, est gardé dans
+    l’historique de la classe, que « noter » lit. Ctrl-C arrête tout.
 
     Il faut les droits de « cahier droits-enseignant », ou que chaque personne vous ait ouvert son
     namespace.
@@ -73,7 +83,9 @@ def follow(
     installation.need("enseignant")
     from checks.access.kubernetes_api import Api
     from checks.board.board import Board
+    from checks.board.keeping import ClusterTime, Keeper
     from checks.board.pace import Pace
+    from checks.cli import marks
     from checks.cli.grading import chosen
     from checks.grading.naming import NamespaceModel
     from checks.grading.roster import read_roster
@@ -87,7 +99,13 @@ def follow(
     pace = Pace()
     api = Api(kubeconfig, without_secrets=True, pace=pace)
     with ExitStack() as opened:
-        board = opened.enter_context(Board(api, pace, learners, labs))
+        history_file = opened.enter_context(marks.opened(roster, history))
+
+        def tell(why: str) -> None:
+            errors.print(f"? L’historique ne s’écrit plus : {why}", style="yellow")
+
+        keep = opened.enter_context(Keeper(history_file, ClusterTime(api), tell))
+        board = opened.enter_context(Board(api, pace, learners, labs, keep))
         if terminal:
             from checks.render.board import follow as show
 
@@ -103,6 +121,6 @@ def _serve(console: Console, board: Board, title: str, count: int, port: int) ->
 
     with serving(board, Pages(title, count, board.labs), port) as address:
         console.print(f"Le tableau est à cette adresse, sur ce poste seulement :\n{address}")
-        console.print("Ctrl-C l’arrête ; il ne laisse rien.")
+        console.print("Ctrl-C l’arrête ; il ne laisse rien sur le cluster.")
         while True:
             interruption.pause(1.0)

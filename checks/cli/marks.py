@@ -82,10 +82,12 @@ def marks(
         console_of(stderr=True).print(
             f"Ne compte que ce qui était prouvé le {moment(limit)}, d’après l’horloge du cluster."
         )
-    return Marks(_history(roster, history, recorded=recorded), Policy(receipts, limit), told)
+    return Marks(opened(roster, history, recorded=recorded), Policy(receipts, limit), told)
 
 
-def _history(roster: Path, given: Path | None, *, recorded: bool) -> History:
+def opened(roster: Path, given: Path | None, *, recorded: bool = False) -> History:
+    """The history of a class: the file that was given, else the one beside its list. Raises
+    CahierError."""
     if given is not None:
         return History(given)
     path = default_path(roster)

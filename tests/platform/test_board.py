@@ -18,10 +18,12 @@ from bench.classroom import Classroom
 from checks.access.kubernetes_api import Api
 from checks.board.board import Board
 from checks.board.pace import Pace
+from checks.grading.history import History
 from checks.grading.roster import Learner, read_roster
 from checks.lab import all_labs, find_lab
 from checks.local_sspcloud import people, teacher
 from checks.stage import Person, Stage
+from checks.verdict import Status
 from tests.support.faulty_api import faulty
 from tests.support.watched_class import row, wait_for
 
@@ -103,7 +105,13 @@ def test_a_change_is_seen_in_the_browser_and_ctrl_c_leaves_nothing(
     finally:
         end(process)
     expect(page.get_by_role("alert")).to_contain_text("ne répond plus")
-    assert [file.name for file in roster.parent.iterdir()] == [roster.name]
+    left = {file.name for file in roster.parent.iterdir()}
+    assert left == {roster.name, "historique-classe.sqlite"}
+    with History(roster.with_name("historique-classe.sqlite")) as history:
+        best = history.best("une", find_lab("tp2").name)
+    assert best is not None
+    assert sum(one.status is Status.PASSED for one in best.change.checks.values()) == 2
+    assert best.change.seen_by == "suivi"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT is POSIX")

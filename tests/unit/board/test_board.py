@@ -6,18 +6,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from checks.board.board import Board
+from checks.board.keeping import Keeper
 from checks.board.pace import Pace
 from checks.errors import UsageError
+from checks.grading.history import History
 from checks.sources import class_objects
 from checks.sources.class_objects import MOST_ALONE
 from tests.support.hostile import HOSTILE, active
 from tests.support.watched_api import WatchedApi, watched_api
-from tests.support.watched_class import board_of, learners, pod, row, wait_for
+from tests.support.watched_class import LABS, board_of, learners, pod, row, wait_for
 
 NAMES = ("ana", "bob", "lia")
 
@@ -199,6 +202,49 @@ def test_two_boards_at_once(api: WatchedApi, board: Board, tmp_path: Path) -> No
         wait_for(lambda: deployed(board, "ana") and deployed(second, "ana"))
     api.put("pods", pod("mon-api-1"), "user-bob")
     wait_for(lambda: deployed(board, "bob"))
+
+
+# -- what is kept ----------------------------------------------------------------------------------
+
+
+def test_what_was_proven_is_kept_though_it_is_removed(api: WatchedApi, tmp_path: Path) -> None:
+    lab = LABS[0].name
+    an_hour_off = timedelta(hours=1)
+    with (
+        History(tmp_path / "h.sqlite") as history,
+        Keeper(history, lambda moment: moment + an_hour_off, pytest.fail) as keep,
+        board_of(api, tmp_path, learners(NAMES), on_grades=keep) as board,
+    ):
+        api.put("pods", pod("mon-api-1"), "user-ana")
+        wait_for(lambda: deployed(board, "ana"))
+        wait_for(lambda: len(history.changes("ana", lab)) == 2)
+        api.cut(away=True)
+        wait_for(lambda: bool(board.news(0).lost))
+        api.remove("pods", "mon-api-1", "user-ana")
+        api.back()
+        wait_for(lambda: not deployed(board, "ana"))
+    with History(tmp_path / "h.sqlite") as history:
+        first, proven, *_ = history.changes("ana", lab)
+        best = history.best("ana", lab)
+    assert best is not None
+    assert best.change == proven
+    assert proven.seen_by == "suivi"
+    assert first.at < proven.at
+    assert proven.at - datetime.now(UTC) > timedelta(minutes=59)
+
+
+def test_a_history_that_cannot_be_written_is_told_once(api: WatchedApi, tmp_path: Path) -> None:
+    told: list[str] = []
+    history = History(tmp_path / "h.sqlite")
+    history.close()
+    with (
+        Keeper(history, lambda moment: moment, told.append) as keep,
+        board_of(api, tmp_path, learners(NAMES), on_grades=keep) as board,
+    ):
+        api.put("pods", pod("mon-api-1"), "user-ana")
+        wait_for(lambda: deployed(board, "ana"))
+        wait_for(lambda: bool(told))
+    assert len(told) == 1
 
 
 # -- rights of one namespace at a time -------------------------------------------------------------

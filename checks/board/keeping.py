@@ -1,0 +1,101 @@
+"""What the board writes into the teacher's history, as it happens."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from checks.access.kubernetes_api import Api
+from checks.board.pace import Memory
+from checks.errors import CahierError
+from checks.grading.history import Found, History
+from checks.grading.proven import found
+from checks.grading.results import LabGrade
+from checks.grading.roster import Learner
+
+_AGAIN = 600.0  # seconds after which what has not changed is said to be so still
+_CLOCK = 5.0  # seconds for the API server to say what time it is
+_HOLDS = 1800.0  # seconds for which its difference to this machine's clock holds
+
+
+class ClusterTime:
+    """What time it is for the API server. This machine's clock may be an hour off, and goes on
+    while it sleeps."""
+
+    def __init__(self, api: Api) -> None:
+        self._api, self._memory = api, Memory()
+
+    def __call__(self, moment: datetime) -> datetime:
+        """A moment of this machine's as the API server tells it; the same, where it does not
+        say."""
+        return moment + self._memory.once("ahead", _HOLDS, self._ahead)
+
+    def _ahead(self) -> timedelta:
+        try:
+            said = self._api.clock(_CLOCK)
+        except CahierError:
+            said = None
+        return said - datetime.now(UTC) if said else timedelta(0)
+
+
+class Keeper:
+    """Writes grades into a history, in a thread of its own: who is judged does not wait for a
+    disk. All that it was given is written once its context ends."""
+
+    def __init__(
+        self, history: History, there: Callable[[datetime], datetime], tell: Callable[[str], None]
+    ) -> None:
+        """`there`: what a moment of this machine's is for the cluster. `tell` hears, once, that
+        nothing can be written any more, and why."""
+        self._history, self._there, self._tell = history, there, tell
+        self._given: queue.SimpleQueue[tuple[str, Sequence[LabGrade], datetime] | None] = (
+            queue.SimpleQueue()
+        )
+        self._last: dict[tuple[str, str], tuple[float, Mapping[str, Found]]] = {}
+        self._thread = threading.Thread(target=self._write, daemon=True, name="historique")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._given.put(None)
+        self._thread.join()
+
+    def __call__(self, learner: Learner, grades: Sequence[LabGrade], at: datetime) -> None:
+        """Keep what somebody had reached at a moment of this machine's."""
+        self._given.put((learner.identifier, grades, at))
+
+    def _write(self) -> None:
+        while (given := self._given.get()) is not None:
+            try:
+                self._keep(*given)
+            except CahierError as trouble:
+                self._tell(trouble.message)
+                return
+
+    def _keep(self, person: str, grades: Sequence[LabGrade], at: datetime) -> None:
+        for grade in grades:
+            checks, now = found(grade), time.monotonic()
+            before = self._last.get((person, grade.lab))
+            if not checks or (before and before[1] == checks and now - before[0] < _AGAIN):
+                continue
+            self._history.record(
+                person,
+                grade.lab,
+                checks,
+                at=self._there(at),
+                seen_by="suivi",
+                receipt=grade.receipt,
+            )
+            self._last[person, grade.lab] = now, checks
