@@ -14,15 +14,14 @@ import msgspec
 from checks.errors import CahierError, Unverifiable, UsageError
 from checks.french import enumeration
 from checks.grading.as_teacher import AsTeacher
-from checks.grading.begun import is_given, past_of, seen
+from checks.grading.begun import is_given, seen
 from checks.grading.grade import (
     NamespaceMissing,
-    NotLookedAt,
     Seen,
-    colleague_not_there,
     not_there,
 )
 from checks.grading.roster import Learner
+from checks.grading.view import require_colleagues
 from checks.lab import Lab
 from checks.runner import run
 from checks.sources.receipts import Reading
@@ -97,16 +96,10 @@ class SnapshotVerifier:
                 f"{file.name} est l’instantané d’un autre namespace, {cluster.namespace}."
             )
         reading = Reading(lab.name, cluster.receipts, cluster.place)
+        wanted = learner.colleagues(lab)
+        require_colleagues(lab, wanted, lambda name: name in self._index.missing, reading)
         if lab.about.colleague == "required":
-            wanted, taken_with = learner.colleagues(lab), cluster.colleagues
-            if not wanted:
-                raise NotLookedAt(
-                    "Ce TP se fait à deux, et la liste de classe ne donne pas de collègue.",
-                    past_of(reading),
-                )
-            for name in wanted:
-                if name in self._index.missing:
-                    raise NotLookedAt(colleague_not_there(name), past_of(reading))
+            taken_with = cluster.colleagues
             if {one.namespace for one in taken_with[: len(wanted)]} != {*wanted}:
                 raise Unverifiable(
                     "L’instantané a été pris avec un autre collègue, "

@@ -3,7 +3,6 @@ mistakes are caught for their own reason, and printed remedies repair."""
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ import yaml
 
 from checks.lab import Case, Family
 from checks.stage import Stage
+from tests.support.verdicts import judged
 
 Verdict = Mapping[str, Any]
 """What `cahier verifier --json` says."""
@@ -130,20 +130,12 @@ def first_failed(verdict: Verdict) -> dict[str, Any]:
 
 def verify(stage: Stage, delay: str = "30s") -> Verdict:
     """What `cahier verifier --json` says to the learner, exit code checked."""
-    command = ["cahier", "verifier", stage.lab.short_name, "--json", "--delai", delay]
+    command = ["verifier", stage.lab.short_name, "--json", "--delai", delay]
     for namespace in stage.declared:
         command += ["--collegue", namespace]
     if stage.local_port:
         command += ["--port", str(stage.local_port)]
-    done = subprocess.run(
-        command, env=dict(stage.learner.environment), capture_output=True, text=True, check=False
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.stdout, done.stderr
-    verdict: Verdict = json.loads(done.stdout)
-    expected = {"passed": 0, "failed": 1}.get(verdict["status"], 3)
-    assert done.returncode == expected, done.stderr
-    return verdict
+    return judged(stage.learner, command)
 
 
 def failed(verdict: Verdict) -> dict[str, str]:

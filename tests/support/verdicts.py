@@ -5,24 +5,25 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from checks.stage import Person, Stage
+from tests.support.typed import typed
 
 
 def verify(person: Person, lab: str, *options: str) -> dict[str, Any]:
     """What `cahier verifier --json` says, exit code checked."""
-    done = subprocess.run(
-        ["cahier", "verifier", lab, "--json", *options],
-        env=dict(person.environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout, done.stderr
-    verdict: dict[str, Any] = json.loads(done.stdout)
-    assert done.returncode == {"passed": 0, "failed": 1}.get(verdict["status"], 3), done.stderr
+    return judged(person, ["verifier", lab, "--json", *options])
+
+
+def judged(person: Person, command: Sequence[str]) -> dict[str, Any]:
+    """The verdict of a command, exit code checked."""
+    done = typed(command, None, environment=person.environment)
+    assert "Traceback" not in done.complained, done.complained
+    assert done.said, done.complained
+    verdict: dict[str, Any] = json.loads(done.said)
+    assert done.code == {"passed": 0, "failed": 1}.get(verdict["status"], 3), done.complained
     return verdict
 
 
