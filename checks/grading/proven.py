@@ -35,6 +35,7 @@ from checks.verdict import Status
 
 Receipts = Literal["compter", "revoir", "ignorer"]
 
+_OPEN_THEN = " Le reste n’a pas pu être vérifié alors."
 _PAST_WORDS = {
     Status.FAILED: "N’était pas juste alors.",
     Status.SKIPPED: "Dépendait alors d’une autre phrase.",
@@ -213,7 +214,7 @@ def _closed(grade: LabGrade, changes: Sequence[Change]) -> LabGrade:
     )
     if closed.state == "review":
         return closed
-    then = grade.reason if grade.proven else ""
+    then = grade.reason.replace(_OPEN_THEN, "") if grade.proven else ""
     reason = (
         f"{then} Le reste n’était pas juste quand la personne l’a vérifié, le {moment(theirs.at)}."
     )
@@ -239,6 +240,8 @@ def _then(lab: Lab, now: LabGrade, best: Best, *, late: bool) -> LabGrade:
         reason += " Ce qui a été fait après la date limite n’est pas compté."
     grade = of_checks(lab.name, checks, receipt=change.receipt, proven=best.since, removed=removed)
     alone = by_receipt(grade)
+    if grade.state == "review":
+        reason += _OPEN_THEN
     if alone:
         reason += f" {_points(alone)} d’après le seul reçu de la personne."
     return msgspec.structs.replace(grade, reason=reason)

@@ -52,7 +52,10 @@ def render(grades: ClassGrades, paths: Mapping[str, Sequence[Hop]]) -> bytes:
             "total": pages.cell(learner),
             "labs": pages.told(grades.labs, learner, paths),
             "failed": any(
-                check.status is Status.FAILED for lab in learner.labs for check in lab.checks
+                check.status is Status.FAILED
+                for lab in learner.labs
+                for check in lab.checks
+                if lab.begun
             ),
         }
         for learner in grades.learners
@@ -92,7 +95,7 @@ def _mistakes(grades: ClassGrades) -> Sequence[Mistake]:
     for learner in grades.learners:
         for lab in learner.labs:
             for check in lab.checks:
-                if check.status is not Status.FAILED:
+                if check.status is not Status.FAILED or not lab.begun:
                     continue
                 mistake = found.setdefault(
                     (lab.lab, check.id), Mistake(names[lab.lab], check.title, cause=check.cause)
