@@ -33,6 +33,11 @@ def people_folder() -> Path:
     return folder() / "people"
 
 
+def history_of(roster: Path) -> Path:
+    """Where the history of a class is, beside its list."""
+    return roster.with_name(f"historique-{roster.stem}.sqlite")
+
+
 def failure_log() -> Path:
     """What kind and the nodes said when the last making failed. May not exist."""
     return folder() / "kind.log"

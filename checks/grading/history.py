@@ -24,6 +24,7 @@ import msgspec
 from checks.decoding import prepared
 from checks.errors import CahierError
 from checks.grading.results import Points, Proof
+from checks.places import history_of
 from checks.verdict import Status
 
 APPLICATION = 0x4361486E
@@ -109,7 +110,7 @@ def best_of(
 def default_path(roster: Path) -> Path:
     """Where the history of a class is, unless told otherwise: beside its list, whatever folder its
     marks are written to."""
-    return roster.with_name(f"historique-{roster.stem}.sqlite")
+    return history_of(roster)
 
 
 class History:

@@ -158,7 +158,7 @@ def mark(lab: Lab, now: LabGrade, changes: Sequence[Change], policy: Policy) -> 
     best = best_of(changes, before=before, receipts=counting)
     if in_time and (best is None or not _is_more(best, now, counting)):
         chosen = _told(now)
-    elif best is not None and (_worth(best.change, counting) or not now.checks or not in_time):
+    elif best is not None and (_worth(best.change, counting) or now.checks):
         chosen = _then(lab, now, best, late=not in_time)
     else:
         chosen = _too_late(now, before)
@@ -225,6 +225,11 @@ def _then(lab: Lab, now: LabGrade, best: Best, *, late: bool) -> LabGrade:
     """What was proven at one moment of the past."""
     change = best.change
     checks = _checks(lab, now, change)
+    if not now.checks:  # the rest may have been done since
+        checks = [
+            msgspec.structs.replace(check, decided=check.status is Status.PASSED)
+            for check in checks
+        ]
     points = sum((Fraction(check.points) for check in checks), Fraction())
     removed = bool(now.checks) and Fraction(now.points) < points
     then = moment(best.since)

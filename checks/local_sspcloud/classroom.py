@@ -24,7 +24,7 @@ from checks.local_sspcloud import people
 from checks.local_sspcloud.invented import Invented
 from checks.local_sspcloud.progress import Tell
 from checks.places import folder as cluster_folder
-from checks.places import write_private
+from checks.places import history_of, write_private
 from checks.waiting import tries
 
 if TYPE_CHECKING:
@@ -206,6 +206,7 @@ def _forget_files(seed: int | None) -> None:
         with suppress(OSError):
             if file.read_text(encoding="utf-8") == roster.text:
                 file.unlink()
+                history_of(file).unlink()  # of people who are no more
         for name in roster.people:
             with suppress(OSError):
                 (file.parent / KUBECONFIGS / f"{name}.kubeconfig").unlink()

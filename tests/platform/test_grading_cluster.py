@@ -42,6 +42,8 @@ def graded(new_resident: Callable[..., Person], tmp_path_factory: pytest.TempPat
 
 def _command(roster: Path, folder: Path, kubeconfig: Path, labs: str = "tp1,tp2") -> list[str]:
     options = {"--labs": labs, "--sortie": str(folder), "--kubeconfig": str(kubeconfig)}
+    # each test is a teacher who has seen nothing before
+    options["--historique"] = f"{folder}.sqlite"
     return [
         "cahier",
         "noter",
@@ -74,7 +76,8 @@ def test_a_class_of_three(graded: Path, admin_kubeconfig: Path, tmp_path: Path) 
     assert "3 personnes, 2 TP" in done.stdout
     grades = json.loads((tmp_path / "notes.json").read_text(encoding="utf-8"))
     right, wrong, absent = grades["learners"]
-    assert [lab["state"] for lab in right["labs"]] == ["review", "review"]
+    assert [lab["state"] for lab in right["labs"]] == ["graded", "review"]
+    assert right["labs"][0]["reason"].startswith("Pas commencé")  # no receipt of it
     assert (right["labs"][1]["points"], right["labs"][1]["points_open"]) == ("5", "5")
     assert _checks(tmp_path, 0, 1) == {
         "l_api_est_deployee": "passed",
@@ -92,8 +95,8 @@ def test_a_class_of_three(graded: Path, admin_kubeconfig: Path, tmp_path: Path) 
     assert "failed" not in {*_checks(tmp_path, 0, 0).values(), *_checks(tmp_path, 1, 0).values()}
     marks = (tmp_path / "notes-moodle.csv").read_text(encoding="utf-8").splitlines()
     assert marks[1:] == [
-        "juste,zoe@exemple.fr,,,",
-        "faux,noel@exemple.fr,,0.00,",
+        "juste,zoe@exemple.fr,0.00,,",
+        "faux,noel@exemple.fr,0.00,0.00,0.00",
         "absente,lea@exemple.fr,,,",
     ]
     before = _files(tmp_path)

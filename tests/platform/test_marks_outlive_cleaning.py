@@ -137,8 +137,8 @@ def test_marks_outlive_the_pages_own_cleaning(
         assert labs[name][place]["removed"], (name, place)
         assert "retiré depuis" in labs[name][place]["reason"]
     assert after["idle"] == ["0.00"] * 5
-    for lab in labs["idle"]:
-        assert "Pas commencé" in lab["reason"]
+    for one in labs["idle"]:
+        assert "Pas commencé" in one["reason"]
 
     # a teacher who comes only now has nothing but the receipts
     labs, late = graded(path, teacher, tmp_path / "late", "--historique", str(tmp_path / "other"))

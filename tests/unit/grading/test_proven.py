@@ -196,7 +196,12 @@ def test_what_cannot_be_looked_at_any_more_keeps_what_was_proven(
     grade: Grade, trouble: Exception
 ) -> None:
     assert grade(trouble).state in ("review", "absent")
-    grade(right(at(0)))
+    grade(gone(at(0)))
+    assert grade(trouble).points_open == "10"  # it was no zero, and is none
+    grade(Seen(verdict(LAB, ALICE, failed=[LAST]), at=at(1)))
+    partly = grade(trouble)
+    assert (partly.state, partly.points, partly.points_open) == ("review", "8", "2")
+    grade(right(at(2)))
     found = grade(trouble)
     assert (found.state, found.points, found.removed) == ("graded", "10", False)
     assert "on n’a pas pu regarder" in found.reason
