@@ -116,8 +116,9 @@ def _grade(
     roster: Path, folder: Path, kubeconfig: Path, *options: str
 ) -> tuple[list[dict[str, Any]], str]:
     command = ["cahier", "noter", str(roster), "--labs", "tp1,tp2,tp6", "--sortie", str(folder)]
+    seen_before = ["--historique", f"{folder}.sqlite"]  # nothing, but for the folder's own
     done = subprocess.run(
-        [*command, "--kubeconfig", str(kubeconfig), *options],
+        [*command, *seen_before, "--kubeconfig", str(kubeconfig), *options],
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -161,7 +162,8 @@ def test_whoever_shares_is_graded_as_with_the_cluster_role(
         run(person, "cahier", "partager", _user(prof))
     shared, told = _grade(roster, tmp_path / "shared", prof.kubeconfig)
     assert shared[:2] == whole[:2]
-    assert all(lab["points"] != "0" for lab in shared[0]["labs"])
+    assert all(lab["points"] != "0" for lab in shared[0]["labs"][1:])
+    assert shared[0]["labs"][0]["reason"].startswith("Pas commencé")  # no receipt of it
     assert "failed" in {check["status"] for check in shared[1]["labs"][2]["checks"]}
     assert (
         f"ligne 4 : le namespace {closed.namespace} vous est fermé ; ferme sera sans note" in told
