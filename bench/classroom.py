@@ -121,6 +121,24 @@ class Classroom:
                     content_type="application/merge-patch+json",
                 )
 
+    def set_ready(self, learner: Learner, ready: bool) -> None:
+        """Say that the pod of a learner's API is ready, or not, where nothing is started. Raises
+        CahierError."""
+        path = collection("Pod", learner.namespace)
+        (pod,) = self.api.objects("Pod", path, {"labelSelector": "app=mon-api"})
+        for one in (*pod["status"]["containerStatuses"], *pod["status"]["conditions"]):
+            if "ready" in one:
+                one["ready"] = ready
+            elif one["type"] == "Ready":
+                one["status"] = str(ready)
+        told = {name: pod["status"][name] for name in ("conditions", "containerStatuses")}
+        self.api.request(
+            "PATCH",
+            f"{path}/{pod['metadata']['name']}/status",
+            {"status": told},
+            content_type="application/merge-patch+json",
+        )
+
     def wait_ready(self, on_step: OnStep) -> int:
         """Wait until every pod of the class is ready; how many there are. Raises CahierError."""
         own = {learner.namespace for learner in self.learners}

@@ -17,6 +17,9 @@ time to come back."""
 _PAUSED = (
     0.5  # seconds that a script sleeps, from which the comparison without them is worth a line
 )
+_SOON_FOR = 300  # people whose changes are shown as soon as those of a small class
+_SHOWN_SOON, _SHOWN = 2.0, 5.0  # seconds
+_REQUESTS = 10  # in a second
 _CLASS_RATIO = 20
 _MEMORY = 500
 _PAGES = (("clair", "light"), ("sombre", "dark"))
@@ -97,6 +100,22 @@ def _rows(results: Results) -> Iterator[Sequence[str]]:
             "",
             f"× {number(growth(results))}",
             "≤ × 1",
+        )
+    for board in results.followed:
+        aim = _SHOWN_SOON if board.learners <= _SOON_FOR else _SHOWN
+        yield (
+            f"tableau de {number(board.learners)} personnes, un changement au plus",
+            seconds(board.worst),
+            "",
+            "",
+            f"< {seconds(aim)}",
+        )
+        yield (
+            "  requêtes par seconde au plus",
+            number(board.requests_most),
+            "",
+            "",
+            f"≤ {_REQUESTS}",
         )
 
 
@@ -214,6 +233,25 @@ def many() -> str:
             f"| {number(one.learners)} | {seconds(one.cost.wall)} | {seconds(one.cost.processor)} "
             f"| {number(one.cost.memory)} Mio | {number(one.requests)} | "
             f"{seconds(one.cost.wall / one.learners)} |"
+        )
+    return "\n".join(lines)
+
+
+def followed() -> str:
+    """Markdown table: the board of a class, on namespaces without pods."""
+    found = read(FILE).followed
+    if not found:
+        return "Ces figures ne sont pas encore dans `bench/results.json` : `make bench` les y met."
+    lines = [
+        "| personnes | tout regardé en | un changement est montré en (médiane) | au plus | "
+        "requêtes par seconde, au plus | au calme | mémoire au plus |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in found:
+        lines.append(
+            f"| {number(one.learners)} | {seconds(one.begins)} | {seconds(one.median)} | "
+            f"{seconds(one.worst)} | {number(one.requests_most)} | {number(one.requests_calm)} | "
+            f"{number(one.memory)} Mio |"
         )
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.following import Followed
 from bench.measure import Cost
 
 FILE = Path(__file__).parent / "results.json"
@@ -72,7 +73,7 @@ class ScaleResult(msgspec.Struct, frozen=True):
 
 
 class Results(msgspec.Struct, frozen=True):
-    """The file. `help`: the median of `cahier --help`."""
+    """The file. `help`: the median of `cahier --help`. `followed`: classes whose board was open."""
 
     date: datetime
     machine: Machine
@@ -80,6 +81,7 @@ class Results(msgspec.Struct, frozen=True):
     labs: tuple[LabResult, ...]
     classroom: ClassResult
     scale: tuple[ScaleResult, ...]
+    followed: tuple[Followed, ...] = ()
 
 
 def read(path: Path = FILE) -> Results:

@@ -19,7 +19,8 @@ from pathlib import Path
 import psutil
 
 from bench import scripts
-from bench.classroom import PREFIX, Classroom
+from bench.classroom import PREFIX, Classroom, work
+from bench.following import Followed, follow
 from bench.measure import Cost, Run, median, run
 from bench.requests import counting
 from bench.results import ClassResult, LabResult, Machine, Results, ScaleResult
@@ -35,6 +36,7 @@ _LAB_RUNS = 3
 _CLASS_RUNS = 3
 # between the learners whose scripts are run: they are spread over what the class has handed in
 _STRIDE = 7
+_MOVERS = 20  # learners who change while their class is followed
 _COUNTED = 3  # learners whose scripts are run once more to count their requests
 
 Steps = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -64,9 +66,15 @@ class Session:
         labs = self._labs(api)
         with tempfile.TemporaryDirectory(prefix="cahier-mesure-") as folder:
             classroom = self._classroom(api, teacher, Path(folder))
-            scale = self._scale(api, teacher, Path(folder))
+            scale, followed = self._scale(api, teacher, Path(folder))
         return Results(
-            datetime.now(UTC).replace(microsecond=0), machine, began, labs, classroom, scale
+            datetime.now(UTC).replace(microsecond=0),
+            machine,
+            began,
+            labs,
+            classroom,
+            scale,
+            followed,
         )
 
     # -- one learner, one lab ----------------------------------------------------------------------
@@ -186,20 +194,37 @@ class Session:
             ),
         )
 
-    def _scale(self, api: Api, teacher: Path, folder: Path) -> tuple[ScaleResult, ...]:
-        found = []
+    def _scale(
+        self, api: Api, teacher: Path, folder: Path
+    ) -> tuple[tuple[ScaleResult, ...], tuple[Followed, ...]]:
+        found, followed = [], []
         with self._room(api, started=False) as room:
-            for size in self.sizes:
+            for size in sorted({self.learners, *self.sizes}):
                 with self.steps(
                     f"{size} namespaces sans conteneur", size - len(room.learners)
                 ) as step:
                     room.grow(size, step)
+                with self.steps(f"cahier classe suivre, {size} personnes", 1):
+                    followed.append(_followed(room, room.roster(folder, size), teacher))
+                if size not in self.sizes:
+                    continue
                 with self.steps(f"cahier noter, {size} personnes", 1) as step:
                     graded = _done(_grade(room.roster(folder, size), folder, teacher), step, 0)
                 found.append(
                     ScaleResult(size, len(scripts.labs()), graded.cost, _requests(graded) / size)
                 )
-        return tuple(found)
+        return tuple(found), tuple(followed)
+
+
+def _followed(room: Classroom, roster: Path, teacher: Path) -> Followed:
+    """The board of the class, while some of those whose API is right see it fail, then heal."""
+    right = [one for one in room.learners if ("tp2", "solution") in work(one.number)]
+
+    def change(name: str, ready: bool) -> None:
+        room.set_ready(next(one for one in right if one.name == name), ready)
+
+    movers = [one.name for one in right[:: max(1, len(right) // _MOVERS)]]
+    return follow(roster, teacher, [one.name for one in room.learners], movers, change)
 
 
 def _done(done: Run, step: Callable[[int], None], count: int) -> Run:

@@ -233,7 +233,7 @@ class ClassObjects:
     def _pulse(self) -> None:
         """Begin again where this machine was asleep, or the network was away: a connection that
         died meanwhile says nothing."""
-        was_lost = False
+        silent = 0
         while True:
             before = time.time(), time.monotonic()
             if self._stop.wait(_PULSE):
@@ -243,15 +243,14 @@ class ClassObjects:
             try:
                 self._api.request("GET", "/version")
             except CahierError as trouble:
-                was_lost = True
+                silent += 1
                 self._lose("/version", trouble.message)
                 continue
             self._found("/version")
-            if slept or was_lost:
-                was_lost = False
+            # silent once, a server may only be slow; what its watches have said holds
+            if slept or silent > 1 or self._may_be_lighter():
                 self._begin()
-            elif self._may_be_lighter():
-                self._begin()
+            silent = 0
 
     def _lose(self, path: str, why: str) -> None:
         with self._lock:
