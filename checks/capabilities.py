@@ -26,6 +26,7 @@ from checks.facts import (
     Listing,
     Pod,
     PolicyKind,
+    ProbeTold,
 )
 from checks.objects.policies import NetworkPolicy
 from checks.objects.rights import Binding, Role, Rule
@@ -70,8 +71,8 @@ class Probe(Protocol):
     def said(self, target: str) -> str:
         """What its last attempt at `target` ended with, in socat's words; "" when it went well."""
 
-    def reached(self, target: str) -> int:
-        """How many of its connections to `target` were made, whatever came of them."""
+    def told(self, target: str) -> ProbeTold:
+        """The same, and how many of its connections to `target` were made: one request."""
 
 
 class Reading(Protocol):

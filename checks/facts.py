@@ -245,6 +245,15 @@ class Listener:
 
 
 @dataclass(frozen=True)
+class ProbeTold:
+    """What a probe has told of its connections to a target: how many were made, whatever came of
+    them; `failure`: what the last attempt ended with, in socat's words, "" when it went well."""
+
+    made: int
+    failure: str
+
+
+@dataclass(frozen=True)
 class KubectlVersion:
     """A kubectl found on this machine, with its version."""
 

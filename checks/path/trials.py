@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from checks.capabilities import Probe
 from checks.diagnosis.workloads.program_logs import Trouble, cleaned, told
 from checks.errors import Unverifiable
-from checks.facts import ForwardRefused
+from checks.facts import ForwardRefused, ProbeTold
 from checks.interruption import pause
 from checks.path.ground import Origin
 from checks.waiting import Deadline
@@ -85,10 +85,10 @@ def _through(probe: Probe, way: Way) -> Attempt:
     """Asked again while our own probe opens its port."""
     deadline = Deadline(_ANSWERS)
     while True:
-        made, before = probe.reached(way.target), probe.said(way.target)
+        before = probe.told(way.target)
         try:
             with probe.connect(way.target):
-                return _ended(probe, way, made, before)
+                return _ended(probe, way, before)
         except (ForwardRefused, OSError) as trouble:
             if deadline.passed:
                 raise Unverifiable(
@@ -97,15 +97,15 @@ def _through(probe: Probe, way: Way) -> Attempt:
             pause(_PAUSE)
 
 
-def _ended(probe: Probe, way: Way, made: int, before: str) -> Attempt:
+def _ended(probe: Probe, way: Way, before: ProbeTold) -> Attempt:
     deadline = Deadline(_ANSWERS)
     while not deadline.passed:
-        said = probe.said(way.target)
-        if said != before:
-            trouble = told(said)
-            words = trouble.words if trouble else cleaned(said.splitlines()[-1])
+        now = probe.told(way.target)
+        if now.failure != before.failure:
+            trouble = told(now.failure)
+            words = trouble.words if trouble else cleaned(now.failure.splitlines()[-1])
             return Attempt(False, trouble.trouble if trouble else None, words, probe.ip)
-        if probe.reached(way.target) > made:
+        if now.made > before.made:
             return Attempt(True, address=probe.ip)
         pause(_PAUSE)
     return Attempt(False, Trouble.SILENT, "aucune réponse", probe.ip)

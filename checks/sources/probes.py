@@ -23,7 +23,7 @@ from typing import Any
 from checks.access.answers import typed
 from checks.access.kubernetes_api import Api, collection
 from checks.errors import AccessError, Refused, Unverifiable
-from checks.facts import PROBE_LABEL, ForwardRefused, Pod
+from checks.facts import PROBE_LABEL, ForwardRefused, Pod, ProbeTold
 from checks.interruption import check, pause, too_late, undone
 from checks.objects.pods import PodObject, PodStatus
 from checks.process import OWNER, has_ended, is_here, mark, owner
@@ -89,17 +89,18 @@ class Probe:
 
     def said(self, target: str) -> str:
         """What the attempt at `target` ended with, in socat's words."""
-        failures = [line for line in self._log(target) if _FAILED.search(line)]
-        return "\n".join(failures[-_LAST_WORDS:])
+        return self.told(target).failure
 
-    def reached(self, target: str) -> int:
-        """How many of its connections to `target` were made, whatever came of them."""
-        return sum(_MADE_IT in line for line in self._log(target))
-
-    def _log(self, target: str) -> Sequence[str]:
+    def told(self, target: str) -> ProbeTold:
+        """The same, and how many connections to `target` were made, by its log."""
         path = f"/api/v1/namespaces/{self.namespace}/pods/{self.name}/log"
         query = {"container": f"p{self.ports[target]}", "limitBytes": "65536"}
-        return self.api.text(path, query).splitlines()
+        log = self.api.text(path, query).splitlines()
+        failures = [line for line in log if _FAILED.search(line)]
+        return ProbeTold(
+            made=sum(_MADE_IT in line for line in log),
+            failure="\n".join(failures[-_LAST_WORDS:]),
+        )
 
 
 def _cut_once(end: socket, failed: Callable[[], bool]) -> contextlib.AbstractContextManager[None]:
