@@ -49,6 +49,22 @@ class Aim:
         """Whether it names pods by their address."""
         return bool(self.pods) and self.service is None
 
+    def is_met_by(self, other: Aim) -> bool:
+        """Whether whoever goes to `other` arrives where this one means: at one of its pods, or at
+        the same name, where what is behind it is not seen."""
+        if self.port == other.port and self._names == other._names:
+            return True
+        own = {pod.uid for pod in self.selected()}
+        return any(pod.uid in own for pod, _ in other.doors)
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        """A name however much of it is written; an address as it is."""
+        if self.service is not None:
+            return self.service.name, self.namespace
+        short = bool(self.namespace) and self.view is None
+        return self.host.partition(".")[0] if short else self.host, self.namespace
+
     def selected(self) -> Sequence[Pod]:
         """The pods that it means."""
         if self.service is None or self.view is None:
@@ -151,7 +167,7 @@ def _number(port: str, typed: str) -> int:
 
 
 def pods_of(view: Cluster, end: Named) -> Sequence[Pod]:
-    """The pods that an object names, those that are ready first."""
+    """The pods that an object is, or keeps, those that are ready first; a Service keeps none."""
     if end.kind == "pod":
         pod = view.pod(end.name)
         return [pod] if pod is not None else []
@@ -163,12 +179,11 @@ def pods_of(view: Cluster, end: Named) -> Sequence[Pod]:
             else []
         )
     else:
-        kept = (pod for pod in view.pods() if pod.controller is not None)
         found = [
             pod
-            for pod in kept
+            for pod in view.pods()
             if pod.controller is not None
-            and (pod.controller.kind, pod.controller.name) == ("StatefulSet", end.name)
+            and (pod.controller.kind.lower(), pod.controller.name) == (end.kind, end.name)
         ]
     return first_ready(found)
 

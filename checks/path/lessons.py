@@ -426,6 +426,18 @@ class NotThere(Lesson):
     wanted: str
 
 
+class PerhapsThere(NotThere):
+    """A relay goes on to where we cannot look, under another name."""
+
+    finding = (
+        "localhost:{port} mène à {where}, puis à {led} : vos droits ne montrent pas si c’est aussi "
+        "{wanted}."
+    )
+    cause = "Deux noms, ou un nom et une adresse, peuvent mener au même serveur."
+    fix = "Écrivez le même nom des deux côtés, ou demandez à la personne à qui est ce namespace."
+    led: str
+
+
 class OtherNamespace(Lesson):
     """The tunnel is in a namespace that cannot be looked at."""
 
@@ -441,9 +453,12 @@ class OtherNamespace(Lesson):
 
 
 class AimedAtNothing(Lesson):
-    """What the tunnel names does not exist."""
+    """What the tunnel names has no pod."""
 
-    finding = "Le tunnel de localhost:{port} vise {aimed}, qui n’existe pas dans {namespace}."
+    finding = (
+        "Le tunnel de localhost:{port} vise {aimed}, et aucun pod ne lui correspond dans "
+        "{namespace}."
+    )
     cause = (
         "Un tunnel reste attaché au pod choisi à son ouverture. Ce pod disparu, kubectl garde le "
         "port ouvert jusqu’au premier client, puis s’arrête."
@@ -452,6 +467,19 @@ class AimedAtNothing(Lesson):
     look = ("kubectl get pods -n {namespace}", "ps aux | grep port-forward")
     port: int
     aimed: str
+
+
+class AimedElsewhereSince(AimedAtNothing):
+    """It answers: the pod that it had chosen is no more that of what it names."""
+
+    finding = (
+        "Le tunnel de localhost:{port} répond, mais aucun pod de {namespace} ne correspond plus à "
+        "{aimed} : rien ne montre lequel répond."
+    )
+    cause = (
+        "Un tunnel garde le pod choisi à son ouverture, même quand le Service ou le Deployment "
+        "qu’il nommait n’y mène plus."
+    )
 
 
 class RelayFails(Lesson):

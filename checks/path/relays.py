@@ -4,7 +4,7 @@ sockets show it."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from socket import socket
 
@@ -40,29 +40,33 @@ class _Taken:
     spoke: bool = False
 
 
-def beyond(ground: Ground, arrival: Arrival, chain: int = _CHAIN) -> Iterator[Hop]:
+Onward = Generator[Hop, None, Sequence[Aim] | None]
+"""Hops behind a pod, then where its client was led, relay after relay; None where the way stops."""
+
+
+def beyond(ground: Ground, arrival: Arrival, chain: int = _CHAIN) -> Onward:
     """The hops behind a pod that a client reaches; none where it serves the client itself."""
     view = ground.view(arrival.view_of)
     if view is None or not chain:
-        return
+        return ()
     pod, port = arrival.pod, arrival.port
     try:
         taken = _taken(view, pod, port)
     except (CahierError, ForwardRefused, OSError):
-        return  # it cannot be looked into: the path was proven up to it
+        return ()  # it cannot be looked into: the path was proven up to it
     if taken.further is not None:
-        yield from _further(ground, view, pod, taken, chain)
-    elif taken.closed and not taken.spoke:
-        yield from _left(ground, view, pod, port, chain)
+        return (yield from _further(ground, view, pod, taken, chain))
+    if taken.closed and not taken.spoke:
+        return (yield from _left(ground, view, pod, port, chain))
+    return ()
 
 
-def _further(ground: Ground, view: Cluster, pod: Pod, taken: _Taken, chain: int) -> Iterator[Hop]:
+def _further(ground: Ground, view: Cluster, pod: Pod, taken: _Taken, chain: int) -> Onward:
     assert taken.further is not None
     aim = _aim(ground, view, pod, taken.further)
     yield passed(Kind.RELAY, f"le pod {pod.name}", f"relaie vers {aim.target}")
     if not taken.made:
-        yield from _onward(ground, Origin(view, pod), aim, chain)
-        return
+        return (yield from _onward(ground, Origin(view, pod), aim, chain))
     yield (
         passed(Kind.NAME, f"le nom {aim.host}")
         if aim.service
@@ -71,16 +75,18 @@ def _further(ground: Ground, view: Cluster, pod: Pod, taken: _Taken, chain: int)
     if aim.doors and aim.view is not None:
         last, port = aim.doors[0]
         yield passed(Kind.PROGRAM, f"le pod {last.name}, port {port}", "la connexion y est établie")
-        yield from beyond(ground, Arrival(aim.view.namespace, last, port), chain - 1)
+        further = yield from beyond(ground, Arrival(aim.view.namespace, last, port), chain - 1)
+        return None if further is None else (aim, *further)
+    return (aim,)
 
 
-def _onward(ground: Ground, origin: Origin, aim: Aim, chain: int) -> Iterator[Hop]:
+def _onward(ground: Ground, origin: Origin, aim: Aim, chain: int) -> Onward:
     arrival = yield from reach(ground, origin, aim)
-    if arrival is not None:
-        yield from beyond(ground, arrival, chain - 1)
+    further = None if arrival is None else (yield from beyond(ground, arrival, chain - 1))
+    return None if further is None else (aim, *further)
 
 
-def _left(ground: Ground, view: Cluster, pod: Pod, port: int, chain: int) -> Iterator[Hop]:
+def _left(ground: Ground, view: Cluster, pod: Pod, port: int, chain: int) -> Onward:
     """Why a pod that took a client leaves it at once: what it relays to, by its log and its
     manifest, is tried from there."""
     log = "\n".join(view.logs(pod.name, 5, box.name) for box in pod.containers)
@@ -91,8 +97,8 @@ def _left(ground: Ground, view: Cluster, pod: Pod, port: int, chain: int) -> Ite
     if target is not None and target.port.isdigit():
         aim = of_host(_seen_from(ground, view), target.host, target.port)
         yield passed(Kind.RELAY, f"le pod {pod.name}", f"relaie vers {target}")
-        yield from _onward(ground, Origin(view, pod), aim, chain)
-    elif trouble is not None:
+        return (yield from _onward(ground, Origin(view, pod), aim, chain))
+    if trouble is not None:
         lesson = lessons.RelayFails(pod=pod.name, port=port, said=trouble.message)
         yield broken(Kind.RELAY, f"le pod {pod.name}", lesson, view)
     else:
@@ -105,6 +111,7 @@ def _left(ground: Ground, view: Cluster, pod: Pod, port: int, chain: int) -> Ite
             ),
             view,
         )
+    return None
 
 
 def _aim(ground: Ground, view: Cluster, pod: Pod, further: Connection) -> Aim:

@@ -21,12 +21,14 @@ from checks.diagnosis.workloads.readiness import not_ready
 from checks.errors import Unverifiable
 from checks.facts import ForwardCommand, ForwardRefused, Listener, Pod
 from checks.lesson import Lesson
+from checks.objects.parts import named
 from checks.path import lessons, programs
 from checks.path.aims import Aim, first_ready, pods_of
 from checks.path.ends import LocalPort, Named
 from checks.path.ground import Ground
 from checks.path.inside import Arrival, Leg
 from checks.path.outcome import Hop, Kind, Proof, broken, passed, unknown
+from checks.path.selections import broken_service
 
 _STAYS = 1.0  # seconds: a server that waits for its client to speak says nothing
 _LEAVES = 5.0  # the same, of a server that left another client: its node tells it a second later
@@ -52,7 +54,7 @@ def from_local_port(ground: Ground, end: LocalPort, wanted: Aim | None = None) -
     if forward is None:
         yield from _of_this_machine(cluster, expected, listeners, wanted)
         return None
-    yield passed(Kind.LOCAL_PORT, place, _holder(listeners))
+    yield passed(Kind.LOCAL_PORT, place, _held(cluster, listeners, port))
     return (yield from _through(ground, port, listeners, forward))
 
 
@@ -82,6 +84,20 @@ def _holder(listeners: Sequence[Listener]) -> str:
     return f"tenu par {found.process} (processus {found.pid})" if found is not None else ""
 
 
+def _held(cluster: Cluster, listeners: Sequence[Listener], port: int) -> str:
+    """Who holds the port, and who else does on another address: a client that takes it meets
+    another tunnel."""
+    pids = {one.pid for one in listeners}
+    others = [one for one in cluster.machine.listeners(port) if one.pid not in pids]
+    there = ", ".join(
+        f"{_holder([one])} sur {one.address}"
+        + (f", vers {one.forward.kind}/{one.forward.name}" if one.forward else "")
+        for one in others
+        if one.process
+    )
+    return f"{_holder(listeners)} ; aussi {there}" if there else _holder(listeners)
+
+
 def _of_this_machine(
     cluster: Cluster, expected: Tunnel, listeners: Sequence[Listener], wanted: Aim | None
 ) -> Iterator[Hop]:
@@ -109,8 +125,7 @@ def _through(
     pods = _aimed_at(view, forward)
     remote = forward.ports.get(port)
     if not pods:
-        lesson = lessons.AimedAtNothing(port=port, aimed=aimed)
-        yield broken(Kind.TUNNEL, words, lesson, view, Proof.READ)
+        yield _aimed_at_nothing(view, port, forward, words)
         return None
     number = _port_in_pod(view, forward, remote, pods)
     if number is None:
@@ -122,8 +137,27 @@ def _through(
 
 
 def _aimed_at(view: Cluster, forward: ForwardCommand) -> Sequence[Pod]:
-    named = Named(forward.kind, forward.name, view.namespace)
-    return first_ready(selected(view, forward)) or pods_of(view, named)
+    end = Named(forward.kind, forward.name, view.namespace)
+    return first_ready(selected(view, forward)) or pods_of(view, end)
+
+
+def _aimed_at_nothing(view: Cluster, port: int, forward: ForwardCommand, words: str) -> Hop:
+    """The hop of a tunnel to what has no pod now: but for a pod that is named, one may have been
+    chosen before that."""
+    aimed = f"{forward.kind}/{forward.name}"
+    if forward.kind != "pod":
+        with contextlib.suppress(OSError), view.machine.connect(port) as connection:
+            stays_open(connection)
+            kept: Lesson = lessons.AimedElsewhereSince(port=port, aimed=aimed)
+            return unknown(Kind.TUNNEL, words, kept, view)
+    service = named(view.services(), forward.name) if forward.kind == "service" else None
+    remote = forward.ports.get(port)
+    if service is not None and remote is not None:
+        wrong = broken_service(Aim(service.name, remote, view.namespace, view, service))
+        if wrong is not None:
+            return wrong
+    lesson = lessons.AimedAtNothing(port=port, aimed=aimed)
+    return broken(Kind.TUNNEL, words, lesson, view, Proof.READ)
 
 
 def _port_in_pod(

@@ -18,8 +18,8 @@ from checks.path import lessons
 from checks.path.aims import Aim, aim, pods_of
 from checks.path.ends import End, Host, Inside, LocalPort, Named, Somebody, Workplace
 from checks.path.ground import Ground, Origin
-from checks.path.inside import Arrival, Leg, reach
-from checks.path.outcome import Hop, Kind, Path, broken, overall, undecided
+from checks.path.inside import Leg, reach
+from checks.path.outcome import Hop, Kind, Path, broken, overall, undecided, unknown
 from checks.path.permissions import by_rights
 from checks.path.relays import beyond
 from checks.path.tunnels import by_a_tunnel_of_ours, from_local_port
@@ -103,32 +103,23 @@ def _to_what_was_wanted(
     ground: Ground, source: LocalPort, destination: End, meant: Aim
 ) -> Iterator[Hop]:
     """The path behind a local port, and whether it meets what was wanted."""
-    met: list[Hop] = []
-    arrival = None
-    for hop in _remembering(ground, source, meant):
-        if isinstance(hop, Arrival):
-            arrival = hop
-            continue
-        met.append(hop)
-        yield hop
-    if overall(met) is not Status.PASSED:
-        return
-    wanted = {pod.uid for pod in meant.selected()}
-    if arrival is None or (wanted and arrival.pod.uid in wanted):
-        return
-    if any(meant.host.partition(".")[0] in f"{hop.place} {hop.found}" for hop in met):
-        return  # further on, behind a relay
-    lesson = lessons.NotThere(
-        port=source.port, where=f"pod/{arrival.pod.name}", wanted=str(destination)
-    )
-    yield broken(Kind.TUNNEL, f"localhost:{source.port}", lesson, ground.cluster)
-
-
-def _remembering(ground: Ground, source: LocalPort, meant: Aim) -> Iterator[Hop | Arrival]:
     arrival = yield from from_local_port(ground, source, meant)
-    if arrival is not None:
-        yield arrival
-        yield from beyond(ground, arrival)
+    if arrival is None:
+        return
+    led = yield from beyond(ground, arrival)
+    wanted = {pod.uid for pod in meant.selected()}
+    if led is None or arrival.pod.uid in wanted or any(meant.is_met_by(one) for one in led):
+        return
+    where, asked = f"pod/{arrival.pod.name}", str(destination)
+    unseen = [one.target for one in led if one.view is None]
+    if unseen and meant.view is None:
+        maybe = lessons.PerhapsThere(
+            port=source.port, where=where, wanted=asked, led=", ".join(unseen)
+        )
+        yield unknown(Kind.RELAY, f"localhost:{source.port}", maybe, ground.cluster)
+        return
+    lesson = lessons.NotThere(port=source.port, where=where, wanted=asked)
+    yield broken(Kind.TUNNEL, f"localhost:{source.port}", lesson, ground.cluster)
 
 
 def _by_rights(ground: Ground, source: Somebody, end: End, meant: Aim) -> Iterator[Hop]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -82,13 +83,23 @@ def home(new_resident: Callable[..., Person]) -> Home:
 @pytest.fixture
 def tunnel(home: Home) -> Iterator[int]:
     port = unused_port()
-    words = ["kubectl", "port-forward", "svc/api", f"{port}:80"]
-    with subprocess.Popen(
-        words, env={**home.person.environment}, stdout=subprocess.DEVNULL
-    ) as running:
-        until(lambda: bool(home.cluster.machine.listeners(port)))
+    with forwarded(home, port, "svc/api", f"{port}:80"):
         yield port
-        running.kill()
+
+
+@contextlib.contextmanager
+def forwarded(home: Home, port: int, *words: str) -> Iterator[None]:
+    """While one more kubectl holds the port."""
+    before = len(home.cluster.machine.listeners(port))
+    command = ["kubectl", "port-forward", *words]
+    with subprocess.Popen(
+        command, env={**home.person.environment}, stdout=subprocess.DEVNULL
+    ) as running:
+        try:
+            until(lambda: len(home.cluster.machine.listeners(port)) > before)
+            yield
+        finally:
+            running.kill()
 
 
 def test_a_path_that_goes_is_shown_hop_by_hop(home: Home) -> None:
@@ -117,6 +128,19 @@ def test_a_tunnel_is_followed_to_its_pod(home: Home, tunnel: int) -> None:
     assert wanted["code"] == 0
     elsewhere = home.walked(f"localhost:{tunnel}", "svc/kubernetes.default:443")
     assert elsewhere["code"] in (1, 3)
+
+
+def test_of_two_tunnels_on_one_port_the_one_that_clients_meet_is_followed(home: Home) -> None:
+    """kubectl takes what is left of « localhost »; most clients ask for 127.0.0.1 first."""
+    port = unused_port()
+    with (
+        forwarded(home, port, "svc/api", f"{port}:80", "--address", "127.0.0.1"),
+        forwarded(home, port, "pod/api-1", f"{port}:9999", "--address", "::1"),
+    ):
+        found = home.walked(f"localhost:{port}")
+    assert (found["ids"], found["code"]) == (["local_port", "tunnel", "program"], 0)
+    assert "service/api" in found["hops"][1]["place"]
+    assert "sur ::1, vers pod/api-1" in found["hops"][0]["found"]
 
 
 def test_what_listens_on_this_machine_alone_is_no_tunnel(home: Home) -> None:
