@@ -229,6 +229,9 @@ class ForwardCommand:
     """Local port to remote port."""
     namespace_given: bool = False
     """Whether the command names the namespace; else it is its context's, as that context is now."""
+    drawn: Sequence[int] = ()
+    """Remote ports of which the command leaves the local one to kubectl (`:8080`), where that is
+    not known."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -138,7 +139,22 @@ def _forward(process: psutil.Process | None) -> ForwardCommand | None:
         folder = Path(process.cwd())
     except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess, OSError):
         return parse_forward(command, None)
-    return parse_forward(command, environment, folder)
+    found = parse_forward(command, environment, folder)
+    return _with_what_was_drawn(found, process) if found is not None and found.drawn else found
+
+
+def _with_what_was_drawn(forward: ForwardCommand, process: psutil.Process) -> ForwardCommand:
+    """With the local port that kubectl drew, where it drew one only: its own sockets tell."""
+    try:
+        own = process.net_connections(kind="tcp")
+    except psutil.Error:
+        return forward
+    held = {one.laddr.port for one in own if one.status == psutil.CONN_LISTEN}
+    unknown = held - forward.ports.keys()
+    if len(forward.drawn) != 1 or len(unknown) != 1:
+        return forward
+    ports = {**forward.ports, unknown.pop(): forward.drawn[0]}
+    return replace(forward, ports=ports, drawn=())
 
 
 # Options of kubectl that take a value, which must not be mistaken for the target; from `kubectl
@@ -196,6 +212,7 @@ def parse_forward(
         namespace=namespace,
         ports=dict(_port_pairs(words[2:])),
         namespace_given=bool(options.namespace),
+        drawn=[int(word[1:]) for word in words[2:] if word[0] == ":" and word[1:].isdigit()],
     )
 
 
