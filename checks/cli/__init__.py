@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from checks.errors import EXIT_USAGE, CahierError, Forbidden, UsageError
@@ -22,8 +24,11 @@ def _run() -> int:
     remedy."""
     import typer
 
-    from checks.cli.application import app
+    from checks.cli import application
 
+    # a shell that completes a command line gives its words otherwise
+    completing = any(name.endswith("_COMPLETE") for name in os.environ)
+    app = application.app if completing else application.named_by(sys.argv[1:])
     try:
         code = app(standalone_mode=False)  # errors are ours to say: Typer's own are in English
     except Forbidden as refusal:

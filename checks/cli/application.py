@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+from collections.abc import Collection
+from copy import copy
 from typing import Annotated
 
 import typer
@@ -46,6 +49,42 @@ path.register(app)
 play.register(app)
 grading.register(app)
 snapshot.register(app)
+
+
+def named_by(words: Collection[str]) -> typer.Typer:
+    """The application for a command line of these words.
+
+    A command that none of them names is there with its place on the help page alone: Typer takes
+    longer to describe the options of all of them than most take to answer.
+    """
+    return _with_options_of(app, words)
+
+
+def _with_options_of(whole: typer.Typer, words: Collection[str]) -> typer.Typer:
+    part = copy(whole)
+    part.registered_commands, part.registered_groups = [], []
+    for command in whole.registered_commands:
+        if command.name not in words:
+            command = copy(command)
+            command.help = command.help or inspect.getdoc(command.callback)
+            command.callback = _unnamed
+        part.registered_commands.append(command)
+    for group in whole.registered_groups:
+        family = group.typer_instance
+        if group.name not in words and family is not None:
+            group = copy(group)
+            group.typer_instance = copy(family)
+            group.typer_instance.registered_commands = []
+        elif family is not None:
+            group = copy(group)
+            group.typer_instance = _with_options_of(family, words)
+        part.registered_groups.append(group)
+    return part
+
+
+def _unnamed() -> None:
+    """Stands for a command that is not run."""
+    raise AssertionError
 
 
 def _version(value: bool) -> None:

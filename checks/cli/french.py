@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from copy import copy
+from types import ModuleType
 from typing import Any
 
 import typer
@@ -24,14 +26,32 @@ _COMPLETION = {
 }
 
 
+_OFF = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}
+"""What Typer draws help in Markdown and tracebacks with: neither is on (see `application`)."""
+
+
+def drawing() -> ModuleType:
+    """The module of Typer that draws help pages, loaded without what is off: it would take longer
+    to load than all the rest of a command."""
+    absent = [name for name in _OFF if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = ModuleType(name)
+        setattr(sys.modules[name], _OFF[name], type(_OFF[name], (), {}))
+    try:
+        from typer import rich_utils
+    finally:
+        for name in absent:
+            del sys.modules[name]
+    return rich_utils
+
+
 def _translate(command: TyperCommand | TyperGroup, context: typer.Context) -> None:
     """Only when a page is shown: the module that holds the words is slow to load."""
-    from typer import rich_utils
-
+    rich_utils = drawing()
     for name, words in _WORDS.items():
         setattr(rich_utils, name, words)
     if kernel.reads():
-        rich_utils.FORCE_TERMINAL = False
+        setattr(rich_utils, "FORCE_TERMINAL", False)  # noqa: B010 (a module that has no type)
     option = command.get_help_option(context)
     if option is not None:
         option.help = _HELP

@@ -58,9 +58,9 @@ def packages(modules: set[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("words", "most", "besides"),
     [
-        (["--help"], 380, {"psutil", "urllib3", "yaml"}),
-        ([], 340, {"psutil", "urllib3"}),
-        (["lister"], 340, {"psutil", "urllib3"}),
+        (["--help"], 265, {"attr", "markdown_it", "psutil", "pygments", "urllib3", "yaml"}),
+        ([], 330, {"attr", "markdown_it", "psutil", "pygments", "urllib3"}),
+        (["lister"], 330, {"attr", "markdown_it", "psutil", "pygments", "urllib3"}),
     ],
     ids=["--help", "alone", "lister"],
 )

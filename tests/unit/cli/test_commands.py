@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from checks import state
+from checks.cli import application
 from checks.lab import Lab, all_labs, find_lab
 from checks.site.command_reference import reference
 from checks.stage import Person, Stage
@@ -384,3 +387,32 @@ def test_follow_checks_again_at_a_change_and_ends_when_all_is_right(
     finally:
         following.kill()
         stage.close()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["cluster", "--help"], ["noter", "--help"], ["catalogue", "lister", "--help"]],
+    ids=" ".join,
+)
+def test_a_page_is_the_same_when_only_what_is_asked_is_described(words: list[str]) -> None:
+    whole, part = (
+        CliRunner().invoke(one, words, prog_name="cahier", color=True)
+        for one in (application.app, application.named_by(words))
+    )
+    assert whole.exit_code == part.exit_code == 0
+    assert whole.output == part.output
+
+
+def test_no_module_stands_for_another_once_a_page_can_be_drawn() -> None:
+    drawn = (
+        "from checks.cli.french import drawing\n"
+        "{}drawing()\n"
+        "from rich.markdown import Markdown\n"
+        "from rich.traceback import Traceback\n"
+        "print(Markdown.__doc__ and Traceback.__doc__ and 'whole', drawing().Markdown is Markdown)"
+    )
+    for before, same in (("", "False"), ("import rich.markdown, rich.traceback\n", "True")):
+        done = subprocess.run(
+            [sys.executable, "-c", drawn.format(before)], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split() == ["whole", same]
