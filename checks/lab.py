@@ -139,10 +139,14 @@ class LabFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab: its folder, its `lab.toml` and its checks."""
+    """A lab: its folder, its `lab.toml` and its checks, each read when it is asked for."""
 
     folder: Path
-    about: LabFile
+
+    @cached_property
+    def about(self) -> LabFile:
+        """What `lab.toml` says. Raises UsageError."""
+        return _read(self.folder / "lab.toml")
 
     @property
     def name(self) -> str:
@@ -241,7 +245,7 @@ class Lab:
 def all_labs() -> Sequence[Lab]:
     """Every lab, in order."""
     folders = sorted((path.parent for path in labs_folder().glob("tp*/lab.toml")), key=_place)
-    return [Lab(folder, _read(folder / "lab.toml")) for folder in folders]
+    return [Lab(folder) for folder in folders]
 
 
 def _place(folder: Path) -> tuple[int, str]:
