@@ -20,7 +20,7 @@ from checks.access.words import cleaned
 from checks.errors import Unverifiable
 from checks.facts import ForwardRefused, KubectlRefused
 from checks.interruption import pause, shielded
-from checks.process import VARIABLE, has_ended, mark
+from checks.process import VARIABLE, called, has_ended, mark
 from checks.waiting import tries, waiting_for
 
 _PATIENCE = 20.0  # seconds for kubectl to open its port
@@ -66,11 +66,9 @@ def forwarding(
 def sweep() -> None:
     """End the programs that a killed process of ours has left open: tunnels of this module, and of
     a stage."""
-    for process in psutil.process_iter():
+    for process in called("kubectl"):
         with contextlib.suppress(psutil.Error, OSError):
-            if process.name().startswith("kubectl") and has_ended(
-                process.environ().get(VARIABLE, "")
-            ):
+            if has_ended(process.environ().get(VARIABLE, "")):
                 process.kill()
 
 

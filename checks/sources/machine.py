@@ -4,12 +4,15 @@ there."""
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,21 +31,21 @@ class LocalMachine:
 
     def listeners(self, port: int) -> Sequence[Listener]:
         """Who listens on `port`, whoever owns the process."""
-        found = []
-        for address, listening, pid in _listening():
-            if listening == port:
-                process = _process(pid)
-                found.append(
-                    Listener(
-                        address=address,
-                        port=port,
-                        pid=pid,
-                        process=process.name() if process else "",
-                        command=tuple(_command(process)),
-                        forward=_forward(process),
-                    )
-                )
-        return found
+        listening = list(_listening(port))
+        owners = {pid: _process(pid) for _address, pid in listening}
+        forwards = {pid: _forward(process) for pid, process in owners.items()}
+        return [
+            Listener(
+                address=address,
+                port=port,
+                pid=pid,
+                process=process.name() if process else "",
+                command=tuple(_command(process)),
+                forward=forwards[pid],
+            )
+            for address, pid in listening
+            for process in (owners[pid],)
+        ]
 
     def forwards(self) -> Sequence[ForwardCommand]:
         """Every `kubectl port-forward` of this machine that we may see."""
@@ -83,7 +86,12 @@ class LocalMachine:
         return KubectlVersion(Path(path), int(version["major"]), int(version["minor"].rstrip("+")))
 
 
-def _listening() -> Iterator[tuple[str, int, int | None]]:
+def _listening(port: int) -> Iterator[tuple[str, int | None]]:
+    """Addresses on which `port` is open, and whose process it is, None where we may not see it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            yield from _listening_on_linux(port)
+            return
     try:
         connections = [
             (item.laddr, item.pid, item.status) for item in psutil.net_connections(kind="tcp")
@@ -97,8 +105,40 @@ def _listening() -> Iterator[tuple[str, int, int | None]]:
                 continue
             connections += [(item.laddr, process.pid, item.status) for item in owned]
     for address, pid, status in connections:
-        if status == psutil.CONN_LISTEN and address:
-            yield address.ip, address.port, pid
+        if status == psutil.CONN_LISTEN and address and address.port == port:
+            yield address.ip, pid
+
+
+def _listening_on_linux(port: int) -> Sequence[tuple[str, int | None]]:
+    """The same, without the files of each process of the machine, which psutil reads: of none where
+    nothing listens, else of the newest ones until the listening one is found. Raises OSError.
+
+    https://docs.kernel.org/networking/proc_net_tcp.html
+    """
+    found = []
+    open_on_it = re.compile(rf"^ *\d+: ([0-9A-F]+):{port:04X} \S+ 0A (?:\S+ +){{5}}(\d+) ", re.M)
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for host, inode in open_on_it.findall(Path("/proc/net", table).read_text("ascii")):
+            words = (int(host[at : at + 8], 16) for at in range(0, len(host), 8))
+            address = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+            found.append((socket.inet_ntop(family, address), f"socket:[{inode}]"))
+    owners = _owners({inode for _address, inode in found})
+    return [(address, owners.get(inode)) for address, inode in found]
+
+
+def _owners(inodes: Collection[str]) -> Mapping[str, int]:
+    """Whose these sockets are, of those that we may see."""
+    found: dict[str, int] = {}
+    for pid in sorted(psutil.pids(), reverse=True) if inodes else ():
+        if len(found) == len(inodes):
+            break
+        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+            for entry in os.scandir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    target = os.readlink(entry.path)  # noqa: PTH115 (of thousands)
+                    if target in inodes:
+                        found.setdefault(target, pid)
+    return found
 
 
 def _process(pid: int | None) -> psutil.Process | None:

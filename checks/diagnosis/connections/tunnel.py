@@ -89,7 +89,12 @@ class Tunnel:
 
 def nobody_listens(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
     """None when something listens on the local port, on an address that a client reaches."""
-    listeners = cluster.machine.listeners(tunnel.local_port)
+    return _nobody_among(cluster.machine.listeners(tunnel.local_port), cluster, tunnel)
+
+
+def _nobody_among(
+    listeners: Sequence[Listener], cluster: Cluster, tunnel: Tunnel
+) -> Diagnostic | None:
     if any(_is_ipv4(listener) for listener in listeners):
         return None
     if listeners and all(listener.address in ("::1", "::") for listener in listeners):
@@ -127,10 +132,11 @@ def nobody_listens(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
 def leads_elsewhere(cluster: Cluster, tunnel: Tunnel) -> Diagnostic | None:
     """None when what answers on the local port is one of the expected pods, proven by its own
     connections."""
-    nobody = nobody_listens(cluster, tunnel)
+    listeners = cluster.machine.listeners(tunnel.local_port)
+    nobody = _nobody_among(listeners, cluster, tunnel)
     if nobody is not None:
         return nobody
-    listeners = reached(cluster.machine.listeners(tunnel.local_port))
+    listeners = reached(listeners)
     forward = next((listener.forward for listener in listeners if listener.forward), None)
     if forward is not None:
         wrong = _certainly_wrong(cluster, tunnel, listeners, forward)
