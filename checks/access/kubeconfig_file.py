@@ -6,6 +6,7 @@ import base64
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -175,6 +176,11 @@ def load(path: Path) -> File:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "son nom ne peut pas être celui d’un fichier"
         raise AccessError(f"La configuration {path} est illisible : {why}.", COPY_SCRIPT) from None
+    return _file(path, path.absolute().parent, data)
+
+
+@lru_cache(8)  # a command reads the same one several times
+def _file(path: Path, folder: Path, data: bytes) -> File:
     content = _content(path, data)
     if (content.kind, content.api_version) not in [
         (k, v) for k in ("", "Config") for v in ("", "v1")
@@ -202,7 +208,6 @@ def load(path: Path) -> File:
     everywhere += [context.extensions for context in file.contexts.values()]
     for extensions in everywhere:
         _only_once(path, "extensions", extensions, Extension)
-    folder = path.absolute().parent
     for cluster in file.clusters.values():
         cluster.certificate_authority = _resolved(folder, cluster.certificate_authority)
     for user in file.users.values():

@@ -55,10 +55,13 @@ class LiveCluster(LiveReading):
         )
         self.machine = machine
         self._at_hand: dict[str, bool] = {}
+        self._seen_by: dict[tuple[str, str], LiveCluster] = {}
+        self._apis: dict[tuple[Path, int], Api] = {}
 
     def refresh(self) -> None:
         """Forget what was listed and kept: the next question asks the API server again."""
         self._at_hand.clear()
+        self._seen_by.clear()
         super().refresh()
 
     @property
@@ -196,12 +199,22 @@ class LiveCluster(LiveReading):
 
     def as_owner(self, owner: str, at: str = "") -> LiveCluster | None:
         """The cluster as the owner of a namespace sees it: with the access that the local cluster
-        keeps for them."""
+        keeps for them. The same one until `refresh`."""
         if not self._is_at_hand(owner):
             return None
-        return LiveCluster(
-            self.machine, kubeconfig_path=str(_access_of(owner)), namespace=at or owner
-        )
+        namespace = at or owner
+        if (owner, namespace) not in self._seen_by:
+            self._seen_by[owner, namespace] = LiveCluster(
+                self.machine, namespace=namespace, api=self._api_of(_access_of(owner))
+            )
+        return self._seen_by[owner, namespace]
+
+    def _api_of(self, access: Path) -> Api:
+        """Whoever has an access asks through the same connections, until it is written anew."""
+        version = (access, access.stat().st_mtime_ns)
+        if version not in self._apis:
+            self._apis[version] = Api(str(access))
+        return self._apis[version]
 
     def at(self, namespace: str) -> LiveCluster:
         """The same cluster, looking at another namespace with our own rights."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 
 from checks.capabilities import Cluster
+from checks.sources import live_cluster
 from checks.sources.live_cluster import LiveCluster
 from checks.sources.machine import LocalMachine
 
@@ -86,3 +88,29 @@ def test_what_broke_and_did_not_heal_is_tried_again(cluster: LiveCluster) -> Non
     cluster.try_once("a", experiment)
     cluster.try_once("a", experiment)
     assert len(tried) == 2
+
+
+def test_what_somebody_sees_is_kept_until_refresh_and_their_connections_until_a_new_access(
+    cluster: LiveCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_cluster, "people_folder", lambda: tmp_path)
+    access = tmp_path / "bob.kubeconfig"
+    access.write_bytes((tmp_path / "kubeconfig").read_bytes())
+    first = cluster.as_owner("user-bob")
+    assert first is not None
+    assert cluster.as_owner("user-bob") is first
+    beside = cluster.as_owner("user-bob", "user-alice")
+    assert beside is not None
+    assert (beside.namespace, beside.api) == ("user-alice", first.api)
+
+    cluster.refresh()
+    second = cluster.as_owner("user-bob")
+    assert second is not None
+    assert second is not first
+    assert second.api is first.api
+
+    os.utime(access, (0, 0))
+    cluster.refresh()
+    third = cluster.as_owner("user-bob")
+    assert third is not None
+    assert third.api is not first.api
