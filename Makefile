@@ -68,6 +68,7 @@ oracles: programs ## compare 290 000 jeux de NetworkPolicies et 100 000 demandes
 	@CAHIER_EXHAUSTIF=1 CAHIER_EXEMPLES=10000 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 0 -s tests/platform/test_policy_oracles.py tests/platform/test_rbac_oracle.py
 
 # VERSIONS="v1.34.11": those that are named; the first time, each is compiled in some fifteen minutes.
+# CAHIER_ENFORCER=kube-router: on clusters where it decides of NetworkPolicies.
 versions: programs ## joue une partie du corpus sur d’autres versions de Kubernetes, et écrit ce que le site en dit
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.platform.versions $(VERSIONS)
 

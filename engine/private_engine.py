@@ -21,6 +21,7 @@ from engine import (
     cache,
     daemon,
     docker,
+    enforcer_image,
     lab_images,
     linux,
     mongodb_image,
@@ -48,6 +49,7 @@ __all__ = [
     "stand_in",
     "start",
     "stop",
+    "supply_enforcer",
     "supply_operator",
     "unsupported",
 ]
@@ -195,6 +197,18 @@ def supply_operator(progress: Progress) -> Manifests:
         for name, archive in operator_images.archives_of_images().items():
             _push(archive, name)
     return operator_images.manifests()
+
+
+def supply_enforcer(progress: Progress) -> str:
+    """Gives the registry the image of kube-router, made where it was not; what the cluster is to be
+    given."""
+    with _alone(paths.cache() / "lock", progress):
+        packages.require()
+        daemon.require_room(3)
+        with progress("Fabrication de kube-router", enforcer_image.estimate_seconds()):
+            archive = enforcer_image.archive()
+    _push(archive, enforcer_image.NAME)
+    return enforcer_image.manifest()
 
 
 def stand_in(name: str, progress: Progress) -> tuple[str, Path, str] | None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import build
-from tests.platform.versions import record, report, sample
+from engine import build, enforcer_image, private_engine
+from tests.platform.versions import enforcers, record, report, sample
 from tests.platform.versions.__main__ import differences, main
 from tests.platform.versions.record import Count, Difference, Proof
 from tests.support import operated
@@ -73,17 +73,72 @@ def test_it_touches_no_cluster_of_an_engine_that_is_not_ours(
     assert "Docker answers" in capsys.readouterr().err
 
 
-def proof(kubernetes: str, day: int, *different: Difference) -> Proof:
+def test_an_enforcer_that_is_not_known_makes_no_cluster(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CAHIER_ENFORCER", "autre")
+    monkeypatch.setattr(operated, "reason_for_none", lambda: "")
+    monkeypatch.setattr(subprocess, "run", lambda *words, **options: pytest.fail(str(words)))
+    with pytest.raises(SystemExit):
+        main(["v1.34.11"])
+    assert "CAHIER_ENFORCER=autre: none, or one of kube-router" in capsys.readouterr().err
+
+
+def decided(monkeypatch: pytest.MonkeyPatch, *enforced: bool) -> tuple[list[str], str]:
+    """What is done to a cluster that kube-router is to decide on, where the two controls find
+    policies `enforced`; and what it is called, "" where it was given up."""
+    ran: list[str] = []
+    answers = iter(enforced)
+    monkeypatch.setattr(private_engine, "supply_enforcer", lambda progress: "its manifest")
+    monkeypatch.setattr(enforcers, "Api", lambda kubeconfig: None)
+    monkeypatch.setattr(enforcers, "enforces_policies", lambda api, namespace: next(answers))
+
+    def run(command: list[object], *, input: str | None, **_: object) -> None:
+        ran.append(" ".join([str(word) for word in command[5:]] + ([input] if input else [])))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    try:
+        return ran, enforcers.KNOWN["kube-router"](Path("admin"), Path("kubectl"))
+    except SystemExit:
+        return ran, ""
+
+
+OURS_OFF = [
+    "set env daemonset/kindnet ENFORCE_NETWORK_POLICY=false",
+    "rollout status daemonset/kindnet --timeout=180s",
+]
+
+
+def test_another_enforcer_decides_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran, name = decided(monkeypatch, False, True)
+    assert name == enforcer_image.program()
+    assert ran == [
+        *OURS_OFF,
+        "apply --server-side --filename - its manifest",
+        "rollout status daemonset/kube-router --timeout=180s",
+    ]
+
+
+def test_where_ours_goes_on_or_the_other_does_nothing_nothing_is_proven(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert decided(monkeypatch, True) == (OURS_OFF, "")
+    _, name = decided(monkeypatch, False, False)
+    assert name == ""
+
+
+def proof(kubernetes: str, day: int, *different: Difference, enforcer: str = record.OURS) -> Proof:
     counts = {"départs": Count(8, 8), "erreurs": Count(2, 30)}
     when = date(2026, 1, day)
-    return Proof(kubernetes, kubernetes, record.OURS, when, "", counts, different)
+    return Proof(kubernetes, kubernetes, enforcer, when, "", counts, different)
 
 
 def test_a_proof_takes_the_place_of_the_one_before_it(tmp_path: Path) -> None:
     file = tmp_path / "record.json"
-    for one in (proof("v1.37.2", 1), proof("v1.9.0", 2), proof("v1.37.2", 3)):
+    other = proof("v1.37.2", 4, enforcer="kube-router v2.1.0")
+    for one in (proof("v1.37.2", 1), other, proof("v1.9.0", 2), proof("v1.37.2", 3)):
         record.keep(one, file)
-    assert [*record.read(file)] == [proof("v1.9.0", 2), proof("v1.37.2", 3)]
+    assert [*record.read(file)] == [proof("v1.9.0", 2), proof("v1.37.2", 3), other]
 
 
 def test_the_table_says_what_was_proven_and_what_differs() -> None:
@@ -96,6 +151,13 @@ def test_the_table_says_what_was_proven_and_what_differs() -> None:
         f"| v1.37.2 | v1.37.2 | {played} | aucune | 03/01/2026 |",
     ]
     assert "- Avec v1.34.1, `erreurs tp2-deux` :\n\n    ```text\n    autre\n    constat" in text
+
+
+def test_the_table_says_who_decides_where_it_is_not_ours() -> None:
+    different = Difference("erreurs tp4-une", "autre constat")
+    text = report.table([proof("v1.37.2", 4, different, enforcer="kube-router v2.1.0")])
+    assert "| v1.37.2 | v1.37.2 | kube-router v2.1.0 | 8 départs" in text
+    assert "- Avec v1.37.2 et kube-router v2.1.0, `erreurs tp4-une` :" in text
 
 
 def test_the_committed_record_is_of_the_oldest_version_and_of_ours() -> None:

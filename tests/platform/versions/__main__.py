@@ -2,7 +2,8 @@
 down what came out the same.
 
 python -m tests.platform.versions [VERSION …]: those that the engine can make, all by default.
-CAHIER_GRAINE draws other cases.
+CAHIER_GRAINE draws other cases; CAHIER_ENFORCER=kube-router has it decide of NetworkPolicies in the
+place of our pod network.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from xml.etree import ElementTree
 from filelock import FileLock
 
 from engine import build
-from tests.platform.versions import record, sample
+from tests.platform.versions import enforcers, record, sample
 from tests.platform.versions.record import Difference, Proof
 from tests.support import operated
 
@@ -42,10 +43,15 @@ def main(words: Sequence[str] | None = None) -> int:
     reason = operated.reason_for_none()
     if reason:
         parser.error(f"no second cluster can be had here: {reason}")
+    enforcer = os.environ.get("CAHIER_ENFORCER", "")
+    if enforcer not in enforcers.KNOWN:
+        known = ", ".join(filter(None, enforcers.KNOWN))
+        parser.error(f"CAHIER_ENFORCER={enforcer}: none, or one of {known}")
     proofs = []
     for version in asked.version:
         with _cluster(version) as (kubeconfig, kubectl):
-            proofs.append(_proof(kubeconfig, kubectl))
+            decides = enforcers.KNOWN[enforcer](kubeconfig, kubectl / "kubectl")
+            proofs.append(_proof(kubeconfig, kubectl, decides))
         record.keep(proofs[-1], asked.sortie)
     return int(any(proof.differences for proof in proofs))
 
@@ -84,7 +90,7 @@ def _remove() -> None:
     shutil.rmtree(_FOLDER, ignore_errors=True)
 
 
-def _proof(kubeconfig: Path, kubectl: Path) -> Proof:
+def _proof(kubeconfig: Path, kubectl: Path, enforcer: str) -> Proof:
     seed = os.environ.get("CAHIER_GRAINE", "")
     cases = sample.drawn(seed)
     server, client = _versions(kubeconfig, kubectl)
@@ -95,7 +101,7 @@ def _proof(kubeconfig: Path, kubectl: Path) -> Proof:
     return Proof(
         kubernetes=server,
         kubectl=client,
-        enforcer=record.OURS,
+        enforcer=enforcer,
         date=datetime.now(UTC).date(),
         seed=seed,
         counts=sample.counts(cases),

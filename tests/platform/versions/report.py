@@ -34,12 +34,17 @@ def _lines(proofs: Sequence[Proof]) -> Iterator[str]:
         )
     for proof in proofs:
         for one in proof.differences:
-            yield from ("", f"- Avec {proof.kubernetes}, `{one.case}` :", "")
+            yield from ("", f"- Avec {_where(proof)}, `{one.case}` :", "")
             yield from (
                 "    ```text",
                 *(f"    {line}" for line in one.said.splitlines()),
                 "    ```",
             )
+
+
+def _where(proof: Proof) -> str:
+    ours = proof.enforcer == OURS
+    return proof.kubernetes if ours else f"{proof.kubernetes} et {proof.enforcer}"
 
 
 def _count(sort: str, count: Count) -> str:
