@@ -260,8 +260,8 @@ REFUSES = "refuse la connexion"
 SILENT = "ne répond pas"
 FAILS = "n’est pas atteint ({})"
 WHY_REFUSED = (
-    "Le Service n’a aucun pod prêt, ne déclare pas ce port, ou rien n’écoute dans son pod : les "
-    "trois se voient pareillement d’ici."
+    "Le Service n’a aucun pod prêt, ne déclare pas ce port, rien n’écoute dans son pod, ou le "
+    "réseau refuse ce qu’une NetworkPolicy interdit : d’ici, rien ne les distingue."
 )
 WHY_SILENT = (
     "Une NetworkPolicy y écarte vos pods, ou le Service ne déclare pas ce port : les deux se "

@@ -7,8 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from checks.capabilities import Cluster
-from checks.diagnosis.databases.catalogue import USUAL, databases, is_ready, release_of_service
+from checks.diagnosis.databases.catalogue import (
+    PORT,
+    USUAL,
+    databases,
+    is_ready,
+    release_of_service,
+)
 from checks.diagnosis.databases.relay_manifest import Target
+from checks.diagnosis.policies.decision import Peer, decide
+from checks.facts import Pod
 
 
 def in_their_place(cluster: Cluster, owner: str, command: str) -> tuple[str, ...]:
@@ -46,6 +54,25 @@ def their_base(cluster: Cluster, written: Sequence[Target]) -> TheirBase:
     found = {one.release: is_ready(one) for one in databases(theirs)}
     release = wanted if wanted in found or not found else next(iter(found))
     return TheirBase(release or USUAL, found.get(release, False))
+
+
+def shut_to(cluster: Cluster, base: TheirBase, clients: Sequence[Pod]) -> bool:
+    """Whether the colleague's policies, where their access is at hand, keep all these pods of the
+    learner's away from a database that runs."""
+    theirs = cluster.as_owner(cluster.colleague.namespace)
+    if theirs is None:
+        return False
+    running = (
+        one.pod for one in databases(theirs) if one.release == base.release and is_ready(one)
+    )
+    server = next(running, None)
+    if server is None:
+        return False
+    policies = theirs.network_policies()
+    return all(
+        decide(policies, server, Peer(pod.namespace, pod.labels, ip=pod.ip), PORT).allowed is False
+        for pod in clients
+    )
 
 
 def launched(cluster: Cluster, base: TheirBase) -> tuple[str, ...]:

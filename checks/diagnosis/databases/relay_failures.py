@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 from checks.capabilities import Cluster
 from checks.diagnosis.connections.dns import require_dns
-from checks.diagnosis.databases.colleague_base import TheirBase, admitted, launched, their_base
+from checks.diagnosis.databases.colleague_base import (
+    TheirBase,
+    admitted,
+    launched,
+    shut_to,
+    their_base,
+)
 from checks.diagnosis.databases.relay_manifest import Target, mentions, own_service, targets
 from checks.diagnosis.databases.relays import Served, Stranger
 from checks.diagnosis.workloads.program_logs import Told, Trouble, last_words, told
@@ -18,6 +24,7 @@ from checks.facts import ForwardRefused, Pod
 from checks.verdict import Diagnostic
 
 _POSTGRESQL = ("5432", "postgresql")
+_OPTION = "(l’option « only allow access from the same namespace » du catalogue)"
 
 
 @dataclass(frozen=True)
@@ -168,8 +175,11 @@ def unanswered(cluster: Cluster, pods: Sequence[Pod], silence: str, lab: Unanswe
     if said is not None and trouble is Trouble.UNKNOWN_HOST:
         require_dns(cluster)
         return _unknown_host(said, aimed, lab)
+    on_the_port = bool(aimed) and all(target.port in _POSTGRESQL for target in aimed)
+    if trouble is Trouble.REFUSED and on_the_port and shut_to(cluster, base, pods):
+        return _kept_out(cluster, aimed, base, lab)
     if trouble is Trouble.REFUSED:
-        return _refused(cluster, aimed, lab)
+        return _refused(cluster, aimed, lab, on_the_port=on_the_port)
     if trouble is Trouble.SILENT:
         return _silent(cluster, aimed, base, lab)
     last = last_words(log)
@@ -218,19 +228,24 @@ def _unknown_host(said: Told, aimed: Sequence[Target], lab: Unanswered) -> Diagn
     )
 
 
-def _refused(cluster: Cluster, aimed: Sequence[Target], lab: Unanswered) -> Diagnostic:
-    right = aimed and all(target.port in _POSTGRESQL for target in aimed)
+def _refused(
+    cluster: Cluster, aimed: Sequence[Target], lab: Unanswered, *, on_the_port: bool
+) -> Diagnostic:
+    there = cluster.colleague.namespace
     return Diagnostic(
-        finding=f"« {_named(aimed)} » refuse la connexion : rien n’écoute sur ce port.",
-        cause="Un Service refuse aussi ses clients quand il n’a aucun pod prêt : la base de votre "
-        "collègue est sans doute arrêtée."
-        if right
+        finding=f"« {_named(aimed)} » refuse la connexion."
+        if on_the_port
+        else f"« {_named(aimed)} » refuse la connexion : rien n’écoute sur ce port.",
+        cause="Un Service refuse ses clients quand il n’a aucun pod prêt : la base de votre "
+        "collègue est peut-être arrêtée. Certains réseaux refusent aussi ce qu’une NetworkPolicy "
+        "interdit : la base est peut-être fermée à votre namespace."
+        if on_the_port
         else "Un Service n’accepte que les ports qu’il déclare ; PostgreSQL est sur 5432.",
-        fix=f"Demandez à {cluster.colleague.namespace} si sa base tourne (kubectl get pods), et "
-        "relancez ensuite."
-        if right
+        fix=f"Demandez à {there} si sa base tourne (kubectl get pods) et si elle admet votre "
+        "namespace (TP 4), et relancez ensuite."
+        if on_the_port
         else lab.fix,
-        commands=() if right else lab.commands,
+        commands=() if on_the_port else lab.commands,
         look=lab.look,
     )
 
@@ -251,14 +266,40 @@ def _stopped(
     )
 
 
+def _kept_out(
+    cluster: Cluster, aimed: Sequence[Target], base: TheirBase, lab: Unanswered
+) -> Diagnostic:
+    """What runs refuses: a network that does not stay silent answers in its place."""
+    return _to_be_admitted(
+        cluster,
+        base,
+        lab,
+        f"« {_named(aimed)} » refuse la connexion, alors que la base {base.release} tourne.",
+        f"Une NetworkPolicy du namespace de votre collègue écarte votre namespace {_OPTION}. Le "
+        "réseau de ce cluster refuse ce qu’elle interdit, au lieu de le laisser sans réponse.",
+    )
+
+
 def _silent(
     cluster: Cluster, aimed: Sequence[Target], base: TheirBase, lab: Unanswered
 ) -> Diagnostic:
+    return _to_be_admitted(
+        cluster,
+        base,
+        lab,
+        f"« {_named(aimed)} » ne répond pas : la connexion reste sans réponse.",
+        f"Une NetworkPolicy du namespace de votre collègue écarte votre namespace {_OPTION}, ou "
+        "son pod est arrêté.",
+    )
+
+
+def _to_be_admitted(
+    cluster: Cluster, base: TheirBase, lab: Unanswered, finding: str, cause: str
+) -> Diagnostic:
     there = admitted(cluster, base)
     return Diagnostic(
-        finding=f"« {_named(aimed)} » ne répond pas : la connexion reste sans réponse.",
-        cause="Une NetworkPolicy du namespace de votre collègue écarte votre namespace (l’option « "
-        "only allow access from the same namespace » du catalogue), ou son pod est arrêté.",
+        finding=finding,
+        cause=cause,
         fix="C’est à votre collègue d’ouvrir sa base à votre namespace (TP 4). Sur le petit "
         "SSPCloud local, jouez son rôle :"
         if there

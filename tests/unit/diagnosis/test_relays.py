@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from checks.capabilities import Cluster
 from checks.diagnosis.databases import relays
-from checks.diagnosis.databases.relay_failures import misdirected
+from checks.diagnosis.databases.relay_failures import Unanswered, misdirected, unanswered
 from checks.diagnosis.databases.relay_manifest import Target, listening_ports, targets
 from checks.diagnosis.databases.relays import Served, Stranger, served
 from checks.diagnosis.workloads.program_logs import Trouble, cleaned, told
 from checks.errors import Unverifiable
 from checks.exchange.postgres import NotPostgres, PostgresServer, Silence, identify, is_postgres
 from checks.facts import Colleague, ForwardRefused, Pod
-from checks.sources.snapshot import Snapshot, SnapshotCluster
+from checks.sources.snapshot import Local, Log, Snapshot, SnapshotCluster, view
+from checks.verdict import Diagnostic
 from tests.support.pretend_api import self_signed
 
 THERE = "base-rw.user-alice.svc.cluster.local"
@@ -314,6 +316,74 @@ def test_the_last_trouble_is_the_one_that_counts() -> None:
 def test_a_quoted_message_is_short_and_plain() -> None:
     assert cleaned(f"{SOCAT}\x1b[31mnon\x1b[0m\x07") == "non"
     assert len(cleaned("x" * 1000)) <= 201
+
+
+# -- a base that refuses ---------------------------------------------------------------------------
+
+
+SAME_NAMESPACE: dict[str, Any] = {
+    "metadata": {"name": "fermee", "namespace": "user-alice"},
+    "spec": {
+        "podSelector": {},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": {}}]}],
+    },
+}
+BASE: dict[str, Any] = {
+    "metadata": {
+        "name": "base-1",
+        "namespace": "user-alice",
+        "uid": "2",
+        "creationTimestamp": "2026-11-28T08:00:00Z",
+        "labels": {"cnpg.io/cluster": "base", "cnpg.io/podRole": "instance"},
+    },
+    "spec": {"containers": [{"name": "postgres", "image": "postgres:15"}]},
+    "status": {
+        "phase": "Running",
+        "podIP": "10.244.0.9",
+        "conditions": [{"type": "Ready", "status": "True"}],
+    },
+}
+
+
+def told_of_a_refusal(port: int, policies: Sequence[dict[str, Any]] | None) -> Diagnostic:
+    """Of a relay that was refused by a base which runs; `policies` of its namespace, None where its
+    owner's access is not at hand."""
+    cluster, pod = seen(container(args=["TCP-LISTEN:5432,fork", f"TCP:{THERE}:{port}"]))
+    assert isinstance(cluster, SnapshotCluster)
+    theirs = Snapshot(
+        taken=cluster.snapshot.taken,
+        namespace="user-alice",
+        objects={"Pod": [BASE], "Service": [], "NetworkPolicy": [*(policies or [])]},
+    )
+    views = {view("user-alice", ""): None if policies is None else theirs}
+    log = Log(pod.name, 5, "connect: Connection refused", "relais")
+    replaced = structs.replace(cluster.snapshot, logs=[log], local=Local(views=views))
+    lab = Unanswered("", "corrigez le port", ("appliquez",), ())
+    return unanswered(SnapshotCluster(replaced), [pod], "fermée", lab)
+
+
+def test_some_networks_refuse_what_a_policy_forbids() -> None:
+    told_so = told_of_a_refusal(5432, [SAME_NAMESPACE])
+    assert "refuse la connexion, alors que la base base tourne" in told_so.finding
+    assert "cahier solution tp4 --collegue user-bob --base base" in told_so.commands[0]
+
+
+@pytest.mark.parametrize("policies", [None, []], ids=["nothing to be read", "it is open"])
+def test_a_refusal_that_no_policy_explains_has_two_reasons(
+    policies: Sequence[dict[str, Any]] | None,
+) -> None:
+    told_so = told_of_a_refusal(5432, policies)
+    assert "rien n’écoute" not in told_so.finding
+    assert "arrêtée" in told_so.cause
+    assert "fermée à votre namespace" in told_so.cause
+    assert not told_so.commands
+
+
+def test_a_wrong_port_is_refused_whatever_the_policies_say() -> None:
+    told_so = told_of_a_refusal(5433, [SAME_NAMESPACE])
+    assert "rien n’écoute sur ce port" in told_so.finding
+    assert told_so.commands == ("appliquez",)
 
 
 # -- its clients -----------------------------------------------------------------------------------
