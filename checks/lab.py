@@ -124,6 +124,11 @@ class LabFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port_speaks: Literal["", "http", "postgresql"] = ""
     """What answers on the local port, where the log of the learner's own pod keeps a word said to
     it."""
+    heard: tuple[str, ...] = ()
+    """Checks for which a receipt vouches only where its word was heard."""
+    heard_by: Literal["owner", "colleague"] = "owner"
+    """Who must have heard it: the learner's own pod, or a PostgreSQL of the colleague's, to which
+    the pods that these checks connect to lead."""
     story: Story = Story()
     setup: State = State()
     start: State = State()

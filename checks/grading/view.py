@@ -194,7 +194,11 @@ class LearnerView(AsTeacher, LiveReading):
             self.pods(),
             lambda: versions(self.network_policies()),
             self.heard,
+            self.elsewhere,
         )
+
+    def _reading_of(self, namespace: str) -> LiveReading:
+        return self._at(namespace)  # out of the class's lists
 
     def _namespace_problem(self, refusal: Refused) -> Refused:
         """The teacher's own rights fall short: it says nothing of the learner."""

@@ -9,6 +9,8 @@ cannot prove.
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,8 +19,10 @@ from typing import Any, Literal
 import msgspec
 
 from checks.decoding import prepared
+from checks.diagnosis.databases.catalogue import is_of_a_database
 from checks.errors import CahierError, ClusterLost, Unverifiable
 from checks.facts import PROBE_LABEL, Pod
+from checks.lab import find_lab
 from checks.objects.parts import metadata
 from checks.objects.policies import NetworkPolicy
 from checks.verdict import CheckResult, Status
@@ -26,14 +30,15 @@ from checks.verdict import CheckResult, Status
 NAME = "cahier-recus"
 LABEL = "cahier-kubernetes/recus"
 _MARGIN = timedelta(minutes=1)  # between what the pod heard and the receipt that tells of it
+_WORD = re.compile(r"[0-9a-f]{16}")
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What one run of a lab's checks found. `pods`: name and UID of those that were looked into.
 
     `policies`: every NetworkPolicy and its version, None where no check asked for them; pods do not
-    change with them. `word` was sent through the learner's tunnel; `heard_by` is the pod whose log
-    kept it, "" when none did.
+    change with them. `word` was sent through the learner's tunnel, or through the pods that lead to
+    the colleague's server; `heard_by` is the learner's pod whose log kept it, "" when none did.
     """
 
     schema: Literal[1] = 1
@@ -67,6 +72,14 @@ class Overtaken(Doubtful):
 Heard = Callable[[Pod, str, datetime], bool]
 """Whether the log of a pod has kept a word since then. May raise ClusterLost."""
 
+Elsewhere = Callable[[str, datetime], str]
+"""Why no database of the colleague's tells that it heard the word of a receipt that was written
+then, in French; "" where one does. May raise CahierError."""
+
+
+def _of_nobody(word: str, written: datetime) -> str:
+    raise Unverifiable("Le namespace du collègue n’a pas été regardé.")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -77,6 +90,7 @@ class Place:
     pods: Sequence[Pod]
     policies: Callable[[], Mapping[str, str]]
     heard: Heard
+    elsewhere: Elsewhere = _of_nobody
 
 
 def key(lab: str) -> str:
@@ -103,6 +117,11 @@ def versions(policies: Iterable[NetworkPolicy]) -> Mapping[str, str]:
     return {
         one.name: f"{one.uid}/{one.generation}" for one in told if PROBE_LABEL not in one.labels
     }
+
+
+def new_word() -> str:
+    """A word that nobody can have said before."""
+    return secrets.token_hex(8)
 
 
 def manifest(receipt: Receipt) -> Mapping[str, Any]:
@@ -134,6 +153,8 @@ def holding(
         raise Doubtful("il n’est pas lisible") from error
     if receipt.lab != lab:
         raise Doubtful(f"c’est celui d’un autre TP ({receipt.lab})")
+    if receipt.word and not _WORD.fullmatch(receipt.word):
+        raise Doubtful("le mot dont il parle n’est pas de ceux que tire « cahier verifier »")
     _same_namespace(receipt, place)
     _same_pods(receipt, place, written)
     _same_policies(receipt, place, written)
@@ -225,6 +246,33 @@ def _same_policies(receipt: Receipt, place: Place, written: datetime) -> None:
         )
 
 
+def silence(namespace: str, pods: Iterable[Pod], heard: Heard, word: str, written: datetime) -> str:
+    """`Elsewhere`, of the colleague's `namespace` that has these pods. Raises what `heard`
+    raises."""
+    bases = [pod for pod in pods if is_of_a_database(pod) and pod.created <= written]
+    if not bases:
+        return f"la base de {namespace} qui l’aurait entendu n’existe plus"
+    if any(heard(pod, word, written - _MARGIN) for pod in bases):
+        return ""
+    again = any(_restarted(pod, written) for pod in bases)
+    return (
+        f"le journal de la base de {namespace} ne garde pas trace de la connexion dont il parle"
+        + (" ; elle a redémarré depuis" if again else "")
+    )
+
+
+def _require_heard(receipt: Receipt, written: datetime, place: Place) -> None:
+    """Raises Doubtful unless the word was heard where the lab's own checks lead, and what
+    `place.elsewhere` raises."""
+    if find_lab(receipt.lab).about.heard_by == "owner":
+        if not receipt.heard_by:  # the log of a pod that is named has been asked
+            raise Doubtful("il ne dit pas quel pod a entendu le mot envoyé par le tunnel")
+    elif not receipt.word:
+        raise Doubtful("il ne dit pas quel mot a été envoyé à la base du collègue")
+    elif why := place.elsewhere(receipt.word, written):
+        raise Doubtful(why)
+
+
 def _restarted(pod: Pod, since: datetime) -> bool:
     """Whether a container began after `since`: the log before it is gone."""
     return any(one > since for one in pod.begun)
@@ -279,7 +327,10 @@ class Reading:
         """
         try:
             found = self._found()
-            held = holding(found, self._lab, self._place()) if found else None
+            place = self._place() if found else None
+            held = holding(found, self._lab, place) if place else None
+            if held and place and self._rests_on_a_word(result, held[0]):
+                _require_heard(*held, place)
         except Doubtful as doubt:
             return self._open(result, f"Un reçu existe, mais il n’est pas retenu : {doubt}.")
         except ClusterLost:
@@ -308,6 +359,10 @@ class Reading:
             cause="",
             fix="",
         )
+
+    def _rests_on_a_word(self, result: CheckResult, receipt: Receipt) -> bool:
+        passed = receipt.checks.get(result.id) is Status.PASSED
+        return passed and result.id in find_lab(self._lab).about.heard
 
     def _open(self, result: CheckResult, why: str) -> CheckResult:
         self.counted = None

@@ -21,6 +21,7 @@ from checks.lab import Lab
 from checks.objects.rights import Rule
 from checks.sources.receipts import Doubtful, Place, holding
 from checks.sources.snapshot import (
+    Elsewhere,
     Granted,
     Local,
     Log,
@@ -57,6 +58,9 @@ class Source(Cluster, Protocol):
 
     def heard(self, pod: Pod, word: str, since: datetime) -> bool:
         """Whether the log of a pod has kept a word since then."""
+
+    def elsewhere(self, word: str, written: datetime) -> str:
+        """Why no database of the colleague's tells that it heard a word, "" where one does."""
 
 
 class Recorder(SnapshotCluster):
@@ -194,7 +198,19 @@ class Recorder(SnapshotCluster):
                 place = Place(
                     self.namespace, self.snapshot.namespace_uid, self.pods(), self._policies, heard
                 )
-                holding(self.snapshot.receipts, lab.name, place)
+                held = holding(self.snapshot.receipts, lab.name, place)
+                if held and lab.about.heard_by == "colleague":
+                    self._keep_elsewhere(held[0].word, held[1])
+
+    def _keep_elsewhere(self, word: str, written: datetime) -> None:
+        """Keep what the colleague's server heard, where that may be read. Raises ClusterLost."""
+        try:
+            why = self._source.elsewhere(word, written)
+        except ClusterLost:
+            raise
+        except CahierError:
+            return
+        self.snapshot.elsewhere.append(Elsewhere(word, why))
 
 
 def record(

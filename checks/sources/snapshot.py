@@ -68,6 +68,13 @@ class Word(msgspec.Struct, frozen=True):
     heard: bool
 
 
+class Elsewhere(msgspec.Struct, frozen=True):
+    """Why no database of the colleague's told that it heard a word; "" where one did."""
+
+    word: str
+    why: str
+
+
 class Snapshot(msgspec.Struct, kw_only=True):
     """The file. `taken`: by the clock of the machine that recorded. `objects`: by kind, as the API
     gives them.
@@ -93,6 +100,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     unread: dict[str, str] = {}
     receipts: dict[str, Any] | None = None
     words: list[Word] = []
+    elsewhere: list[Elsewhere] = []
     local: Local | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -281,6 +289,13 @@ class SnapshotCluster(FromAfar, Served):
             self.pods(),
             self._policies,
             lambda pod, word, since: heard.get((pod.name, word), False),
+            self._elsewhere,
+        )
+
+    def _elsewhere(self, word: str, written: datetime) -> str:
+        found = {one.word: one.why for one in self.snapshot.elsewhere}
+        return (
+            found[word] if word in found else self._missing("ce qu’a entendu la base du collègue")
         )
 
     def _policies(self) -> Mapping[str, str]:

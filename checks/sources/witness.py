@@ -4,16 +4,17 @@ the place."""
 from __future__ import annotations
 
 import contextlib
-import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from functools import partial
 from socket import socket
 from typing import Any
 
 from checks.access.answers import typed
-from checks.errors import AccessError, CahierError, ClusterLost, UsageError
+from checks.diagnosis.connections.sockets import Connection, outgoing
+from checks.errors import AccessError, CahierError, ClusterLost, Unverifiable, UsageError
 from checks.exchange.http import NotHttp, get
 from checks.exchange.postgres import refusal
-from checks.facts import Pod
+from checks.facts import ForwardRefused, Pod
 from checks.lab import Lab
 from checks.objects.pods import PodObject
 from checks.sources import breakage, probes
@@ -27,6 +28,7 @@ from checks.sources.receipts import (
     holding,
     manager,
     manifest,
+    new_word,
     versions,
 )
 from checks.verdict import Status, Verdict
@@ -36,6 +38,7 @@ from checks.waiting import tries
 _HEARD_SECONDS = 1.0  # a log shows a line within a tenth of a second
 _PAUSE = 0.1
 _LINES = 50
+_REFUSED = "28"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 
 class WatchedMachine(LocalMachine):
@@ -65,11 +68,14 @@ class WatchedCluster(LiveCluster):
         """By UID."""
         self.asked: set[str] = set()
         """Kinds of objects."""
+        self.forwarded: set[tuple[str, int]] = set()
+        """Checks, each with a port of a pod to which our own tunnel led."""
 
     def forget(self) -> None:
         """Begin a new run."""
         self.touched.clear()
         self.asked.clear()
+        self.forwarded.clear()
         self.machine.connected.clear()
 
     def _listed(self, kind: str) -> list[dict[str, Any]]:
@@ -105,6 +111,7 @@ class WatchedCluster(LiveCluster):
     def forward(self, pod: str, port: int) -> contextlib.AbstractContextManager[Any]:
         """Our own tunnel to a port of a pod."""
         self._touch(pod)
+        self.forwarded.add((self.machine.check, port))
         return super().forward(pod, port)
 
     @contextlib.contextmanager
@@ -144,7 +151,8 @@ def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
         if _is_worth_more(cluster, lab, place, passed):
             return ""
         pods = _still_there(list(cluster.touched.values()), place.pods)
-        word = secrets.token_hex(8)
+        word = new_word()
+        _tell_the_colleague(cluster, lab, passed, pods, word)
         receipt = Receipt(
             lab=lab.name,
             namespace=cluster.namespace,
@@ -218,7 +226,7 @@ def _maker(pod: Pod) -> str:
 
 
 def _heard_by(
-    cluster: WatchedCluster, lab: Lab, passed: Collection[str], pods: Sequence[Pod], word: str
+    cluster: WatchedCluster, lab: Lab, passed: Set[str], pods: Sequence[Pod], word: str
 ) -> str:
     """Name of the pod whose log keeps a word that is said to it through the learner's tunnel; ""
     when none does.
@@ -244,14 +252,52 @@ def _heard_by(
     return ""
 
 
+def _tell_the_colleague(
+    cluster: WatchedCluster, lab: Lab, passed: Set[str], pods: Sequence[Pod], word: str
+) -> None:
+    """Say the word to the colleague's server through the pods that lead to it, as a check that has
+    `passed` found: its log, which only the teacher reads, is not the learner's to write.
+
+    A relay that authenticates its clients itself, such as a pooler, lets nothing through: a pod of
+    ours then calls the server that it has joined.
+    """
+    if lab.about.heard_by != "colleague" or passed.isdisjoint(lab.about.heard):
+        return
+    ports = sorted({port for check, port in cluster.forwarded if check in passed})
+    ways = [partial(cluster.forward, pod.name, port) for pod in pods for port in ports]
+    for _ in tries(_HEARD_SECONDS, _PAUSE):  # a relay that was just replaced
+        if any(_is_refused(way, word) for way in ways):
+            return
+    with contextlib.suppress(ForwardRefused, Unverifiable):
+        joined = {_target(one) for pod in pods for one in outgoing(cluster, pod.name)}
+        if joined:
+            with cluster.probe(sorted(joined)) as probe:
+                any(_is_refused(partial(probe.connect, one), word) for one in sorted(joined))
+
+
+def _target(joined: Connection) -> str:
+    host = f"[{joined.remote_address}]" if ":" in joined.remote_address else joined.remote_address
+    return f"{host}:{joined.remote_port}"
+
+
+def _is_refused(way: Callable[[], contextlib.AbstractContextManager[socket]], word: str) -> bool:
+    """Whether a PostgreSQL at the end of the way has refused somebody called by the word."""
+    with contextlib.suppress(OSError, ForwardRefused, Unverifiable), way() as connection:
+        connection.settimeout(8)
+        return _say_postgresql(connection, word).startswith(_REFUSED)
+    return False
+
+
 def _say_http(connection: socket, word: str) -> None:
     with contextlib.suppress(NotHttp):
         get(connection, f"/?cahier={word}")
 
 
-def _say_postgresql(connection: socket, word: str) -> None:
-    """Ask to enter as somebody who does not exist: PostgreSQL's log names whom it has refused."""
-    refusal(connection, f"cahier-{word}", word, "postgres")
+def _say_postgresql(connection: socket, word: str) -> str:
+    """Ask to enter as somebody who does not exist: PostgreSQL's log names whom it has refused. Its
+    SQLSTATE."""
+    code, _ = refusal(connection, f"cahier-{word}", word, "postgres")
+    return code
 
 
 _SPEAK = {"http": _say_http, "postgresql": _say_postgresql}

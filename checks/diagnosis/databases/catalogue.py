@@ -49,6 +49,11 @@ def release_of_service(name: str) -> str:
     return name if OLDER_RELEASE.fullmatch(name) else ""
 
 
+def is_of_a_database(pod: Pod) -> bool:
+    """Whether the pod serves a database of the catalogue, whichever."""
+    return bool(_release(pod.labels))
+
+
 def of_release(labels: Mapping[str, str], release: str) -> bool:
     """Whether what bears these labels belongs to the release, whatever it is."""
     return release in (labels.get("cnpg.io/cluster"), labels.get("app.kubernetes.io/instance"))

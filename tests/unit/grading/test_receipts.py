@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from checks.facts import Pod
+from checks.lab import Lab, all_labs, find_lab
 from checks.objects.parts import Metadata
 from checks.objects.pods import (
     ContainerState,
@@ -20,10 +22,11 @@ from checks.objects.pods import (
     Running,
 )
 from checks.sources import receipts
-from checks.sources.receipts import Place, Reading, Receipt
+from checks.sources.receipts import Place, Reading, Receipt, silence
 from checks.verdict import CheckResult, Status
 
 LAB = "tp2_port_forward"
+WORD = "0123456789abcdef"
 WRITTEN = datetime(2026, 11, 25, 9, 40, tzinfo=UTC)
 RECEIPT = Receipt(
     lab=LAB,
@@ -31,7 +34,7 @@ RECEIPT = Receipt(
     namespace_uid="n1",
     checks={"un_tunnel": Status.PASSED, "autre": Status.FAILED},
     pods={"mon-api-1": "p1"},
-    word="abcd",
+    word=WORD,
     heard_by="mon-api-1",
 )
 
@@ -93,7 +96,7 @@ def told(
         uid,
         [now or pod()],
         lambda: policies,
-        lambda pod, word, since: heard and word == "abcd",
+        lambda pod, word, since: heard and word == WORD,
     )
     reading = Reading(LAB, lambda: config_map, lambda: place)
     result = reading.settle(asked)
@@ -164,9 +167,104 @@ def test_one_that_cannot_be_held_against_its_namespace_is_not_doubted() -> None:
             "depuis : ouverture",
         ),
         (told(found(), check="autre"), "ne dit pas que c’était juste"),
+        (
+            told(found(msgspec.structs.replace(RECEIPT, word="ready"))),
+            "n’est pas de ceux que tire « cahier verifier »",
+        ),
     ],
 )
 def test_one_that_does_not_hold_is_told(result: CheckResult, words: str) -> None:
     assert result.status is Status.UNVERIFIED
     assert words in result.finding
     assert result.cause == "Pas d’ici."
+
+
+def of_a_lab(
+    name: str, check: str, *, word: str = WORD, heard_by: str = "", elsewhere: str = ""
+) -> CheckResult:
+    """What a receipt of that lab settles of a check; `elsewhere`: why the colleague's database
+    heard nothing."""
+    lab = find_lab(name)
+    receipt = msgspec.structs.replace(
+        RECEIPT,
+        lab=lab.name,
+        checks={one.id: Status.PASSED for one in lab.checks},
+        word=word,
+        heard_by=heard_by,
+    )
+    text = msgspec.json.encode(receipt).decode()
+    owned: Mapping[str, Any] = {"f:data": {f"f:{receipts.key(lab.name)}": {}}}
+    entry = {
+        "manager": receipts.manager(lab.name),
+        "operation": "Apply",
+        "time": "2026-11-25T09:40:00Z",
+        "fieldsV1": owned,
+    }
+    config_map = {
+        "metadata": {"managedFields": [entry]},
+        "data": {receipts.key(lab.name): text},
+    }
+    place = Place(
+        "user-alice",
+        "n1",
+        [pod()],
+        dict,
+        lambda pod, word, since: word == WORD,
+        lambda word, written: elsewhere,
+    )
+    asked = CheckResult(
+        id=check, title="Titre.", status=Status.UNVERIFIED, points=0, points_max=2, finding="Non."
+    )
+    return Reading(lab.name, lambda: config_map, lambda: place).settle(asked)
+
+
+def test_what_passes_through_a_tunnel_to_postgresql_must_have_been_heard() -> None:
+    told_of = of_a_lab("tp3", "le_tunnel_mene_a_la_base")
+    assert told_of.status is Status.UNVERIFIED
+    assert "ne dit pas quel pod a entendu le mot" in told_of.finding
+    heard = of_a_lab("tp3", "le_tunnel_mene_a_la_base", heard_by="mon-api-1")
+    assert heard.status is Status.PASSED
+
+
+def test_what_needs_no_tunnel_needs_no_word() -> None:
+    assert of_a_lab("tp3", "postgresql_repond_dans_le_pod", word="").status is Status.PASSED
+    assert of_a_lab("tp5", "un_tunnel_ecoute_sur_votre_poste", word="").status is Status.PASSED
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        ("tp5", "la_base_repond_a_travers_le_proxy"),
+        ("tp7", "chaque_pod_mene_au_serveur_du_collegue"),
+    ],
+)
+def test_what_leads_to_the_colleague_must_have_been_heard_there(name: str, check: str) -> None:
+    assert of_a_lab(name, check).status is Status.PASSED
+    silent = of_a_lab(name, check, elsewhere="la base n’a rien entendu")
+    assert (silent.status, silent.finding) == (
+        Status.UNVERIFIED,
+        "Un reçu existe, mais il n’est pas retenu : la base n’a rien entendu.",
+    )
+    assert of_a_lab(name, check, word="").status is Status.UNVERIFIED
+
+
+def test_a_database_that_has_not_heard_tells_why() -> None:
+    labels = {"cnpg.io/cluster": "base"}
+    serving = replace(pod(), labels=labels)
+
+    def why(*pods: Pod, heard: bool = False) -> str:
+        return silence("user-bob", pods, lambda pod, word, since: heard, WORD, WRITTEN)
+
+    assert why(serving, heard=True) == ""
+    assert why(serving).endswith("ne garde pas trace de la connexion dont il parle")
+    restarted = replace(pod(started="2026-11-25T10:00:00Z"), labels=labels)
+    assert why(restarted).endswith("elle a redémarré depuis")
+    assert why(pod(), heard=True).endswith("n’existe plus"), "another program's log proves nothing"
+    newer = replace(pod(created=WRITTEN + timedelta(hours=1)), labels=labels)
+    assert why(newer, heard=True).endswith("n’existe plus")
+
+
+@pytest.mark.parametrize("lab", list(all_labs()), ids=lambda lab: lab.short_name)
+def test_the_checks_that_rest_on_a_word_are_of_the_lab(lab: Lab) -> None:
+    assert {*lab.about.heard} <= {check.id for check in lab.checks}
+    assert bool(lab.about.heard) >= (lab.about.heard_by == "colleague")
