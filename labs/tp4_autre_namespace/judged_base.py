@@ -21,6 +21,10 @@ from checks.objects.policies import NetworkPolicy
 _STRANGER = "cahier-namespace-inconnu"
 
 
+class NotEnforced(Unverifiable):
+    """This cluster does not enforce NetworkPolicies: what they mean proves nothing."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """A database, the name by which other pods call it, and what the policies mean for each of
@@ -88,7 +92,7 @@ def seen(cluster: Cluster) -> Seen:
     """
     tried = cluster.once(_tried)
     if not tried.enforced.result():
-        raise Unverifiable(
+        raise NotEnforced(
             "Ce cluster n’applique pas les NetworkPolicies : dans l’expérience témoin, un pod "
             "fermé par une policy a laissé entrer un client. Ce que vaut la vôtre ne peut donc pas "
             "être prouvé ici.",
@@ -96,7 +100,7 @@ def seen(cluster: Cluster) -> Seen:
             "applique.",
         )
     return max(
-        (_seen(one, tried) for one in _subjects(cluster)), key=lambda one: _score(cluster, one)
+        (_seen(one, tried) for one in subjects(cluster)), key=lambda one: _score(cluster, one)
     )
 
 
@@ -105,19 +109,39 @@ def reading(cluster: Cluster) -> Reading:
     Unverifiable."""
     found = seen(cluster)
     made = [one for one in (found.own, found.colleague, found.outsider) if one]
-    outsider, colleague = found.outsider, cluster.colleague.namespace
-    circle = Circle(
-        namespaces=frozenset({cluster.namespace, colleague}),
-        administrators=administrators(cluster, [colleague]),
-        addresses=[*(one.ip for one in cluster.pods() if one.ip), *(one.ip for one in made)],
+    outsider = found.outsider
+    return reading_of(
+        cluster,
+        found.subject,
+        addresses=[one.ip for one in made],
         tried=peer(found.outsider_namespace, outsider) if outsider else None,
         entered=outsider is not None and outsider.entered,
     )
-    return Reading(policies(cluster), found.subject.pod, PORT, circle)
+
+
+def reading_of(
+    cluster: Cluster,
+    subject: Subject,
+    addresses: Sequence[str] = (),
+    tried: Peer | None = None,
+    *,
+    entered: bool = False,
+) -> Reading:
+    """The same of one database. `addresses`: of our own pods; `tried`: somebody else's, from which
+    a connection was made, `entered` whether it came in."""
+    colleague = cluster.colleague.namespace
+    circle = Circle(
+        namespaces=frozenset({cluster.namespace, colleague}),
+        administrators=administrators(cluster, [colleague]),
+        addresses=[*(one.ip for one in cluster.pods() if one.ip), *addresses],
+        tried=tried,
+        entered=entered,
+    )
+    return Reading(policies(cluster), subject.pod, PORT, circle)
 
 
 def _tried(cluster: Cluster) -> Trial:
-    found = _subjects(cluster)
+    found = subjects(cluster)
     return trial(
         cluster,
         Ways(
@@ -128,7 +152,7 @@ def _tried(cluster: Cluster) -> Trial:
     )
 
 
-def _subjects(cluster: Cluster) -> Sequence[Subject]:
+def subjects(cluster: Cluster) -> Sequence[Subject]:
     """The databases that a Service leads to."""
     known = policies(cluster)
     found = []

@@ -6,11 +6,12 @@ from checks.capabilities import Cluster
 from checks.diagnosis.connections.services import no_service_leads
 from checks.diagnosis.databases.catalogue import no_database, not_serving
 from checks.diagnosis.policies.other_enforcers import require_only_network_policies
+from checks.errors import Unverifiable
 from checks.lesson import Wrong
 from checks.verification import verification
 
-from . import lessons
-from .judged_base import reading, seen
+from . import as_read, lessons
+from .judged_base import reading
 from .kept_out import (
     another_server,
     not_admitted_as_read,
@@ -42,7 +43,9 @@ def votre_namespace_atteint_la_base(cluster: Cluster) -> Wrong | None:
 
     Une vraie connexion, d’un pod à nous placé dans votre namespace.
     """
-    found = seen(cluster)
+    found = as_read.tried(cluster)
+    if isinstance(found, Unverifiable):
+        return as_read.own_namespace_kept_out(cluster, found)
     return None if found.own.entered else shut_out_at_home(cluster, found)
 
 
@@ -54,7 +57,9 @@ def le_namespace_du_collegue_atteint_la_base(cluster: Cluster) -> Wrong | None:
     serveur atteint doit être celle du serveur qui tourne dans votre pod. Sans accès chez lui, vos
     policies sont interprétées.
     """
-    found = seen(cluster)
+    found = as_read.tried(cluster)
+    if isinstance(found, Unverifiable):
+        return as_read.colleague_kept_out(cluster, found)
     if found.colleague is None:
         return not_admitted_as_read(cluster, found.subject)
     if found.colleague.entered:
@@ -70,7 +75,10 @@ def un_troisieme_namespace_est_refuse(cluster: Cluster) -> Wrong | None:
     et vos policies ne doivent admettre personne d’autre. Sans accès ailleurs, elles sont
     interprétées.
     """
-    found, read = seen(cluster), reading(cluster)
+    found = as_read.tried(cluster)
+    if isinstance(found, Unverifiable):
+        return as_read.others_let_in(cluster, found)
+    read = reading(cluster)
     if found.outsider is not None and found.outsider.entered:
         return opened_to_the_outsider(cluster, found, read)
     if found.outsider is not None:

@@ -16,9 +16,12 @@ from .ways_tried import survey
 def close(cluster: Cluster, door: Door) -> tuple[str, ...]:
     """The command that closes what any policy opens, or makes the policy that lacks; what serves
     the administrators' programs, or another port, is left."""
-    only = " ".join(
-        f"--seulement {name}" for name in (cluster.namespace, *_by_network(cluster, door))
-    )
+    return closed_but_to(cluster, _by_network(cluster, door))
+
+
+def closed_but_to(cluster: Cluster, those: Sequence[str]) -> tuple[str, ...]:
+    """The same, where it is known which members come by the network."""
+    only = " ".join(f"--seulement {name}" for name in (cluster.namespace, *those))
     return (
         f"cahier catalogue fermer {base(cluster)[0].release} --namespace {cluster.namespace} "
         f"{only}",

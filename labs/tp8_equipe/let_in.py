@@ -6,31 +6,55 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from checks.capabilities import Cluster
+from checks.diagnosis.policies.decision import Peer, decide
 from checks.diagnosis.policies.explanations import missing, of_administrators
+from checks.diagnosis.policies.other_enforcers import require_only_network_policies
 from checks.diagnosis.policies.strangers import Kind, Leak
 from checks.diagnosis.workloads.objects import maker
+from checks.errors import Unverifiable
 from checks.lesson import Clause, Lesson, Names
 from checks.shell import thing
 
-from . import lessons
-from .closing import close
+from . import as_read, lessons
+from .closing import close, closed_but_to
 from .leftovers import deleted_with
 from .ways_in import Door, doors
-from .ways_tried import Opening, opened_to
+from .ways_tried import Opening, by_itself, opened_to, require_enforcement
 from .withdrawn import without_the_relay
 
 
 def base_open_to_others(cluster: Cluster) -> Lesson | None:
     """How somebody outside the team reaches the base; None when nobody does. Raises
     Unverifiable."""
-    door = doors(cluster)[0]
+    try:
+        door = doors(cluster)[0]
+    except Unverifiable as reason:
+        return as_read.or_raise(_base_open_as_read, cluster, reason)
     opening = opened_to(cluster, door)
     if opening is None:
         return None
+    return _base_open(cluster, door, opening, close(cluster, door))
+
+
+def _base_open_as_read(cluster: Cluster) -> Lesson | None:
+    """The same as far as the policies of the base itself mean it, where nothing can be tried."""
+    door = as_read.door(cluster)
+    read = by_itself(cluster, door)
+    selecting = decide(read.policies, door.pod, Peer(""), 0).selecting
+    leaks = read.leaks()
+    if selecting and not any(leak.sure for leak in leaks):
+        return None
+    require_enforcement(cluster, lessons.NONE_CLOSES)
+    require_only_network_policies(cluster, lessons.ADMIT_OTHERS)
+    remedy = closed_but_to(cluster, as_read.by_network(cluster))
+    return _base_open(cluster, door, Opening("", leaks, selecting), remedy)
+
+
+def _base_open(cluster: Cluster, door: Door, opening: Opening, commands: tuple[str, ...]) -> Lesson:
     return lessons.BaseOpen(
         entering=_entering(opening, door),
         through=_through(cluster, opening, door),
-        commands=close(cluster, door),
+        commands=commands,
         transient=opening.settles,
     )
 

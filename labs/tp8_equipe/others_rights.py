@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from checks.capabilities import Cluster
 from checks.diagnosis.databases.catalogue import platform_secrets
-from checks.diagnosis.rights.excess import obtaining
+from checks.diagnosis.rights.excess import obtaining, tunnel_to
 from checks.diagnosis.rights.leaks import Concern, may
 from checks.diagnosis.rights.people import Person, owns, people
 from checks.diagnosis.rights.rbac import Request
@@ -17,7 +17,7 @@ from checks.verdict import Diagnostic
 
 from . import lessons
 from .accounts import Role, opened_by
-from .ways_in import base
+from .ways_in import Door, base
 from .withdrawn import not_of
 
 
@@ -34,6 +34,12 @@ def everybody(cluster: Cluster) -> Sequence[Person]:
 def strangers(cluster: Cluster) -> Sequence[Person]:
     """Those who are not of the team."""
     return [one for one in people(cluster) if not is_member(cluster, one)]
+
+
+def tunnel_of_strangers(cluster: Cluster, ways: Sequence[Door]) -> Diagnostic | None:
+    """Who may open a tunnel to one of these pods and is not of the team; None when nobody may."""
+    tunnels = tunnel_to(cluster, [door.pod.name for door in ways])
+    return not_of(cluster, strangers(cluster), tunnels, lessons.TUNNELS, lessons.DECLARE_THEM_FIRST)
 
 
 def secret_read(cluster: Cluster) -> Diagnostic | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from checks.capabilities import Cluster, Probe
 from checks.diagnosis.policies.allowed import Circle, administrators
@@ -168,17 +168,26 @@ def _may_leave(cluster: Cluster, name: str) -> bool:
 def reading(cluster: Cluster, door: Door) -> Reading:
     """The policies as they apply to a door, beside what a connection from outside the team
     showed."""
-    found, team = survey(cluster), members(cluster)
+    found = survey(cluster)
     visit = found.visits.get(found.outside)
+    alone = by_itself(cluster, door)
+    visitors = [one.peer.ip for one in found.visits.values()]
+    circle = replace(
+        alone.circle,
+        addresses=[*alone.circle.addresses, *visitors],
+        tried=visit.peer if visit else None,
+        entered=visit is not None and door.address in visit.reached,
+    )
+    return replace(alone, circle=circle)
+
+
+def by_itself(cluster: Cluster, door: Door) -> Reading:
+    """The policies as they apply to a door, where nothing was tried."""
+    team = members(cluster)
     circle = Circle(
         namespaces=frozenset({cluster.namespace, *team}),
         administrators=administrators(cluster, team),
-        addresses=[
-            *(one.ip for one in cluster.pods() if one.ip),
-            *(one.peer.ip for one in found.visits.values()),
-        ],
-        tried=visit.peer if visit else None,
-        entered=visit is not None and door.address in visit.reached,
+        addresses=[one.ip for one in cluster.pods() if one.ip],
     )
     return Reading(cluster.network_policies(), door.pod, door.port, circle)
 
