@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from checks.errors import Unverifiable
 from checks.grading.exports import write_all
@@ -19,16 +21,17 @@ LABS = [find_lab("tp2"), find_lab("tp5")]
 RECEIPT = datetime(2026, 11, 25, 9, 40, 12, tzinfo=UTC)
 
 
-def learner(number: int, **changes: str) -> Learner:
-    values = {
-        "identifier": f"e{number}",
-        "last_name": f"Nom{number}",
-        "first_name": f"Prénom{number}",
-        "email": f"e{number}@exemple.fr",
-        "namespace": f"user-e{number}",
-        "colleague": f"user-e{number + 1}",
-    }
-    return Learner(**{**values, **changes}, line=number + 1)
+def learner(number: int, **changes: Any) -> Learner:
+    usual = Learner(
+        identifier=f"e{number}",
+        last_name=f"Nom{number}",
+        first_name=f"Prénom{number}",
+        email=f"e{number}@exemple.fr",
+        namespace=f"user-e{number}",
+        colleague=f"user-e{number + 1}",
+        line=number + 1,
+    )
+    return dataclasses.replace(usual, **changes)
 
 
 def verdict(
