@@ -43,7 +43,7 @@ def _redraw(console: Console, board: Board) -> None:
             news = board.news(version)
             version = news.version
             rows |= {row.id: row for row in news.rows}
-            live.update(_drawn(news, [*rows.values()], console.height), refresh=True)
+            live.update(drawn(news, [*rows.values()], console.height), refresh=True)
             _wait(board, version, _AGAIN)
 
 
@@ -71,7 +71,8 @@ def _wait(board: Board, version: int, seconds: float) -> None:
         pass
 
 
-def _drawn(news: News, rows: Sequence[Row], height: int) -> RenderableType:
+def drawn(news: News, rows: Sequence[Row], height: int) -> RenderableType:
+    """The board as so many lines show it, `rows` being everybody's."""
     stuck = sum(row.standing.kind == "stuck" for row in rows)
     said = f"{plural(len(rows), 'personne')}, {stuck} à l’arrêt"
     if news.judged < len(rows):

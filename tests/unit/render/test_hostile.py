@@ -28,6 +28,8 @@ from rich.color import ColorSystem
 from rich.console import Console
 
 from checks import inert, redaction
+from checks.board import standing
+from checks.board.board import News
 from checks.doctor import lines as doctor
 from checks.errors import CahierError, Unverifiable
 from checks.grading.exports import feedback, junit, moodle, report, spreadsheet, worksheet
@@ -45,6 +47,7 @@ from checks.grading.results import (
 from checks.lab import find_lab
 from checks.output import marked, output
 from checks.path import outcome as paths
+from checks.render import board as board_screen
 from checks.render import card, grading, problem, terminal
 from checks.render import doctor as doctor_screen
 from checks.render import path as path_screen
@@ -200,6 +203,25 @@ def show_path(console: Console, found: paths.Path) -> None:
     path_screen.conclude(console, found, with_help=True, typed="")
 
 
+def on_board(text: str) -> News:
+    """A person who is stopped, and the sentence that stops them, all of this text."""
+    stuck = standing.Standing(kind="stuck", lab=text, check="a", sentence=text, finding=text)
+    row = standing.Row(
+        id="a", name=text, namespace=text, standing=stuck, since=0, at_least=False, lost=text
+    )
+    stops = standing.Sentence(
+        lab=text,
+        check="a",
+        title=text,
+        count=1,
+        cause=text,
+        findings=(text,),
+        hints=(text,),
+        since=0,
+    )
+    return News(1, [row], [stops], [], 1, "", 0)
+
+
 RENDERERS: Mapping[str, Callable[[str], str]] = {
     "a verdict": lambda text: on_screen(
         lambda to: terminal.show(
@@ -216,6 +238,9 @@ RENDERERS: Mapping[str, Callable[[str], str]] = {
     "a diagnosis": lambda text: on_screen(lambda to: doctor_screen.show(to, told(text))),
     "a diagnosis in JSON": lambda text: doctor.to_json(told(text)),
     "a path": lambda text: on_screen(lambda to: show_path(to, walked(text))),
+    "a board": lambda text: on_screen(
+        lambda to: to.print(board_screen.drawn(on_board(text), on_board(text).rows, 40)), width=300
+    ),
     "a path in JSON": lambda text: paths.to_json(walked(text)),
     "a problem": lambda text: on_screen(
         lambda to: problem.show(CahierError(inert.line(text), inert.line(text)), to)
@@ -283,7 +308,10 @@ def test_the_list_of_renderers_is_whole() -> None:
     """Whoever adds a module that shows, or exports, adds it above."""
     shown = {path.stem for path in (ROOT / "checks/render").glob("*.py")} - {"__init__"}
     no_text_of_others = {"console", "statement", "wording", "wrapping"}
-    assert shown == {"card", "doctor", "grading", "path", "problem", "terminal"} | no_text_of_others
+    assert (
+        shown
+        == {"board", "card", "doctor", "grading", "path", "problem", "terminal"} | no_text_of_others
+    )
     exported = {path.stem for path in (ROOT / "checks/grading/exports").glob("*.py")} - {"__init__"}
     parts = {"cells", "marks", "pages", "timeline"}
     assert exported == {"feedback", "junit", "moodle", "report", "spreadsheet", "worksheet"} | parts
