@@ -160,10 +160,11 @@ def test_the_table_says_who_decides_where_it_is_not_ours() -> None:
     assert "- Avec v1.37.2 et kube-router v2.1.0, `erreurs tp4-une` :" in text
 
 
-def test_the_committed_record_is_of_the_oldest_version_and_of_ours() -> None:
+def test_the_committed_record_is_of_the_oldest_version_of_ours_and_of_another_enforcer() -> None:
     """Otherwise `make versions` is to be run again."""
     proofs = record.read()
     oldest, *_, ours = build.versions()
     assert {oldest, ours} <= {one.kubernetes for one in proofs}
+    assert {one.enforcer for one in proofs} == {record.OURS, enforcer_image.program()}
     assert all(one.kubectl == one.kubernetes for one in proofs)
     assert all(count.played for one in proofs for count in one.counts.values())
