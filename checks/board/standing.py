@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
+from fractions import Fraction
 from typing import Literal
 
 from checks.grading.results import CheckGrade, LabGrade
@@ -77,8 +78,8 @@ def cell(grade: LabGrade) -> Cell:
     """How a lab of a person is shown."""
     passed = sum(check.status is Status.PASSED for check in grade.checks)
     text = f"{passed}/{len(grade.checks)}"
-    if not grade.checks:
-        return Cell(state="open", passed=0, text="?")
+    if not grade.checks:  # not looked at, or not theirs to do
+        return Cell(state="open", passed=0, text="?" if Fraction(grade.points_max) else "–")
     if passed == len(grade.checks):
         return Cell(state="full", passed=passed, text=text)
     if any(check.status is Status.FAILED for check in grade.checks):
@@ -113,7 +114,8 @@ def standing(labs: Sequence[Lab], grades: Sequence[LabGrade], place: int) -> Sta
     if grades[0].state == "absent":
         return Standing(kind="absent", finding=grades[0].reason)
     if not any(grade.checks for grade in grades):
-        return Standing(kind="unseen", finding=grades[0].reason)
+        why = next((grade.reason for grade in grades if Fraction(grade.points_max)), "")
+        return Standing(kind="unseen", finding=why)
     for lab, grade in [*zip(labs, grades, strict=True)][place:]:
         found = _first(grade, Status.FAILED)
         if found is not None:

@@ -15,7 +15,7 @@ from checks.board.pace import Memory
 from checks.board.rights import ClassRights
 from checks.errors import CahierError
 from checks.facts import Access
-from checks.grading.results import LabGrade, from_verdict, without_verdict
+from checks.grading.results import LabGrade, from_verdict, not_theirs, without_verdict
 from checks.grading.roster import Learner
 from checks.grading.view import LearnerView, require_colleagues
 from checks.lab import Lab
@@ -141,7 +141,10 @@ def look(shared: Shared, learner: Learner, labs: Sequence[Lab]) -> Look:
         why = f"Le namespace {learner.namespace} n’existe pas sur ce cluster."
         return Look([without_verdict(lab, why, absent=True) for lab in labs], False)
     views: dict[Sequence[str], BoardView] = {}
-    seen = [_look(shared, learner, lab, views) for lab in labs]
+    seen = [
+        _look(shared, learner, lab, views) if learner.does(lab) else (not_theirs(lab), False)
+        for lab in labs
+    ]
     return Look([grade for grade, _ in seen], any(settling for _, settling in seen))
 
 

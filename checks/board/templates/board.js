@@ -50,7 +50,7 @@
     const chips = made("ul", "", "chips");
     row.cells.forEach((cell, place) => {
       const chip = made("li", `${names[place]} ${cell.text}`, cell.state);
-      chip.append(made("span", ` ${states[cell.state]}`, "vh"));
+      chip.append(made("span", cell.text === "–" ? " sans objet" : ` ${states[cell.state]}`, "vh"));
       chips.append(chip);
     });
     cells.replaceChildren(...(row.cells.length ? [chips] : []));

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from checks.board.keeping import Keeper
 from checks.board.pace import Pace
 from checks.errors import UsageError
 from checks.grading.history import History
+from checks.lab import find_lab
 from checks.sources import class_objects
 from checks.sources.class_objects import MOST_ALONE
 from tests.support.hostile import HOSTILE, active
@@ -192,6 +194,17 @@ def test_a_list_that_is_not_what_the_api_promises(api: WatchedApi, board: Board)
     api.put("pods", pod("mon-api-2"), "user-ana")
     wait_for(lambda: deployed(board, "ana"))
     wait_for(lambda: not board.news(0).lost)
+
+
+def test_a_lab_that_is_the_other_one_s_stops_nobody(api: WatchedApi, tmp_path: Path) -> None:
+    labs = [find_lab("tp2"), find_lab("tp5")]
+    assert labs[1].role == "relay"
+    people = [replace(one, role="owner") for one in learners(NAMES)]
+    with board_of(api, tmp_path, people, labs) as board:
+        assert [cell.text for cell in row(board, "ana").cells] == ["0/6", "–"]
+        api.put("pods", pod("mon-api-1"), "user-ana")
+        wait_for(lambda: deployed(board, "ana"))
+        assert row(board, "ana").standing.lab == "TP2"
 
 
 def test_two_boards_at_once(api: WatchedApi, board: Board, tmp_path: Path) -> None:
