@@ -1,4 +1,5 @@
-"""The dashboard and its relay: their pods, their Services, and how they are put right."""
+"""The dashboard, its relay and the editor: their pods, their Services, and how they are put
+right."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ PORT = 80
 
 @dataclass(frozen=True)
 class Role:
-    """One of both: the name of its Deployment and of its Service, the label of its pods, its
+    """One of them: the name of its Deployment and of its Service, the label of its pods, its
     file."""
 
     name: str
@@ -49,6 +50,7 @@ class Role:
 
 FRONT = Role("tableau", "tableau.yaml", "le tableau de bord", 8501)
 RELAY = Role("relais", "relais.yaml", "le relais", 8080)
+EDITOR = Role("editeur", "editeur.yaml", "l’éditeur", 8080)
 
 
 def pods(cluster: Cluster, role: Role) -> Sequence[Pod]:
@@ -82,6 +84,7 @@ def again(cluster: Cluster, role: Role, *, restarted: bool = False) -> tuple[str
         *([restart] if restarted else []),
         rolled_out(cluster, FRONT.name),
         rolled_out(cluster, RELAY.name),
+        *([rolled_out(cluster, EDITOR.name)] if role is EDITOR else []),
     )
 
 

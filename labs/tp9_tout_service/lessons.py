@@ -74,6 +74,124 @@ class AnotherMongoDB(Lesson):
     expected: str
 
 
+# -- the editor ------------------------------------------------------------------------------------
+
+
+class NoSecondTunnel(Lesson):
+    """None of the learner's tunnels leads to the editor."""
+
+    finding = "Aucun tunnel de votre poste ne mène à l’éditeur."
+    cause = (
+        "Un tunnel ne sert qu’un pod : celui de MongoDB ne mène pas à l’éditeur. Et un tunnel "
+        "n’existe que tant que sa commande tourne, et que le pod choisi à son ouverture est là."
+    )
+    fix = (
+        "Ouvrez-en un, dans un autre terminal, vers le port 8080 de l’éditeur. Le port de votre "
+        "poste est à votre choix ; sans nombre à gauche du « : », kubectl en prend un qui est "
+        "libre, et le dit."
+    )
+    look = ("ps aux | grep port-forward",)
+
+
+REOPEN = "(kubectl apply -f editeur.yaml), puis rouvrez le tunnel : le pod est alors un autre."
+APPLY_EDITOR = f"Corrigez editeur.yaml, appliquez-le {REOPEN}"
+
+
+class Behind(Lesson):
+    """What the editor's prefix gives instead of the page of the program."""
+
+    finding = "Derrière l’éditeur, « /proxy/8501/ » donne {status} : « {said} »."
+    cause = (
+        "L’éditeur mène « /proxy/8501/ » au port 8501 de son propre pod, sans le préfixe : ce qui "
+        "répond là décide de la suite."
+    )
+    fix = APPLY_EDITOR
+    look = (
+        "kubectl logs deployment/editeur -c programme -n {namespace}",
+        "kubectl logs deployment/editeur -c editeur -n {namespace}",
+    )
+    status: int
+    said: str
+
+
+class PrefixAwaited(Behind):
+    """The program serves its page behind the prefix, which the editor takes away."""
+
+    cause = (
+        "L’éditeur retire le préfixe avant d’appeler le programme, qui voit « / ». Le programme, "
+        "lui, attend ses visiteurs à « /proxy/8501/ »."
+    )
+    fix = (
+        f"Laissez PREFIXE vide dans editeur.yaml, appliquez-le {REOPEN} Devant un mandataire qui "
+        "garde le préfixe, comme /absproxy/ de VSCode, ce serait l’inverse."
+    )
+
+
+class NothingBehind(Behind):
+    """No program listens where the prefix leads."""
+
+    finding = (
+        "Derrière l’éditeur, « /proxy/8501/ » donne {status} : « {said} ». Dans son pod, aucun "
+        "programme ne répond en HTTP sur le port 8501."
+    )
+    cause = (
+        "Le nombre du préfixe est un port du pod de l’éditeur : il faut qu’un programme y écoute."
+    )
+    fix = f"Donnez au programme le port 8501. {APPLY_EDITOR}"
+
+
+class RefusedBehind(Behind):
+    """The program itself answers so."""
+
+    cause = (
+        "C’est la réponse du programme lui-même, dans son pod : l’éditeur y a bien mené. Il "
+        "transmet tel quel le nom d’hôte que le client a tapé : « localhost », par un tunnel."
+    )
+
+
+class AnotherBehind(Behind):
+    """What comes is not the program's."""
+
+    finding = (
+        "Derrière l’éditeur, « /proxy/8501/ » donne {status} : « {said} ». Ce n’est pas ce que le "
+        "programme répond dans son pod."
+    )
+    cause = (
+        "L’éditeur du TP mène « /proxy/PORT/ » au port PORT de son propre pod, et retire ce "
+        "préfixe ; le vôtre fait autrement."
+    )
+    fix = f"Reprenez le programme de l’éditeur. {APPLY_EDITOR}"
+
+
+class SilentBehind(Lesson):
+    """Nothing comes from behind the prefix."""
+
+    finding = "Derrière l’éditeur, « /proxy/8501/ » ne répond pas : {silence}."
+    cause = (
+        "La page de l’éditeur, elle, répond : il prend la requête et n’en rend rien, ou ce qui "
+        "écoute sur le port 8501 de son pod ne parle pas HTTP."
+    )
+    fix = f"Reprenez le programme de l’éditeur. {APPLY_EDITOR}"
+    look = Behind.look
+    silence: str
+
+
+class WebSocketBehind(Lesson):
+    """The page comes, and its WebSocket does not."""
+
+    finding = (
+        "Derrière l’éditeur, la page s’ouvre, et son WebSocket, à « /proxy/8501/ws », ne va pas "
+        "jusqu’au bout : {failure}."
+    )
+    cause = (
+        "Un WebSocket est une conversation : l’éditeur doit transmettre Upgrade, puis recopier les "
+        "octets dans les deux sens."
+    )
+    fix = f"Reprenez le programme de l’éditeur. {APPLY_EDITOR}"
+    look = Behind.look
+    failure: str
+
+
 # -- the pods of the dashboard and of its relay ----------------------------------------------------
 
 
@@ -421,3 +539,4 @@ class ProgramServesFew(ServesFew):
 # -- this lab's words in what several labs tell ----------------------------------------------------
 
 YOUR_MONGODB = "votre base MongoDB"
+YOUR_EDITOR = "votre éditeur"

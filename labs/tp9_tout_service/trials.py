@@ -58,19 +58,25 @@ class Held:
     failure: NotWebSocket | None = None
 
 
-def held(connect: Connect, host: str, look: Callable[[], None] = lambda: None) -> Held:
-    """How many WebSockets are opened and answer while the others stay open; `look` is called while
-    they all are. Raises nothing of its own."""
+def held(
+    connect: Connect,
+    host: str,
+    look: Callable[[], None] = lambda: None,
+    path: str = "/ws",
+    browsers: int = BROWSERS,
+) -> Held:
+    """How many WebSockets are opened and answer while the others stay open, as many as `browsers`;
+    `look` is called while they all are. Raises nothing of its own."""
     count = 0
     try:
         with ExitStack() as stack:
-            for _ in range(BROWSERS):
+            for _ in range(browsers):
                 connection = stack.enter_context(connect())
                 connection.settimeout(_PATIENCE)
-                _echoes(WebSocket(connection, host))
+                _echoes(WebSocket(connection, host, path))
                 count += 1
             look()
-    except ForwardRefused as refused:
+    except (ForwardRefused, OSError) as refused:
         return Held(count, NotWebSocket(str(refused)))
     except NotWebSocket as failure:
         return Held(count, failure)

@@ -1,4 +1,5 @@
-"""Les vérifications du TP 9 : un tunnel vers MongoDB, un relais vers une page et son WebSocket."""
+"""Les vérifications du TP 9 : un tunnel vers MongoDB, un autre vers un éditeur, un relais vers une
+page et son WebSocket."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from checks.diagnosis.workloads.readiness import not_ready
 from checks.lesson import Wrong
 from checks.verification import verification
 
-from . import front, lessons, mongodb, way
+from . import editor, front, lessons, mongodb, way
 
 
 @verification(points=1)
@@ -35,6 +36,31 @@ def le_tunnel_mene_a_mongodb(cluster: Cluster) -> Wrong | None:
     tunnel, ce doit être celui qu’il dit dans son pod.
     """
     return mongodb.not_reached(cluster)
+
+
+@verification(points=1)
+def l_editeur_est_pret(cluster: Cluster) -> Wrong | None:
+    """L’éditeur et le programme qu’il montre sont démarrés et prêts."""
+    return editor.unfit(cluster)
+
+
+@verification(points=2, after=l_editeur_est_pret)
+def un_tunnel_mene_a_l_editeur(cluster: Cluster) -> Wrong | None:
+    """Un autre de vos tunnels mène à l’éditeur, d’un port de votre poste à votre choix.
+
+    Chaque tunnel de votre poste qui le vise est essayé : le pod doit montrer les connexions que
+    nous y ouvrons.
+    """
+    return editor.not_opened(cluster)
+
+
+@verification(points=2, after=un_tunnel_mene_a_l_editeur)
+def l_editeur_montre_le_programme(cluster: Cluster) -> Wrong | None:
+    """Par ce tunnel, la page du programme s’ouvre à /proxy/8501/, et son WebSocket aussi.
+
+    La page obtenue doit être, mot pour mot, celle que le programme donne dans son pod.
+    """
+    return editor.program_refused(cluster)
 
 
 @verification(points=1)

@@ -78,7 +78,7 @@ def leads_elsewhere(cluster: Cluster) -> Wrong | None:
     own = own_pages(cluster)
     if met.body in {one.body for one in own}:
         return None
-    said = _first_line(met)
+    said = first_line(met)
     if met.status == 404:
         return lessons.AnotherAddress(said=said, commands=remedy)
     if met.status >= 400:
@@ -105,7 +105,7 @@ def _unanswered(cluster: Cluster, met: Silence) -> Wrong:
     )
 
 
-def _first_line(answer: HttpAnswer) -> str:
+def first_line(answer: HttpAnswer) -> str:
     """What an answer says first, its title where it has one, fit for a sentence."""
     text = answer.body.decode(errors="replace").strip()
     title = re.search(r"(?is)<title>(.*?)</title>", text)
@@ -122,7 +122,7 @@ def page_refused(cluster: Cluster) -> Wrong | None:
             return lessons.HostRefused(
                 host=host,
                 status=met.status,
-                said=_first_line(met),
+                said=first_line(met),
                 commands=again(cluster, FRONT),
             )
     return None

@@ -27,13 +27,14 @@ class NotWebSocket(Exception):
 class WebSocket:
     """Opened as a browser does whose page comes from `host`. Raises NotWebSocket."""
 
-    def __init__(self, connection: socket, host: str) -> None:
+    def __init__(self, connection: socket, host: str, path: str = "/ws") -> None:
         self._connection = connection
         self._received = b""
         key = base64.b64encode(os.urandom(16)).decode()
         asked = (
-            f"GET /ws HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
         self._send(asked.encode())
         head = self._head()
