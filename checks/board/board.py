@@ -39,6 +39,11 @@ OnGrades = Callable[[Learner, Sequence[LabGrade], datetime], None]
 while nothing of them was out of sight."""
 
 
+Known = Callable[[Learner, LabGrade, str], float | None]
+"""Since when, in seconds since 1970, a check of a lab was last known to be as it is; None where
+nobody was looking a moment ago."""
+
+
 @dataclass
 class _Person:
     """What is known of somebody. `due`: when they are to be judged; who has moved goes first."""
@@ -81,9 +86,10 @@ class Board:
         learners: Sequence[Learner],
         labs: Sequence[Lab],
         on_grades: OnGrades = lambda learner, grades, at: None,
+        known: Known = lambda learner, grade, check: None,
     ) -> None:
         self.labs = labs
-        self._on_grades = on_grades
+        self._on_grades, self._known = on_grades, known
         self._turn = threading.Condition()
         self._stop = threading.Event()
         self._version = 1
@@ -260,10 +266,16 @@ class Board:
             person.place = standing.furthest(grades)
         now = standing.standing(self.labs, grades, person.place)
         same = bool(before) and _spot(now) == _spot(person.row.standing)
+        since = None
+        if now.check and not before:
+            by_name = {
+                lab.short_name.upper(): one for lab, one in zip(self.labs, grades, strict=True)
+            }
+            since = self._known(person.learner, by_name[now.lab], now.check)
         return msgspec.structs.replace(
             person.row,
             standing=now,
-            since=person.row.since if same else time.time(),
+            since=person.row.since if same else since or time.time(),
             at_least=person.row.at_least if same else not before,
             cells=tuple(standing.cell(grade) for grade in grades),
         )

@@ -19,6 +19,7 @@ from checks.grading.results import LabGrade
 from checks.grading.roster import Learner
 
 _AGAIN = 600.0  # seconds after which what has not changed is said to be so still
+_A_MOMENT = timedelta(minutes=30)  # a board that was closed for longer is of another session
 _CLOCK = 5.0  # seconds for the API server to say what time it is
 _HOLDS = 1800.0  # seconds for which its difference to this machine's clock holds
 
@@ -35,12 +36,41 @@ class ClusterTime:
         say."""
         return moment + self._memory.once("ahead", _HOLDS, self._ahead)
 
+    def here(self, moment: datetime) -> datetime:
+        """What a moment of the API server's is for this machine."""
+        return moment - self._memory.once("ahead", _HOLDS, self._ahead)
+
     def _ahead(self) -> timedelta:
         try:
             said = self._api.clock(_CLOCK)
         except CahierError:
             said = None
         return said - datetime.now(UTC) if said else timedelta(0)
+
+
+def since(
+    history: History,
+    here: Callable[[datetime], datetime],
+    learner: Learner,
+    grade: LabGrade,
+    check: str,
+) -> float | None:
+    """Since when a check was seen as it is now, in seconds since 1970 of this machine; None where
+    nobody was looking a moment ago."""
+    try:
+        changes = history.changes(learner.identifier, grade.lab)
+    except CahierError:  # the keeper tells it
+        return None
+    if not changes or datetime.now(UTC) - here(changes[-1].last_seen) > _A_MOMENT:
+        return None
+    status = next(one.status for one in grade.checks if one.id == check)
+    found = None
+    for change in reversed(changes):
+        one = change.checks.get(check)
+        if one is None or one.status is not status:
+            break
+        found = here(change.at).timestamp()
+    return found
 
 
 class Keeper:

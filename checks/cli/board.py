@@ -4,6 +4,7 @@ tables."""
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,7 +84,7 @@ def follow(
     installation.need("enseignant")
     from checks.access.kubernetes_api import Api
     from checks.board.board import Board
-    from checks.board.keeping import ClusterTime, Keeper
+    from checks.board.keeping import ClusterTime, Keeper, since
     from checks.board.pace import Pace
     from checks.cli import marks
     from checks.cli.grading import chosen
@@ -104,8 +105,10 @@ def follow(
         def tell(why: str) -> None:
             errors.print(f"? L’historique ne s’écrit plus : {why}", style="yellow")
 
-        keep = opened.enter_context(Keeper(history_file, ClusterTime(api), tell))
-        board = opened.enter_context(Board(api, pace, learners, labs, keep))
+        clock = ClusterTime(api)
+        keep = opened.enter_context(Keeper(history_file, clock, tell))
+        known = partial(since, history_file, clock.here)
+        board = opened.enter_context(Board(api, pace, learners, labs, keep, known))
         if terminal:
             from checks.render.board import follow as show
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from checks.access.kubernetes_api import Api
-from checks.board.board import Board, OnGrades
+from checks.board.board import Board, Known, OnGrades
 from checks.board.pace import Pace
 from checks.board.standing import Row
 from checks.grading.roster import Learner
@@ -36,11 +36,12 @@ def board_of(
     people: Sequence[Learner],
     labs: Sequence[Lab] = LABS,
     on_grades: OnGrades = lambda learner, grades, at: None,
+    known: Known = lambda learner, grade, check: None,
 ) -> Iterator[Board]:
     """The board of a class, once everybody has been looked at."""
     pace = Pace()
     own = Api(str(api.kubeconfig(folder / "prof.kubeconfig")), without_secrets=True, pace=pace)
-    with Board(own, pace, people, labs, on_grades) as board:
+    with Board(own, pace, people, labs, on_grades, known) as board:
         wait_for(lambda: board.news(0).judged == len(people), SEEN + len(people))
         yield board
 

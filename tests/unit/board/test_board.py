@@ -8,15 +8,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from checks.board.board import Board
-from checks.board.keeping import Keeper
+from checks.board.keeping import Keeper, since
 from checks.board.pace import Pace
 from checks.errors import UsageError
 from checks.grading.history import History
+from checks.grading.proven import found as checks_of
 from checks.lab import find_lab
 from checks.sources import class_objects
 from checks.sources.class_objects import MOST_ALONE
@@ -244,6 +246,26 @@ def test_what_was_proven_is_kept_though_it_is_removed(api: WatchedApi, tmp_path:
     assert proven.seen_by == "suivi"
     assert first.at < proven.at
     assert proven.at - datetime.now(UTC) > timedelta(minutes=59)
+
+
+def test_a_board_that_is_opened_again_remembers_since_when(api: WatchedApi, tmp_path: Path) -> None:
+    lab, check = LABS[0], LABS[0].checks[0].id
+    with board_of(api, tmp_path, learners(NAMES)) as board:
+        found = board.person("ana")
+    assert found is not None
+    (grade, *_), now = found[1], datetime.now(UTC)
+    with History(tmp_path / "h.sqlite") as history:
+        for person, ended in (("ana", timedelta(minutes=1)), ("bob", timedelta(hours=5))):
+            for at in (now - timedelta(hours=6), now - ended):
+                history.record(person, lab.name, checks_of(grade), at=at, seen_by="suivi")
+        known = partial(since, history, lambda moment: moment)
+        with board_of(api, tmp_path, learners(NAMES), known=known) as board:
+            rows = {name: row(board, name) for name in NAMES}
+    assert rows["ana"].standing.check == check
+    assert now.timestamp() - rows["ana"].since == pytest.approx(6 * 3600, abs=60)
+    for name in ("bob", "lia"):  # another session, and nothing at all
+        assert rows[name].since >= now.timestamp()
+    assert all(one.at_least for one in rows.values())
 
 
 def test_a_history_that_cannot_be_written_is_told_once(api: WatchedApi, tmp_path: Path) -> None:
