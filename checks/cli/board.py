@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from checks.cli.french import Command, Group
-from checks.cli.options import Kubeconfig
+from checks.cli.options import Kubeconfig, NamespaceTemplate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,14 +40,7 @@ def follow(
             "--labs", metavar="TP,TP", help="Les TP de la séance, par exemple tp2,tp5 (sinon tous)."
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--namespace-modele",
-            metavar="MODÈLE",
-            help="Le namespace de qui n’en a pas dans la liste : 'user-{identifiant}'.",
-        ),
-    ] = None,
+    model: NamespaceTemplate = None,
     terminal: Annotated[
         bool, typer.Option("--terminal", help="Montrer le tableau ici, sans navigateur.")
     ] = False,

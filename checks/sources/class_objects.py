@@ -240,6 +240,7 @@ class ClassObjects:
                 return
             now = time.time(), time.monotonic()
             slept = max(now[0] - before[0], now[1] - before[1]) - _PULSE > _ASLEEP
+            before = now
             try:
                 self._api.request("GET", "/version")
             except CahierError as trouble:
