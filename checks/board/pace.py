@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from checks.errors import CahierError
 from checks.waiting import Deadline
 
-PER_SECOND = 6.0
+PER_SECOND = 5.5
 """Requests, once the first ones are made."""
 _AT_ONCE = 40.0  # the lists and watches that everything begins with
 _SPARE = 20.0  # what is kept of them for what somebody waits for
