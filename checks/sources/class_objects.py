@@ -234,8 +234,8 @@ class ClassObjects:
         """Begin again where this machine was asleep, or the network was away: a connection that
         died meanwhile says nothing."""
         silent = 0
+        before = time.time(), time.monotonic()
         while True:
-            before = time.time(), time.monotonic()
             if self._stop.wait(_PULSE):
                 return
             now = time.time(), time.monotonic()
