@@ -55,7 +55,7 @@ def mistake_is_caught(stage: Stage, name: str, here: Path) -> Verdict:
     lesson = first_failed(verdict)
     assert lesson["id"] == case.fails, statuses(verdict)
     for words in case.finding:
-        assert stage.translate(words) in lesson["finding"]
+        assert stage.translate(words) in lesson["finding"], statuses(verdict)
     for command in lesson["fix_commands"]:
         assert command not in lesson["finding"] + lesson["cause"], (
             "without --aide the solution is not given away"
