@@ -83,7 +83,11 @@ def change(lab: Lab, make: Callable[[Corpus], None]) -> None:
         corpus = read(lab)
         make(corpus)
         ordered = {case: corpus[case] for case in cases(lab) if case in corpus}
-        path(lab).write_bytes(lzma.compress(msgspec.json.encode(ordered)))
+        path(lab).write_bytes(
+            lzma.compress(
+                msgspec.json.encode(ordered), preset=lzma.PRESET_DEFAULT | lzma.PRESET_EXTREME
+            )
+        )
 
 
 def asked_again(lab: Lab, recorded: Recorded) -> Replayed:
