@@ -24,7 +24,7 @@ from checks.objects.parts import read
 from checks.objects.policies import NetworkPolicy
 from checks.objects.services import EndpointSlice
 from checks.verdict import Diagnostic
-from labs.tp4_autre_namespace import judged_base, kept_out, verifications
+from labs.tp4_autre_namespace import as_read, judged_base, kept_out
 from labs.tp4_autre_namespace.judged_base import Seen, Subject, peer
 
 NAME = "kubernetes.io/metadata.name"
@@ -99,7 +99,7 @@ def verdict(
     ]
     subject = Subject(Database(RELEASE, BASE, preparing=False), BASE, address, *decisions)
     own = Attempt(PostgresServer("empreinte"), "", "10.1.0.8")
-    for module in (verifications, judged_base):
+    for module in (as_read, judged_base):
         monkeypatch.setattr(module, "seen", lambda _: Seen(subject, own, None, None, ""))
     try:
         found = told(CHECKS[check](cluster), cluster)
