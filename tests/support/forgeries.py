@@ -78,6 +78,8 @@ ASLEEP = [
     _service("tableau", {"app": "tableau"}, 80),
     _pod("relais", {"app": "relais"}),
     _service("relais", {"app": "relais"}, 80),
+    _pod("editeur", {"app": "editeur"}),
+    _service("editeur", {"app": "editeur"}, 8080),
     _pod("client", {}, "postgres:15-bookworm"),
 ]
 CLOSED = {
@@ -269,7 +271,7 @@ FORGERIES: Mapping[str, Forgery] = {
     "tp7-mot_envoye_sans_relais": Forgery("tp7", _sent("tp7"), 14),
     "tp8-base_ouverte": Forgery("tp8", _declared, 14, "n’importe quel namespace atteint le pod"),
     "tp8-declaration_et_policy": Forgery("tp8", _declared_and_closed, 16),
-    "tp9-pods_qui_dorment": Forgery("tp9", _silent("tp9"), 15),
+    "tp9-pods_qui_dorment": Forgery("tp9", _silent("tp9"), 20),
 }
 
 
