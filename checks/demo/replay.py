@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from checks.demo.recording import Part, Recording, read
 from checks.demo.screen import EXPECTED, Screen
 from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError
+from checks.french import enumeration
 from checks.lab import Lab, all_labs
 from checks.output import marked
 from checks.runner import run
@@ -110,9 +111,8 @@ def _announce(screen: Screen, recordings: Mapping[str, Recording | CahierError])
     taken = [part.snapshot for recording in readable for part in recording.parts]
     days = dict.fromkeys(f"{moment:%d/%m/%Y}" for moment in sorted(one.taken for one in taken))
     versions = sorted({one.version for one in taken if one.version})
-    when, where = (
-        " et ".join(told) for told in (days, (f"{major}.{minor}" for major, minor in versions))
-    )
+    when = enumeration([*days])
+    where = enumeration([f"{major}.{minor}" for major, minor in versions])
     screen.console.print(
         marked(
             "[bold yellow]Démonstration enregistrée[/] sur un vrai cluster (Kubernetes {}, {}).",

@@ -186,12 +186,11 @@ def test_without_any_cluster_the_recordings_are_shown(
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     lines = done.stdout.splitlines()
-    assert re.fullmatch(
-        r"Démonstration enregistrée sur un vrai cluster \(Kubernetes 1\.\d+, \d\d/\d\d/\d{4}.*\)\.",
-        lines[0],
-    )
-    assert lines[1].startswith(
-        "Rien n’est joué maintenant. Aucun moteur de conteneurs n’est installé"
+    assert re.match(
+        r"Démonstration enregistrée sur un vrai cluster "
+        r"\(Kubernetes 1\.\d+, \d\d/\d\d/\d{4}[^)]*\)\. "
+        "Rien n’est joué maintenant. Aucun moteur de conteneurs n’est installé",
+        " ".join(done.stdout.split()),
     )
     assert "Installez Docker" in done.stdout
     prose = [line for line in lines if " $ " not in line and " kubectl " not in line]

@@ -634,7 +634,7 @@ REVIEWED: Mapping[str, Sequence[str]] = {
         *("target", "verb"),  # in what removes a password
         *("administrator", "kinds", "name", "one.kind", "place", "pod"),
     ),
-    "tp9": ('" ".join(names)',),
+    "tp9": ('" ".join(names)', "EDITOR.listens", "aimed"),
     "tunnel": ("forward.kind", "forward.name", "pid", "self.local_port", "self.port"),
     "user_rules": ("API_VERSIONS[0]", "API_VERSIONS[1]"),
     "withdrawal": ("patch", "place"),
