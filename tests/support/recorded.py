@@ -173,7 +173,7 @@ def of(
     before = _in_the_story(msgspec.json.encode(verdict).decode(), people)
     if port and lab.about.port:
         before = re.sub(rf"\b{port}\b", str(lab.about.port), before)
-    seen = _in_the_story(msgspec.json.encode(snapshot).decode(), people)
+    seen = _numbered(_in_the_story(msgspec.json.encode(snapshot).decode(), people))
     for secret in secrets:
         seen = seen.replace(secret, _HIDDEN)
     said = without_time(msgspec.json.decode(before, type=Verdict))
@@ -212,6 +212,18 @@ def _in_the_story(text: str, people: Mapping[str, str]) -> str:
             real.upper(), told.upper()
         )
     return text
+
+
+_UID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+
+
+def _numbered(text: str) -> str:
+    """With a number in the place of each UID: what is drawn at random is a third of a recording."""
+    numbers: dict[str, str] = {}
+    return _UID.sub(
+        lambda found: numbers.setdefault(found[0], f"00000000-0000-4000-8000-{len(numbers):012d}"),
+        text,
+    )
 
 
 def without_time(verdict: Verdict) -> Verdict:
