@@ -232,6 +232,8 @@ class ForwardCommand:
     drawn: Sequence[int] = ()
     """Remote ports of which the command leaves the local one to kubectl (`:8080`), where that is
     not known."""
+    named: Mapping[int, str] = field(default_factory=dict)
+    """Local port to the name of a remote one (`8081:http`)."""
 
 
 @dataclass(frozen=True)

@@ -123,11 +123,10 @@ def _through(
         yield unknown(Kind.TUNNEL, words, lesson, ground.cluster)
         return None
     pods = _aimed_at(view, forward)
-    remote = forward.ports.get(port)
     if not pods:
         yield _aimed_at_nothing(view, port, forward, words)
         return None
-    number = _port_in_pod(view, forward, remote, pods)
+    number = _port_in_pod(view, forward, port, pods)
     if number is None:
         lesson = lessons.NotTried(why=" : la commande du tunnel ne dit pas le port du pod")
         yield unknown(Kind.TUNNEL, words, lesson, view)
@@ -161,11 +160,16 @@ def _aimed_at_nothing(view: Cluster, port: int, forward: ForwardCommand, words: 
 
 
 def _port_in_pod(
-    view: Cluster, forward: ForwardCommand, remote: int | None, pods: Sequence[Pod]
+    view: Cluster, forward: ForwardCommand, port: int, pods: Sequence[Pod]
 ) -> int | None:
-    if remote is None or forward.kind != "service":
-        return remote
-    return target_port(view, forward.name, remote, pods)
+    """Where a local port of the tunnel arrives, None where the command does not tell."""
+    remote, name = forward.ports.get(port), forward.named.get(port, "")
+    if forward.kind != "service":
+        return pods[0].port_named(name) if name else remote
+    service = named(view.services(), forward.name)
+    if service is not None and name:
+        remote = next((one.port for one in service.spec.ports if one.name == name), None)
+    return None if remote is None else target_port(view, forward.name, remote, pods)
 
 
 def _tried(

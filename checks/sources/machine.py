@@ -253,6 +253,7 @@ def parse_forward(
         ports=dict(_port_pairs(words[2:])),
         namespace_given=bool(options.namespace),
         drawn=[int(word[1:]) for word in words[2:] if word[0] == ":" and word[1:].isdigit()],
+        named=dict(_named_ports(words[2:])),
     )
 
 
@@ -270,9 +271,16 @@ def _absolute(environment: Mapping[str, str], folder: Path) -> Mapping[str, str]
 
 
 def _port_pairs(words: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Local and remote port of `8000`, `1500:8000`; not of `:8000` (drawn at random) nor of a named
-    port."""
+    """Local and remote port of `8000`, `1500:8000`; not of `:8000` (drawn at random)."""
     for word in words:
         local, _, remote = word.rpartition(":")
         if remote.isdigit() and (local.isdigit() or ":" not in word):
             yield int(local or remote), int(remote)
+
+
+def _named_ports(words: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Local port, and the name of the remote one, of `8081:http`."""
+    for word in words:
+        local, _, remote = word.partition(":")
+        if local.isdigit() and remote and not remote.isdigit():
+            yield int(local), remote

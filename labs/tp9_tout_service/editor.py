@@ -48,7 +48,7 @@ def _reopened(cluster: Cluster) -> tuple[str, ...]:
     """What follows all that changes its pod: a tunnel to the one before has to be opened anew."""
     held_by: list[Listener] = []
     with contextlib.suppress(Unverifiable):  # from afar, nobody sees the learner's machine
-        open_ones = {port for forward in _aimed(cluster) for port in forward.ports}
+        open_ones = {*_local_ports(cluster)}
         held_by += [one for port in sorted(open_ones) for one in cluster.machine.listeners(port)]
     return (*closing(held_by), _opening(cluster, f"deployment/{EDITOR.name}"))
 
@@ -104,8 +104,10 @@ def _arrives(cluster: Cluster, pod: Pod) -> bool:
 
 def _local_ports(cluster: Cluster) -> Sequence[int]:
     """Where tunnels begin that should lead to the editor, those to its own port first."""
-    pairs = [pair for forward in _aimed(cluster) for pair in forward.ports.items()]
-    return [local for local, _ in sorted(pairs, key=lambda pair: pair[1] != EDITOR.listens)]
+    aimed = [*_aimed(cluster)]
+    pairs = [pair for forward in aimed for pair in forward.ports.items()]
+    sure = [local for local, _ in sorted(pairs, key=lambda pair: pair[1] != EDITOR.listens)]
+    return [*sure, *(local for forward in aimed for local in forward.named)]
 
 
 def _aimed(cluster: Cluster) -> Iterator[ForwardCommand]:

@@ -43,7 +43,10 @@ SERVICE = {
     "apiVersion": "v1",
     "kind": "Service",
     "metadata": {"name": "api"},
-    "spec": {"selector": {"app": "api"}, "ports": [{"port": 80, "targetPort": "web"}]},
+    "spec": {
+        "selector": {"app": "api"},
+        "ports": [{"name": "http", "port": 80, "targetPort": "web"}],
+    },
 }
 
 
@@ -128,6 +131,14 @@ def test_a_tunnel_is_followed_to_its_pod(home: Home, tunnel: int) -> None:
     assert wanted["code"] == 0
     elsewhere = home.walked(f"localhost:{tunnel}", "svc/kubernetes.default:443")
     assert elsewhere["code"] in (1, 3)
+
+
+@pytest.mark.parametrize(("aimed", "name"), [("svc/api", "http"), ("pod/api-1", "web")])
+def test_a_port_may_be_called_by_its_name(home: Home, aimed: str, name: str) -> None:
+    port = unused_port()
+    with forwarded(home, port, aimed, f"{port}:{name}"):
+        found = home.walked(f"localhost:{port}")
+    assert (found["ids"], found["code"]) == (["local_port", "tunnel", "program"], 0)
 
 
 def test_of_two_tunnels_on_one_port_the_one_that_clients_meet_is_followed(home: Home) -> None:

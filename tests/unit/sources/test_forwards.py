@@ -53,17 +53,18 @@ def test_which_of_two_it_drew_for_what_is_not_known(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "ports", "drawn"),
+    ("words", "ports", "drawn", "named"),
     [
-        ("8000", {8000: 8000}, []),
-        ("8000:80 9000:90", {8000: 80, 9000: 90}, []),
-        ("8000:80 :90", {8000: 80}, [90]),
-        (":http", {}, []),
+        ("8000", {8000: 8000}, [], {}),
+        ("8000:80 9000:90", {8000: 80, 9000: 90}, [], {}),
+        ("8000:80 :90", {8000: 80}, [90], {}),
+        (":http", {}, [], {}),
+        ("8000:http 9000:90", {9000: 90}, [], {8000: "http"}),
     ],
 )
 def test_a_command_line_tells_its_ports(
-    words: str, ports: dict[int, int], drawn: list[int]
+    words: str, ports: dict[int, int], drawn: list[int], named: dict[int, str]
 ) -> None:
     found = parse_forward(["kubectl", "port-forward", "pod/x", *words.split()], None)
     assert found is not None
-    assert (found.ports, found.drawn) == (ports, drawn)
+    assert (found.ports, found.drawn, found.named) == (ports, drawn, named)
