@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import sys
@@ -199,10 +200,8 @@ def _stops(lab: Lab) -> Sequence[str]:
             *lab.about.solution.commands,
         )
     )
-    database = lab.about.story.database
-    return (
-        (f"cahier catalogue arreter {database} || true",) if f"--nom {database}" in started else ()
-    )
+    releases = dict.fromkeys(re.findall(r"cahier catalogue lancer \S+ --nom (\S+)", started))
+    return [f"cahier catalogue arreter {release} || true" for release in releases]
 
 
 def _free_port(wanted: int | None) -> int | None:
