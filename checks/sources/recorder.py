@@ -7,7 +7,7 @@ import copy
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ import msgspec
 from checks.access.kubernetes_api import PATHS
 from checks.capabilities import Cluster
 from checks.errors import CahierError, ClusterLost, Unverifiable
-from checks.facts import LAST_APPLIED, Access, ApiResource, Pod
+from checks.facts import LAST_APPLIED, Access, ApiResource, Pod, PolicyKind
 from checks.lab import Lab
 from checks.objects.rights import Rule
 from checks.sources.receipts import Doubtful, Place, holding
@@ -134,6 +134,12 @@ class Recorder(SnapshotCluster):
             with self._unread("ressources"):
                 self.snapshot.api_resources = list(self._source.api_resources())
         return super().api_resources()
+
+    def other_policies(self) -> Iterator[PolicyKind]:
+        """The kinds of network policy that another program enforces."""
+        if self.snapshot.other_policies is None and not self._local:
+            self.snapshot.other_policies = list(self._source.other_policies())
+        return super().other_policies()
 
     def _right(self, asked: Right) -> Access:
         if asked not in self._rights and question(asked) not in self.snapshot.unread:

@@ -80,7 +80,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     gives them.
 
     `unread`: what could not be read when it was recorded, and why. `users`: owner of a namespace,
-    by namespace. `local`: in the recordings of the labs' tests alone.
+    by namespace. `other_policies`: None where nobody asked. `local`: in the recordings of the labs'
+    tests alone.
     """
 
     schema: Literal[1] = 1
@@ -100,6 +101,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     unread: dict[str, str] = {}
     receipts: dict[str, Any] | None = None
     words: list[Word] = []
+    other_policies: list[PolicyKind] | None = None
     elsewhere: list[Elsewhere] = []
     local: Local | msgspec.UnsetType = msgspec.UNSET
 
@@ -333,8 +335,11 @@ class SnapshotCluster(FromAfar, Served):
         self._not_there()
 
     def other_policies(self) -> Iterator[PolicyKind]:
-        """Raises Unverifiable."""
-        self._not_there()
+        """The kinds of network policy that another program enforces. Raises Unverifiable where they
+        were not recorded."""
+        if self.snapshot.other_policies is None:
+            self._not_there()
+        yield from self.snapshot.other_policies
 
     def refresh(self) -> None:
         """Nothing changes in a snapshot."""

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from checks.access.kubernetes_api import Api
+from checks.access.kubernetes_api import Api, collection
 from checks.local_sspcloud import classroom, people
+from checks.sources.objects import pod_of
 from checks.stage import Person
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.cluster
 
@@ -71,9 +73,10 @@ def test_a_class_is_graded_as_soon_as_it_is_made_and_leaves_nothing(
         assert {check["id"]: check["status"] for check in lab["checks"]}["l_api_est_prete"] == (
             "passed"
         )
-    _same_marks_from_an_archive(roster, teacher, tmp_path)
     names = classroom.members(admin, seed)
     assert len(names) == 3
+    until(lambda: all(_is_settled(admin, name) for name in names), 120)
+    _same_marks_from_an_archive(roster, teacher, tmp_path)
     for name in (*names, "prof"):
         own = kubeconfigs / f"{name}.kubeconfig"
         asked = ["kubectl", "get", "pods", "-o", "name"]
@@ -88,6 +91,13 @@ def test_a_class_is_graded_as_soon_as_it_is_made_and_leaves_nothing(
     assert not folder.exists()
     assert set(names).isdisjoint(people.known())
     assert "prof" in people.known()
+
+
+def _is_settled(admin: Api, name: str) -> bool:
+    """Whether nothing of somebody's is still starting: two looks then see the same."""
+    path = collection("Pod", people.namespace_of(name))
+    pods = [pod_of(one) for one in admin.request("GET", path)["items"]]
+    return all(pod.ready and not pod.deleting for pod in pods)
 
 
 def _same_marks_from_an_archive(roster: Path, teacher: Path, folder: Path) -> None:
