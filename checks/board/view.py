@@ -15,6 +15,7 @@ from checks.board.pace import Memory
 from checks.board.rights import ClassRights
 from checks.errors import CahierError
 from checks.facts import Access
+from checks.grading.grade import not_there
 from checks.grading.results import LabGrade, from_verdict, not_theirs, without_verdict
 from checks.grading.roster import Learner
 from checks.grading.view import LearnerView, require_colleagues
@@ -138,7 +139,7 @@ def look(shared: Shared, learner: Learner, labs: Sequence[Lab]) -> Look:
         why = f"Le namespace {learner.namespace} vous est fermé."
         return Look([without_verdict(lab, why) for lab in labs], False)
     if shared.objects.is_missing(learner.namespace):
-        why = f"Le namespace {learner.namespace} n’existe pas sur ce cluster."
+        why = not_there(learner.namespace)
         return Look([without_verdict(lab, why, absent=True) for lab in labs], False)
     views: dict[Sequence[str], BoardView] = {}
     seen = [
@@ -165,5 +166,4 @@ def _look(
         _log.exception("%s %s", learner.identifier, lab.name)
         return without_verdict(lab, f"Le vérificateur a un problème : {described(error)}"), False
     settling = any(diagnostic.transient for diagnostic in findings.values())
-    vouched = frozenset(reading.settled) if reading.counted else frozenset()
-    return from_verdict(lab, verdict, reading.counted, vouched), settling
+    return from_verdict(lab, verdict, reading.counted, reading.vouched), settling

@@ -41,7 +41,7 @@ def seen(lab: Lab, verdict: Verdict, reading: Reading, at: datetime | None, empt
     return Seen(
         verdict,
         reading.counted,
-        frozenset(reading.settled) if reading.counted else frozenset(),
+        reading.vouched,
         at,
         past,
         past is not None or not reading.none_left() or _has_begun(lab, verdict, empty),

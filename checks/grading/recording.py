@@ -14,13 +14,12 @@ from pathlib import Path
 import msgspec
 
 from checks.errors import CahierError, ClusterLost
-from checks.files import write_atomically
 from checks.grading.roster import Learner, several
 from checks.grading.snapshots import INDEX, ClassIndex
 from checks.grading.view import LiveVerifier
 from checks.lab import Lab
 from checks.sources.recorder import record
-from checks.sources.snapshot import Snapshot, encoded
+from checks.sources.snapshot import Snapshot, encoded, put
 
 
 def record_class(
@@ -59,13 +58,7 @@ def record_class(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         _add(members, INDEX, msgspec.json.format(msgspec.json.encode(index), indent=1), index)
-    try:
-        write_atomically(file, archive.getvalue())
-    except OSError as error:
-        raise CahierError(
-            f"L’instantané n’a pas pu être écrit dans {file} : {error.strerror or error}.",
-            "Choisissez un autre fichier avec -o.",
-        ) from error
+    put(file, archive.getvalue())
     return index
 
 

@@ -295,6 +295,11 @@ class Reading:
         self.settled: set[str] = set()
         """The checks that it alone says are right."""
 
+    @property
+    def vouched(self) -> frozenset[str]:
+        """The checks that count by the receipt alone; none where it does not count."""
+        return frozenset(self.settled) if self.counted else frozenset()
+
     def past(self) -> tuple[Receipt, datetime] | None:
         """The receipt, also of work that is not there any more, and when it was written; None where
         there is none, or none to be believed. Raises ClusterLost."""

@@ -123,8 +123,13 @@ def write(snapshot: Snapshot, path: Path) -> None:
     """Write the file, gzip where its name ends with .gz, for its owner's eyes only. Raises
     CahierError."""
     data = encoded(snapshot)
+    put(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write what was recorded, for its owner's eyes only. Raises CahierError."""
     try:
-        write_atomically(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+        write_atomically(path, data)
     except OSError as error:
         raise CahierError(
             f"L’instantané n’a pas pu être écrit dans {path} : {error.strerror or error}.",
