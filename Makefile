@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help release setup lock programs test-programs demo test image findings reworded snapshots oracles versions recordings bench fast lint site serve drawn notebooks clean
+.PHONY: help release setup lock programs test-programs demo test cache image findings reworded snapshots oracles versions upstream recordings bench fast lint site serve drawn notebooks clean
 
 SITE ?= site
 
@@ -48,6 +48,10 @@ demo: programs ## l’histoire entière, jouée sur un petit SSPCloud local
 test: lint programs test-programs ## tous les tests, sur un vrai cluster
 	@CAHIER_PARTAGE=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 4 --dist worksteal --reruns 2
 
+# It is taken by itself where it lies in dist/, or where CAHIER_CACHE says: nothing is compiled there.
+cache: programs ## le moteur privé tout fait, en une archive dans dist/ : une machine de la même sorte en part
+	@$(BIN)/python -m engine cache
+
 image: programs ## l’image du projet, chargée dans le cluster local s’il y en a un
 	@$(BIN)/python -m checks.cli.image
 
@@ -71,6 +75,11 @@ oracles: programs ## compare 290 000 jeux de NetworkPolicies et 100 000 demandes
 # CAHIER_ENFORCER=kube-router: on clusters where it decides of NetworkPolicies.
 versions: programs ## joue une partie du corpus sur d’autres versions de Kubernetes, et écrit ce que le site en dit
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.platform.versions $(VERSIONS)
+
+# DOMAINES="networkpolicy dns": those that are named, of networkpolicy, port-forward, auth, dns, services.
+# The first time, compiling them takes some minutes; many more where the local cluster’s programs were not compiled here.
+upstream: programs ## joue les tests de Kubernetes lui-même sur un cluster jetable, et écrit ce que le site en dit
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.platform.upstream $(DOMAINES)
 
 # All labs, or some: make recordings LABS="tp2 tp5"
 recordings: programs ## enregistre de nouveau la démonstration, montrée là où aucun cluster n’est possible
@@ -118,6 +127,6 @@ lint: setup ## style, types (aussi pour Windows), et le sens des imports
 	@$(BIN)/mypy
 	@$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/windows checks labs
 
-clean: ## retire le cluster local et l’environnement
+clean: ## retire le cluster local, l’environnement et le cache des tests
 	@-test -x $(BIN)/cahier && $(BIN)/cahier cluster supprimer
-	@rm -rf .venv
+	@rm -rf .venv .pytest_cache

@@ -209,7 +209,9 @@ class Session:
                 if size not in self.sizes:
                     continue
                 with self.steps(f"cahier noter, {size} personnes", 1) as step:
-                    graded = _done(_grade(room.roster(folder, size), folder, teacher), step, 0)
+                    # what a teacher has to decide of one class is no other class's
+                    output = folder / f"{size}"
+                    graded = _done(_grade(room.roster(folder, size), output, teacher), step, 0)
                 found.append(
                     ScaleResult(size, len(scripts.labs()), graded.cost, _requests(graded) / size)
                 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from socket import socket
 from typing import Any, Protocol, TypeVar
 
@@ -47,6 +48,9 @@ class Machine(Protocol):
 
     def connect(self, port: int) -> socket:
         """A connection to 127.0.0.1:`port`, or ::1 where only that answers. Raises OSError."""
+
+    def localhost(self) -> Sequence[str]:
+        """The addresses of « localhost » here, that which a client tries first before the other."""
 
     def kubectl(self) -> KubectlVersion | None:
         """The kubectl of the PATH, None when there is none."""
@@ -235,6 +239,10 @@ class InPerson(Protocol):
     @property
     def machine(self) -> Machine:
         """The machine this runs on. Raises Unverifiable in a snapshot."""
+
+    def clock(self) -> datetime | None:
+        """What time it is for the API server, to the second; None where it does not say. Raises
+        ClusterLost, and Unverifiable in a snapshot."""
 
     def secret_values(self, name: str) -> Mapping[str, str] | None:
         """Decoded values of a Secret of the learner's namespace, None when there is no such Secret.

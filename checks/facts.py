@@ -247,6 +247,8 @@ class Listener:
     process: str
     command: tuple[str, ...] = ()
     forward: ForwardCommand | None = None
+    since: datetime | None = None
+    """When the process began, by this machine's clock; None where that is not known."""
 
 
 @dataclass(frozen=True)

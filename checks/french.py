@@ -39,6 +39,17 @@ def duration(span: timedelta) -> str:
     return f"{seconds:.0f} s"
 
 
+def span(length: timedelta) -> str:
+    """How long, to the minute below two days, to the hour beyond: « 2 h 10 », « 3 jours 4 h »."""
+    whole = int(length.total_seconds() // 60)
+    hours, rest = divmod(whole, 60)
+    if hours >= 48:
+        return f"{hours // 24} jours" + (f" {hours % 24} h" if hours % 24 else "")
+    if hours:
+        return f"{hours} h" + (f" {rest:02}" if rest else "")
+    return f"{rest} min" if rest else "moins d’une minute"
+
+
 def minutes(span: timedelta) -> str:
     """Whole minutes."""
     return (

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 MOST = 2000
 """Characters of a sentence, unless told otherwise: a label of 63 characters, or a name of 253, is
 never cut."""
+_SHORT = 500  # characters of what is remembered as it was made inert
 _LONGEST_COMMAND = 8000
 _MOST_COMMANDS = 30
 _MOST_LINES = 100
@@ -66,7 +68,15 @@ def line(text: str, most: int = MOST) -> str:
     """The same on one line: a line feed would begin what looks like words of ours."""
     if text.isascii() and text.isprintable() and len(text) <= most:
         return text
+    return _told_before(text, most) if len(text) <= _SHORT else _on_one_line(text, most)
+
+
+def _on_one_line(text: str, most: int) -> str:
     return shortened(seen(" ⏎ ".join(_BREAKS.split(text.strip("\r\n"))).replace("\t", " ")), most)
+
+
+# a class is told the same few hundred sentences of ours
+_told_before = lru_cache(2048)(_on_one_line)
 
 
 def shortened(text: str, most: int) -> str:

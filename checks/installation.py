@@ -14,7 +14,11 @@ from checks.errors import CahierError
 
 DISTRIBUTION = "cahier-kubernetes"
 IN_CHECKOUT = "make setup"
-_EXTRAS = {"enseignant": "noter une classe", "local": "faire le petit SSPCloud sur ce poste"}
+_EXTRAS = {
+    "enseignant": "noter une classe",
+    "local": "faire le petit SSPCloud sur ce poste",
+    "moodle": "envoyer des notes à Moodle",
+}
 """What each extra of the distribution is for."""
 _NAME = re.compile(r"[\w.-]+")
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([\w-]+)")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 
 ANNOUNCED = "CAHIER_CARTES"
 """Variable by which `checks.notebook` says how the line of a page begins."""
@@ -36,6 +35,8 @@ def announced(page: str) -> str:
 
     Raises OSError where the file cannot be written.
     """
+    import tempfile
+
     descriptor, name = tempfile.mkstemp(prefix="cahier.", suffix=".html")  # mode 0600
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(page)

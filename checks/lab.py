@@ -234,17 +234,18 @@ class Lab:
         folder = self.folder / family
         if not folder.is_dir():
             return {}
-        return {
-            path.parent.name: msgspec.toml.decode(path.read_bytes(), type=Case)
-            for path in sorted(folder.glob("*/case.toml"))
-        }
+        return {path.parent.name: _case(path) for path in sorted(folder.glob("*/case.toml"))}
 
     def case_files(self, family: Family, name: str) -> Mapping[str, str]:
         """All YAML files of a case, its base included."""
-        case = self.cases(family)[name]
+        case = _case(self.folder / family / name / "case.toml")
         base = {} if case.base == "none" else dict(self.files(case.base))
         files = {**base, **_yaml_files(self.folder / family / name)}
         return {file: text for file, text in files.items() if file not in case.without}
+
+
+def _case(path: Path) -> Case:
+    return msgspec.toml.decode(path.read_bytes(), type=Case)
 
 
 def all_labs() -> Sequence[Lab]:
@@ -257,6 +258,11 @@ def _place(folder: Path) -> tuple[int, str]:
     """tp10 comes after tp9."""
     number = re.match(r"tp(\d+)", folder.name)
     return int(number[1]) if number else 0, folder.name
+
+
+def statement(name: str) -> str:
+    """Where the site has the statement of a lab, from its root."""
+    return f"labs/{name}/enonce/"
 
 
 def earlier(lab: Lab) -> Sequence[Lab]:

@@ -36,11 +36,15 @@ _WORDS = re.compile(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
 _ADDRESS = re.compile(r"(?:[a-z][\w+.-]*://)?[\w.-]+(?::\d+)?(?:/\S*)?|/\S*", re.IGNORECASE)
 _WRAPPED = 12  # characters: a longer form may have been cut into lines by what draws the terminal
 _GAP = re.compile(r"(?:\s|\x1b\[[0-9;]*m|[│┃])+")
+_FRAMED = re.compile(r"[\x1b│┃]")
 _SAID = 300  # characters of an exception that a sentence quotes
 _CUT = 8  # characters of a secret that a sentence cut short may still end with
 
+# Beside each shape, what every text of that shape holds: looking for a word takes a hundredth of
+# looking for the shape, and a class is told a hundred thousand sentences.
 _SHAPES = (
     (
+        "PRIVATE KEY-----",
         re.compile(
             r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----.*?(?:-----END (?:[A-Z]+ )*PRIVATE "
             r"KEY-----|\Z)",
@@ -49,16 +53,29 @@ _SHAPES = (
         MASK,
     ),
     # The same in base64: « -----BEGIN PRIVATE », « … RSA », « … EC P », « … ENCRYPTED ».
-    (re.compile(r"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0Eg|BFQyBQ|BFTkNSWVBU)[A-Za-z0-9+/=_-]*"), MASK),
+    (
+        "LS0tLS1CRUdJTi",
+        re.compile(r"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0Eg|BFQyBQ|BFTkNSWVBU)[A-Za-z0-9+/=_-]*"),
+        MASK,
+    ),
     # JSON Web Tokens
     (
+        "eyJ",
         re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,2}|\beyJ[A-Za-z0-9_-]{24,}"),
         MASK,
     ),
-    (re.compile(r"\b(Bearer)(\s+)(?=[^\s\"']*[A-Z\d._~+/=-])[^\s\"',;]{8,}"), rf"\1\2{MASK}"),
-    (re.compile(r"\b(Basic)(\s+)(?=[^\s\"']*[A-Z\d+/=])[A-Za-z0-9+/=]{8,}"), rf"\1\2{MASK}"),
-    (re.compile(r"(\w://[^\s/:@\"'<>]*):(?![$<{(])[^\s/\"'<>]+@"), rf"\1:{MASK}@"),
-    (re.compile(r"SCRAM-SHA-256\$\d+:[^\s\"']+"), MASK),
+    (
+        "Bearer",
+        re.compile(r"\b(Bearer)(\s+)(?=[^\s\"']*[A-Z\d._~+/=-])[^\s\"',;]{8,}"),
+        rf"\1\2{MASK}",
+    ),
+    (
+        "Basic",
+        re.compile(r"\b(Basic)(\s+)(?=[^\s\"']*[A-Z\d+/=])[A-Za-z0-9+/=]{8,}"),
+        rf"\1\2{MASK}",
+    ),
+    ("://", re.compile(r"(\w://[^\s/:@\"'<>]*):(?![$<{(])[^\s/\"'<>]+@"), rf"\1:{MASK}@"),
+    ("SCRAM-SHA-256$", re.compile(r"SCRAM-SHA-256\$\d+:[^\s\"']+"), MASK),
 )
 # In what is written for whoever mends the program, a name is enough to hide its value.
 _ASSIGNED = re.compile(
@@ -161,8 +178,9 @@ def redact(text: str, *, technical: bool = False) -> str:
     text = _without_end(_without_wrapped(text))
     if technical:
         text = _PRIVATE_HEADER.sub(rf"\1\2{MASK}", text)
-    for shape, instead in _SHAPES:
-        text = shape.sub(instead, text)
+    for word, shape, instead in _SHAPES:
+        if word in text:
+            text = shape.sub(instead, text)
     return _ASSIGNED.sub(rf"\1{MASK}", text) if technical else text
 
 
@@ -290,7 +308,9 @@ def _forms(secret: str) -> Iterator[str]:
 
 def _without_wrapped(text: str) -> str:
     """The text without the secrets that go over several lines, or over the sides of a frame."""
-    in_one_line = _GAP.sub("", text)
+    if not _known.wrapped:
+        return text
+    in_one_line = _GAP.sub("", text) if _FRAMED.search(text) else "".join(text.split())
     found = [form for form in _known.wrapped if form in in_one_line]
     if not found:
         return text

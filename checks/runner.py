@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -61,10 +61,23 @@ def run(
 def _round(
     lab: Lab, cluster: Cluster, on_check: OnProgress, settle: Settle
 ) -> tuple[list[CheckResult], dict[str, Diagnostic]]:
+    told = list(looks(lab, cluster, on_check=on_check, settle=settle))
+    findings = {result.id: found for result, found in told if found is not None}
+    return [result for result, _found in told], findings
+
+
+def looks(
+    lab: Lab,
+    cluster: Cluster,
+    *,
+    on_check: OnProgress = lambda check: None,
+    settle: Settle = lambda result: result,
+) -> Iterator[tuple[CheckResult, Diagnostic | None]]:
+    """Each check in order, looked at once, as it is asked for. Raises UsageError."""
     results: dict[str, CheckResult] = {}
-    findings: dict[str, Diagnostic] = {}
     lost = ""
     for check in lab.checks:
+        found: Diagnostic | None = None
         blocking = [
             before for before in check.after if results[before.id].status is not Status.PASSED
         ]
@@ -77,13 +90,11 @@ def _round(
         else:
             on_check(check)
             try:
-                results[check.id], diagnostic = _ask(check, cluster, settle, lab)
+                results[check.id], found = _ask(check, cluster, settle, lab)
             except ClusterLost as trouble:
-                results[check.id], diagnostic = _trouble(check, trouble), None
+                results[check.id] = _trouble(check, trouble)
                 lost = trouble.message
-            if diagnostic is not None:
-                findings[check.id] = diagnostic
-    return list(results.values()), findings
+        yield results[check.id], found
 
 
 def _ask(
@@ -203,9 +214,10 @@ def _user(cluster: Cluster) -> str:
 
 def _verdict(lab: Lab, cluster: Cluster, user: str, results: Sequence[CheckResult]) -> Verdict:
     port = cluster.local_port(lab.about.port) if lab.about.port else 0
-    results = [
-        msgspec.structs.replace(one, title=lab.with_port(one.title, port)) for one in results
-    ]
+    if port not in (0, lab.about.port):
+        results = [
+            msgspec.structs.replace(one, title=lab.with_port(one.title, port)) for one in results
+        ]
     return Verdict(
         lab=lab.name,
         namespace=cluster.namespace,

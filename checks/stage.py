@@ -89,7 +89,7 @@ class Stage:
                 path = Path(folder) / name
                 path.write_text(self.translate(text), encoding="utf-8")
                 self.on_command(who.namespace, f"kubectl apply -f {name}")
-                _run(f"kubectl apply -f {name}", who, Path(folder))
+                run_in_shell(f"kubectl apply -f {name}", who, Path(folder))
 
     def run(self, commands: Sequence[str], person: Person | None = None) -> None:
         """Run commands in order; one that ends with ` &` stays open. Raises CahierError."""
@@ -100,7 +100,7 @@ class Stage:
             if real.rstrip().endswith(" &"):
                 self._open.append(_open(real.rstrip().removesuffix("&").strip(), who))
             else:
-                _run(real, who, self.folder)
+                run_in_shell(real, who, self.folder)
 
     def _port(self, command: str) -> str:
         default = self.lab.about.port
@@ -185,7 +185,8 @@ def shell() -> str:
     return found
 
 
-def _run(command: str, person: Person, folder: Path) -> None:
+def run_in_shell(command: str, person: Person, folder: Path) -> None:
+    """A command as the person types it there. Raises CahierError where it fails."""
     try:
         done = subprocess.run(
             [shell(), "-c", command],

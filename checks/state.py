@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import time
 from pathlib import Path
 
@@ -28,6 +27,8 @@ def folder() -> Path:
 
 def move_elsewhere() -> str:
     """The command that has the folder of this terminal in a place that can be written."""
+    import tempfile
+
     return f"export CAHIER_ETAT={Path(tempfile.gettempdir(), 'cahier-etat')}"
 
 

@@ -11,10 +11,8 @@ import errno
 import io
 import logging
 import os
-import platform
 import shlex
 import sys
-import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -202,6 +200,8 @@ def _to_send(error: BaseException) -> str:
 def _write(error: BaseException) -> Path:
     """Write what is needed to mend the program, for its owner's eyes only; the last few files are
     kept."""
+    import tempfile
+
     from checks.state import folder
 
     place = folder() / "aide"
@@ -220,6 +220,8 @@ def _write(error: BaseException) -> Path:
 
 
 def _told(error: BaseException, now: datetime) -> Iterator[str]:
+    import platform
+
     yield "Un problème imprévu de « cahier ». Les secrets sont masqués.\n"
     yield f"Commande : {redact(shlex.join(['cahier', *sys.argv[1:]]), technical=True)}"
     yield f"Moment   : {now.isoformat(timespec='seconds')}"

@@ -105,7 +105,7 @@ class Said(msgspec.Struct, frozen=True):
                 fit = inert.file_lines(value)
             else:
                 continue
-            if fit != value:
+            if fit is not value:  # of equal texts, a class keeps one
                 msgspec.structs.force_setattr(self, name, fit)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from checks.capabilities import Cluster
 from checks.lesson import Wrong
@@ -26,12 +27,12 @@ class Check:
         """Name of the function."""
         return self.function.__name__
 
-    @property
+    @cached_property
     def title(self) -> str:
         """The sentence the learner sees: the first line of the docstring."""
         return (inspect.getdoc(self.function) or self.id).splitlines()[0]
 
-    @property
+    @cached_property
     def explanation(self) -> str:
         """What follows the first line of the docstring: how it is proven. May be empty."""
         return "\n".join((inspect.getdoc(self.function) or "").splitlines()[1:]).strip()

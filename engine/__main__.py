@@ -1,4 +1,4 @@
-"""python -m engine up | down | status | install | fingerprint: for people who work on it."""
+"""python -m engine COMMAND: for people who work on it."""
 
 import argparse
 import contextlib
@@ -9,14 +9,24 @@ import sys
 import time
 from collections.abc import Iterator
 
-from engine import isolation, packages, paths, private_engine
+from engine import carried, isolation, packages, paths, private_engine
+
+_LINE_SECONDS = 2.0
 
 
 @contextlib.contextmanager
 def _timed(step: str, estimate_seconds: float, /) -> Iterator[private_engine.Tell]:
     print(f"{step}… (environ {estimate_seconds:.0f} s)", file=sys.stderr, flush=True)
     begun = time.monotonic()
-    yield lambda said: None
+    next_line = begun + _LINE_SECONDS
+
+    def tell(said: str) -> None:
+        nonlocal next_line
+        if time.monotonic() > next_line:
+            next_line = time.monotonic() + _LINE_SECONDS
+            print(f"  {said}", file=sys.stderr, flush=True)
+
+    yield tell
     print(f"  {time.monotonic() - begun:.1f} s", file=sys.stderr, flush=True)
 
 
@@ -77,6 +87,19 @@ def _install() -> int:
     return 0
 
 
+def _cache() -> int:
+    """Where another machine of the same kind finds it: in the folder dist of its checkout."""
+    archive = private_engine.carry(paths.SOURCES.parent / "dist", _timed)
+    print(f"{archive} ({archive.stat().st_size / 1e6:.0f} Mo)")
+    return 0
+
+
+def _key() -> int:
+    """For what keeps an archive from one run to the next."""
+    print(carried.key())
+    return 0
+
+
 def _fingerprint() -> int:
     for name, value in isolation.host_fingerprint().items():
         print(f"{name}: {value}")
@@ -90,6 +113,8 @@ def main() -> int:
         "down": _down,
         "status": _status,
         "install": _install,
+        "cache": _cache,
+        "key": _key,
         "fingerprint": _fingerprint,
     }
     parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)

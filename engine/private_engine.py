@@ -19,6 +19,7 @@ from typing import Protocol
 from engine import (
     build,
     cache,
+    carried,
     daemon,
     docker,
     enforcer_image,
@@ -42,6 +43,7 @@ __all__ = [
     "Manifests",
     "Progress",
     "Tell",
+    "carry",
     "fetch_image",
     "first_start_seconds",
     "node_image_key",
@@ -98,7 +100,10 @@ def unsupported() -> str | None:
 
 def first_start_seconds() -> float:
     """How long what is still to compile may take, 0 when nothing is."""
-    return 0 if build.is_built() else build.estimate_seconds()
+    with contextlib.suppress(EngineProblem):  # told at the start itself
+        if build.is_built() or carried.found() is not None:
+            return 0
+    return build.estimate_seconds()
 
 
 def running() -> Engine | None:
@@ -115,6 +120,15 @@ def node_image_key(image: str) -> str:
 
 def start(progress: Progress) -> Engine:
     """Makes what is missing, starts what is not running; twice is harmless."""
+    _require_supported()
+    mark = _read_ready_mark()
+    if mark is None or not _is_current(mark) or not daemon.is_up():
+        with _alone(paths.cache() / "lock", progress):
+            mark = _bring_up(progress)
+    return _described(mark)
+
+
+def _require_supported() -> None:
     reason = unsupported()
     if reason is not None:
         raise EngineProblem(
@@ -127,11 +141,6 @@ def start(progress: Progress) -> Engine:
             "CAHIER_KUBERNETES.",
             f"Donnez-lui l'une de ces versions : {', '.join(build.versions())}.",
         )
-    mark = _read_ready_mark()
-    if mark is None or not _is_current(mark) or not daemon.is_up():
-        with _alone(paths.cache() / "lock", progress):
-            mark = _bring_up(progress)
-    return _described(mark)
 
 
 def _is_current(mark: Mapping[str, str]) -> bool:
@@ -187,6 +196,7 @@ def supply_operator(progress: Progress) -> Manifests:
     """Gives the registry the images of the database operator and of kind's storage, made where they
     were not; what the cluster is to be given."""
     with _alone(paths.cache() / "lock", progress):
+        _take(progress, "operator", carried.OPERATOR_MANIFESTS)
         if not operator_images.is_built():
             packages.require()
             daemon.require_room(3)
@@ -196,7 +206,21 @@ def supply_operator(progress: Progress) -> Manifests:
     with progress("Dépôt de ses images dans le registre local", 8):
         for name, archive in operator_images.archives_of_images().items():
             _push(archive, name)
-    return operator_images.manifests()
+    return _operator_manifests()
+
+
+def _operator_manifests() -> Manifests:
+    """Kept, and carried, with the images: reading them from the sources needs Go and its proxy."""
+
+    def make(new: Path) -> None:
+        for name, text in vars(operator_images.manifests()).items():
+            (new / f"{name}.yaml").write_text(text)
+
+    made = cache.made(carried.OPERATOR_MANIFESTS, operator_images.key, make)
+    return Manifests(
+        storage=(made / "storage.yaml").read_text(),
+        operator=(made / "operator.yaml").read_text(),
+    )
 
 
 def supply_enforcer(progress: Progress) -> str:
@@ -218,6 +242,7 @@ def stand_in(name: str, progress: Progress) -> tuple[str, Path, str] | None:
         return None
     server = mongodb_image.server()
     with _alone(paths.cache() / "lock", progress):
+        _take(progress, "mongodb")
         if not mongodb_image.is_built():
             packages.require()
             daemon.require_room(2)
@@ -252,8 +277,32 @@ def stop() -> None:
         daemon.stop()
 
 
+def carry(folder: Path, progress: Progress) -> Path:
+    """Writes the archive that another machine of the same kind starts from, with all that is made
+    here; what is missing for a start is made first."""
+    _require_supported()
+    with _alone(paths.cache() / "lock", progress):
+        _prepare(progress)
+        if operator_images.is_built():
+            _operator_manifests()
+        with progress("Écriture de l’archive du moteur", 10) as tell:
+            return carried.write(folder, tell)
+
+
+def _take(progress: Progress, *kinds: str) -> None:
+    """From the archive, if there is one, where a part of these kinds is not there."""
+    archive = carried.found() if carried.lacks(*kinds) else None
+    if archive is not None:
+        packages.require()
+        step = f"Reprise du moteur, de l’archive {archive.name}"
+        with progress(step, carried.estimate_seconds(archive)) as tell:
+            carried.take(archive, tell)
+
+
 def _prepare(progress: Progress) -> None:
     packages.require()
+    carried.discard_unfinished()
+    _take(progress)
     # the objects of a first compilation, kept by Go, are the largest part
     daemon.require_room(3 if build.is_built() else 8)
     steps: list[tuple[bool, str, float, Callable[[Tell], object]]] = [
@@ -270,7 +319,7 @@ def _prepare(progress: Progress) -> None:
             build.kubernetes,
         ),
         (
-            cache.place("node-base", node_image.base_key()).is_dir(),
+            node_image.is_built() or cache.place("node-base", node_image.base_key()).is_dir(),
             "Assemblage du système du nœud",
             25,
             lambda _: node_image.base_tree(),
@@ -294,8 +343,17 @@ def _prepare(progress: Progress) -> None:
                 make(tell)
 
 
+def _node_archive() -> Path:
+    """Where it was carried here, not all that it is made from was."""
+    made = cache.place("node-image", node_image.key())
+    if not made.is_dir():
+        return node_image.archive()
+    os.utime(made)  # asked for, as `cache.made` would say
+    return made / "node.tar.zst"
+
+
 def _load_node_image() -> None:
-    archive = node_image.archive()
+    archive = _node_archive()
     docker.do(
         *("import", "--change", 'ENTRYPOINT ["/usr/local/bin/entrypoint"]'),
         *(

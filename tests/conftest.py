@@ -19,8 +19,10 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+import checks.stage
 from checks.access.kubernetes_api import Api
 from checks.stage import Person
+from tests.support.typed import without_a_shell
 
 # started in the background: children would inherit it
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -39,14 +41,16 @@ settings.load_profile("cahier")
 _SLOW_FIXTURES = {"page", "browser", "site", "wheel", "wheel_programs"}
 
 
-@pytest.hookimpl(trylast=True)  # pytest itself puts them in order too
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what opens a browser, builds the site or a wheel: `make fast` leaves it to `make
-    test`. What is marked `first` begins before the rest."""
-    items.sort(key=lambda item: item.get_closest_marker("first") is None)
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark what opens a browser, builds the site or a wheel, before pytest leaves out what `-m`
+    does not want: `make fast` leaves it to `make test`. What is marked `first` begins before the
+    rest, once pytest itself has put them in order."""
     for item in items:
         if isinstance(item, pytest.Function) and not _SLOW_FIXTURES.isdisjoint(item.fixturenames):
             item.add_marker(pytest.mark.slow)
+    yield
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
 @pytest.fixture(scope="session")
@@ -130,6 +134,15 @@ def new_resident(
 ) -> Iterator[Callable[..., Person]]:
     """Makes people who stay for all tests of a file."""
     yield from _people(admin, admin_kubeconfig, tmp_path_factory)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ours_in_this_process() -> Iterator[None]:
+    """Commands of ours that a lab runs do not start Python each time; tests of pages and of `demo`
+    type them in a shell."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks.stage, "run_in_shell", without_a_shell)
+        yield
 
 
 @pytest.fixture

@@ -355,7 +355,8 @@ class Api:
             said["Authorization"] = settings.authorization
         seconds = timeout
         if isinstance(timeout, tuple):
-            seconds = urllib3.Timeout(*timeout)
+            connect, read = timeout
+            seconds = urllib3.Timeout(connect=connect, read=read)
         elif not isinstance(timeout, urllib3.Timeout):
             seconds = urllib3.Timeout(total=timeout)
         return pool.request(

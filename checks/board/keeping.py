@@ -7,11 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
 from typing import Self
 
-from checks.access.kubernetes_api import Api
-from checks.board.pace import Memory
 from checks.errors import CahierError
 from checks.grading.history import Found, History
 from checks.grading.proven import found
@@ -20,32 +17,6 @@ from checks.grading.roster import Learner
 
 _AGAIN = 600.0  # seconds after which what has not changed is said to be so still
 _A_MOMENT = timedelta(minutes=30)  # a board that was closed for longer is of another session
-_CLOCK = 5.0  # seconds for the API server to say what time it is
-_HOLDS = 1800.0  # seconds for which its difference to this machine's clock holds
-
-
-class ClusterTime:
-    """What time it is for the API server. This machine's clock may be an hour off, and goes on
-    while it sleeps."""
-
-    def __init__(self, api: Api) -> None:
-        self._api, self._memory = api, Memory()
-
-    def __call__(self, moment: datetime) -> datetime:
-        """A moment of this machine's as the API server tells it; the same, where it does not
-        say."""
-        return moment + self._memory.once("ahead", _HOLDS, self._ahead)
-
-    def here(self, moment: datetime) -> datetime:
-        """What a moment of the API server's is for this machine."""
-        return moment - self._memory.once("ahead", _HOLDS, self._ahead)
-
-    def _ahead(self) -> timedelta:
-        try:
-            said = self._api.clock(_CLOCK)
-        except CahierError:
-            said = None
-        return said - datetime.now(UTC) if said else timedelta(0)
 
 
 def since(
@@ -93,12 +64,7 @@ class Keeper:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._given.put(None)
         self._thread.join()
 

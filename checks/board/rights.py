@@ -1,8 +1,9 @@
 """Who may do what in the namespaces of a class, out of the Roles and RoleBindings that are watched.
 
-Those of a namespace only ever add to what the cluster gives: a yes is certain. Behind a no, what
-the cluster itself gives to somebody cannot be read by a teacher; it is asked once, when nothing
-else is waiting, and whoever it concerns is then judged again.
+Those of a namespace only ever add to what the cluster gives: RBAC answers yes. Behind a no, what
+the cluster itself gives to somebody is not watched; it is asked once, when nothing else is waiting,
+and whoever it concerns is then judged again. `noter`, which does not last, reads and asks all that
+a mark rests on (checks/sources/class_rights.py).
 """
 
 from __future__ import annotations
@@ -10,22 +11,18 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
-from checks.access.answers import AccessReview
 from checks.access.kubernetes_api import Api
 from checks.board.pace import Pace
-from checks.diagnosis.rights.rbac import Granted, Request, covers, granted
+from checks.diagnosis.rights.rbac import Granted
 from checks.errors import CahierError
 from checks.facts import Access
-from checks.objects.rights import Binding, Rule
+from checks.sources.class_rights import Held
+from checks.sources.reviews import Question, of_another
 
 _WAIT = 0.3  # seconds between two looks at whether something may be asked
-_REVIEW = "/apis/authorization.k8s.io/v1/namespaces/{}/localsubjectaccessreviews"
 _OF_THE_CLUSTER = "ClusterRoleBinding"
-
-_Key = tuple[str, tuple[str, ...], Request]
 
 
 class ClassRights:
@@ -33,38 +30,23 @@ class ClassRights:
 
     def __init__(self, api: Api, pace: Pace, changed: Callable[[str], None]) -> None:
         self._api, self._pace, self._changed = api, pace, changed
-        self._given: dict[_Key, Access] = {}
-        self._to_ask: deque[tuple[str, _Key]] = deque()
-        self._asked: set[_Key] = set()
+        self._given: dict[Question, Access] = {}
+        self._to_ask: deque[tuple[str, Question]] = deque()
+        self._asked: set[Question] = set()
         self._lock = threading.Lock()
 
-    def may(
-        self,
-        namespace: str,
-        spec: Mapping[str, Any],
-        bindings: Iterable[Binding],
-        roles: Mapping[str, Sequence[Rule]],
-        cluster_roles: Mapping[str, Sequence[Rule]],
-    ) -> Access:
-        """The answer to a LocalSubjectAccessReview of this spec."""
-        asked = spec["resourceAttributes"]
-        request = Request(
-            verb=asked["verb"],
-            group=asked.get("group", ""),
-            resource=asked["resource"],
-            subresource=asked.get("subresource", ""),
-            name=asked.get("name", ""),
-        )
-        key = spec["user"], tuple(spec["groups"]), request
-        for one in granted(key[0], key[1], bindings, roles, cluster_roles, namespace):
-            if covers(one.rule, request):
-                return Access(True, _reason(one, namespace))
+    def may(self, question: Question, namespace: str, held: Held | None) -> Access:
+        """The answer about somebody in a namespace, as far as it is known. `held`: None where its
+        bindings may not be read."""
+        found = held and held.by(question.user, question.groups).allowing(question.request)
+        if found:
+            return Access(True, _reason(found, namespace))
         with self._lock:
-            if key in self._given:
-                return self._given[key]
-            if key not in self._asked:
-                self._asked.add(key)
-                self._to_ask.append((namespace, key))
+            if question in self._given:
+                return self._given[question]
+            if question not in self._asked:
+                self._asked.add(question)
+                self._to_ask.append((namespace, question))
         return Access(False)
 
     @property
@@ -78,37 +60,18 @@ class ClassRights:
             if self._to_ask and self._pace.spare:
                 self._ask(*self._to_ask.popleft())
 
-    def _ask(self, namespace: str, key: _Key) -> None:
-        user, groups, request = key
-        spec = {
-            "user": user,
-            "groups": [*groups],
-            "resourceAttributes": {
-                "namespace": namespace,
-                "verb": request.verb,
-                "group": request.group,
-                "resource": request.resource,
-                "subresource": request.subresource,
-                "name": request.name,
-            },
-        }
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "LocalSubjectAccessReview",
-            "metadata": {"namespace": namespace},
-            "spec": spec,
-        }
+    def _ask(self, namespace: str, question: Question) -> None:
         try:
-            status = self._api.ask(_REVIEW.format(namespace), AccessReview, body).status
+            answer = of_another(self._api, namespace, question)
         except CahierError:
             with self._lock:
-                self._asked.discard(key)  # the next judgement asks again
+                self._asked.discard(question)  # the next judgement asks again
             return
-        if status.allowed and _OF_THE_CLUSTER not in status.reason:
+        if answer.allowed and _OF_THE_CLUSTER not in answer.reason:
             return  # given in the namespace meanwhile: that is watched
         with self._lock:
-            self._given[key] = Access(status.allowed, status.reason)
-        if status.allowed:
+            self._given[question] = answer
+        if answer.allowed:
             self._changed(namespace)
 
 

@@ -46,14 +46,23 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serving(board: Board, pages: Pages, port: int = 0) -> Iterator[str]:
-    """The address of the board, for as long as the context lasts. `port` 0: any that is free.
-    Raises UsageError."""
-    token = secrets.token_urlsafe(24)
+def serving(
+    board: Board, pages: Pages, port: int = 0, token: str = "", *, forwarded: bool = False
+) -> Iterator[str]:
+    """The address of the board, for as long as the context lasts. `port` 0: any that is free;
+    `token`: the word of the address, "" for a new one. `forwarded`: browsers come through a tunnel,
+    whose own port is in the address that they ask for. Raises UsageError."""
+    token = token or new_token()
     handler = type(
         "Handler",
         (_Handler,),
-        {"board": board, "pages": pages, "token": token, "streams": _streams()},
+        {
+            "board": board,
+            "pages": pages,
+            "token": token,
+            "streams": _streams(),
+            "forwarded": forwarded,
+        },
     )
     try:
         server = _Server((LOOPBACK, port), handler)
@@ -65,11 +74,21 @@ def serving(board: Board, pages: Pages, port: int = 0) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True, name="page")
     thread.start()
     try:
-        yield f"http://{LOOPBACK}:{server.server_port}/{token}/"
+        yield address(server.server_port, token)
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def new_token() -> str:
+    """A word that cannot be guessed."""
+    return secrets.token_urlsafe(24)
+
+
+def address(port: int, token: str) -> str:
+    """Where a browser of this machine finds the board."""
+    return f"http://{LOOPBACK}:{port}/{token}/"
 
 
 def _streams() -> threading.BoundedSemaphore:
@@ -83,6 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
     pages: ClassVar[Pages]
     token: ClassVar[str]
     streams: ClassVar[threading.BoundedSemaphore]
+    forwarded: ClassVar[bool]
 
     def do_GET(self) -> None:
         """Answer a browser of ours."""
@@ -106,11 +126,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _is_ours(self) -> bool:
         """Whether it is asked for under our own name, by nobody or by a page of ours: a name of
         somebody else's may lead here too (DNS rebinding)."""
-        port = self.connection.getsockname()[1]
-        hosts = {f"{name}:{port}" for name in (LOOPBACK, "localhost")}
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
+        name, _, port = host.rpartition(":")
+        ours = str(self.connection.getsockname()[1])
         return (
-            host in hosts
+            name in (LOOPBACK, "localhost")
+            and (port == ours or (self.forwarded and port.isdecimal()))
             and origin in (None, f"http://{host}")
             and self.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
         )

@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from typing import Any, TypeVar
 
 from checks.access.discovery import Resource, served
@@ -18,13 +18,15 @@ from checks.facts import Access
 from checks.grading.grade import not_there
 from checks.grading.results import LabGrade, from_verdict, not_theirs, without_verdict
 from checks.grading.roster import Learner
-from checks.grading.view import LearnerView, require_colleagues
+from checks.grading.view import Identity, LearnerView, identity, require_colleagues
 from checks.lab import Lab
-from checks.objects.rights import Rule
 from checks.redaction import described
 from checks.runner import run
 from checks.sources.class_objects import KINDS, ClassObjects
+from checks.sources.class_rights import Held
 from checks.sources.from_afar import FromAfar
+from checks.sources.live_reading import find_cluster_role
+from checks.sources.reviews import Question
 
 _SOON, _A_WHILE, _LONG = 30.0, 60.0, 600.0  # seconds for which an answer is kept
 _T = TypeVar("_T")
@@ -53,12 +55,30 @@ class _Watched:
     def uid(self, namespace: str) -> str:
         return self._shared.objects.uid(namespace)
 
-    def answers(self, namespace: str) -> dict[tuple[object, ...], Access]:
+    def answers(self, namespace: str) -> dict[Question, Access]:
         return {}
+
+    def may(self, question: Question, namespace: str, held: Held | None) -> Access:
+        return self._shared.rights.may(question, namespace, held)
+
+    def cluster_role_object(self, name: str) -> Mapping[str, Any] | None:
+        ask = partial(find_cluster_role, self._shared.api, name)
+        return self._shared.memory.once(("role", name), _LONG, ask)
+
+    def alone(self) -> _Watched:
+        return self  # what is watched is always fresh
 
     @property
     def server_version(self) -> tuple[int, int]:
         return self._shared.memory.once("version", _LONG, self._shared.api.version)
+
+    @property
+    def served(self) -> Sequence[Resource]:
+        return self._shared.memory.once("served", _LONG, partial(served, self._shared.api))
+
+    @property
+    def teacher(self) -> Identity | None:
+        return self._shared.memory.once("teacher", _LONG, partial(identity, self._shared.api))
 
 
 class BoardView(LearnerView):
@@ -73,6 +93,8 @@ class BoardView(LearnerView):
     def refresh(self) -> None:
         """What is watched is always fresh; what was made of it is forgotten."""
         self._lists.clear()
+        self._answers = {}
+        self._held = None
         self.ask_anew()
 
     def _at(self, namespace: str) -> BoardView:
@@ -82,29 +104,6 @@ class BoardView(LearnerView):
         if kind in KINDS:
             return super()._listed(kind)
         return self._once(_A_WHILE, (kind,), lambda: LearnerView._listed(self, kind))
-
-    def _review(self, kind: str, path: str, spec: Mapping[str, Any]) -> Access:
-        if kind != "LocalSubjectAccessReview":
-            return super()._review(kind, path, spec)
-        return self._shared.rights.may(
-            self.namespace, spec, self.role_bindings(), self.roles(), self._cluster_roles
-        )
-
-    @cached_property
-    def _cluster_roles(self) -> Mapping[str, Sequence[Rule]]:
-        """The rules of those that the namespace's bindings give."""
-        named = {one.role for one in self.role_bindings() if one.role_kind == "ClusterRole"}
-        found = {name: self.cluster_role(name) for name in sorted(named)}
-        return {name: role.rules for name, role in found.items() if role is not None}
-
-    def cluster_role_object(self, name: str) -> Mapping[str, Any] | None:
-        """A ClusterRole as the API gives it, None when there is none."""
-        ask = super().cluster_role_object
-        return self._shared.memory.once(("role", name), _LONG, lambda: ask(name))
-
-    @cached_property
-    def _served(self) -> Sequence[Resource]:
-        return self._shared.memory.once("served", _LONG, lambda: served(self.api))
 
     def _names(self, kind: Resource) -> tuple[str, ...] | None:
         return self._once(_A_WHILE, (kind.dotted,), lambda: LearnerView._names(self, kind))

@@ -6,29 +6,42 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from checks.cli.french import Command
-from checks.cli.options import Kubeconfig, Namespace, NamespaceTemplate
+from checks.cli.moodle import Replace, ToMoodle
+from checks.cli.options import (
+    CLUSTER,
+    IN_CLUSTER,
+    Image,
+    Kubeconfig,
+    Namespace,
+    NamespaceTemplate,
+    PodsNamespace,
+    require_coherent,
+)
 from checks.errors import EXIT_UNVERIFIED, AccessError, CahierError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
     from checks.cli.marks import Marks
-    from checks.grading.decisions import Decision
     from checks.grading.grade import OnSeen, Verify
     from checks.grading.results import ClassGrades
     from checks.grading.roster import Learner
+    from checks.grading.snapshots import SnapshotVerifier
     from checks.grading.view import LiveVerifier
     from checks.lab import Lab
+
+    Publish = Callable[[ClassGrades], int]
 
 
 class ReceiptChoice(StrEnum):
@@ -40,7 +53,6 @@ class ReceiptChoice(StrEnum):
 
 
 _PANEL = "Pour l’enseignant"
-_CLUSTER: Any = {"rich_help_panel": "Dans le cluster"}
 
 
 def register(app: typer.Typer) -> None:
@@ -205,12 +217,14 @@ def grade(
             "dossier).",
         ),
     ] = None,
+    to_moodle: ToMoodle = False,
+    replace: Replace = False,
     in_cluster: Annotated[
         bool,
         typer.Option(
-            "--dans-le-cluster",
+            IN_CLUSTER,
             help="Noter par un Job du cluster, pour une très grande classe.",
-            **_CLUSTER,
+            **CLUSTER,
         ),
     ] = False,
     schedule: Annotated[
@@ -219,13 +233,13 @@ def grade(
             "--planifier",
             metavar="HORAIRE",
             help="Noter à heures fixes : '0 20 * * *', heure de Paris.",
-            **_CLUSTER,
+            **CLUSTER,
         ),
     ] = None,
     fetch: Annotated[
         bool,
         typer.Option(
-            "--recuperer", help="Écrire ce que la notation planifiée a noté en dernier.", **_CLUSTER
+            "--recuperer", help="Écrire ce que la notation planifiée a noté en dernier.", **CLUSTER
         ),
     ] = False,
     parts: Annotated[
@@ -236,24 +250,11 @@ def grade(
             min=1,
             max=100,
             help="Partager la classe en N pods (un pour 40).",
-            **_CLUSTER,
+            **CLUSTER,
         ),
     ] = None,
-    image: Annotated[
-        str | None,
-        typer.Option(
-            "--image",
-            metavar="IMAGE",
-            help="Image de ces pods (celle de « make image »).",
-            **_CLUSTER,
-        ),
-    ] = None,
-    namespace: Annotated[
-        str | None,
-        typer.Option(
-            "--namespace", "-n", metavar="NS", help="Où les placer (celui du contexte).", **_CLUSTER
-        ),
-    ] = None,
+    image: Image = None,
+    namespace: PodsNamespace = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Noter une classe : une liste en entrée, un dossier en sortie.
@@ -276,6 +277,11 @@ def grade(
     from checks.grading.roster import read_roster
     from checks.render.grading import console_of, tell_groups, tell_shared
 
+    if to_moodle:
+        installation.need("moodle")
+        from checks.moodle.link import load
+
+        load(roster)  # told before an hour of grading
     cluster_options = {
         "--planifier": schedule,
         "--recuperer": fetch,
@@ -283,14 +289,23 @@ def grade(
         "--image": image,
         "--namespace": namespace,
     }
-    _require_coherent(
+    require_coherent(
         {
-            "--dans-le-cluster": in_cluster,
+            IN_CLUSTER: in_cluster,
             "--depuis": source,
             "--reprendre": resume,
+            "--moodle": to_moodle,
+            "--remplacer": replace,
             **cluster_options,
         },
-        cluster_options,
+        {**dict.fromkeys(cluster_options, IN_CLUSTER), "--remplacer": "--moodle"},
+        (
+            ("--planifier", "--moodle"),
+            (IN_CLUSTER, "--depuis"),
+            ("--planifier", "--reprendre"),
+            ("--planifier", "--recuperer"),
+            ("--recuperer", "--reprendre"),
+        ),
     )
     labs = chosen(only)
     learners = read_roster(roster, None if model is None else NamespaceModel(model))
@@ -298,6 +313,11 @@ def grade(
         moodle_worksheet.check(worksheet)
     folder = _folder(output or Path(f"notes-{roster.stem}"))
     errors = console_of(stderr=True)
+    publish: Publish = (
+        partial(_publish, roster, learners, labs, replace=replace)
+        if to_moodle
+        else lambda grades: 0
+    )
     chosen_marks = partial(
         open_marks,
         roster,
@@ -325,18 +345,44 @@ def grade(
         with alone_in(folder), chosen_marks() as marks:
             grades = grading.fetch() if fetch else grading.run(resume=resume)
             grades = marks.of(grades, learners, labs, grading.store, grading.looked_at)
-            raise typer.Exit(write_and_conclude(grades, labs, folder, worksheet, marks.decisions))
+            code = write_and_conclude(grades, labs, folder, worksheet, marks, publish)
+            raise typer.Exit(code)
     with alone_in(folder), chosen_marks() as marks:
-        verify = (
-            from_snapshots(errors, roster, source, learners)
-            if source
-            else from_cluster(errors, roster, learners, kubeconfig)
-        )
+        verify: Verify
+        if source:
+            verify = from_snapshots(errors, roster, source, learners)
+        else:
+            verify = from_cluster(errors, roster, learners, kubeconfig)
         raise typer.Exit(
             grade_and_write(
-                verify, learners, labs, folder, worksheet, marks, resume=resume, workers=workers
+                verify,
+                learners,
+                labs,
+                folder,
+                worksheet,
+                marks,
+                publish,
+                resume=resume,
+                workers=workers,
             )
         )
+
+
+def _publish(
+    roster: Path,
+    learners: Sequence[Learner],
+    labs: Sequence[Lab],
+    grades: ClassGrades,
+    *,
+    replace: bool,
+) -> int:
+    """Send what is settled to the grade book; the exit code. Raises UsageError, Trouble."""
+    from checks.cli.moodle import send_all, sender_of
+    from checks.moodle.sending import of_grades
+
+    with sender_of(roster, learners, replace=replace) as (sender, missing):
+        code = send_all(sender, of_grades(grades, learners, labs, datetime.now(UTC)))
+        return code or (EXIT_UNVERIFIED if missing else 0)
 
 
 def _folder(path: Path) -> Path:
@@ -346,27 +392,6 @@ def _folder(path: Path) -> Path:
             f"{path} existe et n’est pas un dossier.", "Choisissez-en un autre avec --sortie."
         )
     return path
-
-
-def _require_coherent(options: Mapping[str, object], of_the_cluster: Iterable[str]) -> None:
-    """Raises UsageError where options that are given do not go together."""
-    given = {name for name, value in options.items() if value not in (None, False)}
-    for name in of_the_cluster:
-        if name in given and "--dans-le-cluster" not in given:
-            raise UsageError(
-                f"{name} ne va qu’avec --dans-le-cluster.",
-                "Ajoutez cette option, ou retirez l’autre.",
-            )
-    for pair in (
-        ("--dans-le-cluster", "--depuis"),
-        ("--planifier", "--reprendre"),
-        ("--planifier", "--recuperer"),
-        ("--recuperer", "--reprendre"),
-    ):
-        if given.issuperset(pair):
-            raise UsageError(
-                f"{' et '.join(pair)} ne vont pas ensemble.", "Choisissez l’un des deux."
-            )
 
 
 @contextlib.contextmanager
@@ -441,11 +466,16 @@ def from_cluster(
 
 def from_snapshots(
     errors: Console, roster: Path, folder: Path, learners: Sequence[Learner]
-) -> Verify:
+) -> SnapshotVerifier:
     """Verdicts of recorded namespaces; says whose is not there. Raises UsageError."""
+    from checks.french import moment
     from checks.grading.snapshots import SnapshotVerifier
 
     verify = SnapshotVerifier(folder)
+    if verify.taken is not None:
+        errors.print(
+            f"Classe enregistrée le {moment(verify.taken)} : ce qui suit n’est pas en direct."
+        )
     for learner in learners:
         if verify.file(learner.namespace) is None:
             errors.print(
@@ -476,6 +506,7 @@ def grade_and_write(
     folder: Path,
     worksheet: Path | None,
     marks: Marks,
+    publish: Publish,
     *,
     resume: bool,
     workers: int,
@@ -496,7 +527,7 @@ def grade_and_write(
         on_seen=marks.recorder.seen,
     )
     grades = marks.of(grades, learners, labs, Store(folder / WORK))
-    return write_and_conclude(grades, labs, folder, worksheet, marks.decisions)
+    return write_and_conclude(grades, labs, folder, worksheet, marks, publish)
 
 
 def write_and_conclude(
@@ -504,18 +535,21 @@ def write_and_conclude(
     labs: Sequence[Lab],
     folder: Path,
     worksheet: Path | None,
-    settled: Sequence[Decision],
+    marks: Marks,
+    publish: Publish,
 ) -> int:
-    """Write everything, say what came of it; the exit code."""
+    """Write everything, say what came of it, then send it elsewhere; the exit code."""
     from checks.grading import decisions
     from checks.grading.exports import worksheet as moodle_worksheet
     from checks.grading.exports import write_all
+    from checks.installation import documentation
     from checks.render.grading import conclude, conclude_worksheet, console_of
 
     console = console_of()
     try:
-        write_all(folder, grades, {lab.name: lab.about.path for lab in labs})
-        to_decide = decisions.save(folder, grades, settled)
+        paths = {lab.name: lab.about.path for lab in labs}
+        write_all(folder, grades, paths, marks.story, documentation())
+        to_decide = decisions.save(folder, grades, marks.decisions)
         filled = moodle_worksheet.fill(worksheet, grades) if worksheet else None
     except OSError as error:
         raise CahierError(
@@ -525,7 +559,9 @@ def write_and_conclude(
     conclude(console, grades, folder, to_decide)
     if filled is not None and worksheet is not None:
         conclude_worksheet(console, filled, worksheet)
-    return 0 if all(learner.state == "graded" for learner in grades.learners) else EXIT_UNVERIFIED
+    sent = publish(grades)  # the files are there, whatever comes of it
+    graded = all(learner.state == "graded" for learner in grades.learners)
+    return sent if graded else EXIT_UNVERIFIED
 
 
 def with_progress(

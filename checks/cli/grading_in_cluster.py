@@ -17,7 +17,6 @@ from checks.french import plural
 from checks.grading.grade import WORK
 from checks.grading.in_cluster import launch
 from checks.grading.in_cluster.launch import Owner
-from checks.grading.in_cluster.manifests import SERVICE_ACCOUNT
 from checks.grading.in_cluster.order import Order, digest, order_of
 from checks.grading.in_cluster.run import WHOLE_JOB, Run
 from checks.grading.results import ClassGrades, Store, of_class, without_verdict
@@ -75,7 +74,7 @@ class ClusterGrading:
             self._follow_and_collect(run, f"Le cluster note déjà cette classe : job {found.name}.")
         missing = self._missing()
         if missing:
-            self._require_rights()
+            launch.require_rights(self._api, self._namespace)
             order = self._order(missing)
             job = launch.start(self._api, self._namespace, self._group, order, self._image)
             parts = plural(order.parts, "partie")
@@ -99,7 +98,7 @@ class ClusterGrading:
                 f"Une notation de cette classe est déjà planifiée (cronjob {found.name}).",
                 f"Récupérez ses notes avec --recuperer, puis retirez-la : {found.delete_command}",
             )
-        self._require_rights()
+        launch.require_rights(self._api, self._namespace)
         order = self._order([(learner, lab) for learner in self._learners for lab in self._labs])
         what = (self._api, self._namespace, self._planned, order, self._image, schedule)
         hour = "heure de Paris"
@@ -174,17 +173,6 @@ class ClusterGrading:
     def _missing(self) -> Sequence[tuple[Learner, Lab]]:
         pairs = [(learner, lab) for learner in self._learners for lab in self._labs]
         return [pair for pair in pairs if self.store.read(*pair) is None]
-
-    def _require_rights(self) -> None:
-        if not launch.may_grade(self._api, self._namespace):
-            raise AccessError(
-                f"Le ServiceAccount « {SERVICE_ACCOUNT} » de {self._namespace}, qui notera, n’a "
-                "pas les droits de l’enseignant.",
-                "Un administrateur du cluster les lui donne, une fois pour toutes :\n  cahier "
-                "droits-enseignant | kubectl apply -f -\n  kubectl create clusterrolebinding "
-                f"cahier-enseignant-{self._namespace} --clusterrole=cahier-enseignant "
-                f"--serviceaccount={self._namespace}:{SERVICE_ACCOUNT}",
-            )
 
     def _require_same_version(self, run: Run, owner: Owner) -> None:
         if run.order().code != digest():

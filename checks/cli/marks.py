@@ -4,7 +4,7 @@ left to decide."""
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from checks.grading.history import History, default_path
 from checks.grading.proven import Policy, Receipts, Recorder, settle
 from checks.grading.results import DECISIONS, ClassGrades, Store
 from checks.grading.roster import Learner
+from checks.grading.story import Story
 from checks.lab import Lab
 from checks.render.grading import console_of
 
@@ -32,6 +33,8 @@ class Marks:
     history: History
     policy: Policy
     decisions: Sequence[Decision] = ()
+    story: Story = field(default_factory=Story, init=False)
+    """What the report tells of time, once the marks are made."""
     recorder: Recorder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,7 +60,9 @@ class Marks:
         self.recorder.kept(learners, labs, store)
         if looked_at is not None:
             self.recorder.found(grades, looked_at)
-        settled = settle(grades, learners, labs, self.history, self.policy)
+        changes = self.history.of_class()
+        self.story = Story(changes, self.policy.before)
+        settled = settle(grades, learners, labs, changes, self.policy)
         return decisions.apply(settled, self.decisions, learners, labs)
 
 
@@ -77,12 +82,25 @@ def marks(
     their own, or none. Raises CahierError, UsageError."""
     limit = None if before is None else limit_of(before)
     file = settled or folder / DECISIONS
-    told = decisions.read(file, learners, labs) if settled or file.is_file() else ()
+    told = decisions.read(file, labs) if settled or file.is_file() else ()
+    _tell_strangers(file, decisions.strangers(told, learners))
     if limit is not None:
         console_of(stderr=True).print(
             f"Ne compte que ce qui était prouvé le {moment(limit)}, d’après l’horloge du cluster."
         )
     return Marks(opened(roster, history, recorded=recorded), Policy(receipts, limit), told)
+
+
+def _tell_strangers(file: Path, strangers: Mapping[int, str]) -> None:
+    """Say which decisions are about nobody of the class."""
+    if strangers:
+        told = ", ".join(f"ligne {line} : « {name[:60]} »" for line, name in strangers.items())
+        console_of(stderr=True).print(
+            f"? {file.name} : des décisions nomment une personne qui n’est pas dans la liste de "
+            f"classe ({told}). Elles sont gardées, sans effet sur elle ; si le nom est mal écrit, "
+            "corrigez-le dans ce fichier, puis relancez.",
+            style="yellow",
+        )
 
 
 def opened(roster: Path, given: Path | None, *, recorded: bool = False) -> History:

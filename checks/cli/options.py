@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from checks.errors import UsageError
 
 if TYPE_CHECKING:
     from checks.sources.witness import WatchedCluster
@@ -77,12 +79,46 @@ NamespaceTemplate = Annotated[
         "'user-{identifiant}'.",
     ),
 ]
+CLUSTER: Any = {"rich_help_panel": "Dans le cluster"}
+IN_CLUSTER = "--dans-le-cluster"
+Image = Annotated[
+    str | None,
+    typer.Option(
+        "--image", metavar="IMAGE", help="Image de ces pods (celle de « make image »).", **CLUSTER
+    ),
+]
+PodsNamespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace", "-n", metavar="NS", help="Où les placer (celui du contexte).", **CLUSTER
+    ),
+]
 Port = Annotated[
     int | None,
     typer.Option(
         "--port", min=1, max=65535, metavar="N", help="Port local, si ce n’est pas celui du TP."
     ),
 ]
+
+
+def require_coherent(
+    options: Mapping[str, object],
+    needs: Mapping[str, str],
+    apart: Iterable[tuple[str, str]],
+) -> None:
+    """Raises UsageError where options that are given do not go together: one `needs` another that
+    is not there, or two are to be `apart`."""
+    given = {name for name, value in options.items() if value not in (None, False)}
+    for name, needed in needs.items():
+        if name in given and needed not in given:
+            raise UsageError(
+                f"{name} ne va qu’avec {needed}.", "Ajoutez cette option, ou retirez l’autre."
+            )
+    for pair in apart:
+        if given.issuperset(pair):
+            raise UsageError(
+                f"{' et '.join(pair)} ne vont pas ensemble.", "Choisissez l’un des deux."
+            )
 
 
 def only_one(colleagues: Sequence[str]) -> str | None:

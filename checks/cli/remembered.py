@@ -115,17 +115,19 @@ def options(
 def base_of(lab: Lab, cluster: Cluster) -> str:
     """The release of the base that a lab is done with: the learner's own, or the one that their
     pods lead to; "" where there is none, or where the cluster does not tell."""
-    from checks.diagnosis.databases.catalogue import databases, release_of_service
-    from checks.diagnosis.databases.relay_manifest import targets
-
     story = lab.about.story.database
     with contextlib.suppress(CahierError):
         if any(
             story in command
             for command in (*lab.about.setup.commands, *lab.about.solution.commands)
         ):
+            from checks.diagnosis.databases.catalogue import databases
+
             return next((one.release for one in databases(cluster)), "")
         if any(story in command for command in lab.about.setup.colleague_commands):
+            from checks.diagnosis.databases.catalogue import release_of_service
+            from checks.diagnosis.databases.relay_manifest import targets
+
             aimed = [target for pod in cluster.pods() for target in targets(cluster, pod)]
             theirs = [
                 one

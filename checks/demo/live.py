@@ -9,18 +9,18 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from checks import actions
 from checks.access.kubernetes_api import Api, collection
 from checks.demo import backstage
 from checks.demo.screen import EXPECTED, SOLVED, UNFINISHED, Screen
-from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError
+from checks.errors import EXIT_FAILED, EXIT_PASSED, CahierError, UsageError
 from checks.facts import OWNER_BINDING
 from checks.files import scratch
 from checks.lab import Lab
-from checks.local_sspcloud import engine, kind, people
+from checks.local_sspcloud import catalogue, engine, kind, people
 from checks.local_sspcloud.progress import TerminalProgress
 from checks.output import marked
 from checks.runner import run
@@ -77,9 +77,14 @@ def _played(labs: Sequence[Lab], cast: Mapping[str, Person], screen: Screen) -> 
         "solution."
     )
     right = 0
-    for lab in labs:
-        with _own_terminals(cast) as terminals:
-            right += play_lab(lab, terminals, screen)
+    try:
+        for number, lab in enumerate(labs, 1):
+            with _own_terminals(cast) as terminals:
+                right += play_lab(lab, terminals, screen, kept=_releases(labs[number:]))
+    except BaseException:
+        for person in cast.values():
+            _stop(_releases(labs), person)
+        raise
     return right
 
 
@@ -134,9 +139,12 @@ def _own_terminals(cast: Mapping[str, Person]) -> Iterator[Mapping[str, Person]]
         }
 
 
-def play_lab(lab: Lab, cast: Mapping[str, Person], screen: Screen) -> bool:
+def play_lab(
+    lab: Lab, cast: Mapping[str, Person], screen: Screen, kept: Collection[str] = ()
+) -> bool:
     """Play a lab with alice and bob of the `cast`; whether both verdicts are the expected ones.
-    Nothing is left."""
+    Nothing is left, but the catalogue's releases that are `kept` for a lab that follows: as a
+    learner keeps theirs."""
     who = lab.about.story.namespace.removeprefix("user-")
     learner, colleague = cast[who], cast["bob" if who == "alice" else "alice"]
     screen.lab(lab)
@@ -162,7 +170,9 @@ def play_lab(lab: Lab, cast: Mapping[str, Person], screen: Screen) -> bool:
         return False
     finally:
         stage.close()
-        _leave_clean(stage, colleague)
+        for person in (learner, colleague):
+            actions.clean([lab], str(person.kubeconfig), person.namespace, quiet=True)
+            _stop(_releases([lab]) - {*kept}, person)
 
 
 def _verdict(stage: Stage, screen: Screen, seconds: float) -> Verdict:
@@ -183,25 +193,27 @@ def _verdict(stage: Stage, screen: Screen, seconds: float) -> Verdict:
     return verdict
 
 
-def _leave_clean(stage: Stage, colleague: Person) -> None:
-    """Take away what the lab made, the colleague's part too."""
-    for person in (stage.learner, colleague):
-        actions.clean([stage.lab], str(person.kubeconfig), person.namespace, quiet=True)
-        stage.run(_stops(stage.lab), person)
-
-
-def _stops(lab: Lab) -> Sequence[str]:
-    """Commands that end the catalogue's releases a lab starts."""
-    started = " ".join(
-        (
+def _releases(labs: Sequence[Lab]) -> Set[str]:
+    """The catalogue's releases that labs launch."""
+    started = "\n".join(
+        command
+        for lab in labs
+        for command in (
             *lab.about.setup.commands,
             *lab.about.setup.colleague_commands,
             *lab.about.start.commands,
             *lab.about.solution.commands,
         )
     )
-    releases = dict.fromkeys(re.findall(r"cahier catalogue lancer \S+ --nom (\S+)", started))
-    return [f"cahier catalogue arreter {release} || true" for release in releases]
+    return {*re.findall(r"cahier catalogue lancer \S+ --nom (\S+)", started)}
+
+
+def _stop(releases: Collection[str], person: Person) -> None:
+    """Stop those that somebody has. Raises CahierError."""
+    api = Api(str(person.kubeconfig))
+    for release in sorted(releases):
+        with contextlib.suppress(UsageError):  # there is none
+            catalogue.stop(api, person.namespace, release)
 
 
 def _free_port(wanted: int | None) -> int | None:

@@ -7,15 +7,15 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 from __future__ import annotations
 
 import contextlib
-import io
-import ssl
 import struct
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import Enum
 from socket import SHUT_RDWR, socket
-from typing import Any, Protocol, TypeVar
 
-_T = TypeVar("_T")
+from checks.exchange.tls import Encrypted, Stream
+from checks.facts import ForwardRefused
 
 _PROTOCOL_3 = 196608
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
@@ -23,6 +23,7 @@ _TERMINATE = b"X\x00\x00\x00\x04"
 _AUTHENTICATIONS = (0, 2, 3, 5, 6, 7, 8, 9, 10)  # all that there are
 _AUTHENTICATION_SASL = 10
 _AUTHENTICATION_SASL_CONTINUE = 11
+_NO_ENTRY = "28000"  # pg_hba.conf lets nobody in this way; a password would be another code
 # Nobody's name. For a user that does not exist PostgreSQL answers with a salt made from the name
 # and from a secret drawn at initdb (mock_authentication_nonce): the same at each call, another on
 # each server.
@@ -49,12 +50,8 @@ class PostgresServer:
 
     fingerprint: str | None
     refusal: str = ""
-
-
-class _Stream(Protocol):
-    def sendall(self, data: bytes, /) -> None: ...
-
-    def recv(self, size: int, /) -> bytes: ...
+    code: str = ""
+    """PostgreSQL's own for the refusal."""
 
 
 def is_postgres(connection: socket) -> bool:
@@ -79,12 +76,35 @@ def identify(connection: socket) -> PostgresServer:
     return _introduced(_as_offered(connection))
 
 
-def _as_offered(connection: socket) -> socket | _Encrypted:
+class Encryption(Enum):
+    """What a PostgreSQL server does about TLS."""
+
+    NONE = "none"
+    OFFERED = "offered"
+    DEMANDED = "demanded"
+
+
+def encryption(connect: Callable[[], AbstractContextManager[socket]]) -> Encryption:
+    """What the PostgreSQL to which `connect` leads does about TLS. It demands it where the same
+    nobody is asked for a password in TLS, and turned away in clear. Raises NotPostgres, and what
+    `connect` raises."""
+    with connect() as connection:
+        stream = _as_offered(connection)
+        inside = _introduced(stream)
+    if stream is connection:
+        return Encryption.NONE
+    with contextlib.suppress(NotPostgres, ForwardRefused, OSError), connect() as connection:
+        if not inside.refusal and _introduced(connection).code == _NO_ENTRY:
+            return Encryption.DEMANDED
+    return Encryption.OFFERED
+
+
+def _as_offered(connection: socket) -> socket | Encrypted:
     """`connection`, encrypted where the server offers that. Raises NotPostgres."""
-    return _Encrypted(connection) if offers_tls(connection) else connection
+    return Encrypted(connection) if offers_tls(connection) else connection
 
 
-def _introduced(connection: _Stream) -> PostgresServer:
+def _introduced(connection: Stream) -> PostgresServer:
     words = ["user", _NOBODY, "database", "postgres", "application_name", "cahier-kubernetes"]
     body = (
         struct.pack("!I", _PROTOCOL_3) + b"".join(word.encode() + b"\0" for word in words) + b"\0"
@@ -92,7 +112,7 @@ def _introduced(connection: _Stream) -> PostgresServer:
     _send(connection, struct.pack("!I", len(body) + 4) + body)
     kind, payload = _message(connection)
     if kind == b"E":
-        return PostgresServer(None, _error_text(payload))
+        return PostgresServer(None, _field(payload, b"M"), _field(payload, b"C"))
     asked = _authentication(kind, payload)
     if asked not in _AUTHENTICATIONS:
         raise NotPostgres("ce qui répond n’est pas PostgreSQL")
@@ -105,7 +125,7 @@ def _introduced(connection: _Stream) -> PostgresServer:
     _send(connection, b"p" + struct.pack("!I", len(initial) + 4) + initial)
     kind, payload = _message(connection)
     if _authentication(kind, payload) != _AUTHENTICATION_SASL_CONTINUE:
-        return PostgresServer(None, _error_text(payload))
+        return PostgresServer(None, _field(payload, b"M"), _field(payload, b"C"))
     fields = dict(
         part.partition("=")[::2] for part in payload[4:].decode("utf-8", "replace").split(",")
     )
@@ -170,74 +190,7 @@ def _as_libpq(text: str) -> str:
         return text
 
 
-class _Encrypted:
-    """TLS over a connection that stays its owner's to close. The certificate is not looked at:
-    nothing secret is said.
-
-    A tunnel's end cannot be given to `SSLContext.wrap_socket`, which takes its file descriptor away
-    from it.
-    """
-
-    def __init__(self, connection: socket) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        self._connection = connection
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing)
-
-    def sendall(self, data: bytes, /) -> None:
-        """Send all of `data`. Raises OSError."""
-        self._done(lambda: self._tls.write(data))
-
-    def recv(self, size: int, /) -> bytes:
-        """Some of what was answered, b"" once the other end has closed. Raises OSError."""
-        with contextlib.suppress(ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            return self._done(lambda: self._tls.read(size))
-        return b""
-
-    def makefile(self, mode: str) -> io.BufferedRWPair:
-        """A file to read and write, as a socket's: the driver of `refusal` wants one."""
-        return io.BufferedRWPair(_Raw(self), _Raw(self))
-
-    def _done(self, step: Callable[[], _T]) -> _T:
-        """What a step of TLS gives, once the other end has said what it needs: the handshake comes
-        with the first."""
-        while True:
-            try:
-                done = step()
-            except ssl.SSLWantReadError:
-                self._connection.sendall(self._outgoing.read())
-                received = self._connection.recv(16384)
-                self._incoming.write(received) if received else self._incoming.write_eof()
-            else:
-                self._connection.sendall(self._outgoing.read())
-                return done
-
-
-class _Raw(io.RawIOBase):
-    """What a buffered file reads and writes, over TLS."""
-
-    def __init__(self, stream: _Encrypted) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        data = self._stream.recv(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def write(self, data: Any, /) -> int:
-        self._stream.sendall(bytes(data))
-        return len(data)
-
-
-def _message(connection: _Stream) -> tuple[bytes, bytes]:
+def _message(connection: Stream) -> tuple[bytes, bytes]:
     head = _receive(connection, 5)
     size = struct.unpack("!I", head[1:])[0] - 4
     if not 0 <= size < 65536:
@@ -245,21 +198,22 @@ def _message(connection: _Stream) -> tuple[bytes, bytes]:
     return head[:1], _receive(connection, size)
 
 
-def _error_text(payload: bytes) -> str:
+def _field(payload: bytes, kind: bytes) -> str:
+    """A field of an error, "" where it has none such."""
     for field in payload.split(b"\0"):
-        if field[:1] == b"M":
+        if field[:1] == kind:
             return field[1:].decode("utf-8", "replace")
     return ""
 
 
-def _send(connection: _Stream, data: bytes) -> None:
+def _send(connection: Stream, data: bytes) -> None:
     try:
         connection.sendall(data)
     except OSError as error:  # closed or reset: chance alone decides which
         raise NotPostgres("la connexion a été fermée sans réponse") from error
 
 
-def _receive(connection: _Stream, size: int) -> bytes:
+def _receive(connection: Stream, size: int) -> bytes:
     data = b""
     while len(data) < size:
         try:

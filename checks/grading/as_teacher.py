@@ -11,6 +11,11 @@ READ_ONLY = "La notation ne fait que lire : cela demanderait {}."
 _ON_THEIR_MACHINE = "Cela ne se voit que depuis le poste où le TP est fait, pas de loin."
 
 
+def is_never_seen(finding: str) -> bool:
+    """Whether this is said of what a teacher never sees, whoever's the namespace is."""
+    return finding == _ON_THEIR_MACHINE or finding.startswith(READ_ONLY.partition("{")[0])
+
+
 class AsTeacher(FromAfar):
     """A learner's work, seen from where they are not."""
 

@@ -44,8 +44,9 @@ class Decision:
         return self.lab == lab and (_EVERYBODY in self.people or identifier in self.people)
 
 
-def read(path: Path, learners: Sequence[Learner], labs: Sequence[Lab]) -> Sequence[Decision]:
-    """The lines of a file. Raises UsageError with every problem and its line."""
+def read(path: Path, labs: Sequence[Lab]) -> Sequence[Decision]:
+    """The lines that settle something, of people who have left the class too (see `strangers`).
+    Raises UsageError with every problem and its line."""
     try:
         text = decoded(path.read_bytes(), path.name).text
     except OSError as error:
@@ -66,9 +67,10 @@ def read(path: Path, learners: Sequence[Learner], labs: Sequence[Lab]) -> Sequen
     decisions = []
     for row in found[1:]:
         cells = dict(zip(header, row.cells, strict=False))
+        if not row.broken and not cells.get("note"):
+            continue  # nobody has settled anything there: what is still open is written anew
         decision = _decision(row.line, cells, labs)
-        known = {learner.identifier for learner in learners} | {_EVERYBODY}
-        wrong = list(_problems(decision, cells, known, labs))
+        wrong = list(_problems(decision, cells, labs))
         problems += [f"  ligne {row.line} : {one}" for one in wrong]
         decisions.append(decision)
     if problems:
@@ -101,14 +103,9 @@ def _number(cell: str) -> Fraction | None:
         return None
 
 
-def _problems(
-    decision: Decision, cells: Mapping[str, str], known: set[str], labs: Sequence[Lab]
-) -> Iterator[str]:
-    unknown = [one for one in decision.people if one not in known]
+def _problems(decision: Decision, cells: Mapping[str, str], labs: Sequence[Lab]) -> Iterator[str]:
     if not decision.people:
         yield "personne n’y est nommé (« * » veut dire tout le monde)."
-    if unknown:
-        yield f"« {unknown[0][:60]} » n’est pas dans la liste de classe."
     if not decision.lab:
         told = ", ".join(lab.short_name for lab in labs)
         yield f"« {cells.get('tp', '')[:60]} » n’est pas l’un des TP notés ({told})."
@@ -118,6 +115,17 @@ def _problems(
             f"« {written[:60]} » n’est pas une note sur {OUT_OF} ; laissez vide pour ne pas "
             "trancher."
         )
+
+
+def strangers(decisions: Sequence[Decision], learners: Sequence[Learner]) -> Mapping[int, str]:
+    """Whom decisions name who is not in the class, the first of each line: they have left, or are
+    misspelled."""
+    known = {learner.identifier for learner in learners} | {_EVERYBODY}
+    return {
+        one.line: next(name for name in one.people if name not in known)
+        for one in decisions
+        if not known.issuperset(one.people)
+    }
 
 
 def apply(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -129,20 +130,47 @@ def grade_pairs(
             grades[learner.identifier, lab.name] = kept
             on_grade(learner, lab, True)
     with ThreadPoolExecutor(workers, thread_name_prefix="noter") as pool:
+        stopping = threading.Event()
         try:
-            running = {
-                pool.submit(_grade, store, verify, on_seen, learner, lab): (learner, lab)
-                for learner, lab in todo
-            }
+            running = [
+                pool.submit(_grade_labs, store, verify, on_seen, learner, theirs, stopping)
+                for learner, theirs in _by_learner(todo)
+            ]
             for done in as_completed(running):
-                learner, lab = running[done]
-                grades[learner.identifier, lab.name] = done.result()
-                on_grade(learner, lab, False)
+                for learner, lab, grade in done.result():
+                    grades[learner.identifier, lab.name] = grade
+                    on_grade(learner, lab, False)
         except BaseException:
-            # what runs ends, and is kept; what waits never begins
+            # the labs that are being looked at end, and are kept; what waits never begins
+            stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return grades
+
+
+def _by_learner(pairs: Sequence[tuple[Learner, Lab]]) -> Sequence[tuple[Learner, Sequence[Lab]]]:
+    """The labs of each learner, who are looked at by one thread: what is read for one lab serves
+    the others."""
+    found: dict[str, tuple[Learner, list[Lab]]] = {}
+    for learner, lab in pairs:
+        found.setdefault(learner.identifier, (learner, []))[1].append(lab)
+    return [*found.values()]
+
+
+def _grade_labs(
+    store: Store,
+    verify: Verify,
+    on_seen: OnSeen,
+    learner: Learner,
+    labs: Sequence[Lab],
+    stopping: threading.Event,
+) -> Sequence[tuple[Learner, Lab, LabGrade]]:
+    graded = []
+    for lab in labs:
+        if stopping.is_set():
+            break
+        graded.append((learner, lab, _grade(store, verify, on_seen, learner, lab)))
+    return graded
 
 
 def _grade(store: Store, verify: Verify, on_seen: OnSeen, learner: Learner, lab: Lab) -> LabGrade:

@@ -8,29 +8,26 @@ and that of its own record for a receipt (checks/sources/receipts.py).
 from __future__ import annotations
 
 import contextlib
-import os
-import sqlite3
-import threading
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Literal, get_args
 
 import msgspec
 
 from checks.decoding import prepared
 from checks.errors import CahierError
-from checks.grading.results import Points, Proof
+from checks.grading.own_file import OwnFile
+from checks.grading.results import Points, Proof, total
 from checks.places import history_of
 from checks.verdict import Status
 
 APPLICATION = 0x4361486E
 """What SQLite keeps in a file's header to tell whose it is."""
 SCHEMA = 1
-_WAIT = 30.0  # seconds for another writer's turn, which lasts a few milliseconds
 _ELSEWHERE = "Donnez-en un autre avec --historique, ou déplacez celui-ci."
 
 SeenBy = Literal["noter", "suivi"]
@@ -68,15 +65,12 @@ class Change:
     @property
     def points(self) -> Fraction:
         """All that was proven, by whatever proof."""
-        return sum((Fraction(one.points) for one in self.checks.values()), Fraction())
+        return total(tuple(one.points for one in self.checks.values()))
 
     @property
     def points_seen(self) -> Fraction:
         """What no receipt is needed for."""
-        return sum(
-            (Fraction(one.points) for one in self.checks.values() if one.proof != "receipt"),
-            Fraction(),
-        )
+        return total(tuple(one.points for one in self.checks.values() if one.proof != "receipt"))
 
 
 @dataclass(frozen=True)
@@ -113,45 +107,32 @@ def default_path(roster: Path) -> Path:
     return history_of(roster)
 
 
-class History:
+@dataclass
+class _Waiting:
+    """A change to be kept. `added`: whether it was one, None until it is kept."""
+
+    change: Change
+    added: bool | None = None
+
+
+class History(OwnFile):
     """An open history; to be used from any thread, and closed (it is a context manager)."""
 
+    application = APPLICATION
+    schema = SCHEMA
+    table = (
+        "CREATE TABLE changes ("
+        "id INTEGER PRIMARY KEY, person TEXT NOT NULL, lab TEXT NOT NULL, at TEXT NOT NULL, "
+        "last_seen TEXT NOT NULL, "
+        f"seen_by TEXT NOT NULL CHECK (seen_by IN {get_args(SeenBy)}), "
+        "receipt TEXT NOT NULL, checks TEXT NOT NULL, "
+        "UNIQUE (person, lab, at, checks, receipt)) STRICT"
+    )
+
     def __init__(self, path: Path | None) -> None:
-        """Open the file, made when missing, for its owner's eyes only; None: one that nothing is
-        left of. Raises CahierError."""
-        self.path = path
-        self._turn = threading.Lock()
-        if path is not None:
-            self._own(path)
-        with self._told():
-            self._base = sqlite3.connect(
-                path or ":memory:", timeout=_WAIT, isolation_level=None, check_same_thread=False
-            )
-        try:
-            with self._told():
-                self._prepare()
-        except BaseException:
-            self._base.close()
-            raise
-
-    def _own(self, path: Path) -> None:
-        """Make the file where there is none. Raises CahierError."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives this mode to all
-        except OSError as error:
-            raise self._unusable(error.strerror or str(error)) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the file."""
-        with self._turn:
-            self._base.close()
+        """As any of ours. Raises CahierError."""
+        self._waiting: deque[_Waiting] = deque()
+        super().__init__(path)
 
     def record(
         self,
@@ -168,27 +149,63 @@ class History:
         Found as just before, nothing is added: it was seen so until then. Told twice, it is kept
         once. Once this has returned, no crash takes it back. Raises CahierError.
         """
-        told = msgspec.json.encode(dict(sorted(checks.items()))).decode()
-        moment, vouched = _text(at), _text(receipt) if receipt else ""
+        own = _Waiting(Change(person, lab, at, at, seen_by, receipt, checks))
+        self._waiting.append(own)
+        with self._turn:
+            if own.added is None:  # else whoever had the turn has kept it with theirs
+                self._keep(own)
+            return bool(own.added)
+
+    def _keep(self, own: _Waiting) -> None:
+        """Keep a change, and those of the threads that wait for their turn: the disk is waited for
+        once for all of them. Where that fails, each tries by itself."""
+        waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        others = [one for one in waiting if one is not own]
+        if others:
+            with contextlib.suppress(Exception):
+                self._keep_together([own, *others])
+                return
+        self._keep_together([own])
+
+    def _keep_together(self, those: Sequence[_Waiting]) -> None:
+        with self._told(), self._transaction():
+            kept = [self._record(one.change, one.change.at) for one in those]
+        for one, added in zip(those, kept, strict=True):
+            one.added = added
+
+    def take(self, changes: Iterable[Change]) -> int:
+        """Keep what another history of the same class has kept, all of it or nothing; how many
+        changes were not known here. Taken twice, it is kept once. Raises CahierError."""
+        new = 0
         with self._turn, self._told(), self._transaction():
-            before = self._base.execute(
-                "SELECT id, checks, receipt FROM changes WHERE person = ? AND lab = ? AND at <= ?"
-                " ORDER BY at DESC, id DESC LIMIT 1",
-                (person, lab, moment),
-            ).fetchone()
-            if before is not None and tuple(before[1:]) == (told, vouched):
-                self._base.execute(
-                    "UPDATE changes SET last_seen = max(last_seen, ?) WHERE id = ?",
-                    (moment, before[0]),
-                )
-                return False
-            added = self._base.execute(
-                "INSERT OR IGNORE INTO changes"
-                " (person, lab, at, last_seen, seen_by, receipt, checks)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (person, lab, moment, moment, seen_by, vouched, told),
+            for change in sorted(changes, key=lambda one: one.at):
+                new += self._record(change, change.at)
+                self._record(change, change.last_seen)
+        return new
+
+    def _record(self, change: Change, at: datetime) -> bool:
+        """Keep that a lab was found so at a moment, within a transaction; whether it is a
+        change."""
+        told = msgspec.json.encode(dict(sorted(change.checks.items()))).decode()
+        moment, vouched = _text(at), _text(change.receipt) if change.receipt else ""
+        before = self._base.execute(
+            "SELECT id, checks, receipt FROM changes WHERE person = ? AND lab = ? AND at <= ?"
+            " ORDER BY at DESC, id DESC LIMIT 1",
+            (change.person, change.lab, moment),
+        ).fetchone()
+        if before is not None and tuple(before[1:]) == (told, vouched):
+            self._base.execute(
+                "UPDATE changes SET last_seen = max(last_seen, ?) WHERE id = ?",
+                (moment, before[0]),
             )
-            return added.rowcount == 1
+            return False
+        added = self._base.execute(
+            "INSERT OR IGNORE INTO changes"
+            " (person, lab, at, last_seen, seen_by, receipt, checks)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (change.person, change.lab, moment, moment, change.seen_by, vouched, told),
+        )
+        return added.rowcount == 1
 
     def changes(self, person: str, lab: str) -> Sequence[Change]:
         """The rows of one lab of a person, by the cluster's time. Raises CahierError."""
@@ -208,6 +225,11 @@ class History:
             found.setdefault((change.person, change.lab), []).append(change)
         return found
 
+    @property
+    def writes(self) -> int:
+        """How much was written through this one: the same number, nothing since."""
+        return self._base.total_changes
+
     def _changes(self, where: str, values: Sequence[str]) -> Sequence[Change]:
         with self._turn, self._told():
             rows = self._base.execute(
@@ -218,84 +240,19 @@ class History:
             return [_change(*row) for row in rows]
 
     def _prepare(self) -> None:
-        """See whose file it is, and make its table. Raises CahierError, sqlite3.Error."""
-        application, schema = self._header()
-        if application == APPLICATION and schema > SCHEMA:
-            raise CahierError(
-                f"L’historique {self.path} vient d’une version plus récente du cahier.",
-                f"Mettez le cahier à jour sur ce poste. {_ELSEWHERE}",
-            )
-        if (application, schema) != (APPLICATION, SCHEMA):
-            with self._transaction():
-                self._create()
-        if self.path is not None:
-            self.path.chmod(0o600)  # it may have been copied here
+        super()._prepare()
         self._patiently("PRAGMA journal_mode = WAL")  # where it cannot be, what is kept is safe too
-        self._base.execute("PRAGMA synchronous = FULL")
-
-    def _create(self) -> None:
-        """Make the table, unless somebody has just made it. Raises CahierError, sqlite3.Error."""
-        header = self._header()
-        if header == (APPLICATION, SCHEMA):
-            return
-        if any(header) or self._base.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
-            raise self._foreign()
-        self._base.execute(
-            "CREATE TABLE changes ("
-            "id INTEGER PRIMARY KEY, person TEXT NOT NULL, lab TEXT NOT NULL, at TEXT NOT NULL, "
-            "last_seen TEXT NOT NULL, "
-            f"seen_by TEXT NOT NULL CHECK (seen_by IN {get_args(SeenBy)}), "
-            "receipt TEXT NOT NULL, checks TEXT NOT NULL, "
-            "UNIQUE (person, lab, at, checks, receipt)) STRICT"
-        )
-        self._base.execute(f"PRAGMA application_id = {APPLICATION}")
-        self._base.execute(f"PRAGMA user_version = {SCHEMA}")
-
-    def _header(self) -> tuple[int, int]:
-        application, schema = (
-            int(self._patiently(f"PRAGMA {name}")) for name in ("application_id", "user_version")
-        )
-        return application, schema
-
-    def _patiently(self, statement: str) -> Any:
-        """The first value of a statement that SQLite does not always wait for by itself."""
-        end = time.monotonic() + _WAIT
-        while True:
-            try:
-                return self._base.execute(statement).fetchone()[0]
-            except sqlite3.OperationalError as error:
-                busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-                if not busy or time.monotonic() > end:
-                    raise
-                time.sleep(0.02)
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing, and nobody else writes meanwhile."""
-        self._base.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._base.execute("ROLLBACK")
-            raise
-        self._base.execute("COMMIT")
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """What SQLite complains about, as an error of ours."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-                raise self._foreign() from error
-            raise self._unusable(str(error)) from error
-        except (OSError, msgspec.MsgspecError, ValueError) as error:
-            raise self._unusable(str(error)) from error
 
     def _foreign(self) -> CahierError:
         return CahierError(
             f"{self.path} n’est pas un historique du cahier : il a été laissé tel quel.",
             _ELSEWHERE,
+        )
+
+    def _newer(self) -> CahierError:
+        return CahierError(
+            f"L’historique {self.path} vient d’une version plus récente du cahier.",
+            f"Mettez le cahier à jour sur ce poste. {_ELSEWHERE}",
         )
 
     def _unusable(self, why: str) -> CahierError:

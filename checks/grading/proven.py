@@ -127,12 +127,11 @@ def settle(
     grades: ClassGrades,
     learners: Sequence[Learner],
     labs: Sequence[Lab],
-    history: History,
+    changes: Mapping[tuple[str, str], Sequence[Change]],
     policy: Policy,
 ) -> ClassGrades:
-    """The marks that the policy gives, out of what is there now and what was. Raises
-    CahierError."""
-    changes = history.of_class()
+    """The marks that the policy gives, out of what is there now and what the history has kept, by
+    person and lab."""
     marks = {
         (learner.identifier, lab.name): mark(
             lab, now, changes.get((learner.identifier, lab.name), ()), policy
@@ -191,15 +190,22 @@ def _told(now: LabGrade) -> LabGrade:
 
 def _closed(grade: LabGrade, changes: Sequence[Change]) -> LabGrade:
     """The same, where what nobody else could verify was not right either when the person last
-    verified it."""
-    theirs = next((one for one in reversed(changes) if one.at == one.receipt), None)
-    if grade.state != "review" or not grade.checks or theirs is None:
+    told it from wrong."""
+    if grade.state != "review" or not grade.checks:
         return grade
+    told: dict[str, Change] = {}
+    for change in changes:
+        if change.at == change.receipt:  # the person's own verification
+            told |= {name: change for name, one in change.checks.items() if one.decided}
     wrong = {
-        name
-        for name, one in theirs.checks.items()
-        if one.decided and one.status is not Status.PASSED
+        check.id: told[check.id]
+        for check in grade.checks
+        if check.id in told
+        and not check.decided
+        and told[check.id].checks[check.id].status is not Status.PASSED
     }
+    if not wrong:
+        return grade
     checks = [
         msgspec.structs.replace(check, decided=check.decided or check.id in wrong)
         for check in grade.checks
@@ -215,9 +221,8 @@ def _closed(grade: LabGrade, changes: Sequence[Change]) -> LabGrade:
     if closed.state == "review":
         return closed
     then = grade.reason.replace(_OPEN_THEN, "") if grade.proven else ""
-    reason = (
-        f"{then} Le reste n’était pas juste quand la personne l’a vérifié, le {moment(theirs.at)}."
-    )
+    last = max(change.at for change in wrong.values())
+    reason = f"{then} Le reste n’était pas juste quand la personne l’a vérifié, le {moment(last)}."
     return msgspec.structs.replace(closed, reason=reason.strip())
 
 
@@ -331,6 +336,7 @@ def _opened(check: CheckGrade, why: str) -> CheckGrade:
         decided=False,
         points="0",
         finding=f"{check.finding.rstrip('.')}{why}." if check.finding else "À décider.",
+        proof="",
     )
 
 

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -129,6 +130,7 @@ class ClassGrades(Said, frozen=True, kw_only=True):
     learners: tuple[LearnerGrades, ...]
 
 
+@cache  # as are the next ones: the points of a workbook are few
 def exact(points: float) -> Fraction:
     """The decimal number that a lab writes, exactly: 0.1 is a tenth."""
     return Fraction(str(points))
@@ -136,7 +138,20 @@ def exact(points: float) -> Fraction:
 
 def to_json(grades: ClassGrades) -> bytes:
     """`notes.json`."""
-    return msgspec.json.format(msgspec.json.encode(grades), indent=2) + b"\n"
+    # each learner by themselves: a thousand people are fifty megabytes
+    nobody = msgspec.json.format(
+        msgspec.json.encode(msgspec.structs.replace(grades, learners=())), indent=2
+    )
+    if not grades.learners:
+        return nobody + b"\n"
+    before, after = nobody.rsplit(b"[]", 1)
+    told = (_indented(learner) for learner in grades.learners)
+    return b"".join((before, b"[\n    ", b",\n    ".join(told), b"\n  ]", after, b"\n"))
+
+
+def _indented(learner: LearnerGrades) -> bytes:
+    """As `notes.json` shows them; no text of JSON holds a line feed."""
+    return msgspec.json.format(msgspec.json.encode(learner), indent=2).replace(b"\n", b"\n    ")
 
 
 def json_schema() -> dict[str, object]:
@@ -146,9 +161,9 @@ def json_schema() -> dict[str, object]:
 
 def lab_info(lab: Lab) -> LabInfo:
     """What the class needs to know of a lab."""
-    total = sum((exact(check.points) for check in lab.checks), Fraction())
+    whole = sum((exact(check.points) for check in lab.checks), Fraction())
     return LabInfo(
-        name=lab.name, short_name=lab.short_name, title=lab.about.title, points_max=str(total)
+        name=lab.name, short_name=lab.short_name, title=lab.about.title, points_max=str(whole)
     )
 
 
@@ -174,7 +189,7 @@ def from_verdict(
     reason = _reason(undecided)
     if not begun:
         reason = (
-            f"Pas commencé : rien de ce TP n’est dans le namespace {verdict.namespace}, et "
+            f"Pas commencé : le namespace {verdict.namespace} est comme au début de ce TP, et "
             "« cahier verifier » n’y a laissé aucun reçu."
         )
     return of_checks(
@@ -211,10 +226,10 @@ def of_checks(
 
 def without_verdict(lab: Lab, reason: str, *, absent: bool = False) -> LabGrade:
     """The grade of a lab that could not be looked at: all of its points stay open."""
-    total = lab_info(lab).points_max
+    whole = lab_info(lab).points_max
     state: State = "absent" if absent else "review"
     return LabGrade(
-        lab=lab.name, state=state, points="0", points_open=total, points_max=total, reason=reason
+        lab=lab.name, state=state, points="0", points_open=whole, points_max=whole, reason=reason
     )
 
 
@@ -269,21 +284,32 @@ def of_learner(learner: Learner, labs: Sequence[LabGrade]) -> LearnerGrades:
 def by_receipt(*labs: LabGrade) -> Fraction:
     """Points that a receipt alone vouches for."""
     checks = [check for lab in labs for check in lab.checks if check.proof == "receipt"]
-    return Fraction(_sum([check.points for check in checks]))
+    return total(tuple(check.points for check in checks))
 
 
 def _sum(points: Sequence[Points]) -> Points:
-    return str(sum((Fraction(each) for each in points), Fraction()))
+    return str(total(tuple(points)))
+
+
+@lru_cache(4096)
+def total(points: tuple[Points, ...]) -> Fraction:
+    """What exact points come to."""
+    return sum((Fraction(each) for each in points), Fraction())
 
 
 def decided(lab: Lab, statuses: Mapping[str, Status]) -> set[str]:
-    """Checks that are right or wrong for sure: what depends on a failed one is wrong, on an
-    undecided one, open."""
+    """Checks that are right or wrong for sure: what depends on a failed one, or falls with it, is
+    wrong; on an undecided one, open."""
     wrong = {name for name, status in statuses.items() if status is Status.FAILED}
     right = {name for name, status in statuses.items() if status is Status.PASSED}
+    whole = not {Status.ERROR, Status.UNVERIFIED} & {*statuses.values()}
     for check in lab.checks:  # in the lab's order: a check comes after those it depends on
         before = [each.id for each in check.after]
-        if statuses.get(check.id) is Status.SKIPPED and wrong.intersection(before):
+        if statuses.get(check.id) is not Status.SKIPPED:
+            continue
+        # one that nothing keeps waiting falls with another that has failed (`Follows`)
+        follows = whole and bool(wrong) and right.issuperset(before)
+        if follows or wrong.intersection(before):
             wrong.add(check.id)
     return wrong | right
 
@@ -328,7 +354,14 @@ class _Kept(msgspec.Struct, frozen=True):
     past: Past | None = None
 
 
-prepared(_Kept)
+class _KeptPast(msgspec.Struct, frozen=True):
+    """The same without the grade, which takes long to read."""
+
+    key: str
+    past: Past | None = None
+
+
+prepared(_Kept, _KeptPast)
 
 
 class Store:
@@ -356,10 +389,10 @@ class Store:
     def past(self, learner: Learner, lab: Lab) -> Past | None:
         """What the learner's receipt said, None where there was none to be believed."""
         try:
-            kept = _kept(self._path(learner, lab).read_bytes(), learner, lab)
-        except OSError:
+            kept = msgspec.json.decode(self._path(learner, lab).read_bytes(), type=_KeptPast)
+        except (OSError, msgspec.DecodeError):
             return None
-        return None if kept is None else kept.past
+        return kept.past if kept.key == _key(learner, lab) else None
 
     def write(
         self,

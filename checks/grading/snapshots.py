@@ -4,17 +4,20 @@ when they were recorded, without any cluster."""
 from __future__ import annotations
 
 import copy
+import threading
 import zipfile
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal, NoReturn
 
 import msgspec
 
 from checks.errors import CahierError, Unverifiable, UsageError
+from checks.facts import Access
 from checks.french import enumeration
 from checks.grading.as_teacher import AsTeacher
-from checks.grading.begun import is_given, seen
+from checks.grading.begun import Keeps, as_at_the_start, seen, start_of
 from checks.grading.grade import (
     NamespaceMissing,
     Seen,
@@ -24,8 +27,10 @@ from checks.grading.roster import Learner
 from checks.grading.view import require_colleagues
 from checks.lab import Lab
 from checks.runner import run
+from checks.sources.class_rights import Held, rules_of
 from checks.sources.receipts import Reading
-from checks.sources.snapshot import SnapshotCluster, read
+from checks.sources.reviews import Question, requested
+from checks.sources.snapshot import Right, Snapshot, SnapshotCluster, read
 
 INDEX = "classe.json"
 
@@ -50,6 +55,35 @@ class _Graded(AsTeacher, SnapshotCluster):
         super()._missing(what)
 
 
+class _AtTheStart(_Graded):
+    """The same namespace without what the person made, and without the rights that they gave."""
+
+    def __init__(self, whole: Snapshot, keeps: Keeps) -> None:
+        snapshot = copy.copy(whole)
+        snapshot.objects = {
+            kind: [item for item in found if keeps(kind, item)]
+            for kind, found in whole.objects.items()
+        }
+        super().__init__(snapshot)
+
+    def _right(self, asked: Right) -> Access:
+        answer = super()._right(asked)
+        if asked.namespace not in ("", self.namespace):
+            return answer
+        request = requested(asked.verb, asked.resource, asked.group, asked.name)
+        groups = (*asked.groups, "system:authenticated")
+        question = Question(asked.user or self.user, groups, request)
+        return as_at_the_start(answer, question, self.once(_held))
+
+
+def _held(cluster: _AtTheStart) -> Held | None:
+    find = partial(rules_of, cluster.cluster_role_object)
+    try:
+        return Held(cluster.namespace, cluster.role_bindings(), cluster.roles(), find)
+    except Unverifiable:
+        return None
+
+
 class SnapshotVerifier:
     """Verdicts out of snapshots, named NAMESPACE.json or NAMESPACE.json.gz: of a folder, or of an
     archive of `instantane --classe`."""
@@ -57,6 +91,7 @@ class SnapshotVerifier:
     def __init__(self, source: Path) -> None:
         """Raises UsageError."""
         self._source = source
+        self._at_hand = threading.local()
         self._root: Path | zipfile.Path = source
         self._index = ClassIndex(taken=datetime.min)
         if source.is_dir():
@@ -71,6 +106,11 @@ class SnapshotVerifier:
                 "de « cahier instantane --classe ».",
                 "Donnez l’un ou l’autre.",
             ) from error
+
+    @property
+    def taken(self) -> datetime | None:
+        """When the archive was recorded; None for a folder, which does not say."""
+        return None if self._index.taken == datetime.min else self._index.taken
 
     def file(self, namespace: str) -> Path | zipfile.Path | None:
         """The snapshot of a namespace, None where there is none."""
@@ -90,7 +130,7 @@ class SnapshotVerifier:
         if file is None:
             missing = learner.namespace in self._index.missing
             raise (NamespaceMissing if missing else CahierError)(self.reason(learner.namespace))
-        cluster = _Graded(read(file))
+        cluster, start = self._clusters(learner.namespace, file, lab)
         if cluster.namespace != learner.namespace:
             raise CahierError(
                 f"{file.name} est l’instantané d’un autre namespace, {cluster.namespace}."
@@ -109,14 +149,19 @@ class SnapshotVerifier:
         verdict, _findings = run(
             lab, cluster, refresh=cluster.refresh, seconds=0, settle=reading.settle
         )
-        return seen(lab, verdict, reading, cluster.snapshot.taken, _emptied(cluster))
+        return seen(lab, verdict, reading, cluster.snapshot.taken, start)
 
-
-def _emptied(cluster: SnapshotCluster) -> _Graded:
-    """The same namespace without anything of the person's."""
-    snapshot = copy.copy(cluster.snapshot)
-    snapshot.objects = {
-        kind: [item for item in found if is_given(kind, item)]
-        for kind, found in snapshot.objects.items()
-    }
-    return _Graded(snapshot)
+    def _clusters(
+        self, namespace: str, file: Path | zipfile.Path, lab: Lab
+    ) -> tuple[_Graded, _AtTheStart]:
+        """What a snapshot serves, as it is and as the lab finds it: read once for all the labs of a
+        learner, which one thread looks at. Raises UsageError."""
+        keeps = start_of(lab)
+        kept = getattr(self._at_hand, "clusters", None)
+        if kept is None or kept[0] != namespace:
+            starts: dict[Keeps, _AtTheStart] = {}
+            kept = self._at_hand.clusters = (namespace, _Graded(read(file)), starts)
+        _namespace, cluster, starts = kept
+        if keeps not in starts:
+            starts[keeps] = _AtTheStart(cluster.snapshot, keeps)
+        return cluster, starts[keeps]

@@ -10,23 +10,23 @@ and no Secret is asked for.
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any, Protocol
 
 import msgspec
 
 from checks.access.answers import HELD, too_much
+from checks.access.discovery import Resource, served
 from checks.access.kubernetes_api import Api
-from checks.errors import ClusterLost, Refused, Unverifiable
+from checks.errors import Refused, Unverifiable
 from checks.facts import Access
 from checks.grading.as_teacher import READ_ONLY, AsTeacher
-from checks.grading.begun import is_given, past_of, seen
+from checks.grading.begun import Keeps, as_at_the_start, past_of, seen, start_of
 from checks.grading.grade import (
     NamespaceMissing,
     NotLookedAt,
@@ -37,13 +37,27 @@ from checks.grading.grade import (
 from checks.grading.roster import Learner, several
 from checks.lab import Lab
 from checks.runner import run
-from checks.sources.live_reading import LiveReading
+from checks.sources.class_rights import ClassRights, Held, rules_of
+from checks.sources.cluster_time import ClusterTime
+from checks.sources.live_reading import LiveReading, find_cluster_role
 from checks.sources.receipts import Place, Reading, is_receipts, versions
+from checks.sources.reviews import Question
 from checks.waiting import Deadline
 
 _AT_ONCE = 8  # questions of whether a namespace may be read
-_CLOCK = 5.0  # seconds to ask what time it is
 _SETTLES = 5.0  # seconds for what is just starting when the grading begins, whoever's it is
+
+
+Identity = tuple[str, Sequence[str]]
+"""A user, and their groups."""
+
+
+def identity(api: Api) -> Identity | None:
+    """Who the API server says we are; None where it does not. Raises AccessError."""
+    try:
+        return api.identity_seen()
+    except Refused:  # before Kubernetes 1.28
+        return None
 
 
 class Inventory:
@@ -58,7 +72,9 @@ class Inventory:
         self._lists: dict[
             str, Mapping[str, list[bytes]] | None
         ] = {}  # as JSON: Python's own is several times larger
-        self._answers: dict[str, dict[tuple[object, ...], Access]] = {}
+        self._roles: dict[str, Mapping[str, Any] | Refused | None] = {}
+        self._answers: dict[str, dict[Question, Access]] = {}
+        self._rights = ClassRights(api, partial(rules_of, self.cluster_role_object))
         self._turn = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
 
@@ -78,15 +94,62 @@ class Inventory:
             self._uids[namespace] = self._api.namespace_uid(namespace)
         return self._uids[namespace]
 
-    def answers(self, namespace: str) -> dict[tuple[object, ...], Access]:
-        """What the API server has answered about rights in a namespace, for all the labs of its
-        learner."""
+    def answers(self, namespace: str) -> dict[Question, Access]:
+        """What is known of rights in a namespace, for all the labs of its learner."""
         return self._answers.setdefault(namespace, {})
 
-    @cached_property
+    def may(self, question: Question, namespace: str, held: Held | None) -> Access:
+        """The answer about somebody in a namespace. Raises AccessError."""
+        return self._rights.may(question, namespace, held)
+
+    def cluster_role_object(self, name: str) -> Mapping[str, Any] | None:
+        """A ClusterRole, asked once. Raises Refused, AccessError."""
+        with self._turn:
+            if name not in self._roles:
+                try:
+                    self._roles[name] = find_cluster_role(self._api, name)
+                except Refused as refusal:
+                    self._roles[name] = refusal
+            found = self._roles[name]
+        if isinstance(found, Refused):
+            raise found.with_traceback(None)
+        return found
+
+    def alone(self) -> Listed:
+        """The same without its lists: what a namespace holds is asked of it."""
+        other = copy.copy(self)
+        other._wanted, other._answers = frozenset(), {}
+        return other
+
+    @property
     def server_version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
+        with self._turn:
+            return self._version
+
+    @cached_property
+    def _version(self) -> tuple[int, int]:
         return self._api.version()
+
+    @property
+    def served(self) -> Sequence[Resource]:
+        """All that the API server serves."""
+        with self._turn:
+            return self._served
+
+    @cached_property
+    def _served(self) -> Sequence[Resource]:
+        return served(self._api)
+
+    @property
+    def teacher(self) -> Identity | None:
+        """User name and groups that the API server gives us; None where it does not say."""
+        with self._turn:
+            return self._teacher
+
+    @cached_property
+    def _teacher(self) -> Identity | None:
+        return identity(self._api)
 
     def objects(self, kind: str, namespace: str) -> list[dict[str, Any]] | None:
         """Objects of one namespace; None where they have to be asked of that namespace itself.
@@ -138,12 +201,29 @@ class Listed(Protocol):
     def uid(self, namespace: str) -> str:
         """UID of a namespace."""
 
-    def answers(self, namespace: str) -> dict[tuple[object, ...], Access]:
-        """What the API server has answered about rights in a namespace."""
+    def answers(self, namespace: str) -> dict[Question, Access]:
+        """What is known of rights in a namespace."""
+
+    def may(self, question: Question, namespace: str, held: Held | None) -> Access:
+        """The answer about somebody in a namespace. Raises AccessError."""
+
+    def cluster_role_object(self, name: str) -> Mapping[str, Any] | None:
+        """A ClusterRole, None when there is none. Raises Refused, AccessError."""
+
+    def alone(self) -> Listed:
+        """The same without its lists: what a namespace holds is asked of it."""
 
     @property
     def server_version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
+
+    @property
+    def served(self) -> Sequence[Resource]:
+        """All that the API server serves."""
+
+    @property
+    def teacher(self) -> Identity | None:
+        """User name and groups that the API server gives us; None where it does not say."""
 
 
 class LearnerView(AsTeacher, LiveReading):
@@ -155,18 +235,27 @@ class LearnerView(AsTeacher, LiveReading):
         super().__init__(api, namespace=namespace, colleague=colleague)
         self._inventory: Listed = inventory
         self._answers = inventory.answers(namespace)
+        self._held: Held | None = None
         self._uid = partial(inventory.uid, namespace)  # it does not change: `refresh` keeps it
+        self.serves = True
+        """Whether the class's lists still do: not once this namespace was asked by itself."""
 
     def refresh(self) -> None:
         """Forget what was listed: from now on this namespace is asked by itself."""
-        self._inventory = Inventory(self.api, ())
+        self.serves = False
+        self._inventory = self._inventory.alone()
         self._answers = {}  # the others keep theirs
+        self._held = None
         super().refresh()
 
     @cached_property
     def server_version(self) -> tuple[int, int]:
         """Major and minor version of the API server, asked once for the class."""
         return self._inventory.server_version
+
+    @cached_property
+    def _served(self) -> Sequence[Resource]:
+        return self._inventory.served
 
     def _listed(self, kind: str) -> list[dict[str, Any]]:
         """Out of the class's lists when they serve. Raises Unverifiable."""
@@ -228,6 +317,21 @@ class LearnerView(AsTeacher, LiveReading):
         there = self._at(namespace) if namespace else self
         return there.may_other(self.user, verb, resource, group=group, name=name)
 
+    def _answer(self, question: Question) -> Access:
+        return self._inventory.may(question, self.namespace, self.held())
+
+    def held(self) -> Held | None:
+        """What the bindings of the namespace give; None where they may not be read."""
+        if self._held is None:
+            find = partial(rules_of, self.cluster_role_object)
+            with contextlib.suppress(Refused, Unverifiable):
+                self._held = Held(self.namespace, self.role_bindings(), self.roles(), find)
+        return self._held
+
+    def cluster_role_object(self, name: str) -> Mapping[str, Any] | None:
+        """A ClusterRole, asked once for the class."""
+        return self._inventory.cluster_role_object(name)
+
     def user_of(self, namespace: str) -> str:
         """The owner of another namespace, as its own binding names them; where that may not be
         read, as the learner's own verification infers them. Raises Unverifiable, UsageError."""
@@ -243,44 +347,42 @@ class LearnerView(AsTeacher, LiveReading):
     def forward(self, pod: str, port: int) -> Iterator[Any]:
         """A tunnel where the teacher may open one; the smallest role does not allow it. Raises
         Unverifiable."""
-        if not all(
-            LiveReading.may(self, verb, "pods/portforward").allowed for verb in ("create", "get")
-        ):
+        if not all(self._may_ourselves(verb, "pods/portforward") for verb in ("create", "get")):
             super().forward(pod, port)
         with self.api.forward(self.namespace, pod, port) as connection:
             yield connection
+
+    def _may_ourselves(self, verb: str, resource: str) -> bool:
+        """Whether the teacher may, in the learner's namespace."""
+        us = self._inventory.teacher
+        if us is not None and not self.may_other(us[0], verb, resource, groups=us[1]).allowed:
+            return False
+        return LiveReading.may(self, verb, resource).allowed
 
     def as_owner(self, owner: str, at: str = "") -> None:
         """Nobody's access is at hand."""
 
 
-class EmptyView(LearnerView):
-    """The same person's namespace as the platform made it, without anything of theirs."""
+class StartView(LearnerView):
+    """The same person's namespace as a lab finds it: without what they made, and without the rights
+    that they gave."""
+
+    def __init__(
+        self,
+        whole: LearnerView,
+        inventory: Listed,
+        colleague: str | Sequence[str] | None,
+        keeps: Keeps,
+    ) -> None:
+        super().__init__(whole.api, inventory, whole.namespace, colleague)
+        self._whole, self._keeps = whole, keeps
+
+    def answered(self, question: Question) -> Access:
+        """The answer about somebody, as long as no binding of theirs had been made."""
+        return as_at_the_start(self._whole.answered(question), question, self.held())
 
     def _listed(self, kind: str) -> list[dict[str, Any]]:
-        return [item for item in super()._listed(kind) if is_given(kind, item)]
-
-
-class Clock:
-    """The API server's, asked once: this machine's may be an hour off, and only tells what has
-    passed since."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
-        self._turn = threading.Lock()
-
-    def now(self) -> datetime:
-        """What time it is there; here, where it does not say."""
-        with self._turn:
-            then, since = self._asked
-        return then + timedelta(seconds=time.monotonic() - since)
-
-    @cached_property
-    def _asked(self) -> tuple[datetime, float]:
-        said = None
-        with contextlib.suppress(ClusterLost):
-            said = self._api.clock(_CLOCK)
-        return said or datetime.now(UTC), time.monotonic()
+        return [dict(item) for item in self._whole.objects(kind) if self._keeps(kind, item)]
 
 
 def require_colleagues(
@@ -313,7 +415,8 @@ class LiveVerifier:
         named = {name for one in learners for name in (one.namespace, *several(one.colleague))}
         self._inventory = Inventory(api, named)
         self._settled = Deadline(_SETTLES)
-        self._clock = Clock(api)
+        self._clock = ClusterTime(api)
+        self._at_hand = threading.local()
         try:
             self.missing = self._inventory.missing()
         except Refused:  # rights of one namespace at a time
@@ -330,12 +433,27 @@ class LiveVerifier:
         """A learner's namespace, out of the class's lists as long as they serve."""
         return LearnerView(self._api, self._inventory, learner.namespace, colleagues)
 
+    def _views(
+        self, learner: Learner, colleagues: tuple[str, ...], lab: Lab
+    ) -> tuple[LearnerView, StartView]:
+        """A learner's namespace, as it is and as the lab finds it: those that this thread used
+        last, where they are the same."""
+        wanted, keeps = (learner.namespace, colleagues), start_of(lab)
+        kept = getattr(self._at_hand, "views", None)
+        if kept is None or kept[0] != wanted:
+            starts: dict[Keeps, StartView] = {}
+            kept = self._at_hand.views = (wanted, self.view(learner, colleagues), starts)
+        _wanted, view, starts = kept
+        if keeps not in starts:
+            starts[keeps] = StartView(view, self._inventory, colleagues, keeps)
+        return view, starts[keeps]
+
     def __call__(self, learner: Learner, lab: Lab) -> Seen:
         """The verdict of one lab. Raises CahierError."""
         if learner.namespace in self.missing:
             raise NamespaceMissing(not_there(learner.namespace))
         colleagues = learner.colleagues(lab)
-        view = self.view(learner, colleagues)
+        view, start = self._views(learner, tuple(colleagues), lab)
         reading = view.reading(lab.name)
         require_colleagues(lab, colleagues, lambda name: name in self.missing, reading)
         at = self._clock.now()
@@ -345,5 +463,6 @@ class LiveVerifier:
             view.refresh()  # the class's lists tell how it was at the beginning
             at = self._clock.now()
             verdict, _findings = look(seconds=0)
-        empty = EmptyView(self._api, self._inventory, learner.namespace, colleagues)
-        return seen(lab, verdict, reading, at, empty)
+        if not view.serves:
+            self._at_hand.views = None
+        return seen(lab, verdict, reading, at, start)

@@ -134,7 +134,7 @@ def _labs(*, at_two: bool) -> Sequence[Lab]:
         and lab.files("solution")
         and not _others(lab)
         and (at_two or not lab.about.setup.commands)
-        and all(_leaves_nothing(command) for command in lab.about.solution.commands)
+        and all(leaves_nothing(command) for command in lab.about.solution.commands)
         and _wrong(lab)
     ]
 
@@ -166,10 +166,11 @@ def _cases(lab: Lab, family: Family) -> Iterator[Answer]:
 
 def _only_files(case: Case) -> bool:
     nothing_else = not case.then and not case.colleague_commands
-    return nothing_else and all(map(_leaves_nothing, case.commands or ()))
+    return nothing_else and all(map(leaves_nothing, case.commands or ()))
 
 
-def _leaves_nothing(command: str) -> bool:
+def leaves_nothing(command: str) -> bool:
+    """Whether a command only waits for what is there, or forwards to it."""
     return _WAITS_OR_FORWARDS.fullmatch(command) is not None
 
 

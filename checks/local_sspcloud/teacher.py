@@ -21,7 +21,11 @@ ROLE = "cahier-enseignant"
 _GROUP = "rbac.authorization.k8s.io"
 _VERSION = f"{_GROUP}/v1"
 _PATH = f"/apis/{_VERSION}"
-_OF_THE_CLUSTER: Mapping[str, Sequence[str]] = {"namespaces": ("get",), "clusterroles": ()}
+_OF_THE_CLUSTER: Mapping[str, Sequence[str]] = {
+    "namespaces": ("get",),
+    "clusterroles": (),
+    "clusterrolebindings": (),
+}
 """Resources that are in no namespace, with the verbs that a Role gives of them all the same: of its
 own namespace alone."""
 

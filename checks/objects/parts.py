@@ -93,7 +93,10 @@ def read(item: object, kind: type[_T]) -> _T:
 
     Raises msgspec.ValidationError for what is not as the API promises.
     """
-    return msgspec.convert(without_nulls(item), kind)
+    try:
+        return msgspec.convert(item, kind)  # a null is its default, where a type takes one
+    except msgspec.ValidationError:
+        return msgspec.convert(without_nulls(item), kind)
 
 
 def metadata(item: Mapping[str, Any]) -> Metadata:

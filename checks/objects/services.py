@@ -16,6 +16,7 @@ class ServicePort(Part, frozen=True):
     port: int
     name: str = ""
     protocol: str = "TCP"
+    app_protocol: str = ""
     target_port: int | str | None = None
 
     @property
@@ -33,6 +34,7 @@ class ServiceSpec(Part, frozen=True):
     cluster_ip: str = msgspec.field(name="clusterIP", default="")
     cluster_ips: tuple[str, ...] = msgspec.field(name="clusterIPs", default=())
     external_name: str = ""
+    ip_families: tuple[str, ...] = ()
 
 
 class Service(Object, frozen=True):

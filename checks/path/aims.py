@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -79,14 +80,36 @@ class Aim:
             return self.port
         return pod.port_named(entry.target, entry.protocol)
 
+    def address_of(self, pod: Pod) -> str:
+        """The address of a pod where its clients arrive: that which they write, else one of the
+        family of the Service that leads them; "" where the pod has none such."""
+        if self.host in pod.addresses:
+            return self.host
+        families = self._families
+        found = (one for family in families for one in pod.addresses if family_of(one) == family)
+        return next(found, "") if families else pod.ip
+
+    @property
+    def _families(self) -> Sequence[str]:
+        if self.service is None:
+            return ()
+        if self.host in self.service.spec.cluster_ips:
+            return (family_of(self.host),)
+        return self.service.spec.ip_families
+
     @property
     def doors(self) -> Sequence[tuple[Pod, int]]:
         """The pods that take its clients now, each with its port."""
-        there = [pod for pod in self.selected() if pod.ip and not pod.deleting]
+        there = [pod for pod in self.selected() if self.address_of(pod) and not pod.deleting]
         serving = [pod for pod in there if pod.ready] if self.service is not None else there
         running = [pod for pod in serving if any(box.running for box in pod.containers)]
         found = ((pod, self.port_of(pod)) for pod in running[:_MOST])
         return [(pod, port) for pod, port in found if port is not None]
+
+
+def family_of(address: str) -> str:
+    """As a Service writes it."""
+    return f"IPv{ipaddress.ip_address(address).version}"
 
 
 def aim(ground: Ground, end: Named | Host) -> Aim:

@@ -7,31 +7,57 @@ import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from checks.capabilities import Cluster
 from checks.errors import UsageError
+from checks.exchange.spoken import Protocol
 from checks.objects.kinds import kind_called
 from checks.refusals import service_account
 
-_LOCAL = re.compile(r"(?:(?:localhost|127\.0\.0\.1|\[?::1\]?)?:)?(\d+)")
+_LOCAL = re.compile(r"(?:(?:localhost|(?P<address>127\.0\.0\.1|\[::1\]|::1))?:)?(?P<port>\d+)")
 _HERE = ("localhost", "127.0.0.1", "::1", "poste")
 _BEHIND_PROXY = re.compile(r"/(?:proxy|absproxy)/(\d+)(?:/|$)")  # how code-server shows a port
 _HOST = re.compile(r"[A-Za-z0-9](?:[\w.-]*\w)?\.?")
 _USER = ("utilisateur", "user")
+_SCHEMES = {**{one.value: one for one in Protocol}, "postgres": Protocol.POSTGRESQL}
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-SSLMODE
+_SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _EXAMPLES = "cahier chemin localhost:5432 · cahier chemin pod/mon-pod svc/api:80"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a client speaks, by the address that it was given; `sslmode` as PostgreSQL's takes it,
+    "" where it is not said."""
+
+    protocol: Protocol
+    sslmode: str = ""
+
+    def address(self, target: str) -> str:
+        """The address of `HOST:PORT`."""
+        mode = f"/?sslmode={self.sslmode}" if self.sslmode else ""
+        return f"{self.protocol.value}://{target}{mode}"
 
 
 @dataclass(frozen=True)
 class LocalPort:
     """A port of this machine. `browser`: the address of the platform's service that shows it, ""
-    for none."""
+    for none. `address`: 127.0.0.1 or ::1, where it is no « localhost »."""
 
     port: int
     browser: str = ""
+    wanted: Wanted | None = None
+    address: str = ""
+
+    @property
+    def host(self) -> str:
+        """As a client writes it."""
+        return f"[{self.address}]" if ":" in self.address else self.address or "localhost"
 
     def __str__(self) -> str:
-        return self.browser or f"localhost:{self.port}"
+        target = f"{self.host}:{self.port}"
+        return self.browser or (self.wanted.address(target) if self.wanted else target)
 
 
 @dataclass(frozen=True)
@@ -81,9 +107,12 @@ class Host:
 
     host: str
     port: str = ""
+    wanted: Wanted | None = None
 
     def __str__(self) -> str:
-        return self.host + (f":{self.port}" if self.port else "")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        target = host + (f":{self.port}" if self.port else "")
+        return self.wanted.address(target) if self.wanted else target
 
 
 End = LocalPort | Workplace | Inside | Somebody | Named | Host
@@ -115,7 +144,8 @@ def read(cluster: Cluster, text: str, *, as_source: bool = False) -> End:
     text = text.strip()
     local = _LOCAL.fullmatch(text)
     if local:
-        return LocalPort(_number(local[1], text))
+        address = (local["address"] or "").strip("[]")
+        return LocalPort(_number(local["port"], text), address=address)
     if text.lower() in _HERE:
         return Workplace()
     if "://" in text:
@@ -140,10 +170,25 @@ def _of_address(text: str) -> End:
     behind = _BEHIND_PROXY.search(address.path)
     if behind:
         return LocalPort(_number(behind[1], text), text)
-    number = port or _usual_port(address)
+    number, wanted = port or _usual_port(address), _wanted(address)
     if host in _HERE:
-        return LocalPort(number)
-    return Host(host, str(number))
+        address_of_it = host if host in ("127.0.0.1", "::1") else ""
+        return LocalPort(number, wanted=wanted, address=address_of_it)
+    return Host(host, str(number), wanted)
+
+
+def _wanted(address: SplitResult) -> Wanted | None:
+    """What is spoken at an address; None for a protocol that we do not."""
+    protocol = _SCHEMES.get(address.scheme)
+    if protocol is not Protocol.POSTGRESQL:
+        return Wanted(protocol) if protocol is not None else None
+    mode = parse_qs(address.query).get("sslmode", [""])[-1]
+    if mode and mode not in _SSLMODES:
+        raise UsageError(
+            f"« {mode} » n’est pas un sslmode de PostgreSQL.",
+            f"Ceux qu’il a : {', '.join(_SSLMODES)}",
+        )
+    return Wanted(protocol, mode)
 
 
 def _usual_port(address: SplitResult) -> int:

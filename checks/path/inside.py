@@ -14,23 +14,28 @@ from functools import partial
 
 from checks.diagnosis.workloads.program_logs import Trouble
 from checks.errors import Unverifiable
+from checks.exchange.spoken import Speech
 from checks.facts import Pod
 from checks.interruption import pause
 from checks.path import lessons, names, networks, programs, selections
 from checks.path.aims import Aim, of_host
 from checks.path.ground import Ground, Origin
 from checks.path.outcome import Hop, Kind, Proof, passed, unknown
+from checks.path.protocols import Client, hints
 from checks.path.trials import Attempt, Attempts, Way, attempts
 from checks.verdict import Status
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A pod and the port where clients arrive in it."""
+    """A pod and the port where clients arrive in it. `asked`: whether what is heard there is
+    `speech`."""
 
     view_of: str
     pod: Pod
     port: int
+    asked: bool = False
+    speech: Speech | None = None
 
 
 Leg = Generator[Hop, None, Arrival | None]
@@ -40,8 +45,15 @@ _FOLLOWS = 1.0  # seconds: the DNS, and the nodes, follow a Service with some de
 _ALIASES = 3  # ExternalName Services, one behind the other
 
 
-def reach(ground: Ground, origin: Origin, aim: Aim, aliases: int = _ALIASES) -> Leg:
-    """The hops from `origin` to what `aim` names."""
+def reach(
+    ground: Ground,
+    origin: Origin,
+    aim: Aim,
+    client: Client | None = None,
+    aliases: int = _ALIASES,
+) -> Leg:
+    """The hops from `origin` to what `aim` names. `client`: who would speak there; None where what
+    answers is not to be asked."""
     service = aim.service
     if service is not None and service.spec.external_name and aliases:
         other = of_host(ground, service.spec.external_name, str(aim.port))
@@ -51,13 +63,13 @@ def reach(ground: Ground, origin: Origin, aim: Aim, aliases: int = _ALIASES) -> 
             f"un autre nom (ExternalName) pour {service.spec.external_name}",
             Proof.READ,
         )
-        return (yield from reach(ground, origin, other, aliases - 1))
-    return (yield from _Reach(ground, origin, aim).hops())
+        return (yield from reach(ground, origin, other, client, aliases - 1))
+    return (yield from _Reach(ground, origin, aim, client).hops())
 
 
 class _Reach:
-    def __init__(self, ground: Ground, origin: Origin, aim: Aim) -> None:
-        self._ground, self._origin, self._aim = ground, origin, aim
+    def __init__(self, ground: Ground, origin: Origin, aim: Aim, client: Client | None) -> None:
+        self._ground, self._origin, self._aim, self._client = ground, origin, aim, client
         self._tried: Attempts = {}
         self._why_not = " (--sans-essai)"
         if ground.tries:
@@ -77,12 +89,16 @@ class _Reach:
 
     def _ways(self) -> Iterator[Way]:
         """What the client writes, then each pod behind it by its address."""
-        aim = self._aim
+        aim, doors = self._aim, self._aim.doors
+        client = self._client
+        hears = partial(client.hears, hints=[*hints(aim)]) if client is not None else None
         if not aim.is_direct:
-            doors = aim.doors
-            yield Way(aim.host, aim.port, partial(self._all_allowed, doors))
-        for door in aim.doors:
-            yield Way(door[0].ip, door[1], partial(self._all_allowed, [door]))
+            yield Way(aim.host, aim.port, partial(self._all_allowed, doors), hears)
+            hears = None
+        for door in doors:
+            address = aim.address_of(door[0])
+            yield Way(address, door[1], partial(self._all_allowed, [door]), hears)
+            hears = None
 
     def _all_allowed(self, doors: Sequence[tuple[Pod, int]], address: str) -> bool | None:
         """What the policies mean for a client of that address: None where they do not agree, or
@@ -96,7 +112,7 @@ class _Reach:
         return found.pop() if len(found) == 1 else None
 
     def _attempt(self, pod: Pod, port: int) -> Attempt | None:
-        return self._tried.get(Way(pod.ip, port).target)
+        return self._tried.get(Way(self._aim.address_of(pod), port).target)
 
     @property
     def _whole(self) -> Attempt | None:
@@ -172,8 +188,16 @@ class _Reach:
                 return
         by_the_network = attempt.trouble is Trouble.SILENT or (
             # some networks refuse instead of staying silent
-            listens is not None and listens.reachable
+            listens is not None and listens.reachable(aim.address_of(pod))
         )
+        if by_the_network and attempt.trouble is Trouble.REFUSED:
+            # what the policies of both ends let through is no network's refusal
+            meant = networks.decision(self._origin, view, pod, port, attempt.address)
+            deaf = programs.deaf_to_ipv4(aim, view, pod, port, listens) if meant.allowed else None
+            if deaf is not None:
+                yield from networks.crossed(self._origin, view, pod, port, attempt.address)
+                yield deaf
+                return
         if by_the_network:
             yield from networks.stopped(self._origin, view, pod, port, attempt)
             return
@@ -191,7 +215,7 @@ class _Reach:
         view = self._aim.view
         assert view is not None
         listens = programs.listening(view, pod, port)
-        if listens is not None and not listens.reachable:
+        if listens is not None and not listens.reachable(self._aim.address_of(pod)):
             yield programs.refuses(self._aim, view, pod, port, listens)
             return
         yield unknown(Kind.SERVER, self._aim.target, lessons.NotTried(why=self._why_not), view)
@@ -199,6 +223,7 @@ class _Reach:
     def _through(self) -> Leg:
         """The hops of a connection that was made."""
         aim, view = self._aim, self._aim.view
+        speech = self._whole.speech if self._whole is not None else None
         if not aim.is_direct:
             yield passed(Kind.NAME, f"le nom {aim.host}")
         if aim.service is not None:
@@ -210,6 +235,8 @@ class _Reach:
                 return None
         if view is None or not aim.doors:
             yield passed(Kind.SERVER, aim.target, "la connexion est acceptée")
+            if self._client is not None:
+                yield from self._client.told(speech, self._ground.cluster)
             return None
         pod, port = aim.doors[0]
         attempt = self._attempt(pod, port)
@@ -217,7 +244,7 @@ class _Reach:
             self._origin, view, pod, port, attempt.address if attempt else ""
         )
         yield passed(Kind.PROGRAM, f"le pod {pod.name}, port {port}", "un programme y écoute")
-        return Arrival(view.namespace, pod, port)
+        return Arrival(view.namespace, pod, port, self._client is not None, speech)
 
     def _one_of_several(self, pod: Pod, port: int, attempt: Attempt) -> Iterator[Hop]:
         for hop in self._stopped(pod, port, attempt):

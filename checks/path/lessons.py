@@ -3,6 +3,7 @@ elsewhere."""
 
 from __future__ import annotations
 
+from checks.exchange.spoken import Protocol, Speech
 from checks.lesson import Lesson, Names
 
 # -- names -----------------------------------------------------------------------------------------
@@ -183,6 +184,25 @@ class PortUnknownToPods(Lesson):
     target: str
 
 
+class FamilyOfNobody(Lesson):
+    """None of its pods has an address of its family."""
+
+    finding = (
+        "Le Service {name} est en {families}, et ses pods n’ont pas d’adresse de cette famille : "
+        "{pod} a {addresses}."
+    )
+    cause = "Un Service ne mène qu’aux adresses de ses familles (ipFamilies), IPv4 ou IPv6."
+    fix = "Supprimez le Service, et recréez-le avec la famille de ses pods."
+    look = (
+        "kubectl get service {name} -n {namespace} -o yaml",
+        "kubectl get pods -o wide -n {namespace}",
+    )
+    name: str
+    families: str
+    pod: str
+    addresses: str
+
+
 class LeadsToAnotherPort(Lesson):
     """The pod listens, elsewhere than where the Service leads."""
 
@@ -306,11 +326,42 @@ class OnLoopback(NothingListens):
         "son pod seul le joint."
     )
     cause = (
-        "127.0.0.1 est la boucle locale du pod. Un tunnel (kubectl port-forward) y entre ; un "
+        "{address} est la boucle locale du pod. Un tunnel (kubectl port-forward) y entre ; un "
         "Service ou un autre pod, jamais."
     )
-    fix = "Faites écouter le programme sur toutes les adresses : 0.0.0.0 (souvent --host 0.0.0.0)."
+    fix = (
+        "Faites écouter le programme sur toutes les adresses : {everywhere} (souvent --host "
+        "{everywhere})."
+    )
     address: str
+    at: str
+    family: str
+    everywhere: str
+
+
+class AtAnotherAddress(OnLoopback):
+    """It listens at an address that is not where its clients come."""
+
+    finding = (
+        "Dans le pod {pod}, le programme n’écoute sur le port {port} qu’à l’adresse {address}, et "
+        "ses clients arrivent à {at}."
+    )
+    cause = (
+        "Un programme n’est joint qu’aux adresses où il écoute ; celle d’un pod change avec lui."
+    )
+
+
+class OtherFamily(AtAnotherAddress):
+    """It takes IPv4 where its clients come in IPv6, or the reverse."""
+
+    finding = (
+        "Dans le pod {pod}, le programme n’écoute sur le port {port} qu’à l’adresse {address}, et "
+        "ses clients arrivent à {at}, en {family}, qu’il ne prend pas."
+    )
+    cause = (
+        "IPv4 et IPv6 sont deux réseaux. Ce qui écoute sur 0.0.0.0 ne prend que l’IPv4 ; sur ::, "
+        "l’IPv6, et l’IPv4 aussi, sauf si le programme l’a écarté (IPV6_V6ONLY)."
+    )
 
 
 class ClosesAtOnce(Lesson):
@@ -411,6 +462,106 @@ class OneOrTheOther(Lesson):
     port: int
 
 
+# -- what answers ----------------------------------------------------------------------------------
+
+PROTOCOLS = {
+    Protocol.HTTP: "HTTP en clair",
+    Protocol.HTTPS: "TLS",
+    Protocol.POSTGRESQL: "PostgreSQL",
+}
+SPEECHES = {
+    Speech.HTTP: "HTTP en clair",
+    Speech.HTTPS: "HTTP dans TLS",
+    Speech.TLS: "TLS",
+    Speech.POSTGRES: "PostgreSQL",
+    Speech.POSTGRES_WITHOUT_TLS: "PostgreSQL",
+    Speech.POSTGRES_IN_TLS: "PostgreSQL",
+}
+OBSERVED = {
+    Speech.HTTP: "HTTP en clair ; son adresse s’écrit avec http://",
+    Speech.HTTPS: "HTTP dans TLS ; son adresse s’écrit avec https://",
+    Speech.TLS: "TLS ; ce qui lui est dit en clair n’est pas compris",
+    Speech.POSTGRES: "PostgreSQL, qui offre TLS sans l’exiger ; tous les sslmode y vont",
+    Speech.POSTGRES_WITHOUT_TLS: "PostgreSQL sans TLS ; sslmode=require y serait refusé",
+    Speech.POSTGRES_IN_TLS: "PostgreSQL, qui exige TLS ; sslmode=disable y serait refusé",
+}
+
+
+class NotHeard(Lesson):
+    """The connection is made, and what is wanted does not answer there."""
+
+    finding = "La connexion à {target} est acceptée, mais rien n’y a répondu à {wanted}."
+    cause = (
+        "Le programme est occupé, ou parle un autre protocole : ce qu’il a répondu ne dit pas "
+        "lequel."
+    )
+    fix = "Lisez le journal du programme, puis recommencez."
+    target: str
+    wanted: str
+
+
+class AnswersInTls(Lesson):
+    """An HTTPS server is spoken to in clear."""
+
+    finding = "{target} n’attend que du TLS, et une adresse en « http:// » lui parle en clair."
+    cause = (
+        "Un serveur HTTPS ne comprend pas ce qui arrive en clair : il coupe, ou répond par une "
+        "erreur 400."
+    )
+    fix = "Écrivez « https:// » : {right}"
+    target: str
+    right: str
+
+
+class AnswersInClear(Lesson):
+    """An HTTP server is spoken to in TLS."""
+
+    finding = "{target} répond en clair, et une adresse en « https:// » lui parle en TLS."
+    cause = (
+        "Ni un tunnel ni un Service n’ajoutent TLS : c’est le programme qui le parle, ou ne le "
+        "parle pas."
+    )
+    fix = "Écrivez « http:// » : {right}"
+    target: str
+    right: str
+
+
+class AnotherProtocol(Lesson):
+    """Something else answers than what is wanted."""
+
+    finding = "{target} parle {spoken}, et une adresse en « {scheme}:// » demande {wanted}."
+    cause = "Le chemin mène à un programme, qui n’est pas celui que nomme cette adresse."
+    fix = "Visez le port où écoute ce programme-là, ou changez le début de l’adresse."
+    target: str
+    scheme: str
+    wanted: str
+    spoken: str
+
+
+class PostgresWithoutTls(Lesson):
+    """TLS is demanded of a server that has none."""
+
+    finding = "Le PostgreSQL de {target} n’offre pas TLS, et sslmode={mode} l’exige."
+    cause = "Un serveur PostgreSQL n’a TLS que s’il a un certificat (ssl = on)."
+    fix = "Demandez TLS seulement s’il est offert : {right}"
+    target: str
+    mode: str
+    right: str
+
+
+class PostgresInTls(Lesson):
+    """A server that demands TLS is asked for a session in clear."""
+
+    finding = "Le PostgreSQL de {target} n’admet ce client qu’en TLS, et sslmode=disable l’exclut."
+    cause = (
+        "Ses règles (pg_hba.conf) n’ont que des lignes « hostssl » pour ce client : la même "
+        "demande est admise en TLS, et refusée en clair."
+    )
+    fix = "Demandez TLS : {right}"
+    target: str
+    right: str
+
+
 # -- this machine, tunnels, relays, rights ---------------------------------------------------------
 
 
@@ -436,6 +587,20 @@ class PerhapsThere(NotThere):
     cause = "Deux noms, ou un nom et une adresse, peuvent mener au même serveur."
     fix = "Écrivez le même nom des deux côtés, ou demandez à la personne à qui est ce namespace."
     led: str
+
+
+class NotOnThatAddress(Lesson):
+    """The port is open on this machine's other address."""
+
+    finding = "Le port {port} est ouvert sur votre poste, et pas à l’adresse {address}."
+    cause = (
+        "« localhost » a deux adresses, 127.0.0.1 (IPv4) et ::1 (IPv6) : ce qui n’écoute que sur "
+        "l’une n’est pas sur l’autre. Sans IPv6, ou avec --address, kubectl n’en ouvre qu’une."
+    )
+    fix = "Écrivez 127.0.0.1:{port}"
+    look = ("ss -ltnp",)
+    port: int
+    address: str
 
 
 class OtherNamespace(Lesson):
@@ -480,6 +645,40 @@ class AimedElsewhereSince(AimedAtNothing):
         "Un tunnel garde le pod choisi à son ouverture, même quand le Service ou le Deployment "
         "qu’il nommait n’y mène plus."
     )
+
+
+class OpenedBefore(Lesson):
+    """The tunnel is older than every pod that it may lead to, and the pod takes no client."""
+
+    finding = (
+        "Le tunnel de localhost:{port} vers {aimed} a été ouvert avant que le pod {pod} existe : "
+        "il reste attaché à celui d’avant. Rouvert, il n’irait pas plus loin que le pod : {behind}"
+    )
+    cause = (
+        "Un tunnel garde le pod choisi à son ouverture, même quand un autre prend son nom. Il "
+        "s’arrête au premier client."
+    )
+    fix = "D’abord le pod : {remedy} Puis fermez ce tunnel et rouvrez-le."
+    look = ("ps aux | grep port-forward",)
+    port: int
+    aimed: str
+    pod: str
+    behind: str
+    remedy: str
+
+
+class PerhapsOpenedBefore(Lesson):
+    """Nothing tells whether the tunnel is older than the pod that it was to lead to."""
+
+    finding = (
+        "Le tunnel de localhost:{port} vers {aimed} ne mène à personne, et rien ne montre s’il est "
+        "encore celui du pod d’aujourd’hui."
+    )
+    cause = "Un tunnel garde le pod choisi à son ouverture, même quand un autre le remplace."
+    fix = "Réparez d’abord ce qui suit ; puis fermez ce tunnel et rouvrez-le."
+    look = ("ps aux | grep port-forward", "kubectl get pods -n {namespace}")
+    port: int
+    aimed: str
 
 
 class RelayFails(Lesson):

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     PROGRAM = "program"
     RELAY = "relay"
     SERVER = "server"
+    PROTOCOL = "protocol"
 
 
 class Proof(StrEnum):

@@ -23,7 +23,8 @@ from checks.path.outcome import Hop, Kind, broken, passed, unknown
 from checks.waiting import Deadline
 
 _ARRIVES = 3.0  # seconds for the pod to show our own connection
-_LOOKS = 3  # once it has: a relay opens its own as it takes the client
+_LOOKS = 3  # once it has: a relay opens its own as it takes the client; where the manifest names
+# somewhere to lead it, all that time again, for a busy machine is slow to ask the DNS
 _PAUSE = 0.1
 _CHAIN = 5  # relays, one behind the other, that are followed
 
@@ -143,10 +144,10 @@ def _seen_from(ground: Ground, view: Cluster) -> Ground:
 
 def _taken(view: Cluster, pod: Pod, port: int) -> _Taken:
     """What the pod does with a client of ours. Raises as `Cluster.forward` and `seen` do."""
-    before = seen(view, pod.name)
+    before, patient = seen(view, pod.name), bool(targets(view, pod))
     with view.forward(pod.name, port) as connection:
         looks, deadline = 0, Deadline(_ARRIVES)
-        while looks < _LOOKS and not deadline.passed:
+        while (looks < _LOOKS or patient) and not deadline.passed:
             now = seen(view, pod.name)
             opened = _opened(now, before)
             if opened is not None and _again(view, pod, port, opened, now):
@@ -155,6 +156,8 @@ def _taken(view: Cluster, pod: Pod, port: int) -> _Taken:
             if closed or spoke:
                 return _Taken(closed=closed, spoke=spoke)
             if _ours(now, port) - _ours(before, port):
+                if not looks:
+                    deadline = Deadline(_ARRIVES)
                 looks += 1
             pause(_PAUSE)
     return _Taken()

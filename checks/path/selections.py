@@ -9,7 +9,7 @@ from checks.facts import Pod
 from checks.lesson import Lesson
 from checks.objects.services import Service
 from checks.path import lessons
-from checks.path.aims import Aim
+from checks.path.aims import Aim, family_of
 from checks.path.outcome import Hop, Kind, Proof, broken
 
 _ADVICE = "Corrigez ce qui l’a fabriqué, puis recommencez."
@@ -36,6 +36,17 @@ def broken_service(aim: Aim) -> Hop | None:
         wanted = ", ".join(f"{key}={value}" for key, value in service.spec.selector.items())
         lesson = lessons.SelectsNobody(
             name=service.name, wanted=wanted, nearest=_nearest(service, view.pods())
+        )
+        return broken(Kind.SERVICE, place, lesson, view, Proof.READ)
+    addressed = [pod for pod in selected if pod.addresses]
+    if addressed and not any(map(aim.address_of, addressed)):
+        pod = addressed[0]
+        lesson = lessons.FamilyOfNobody(
+            name=service.name,
+            families=" et ".join(service.spec.ip_families),
+            pod=pod.name,
+            addresses=" et ".join(pod.addresses),
+            lines=("# dans spec", f"ipFamilies: [{family_of(pod.addresses[0])}]"),
         )
         return broken(Kind.SERVICE, place, lesson, view, Proof.READ)
     entry = aim.entry

@@ -6,11 +6,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from checks.capabilities import Probe
 from checks.diagnosis.workloads.program_logs import Trouble, cleaned, told
 from checks.errors import Unverifiable
+from checks.exchange.spoken import Connect, Speech
 from checks.facts import ForwardRefused, ProbeTold
 from checks.interruption import pause
 from checks.path.ground import Origin
@@ -25,11 +27,12 @@ _PAUSE = 0.1
 @dataclass(frozen=True)
 class Way:
     """A path to try, `host:port`. `allowed`: what the policies mean for a client of an address,
-    None where that is not known."""
+    None where that is not known. `hears`: what is asked of who answers, None for nothing."""
 
     host: str
     port: int
     allowed: Callable[[str], bool | None] = lambda _address: None
+    hears: Callable[[Connect], Speech | None] | None = None
 
     @property
     def target(self) -> str:
@@ -40,12 +43,13 @@ class Way:
 @dataclass(frozen=True)
 class Attempt:
     """What became of a connection. `trouble` None where it was made, or failed otherwise: `said`
-    tells how. `address`: of who tried."""
+    tells how. `address`: of who tried. `speech`: what was heard there, where it was asked."""
 
     entered: bool
     trouble: Trouble | None = None
     said: str = ""
     address: str = ""
+    speech: Speech | None = None
 
 
 Attempts = Mapping[str, Attempt]
@@ -55,15 +59,32 @@ Attempts = Mapping[str, Attempt]
 def attempts(origin: Origin, ways: Sequence[Way]) -> Attempts:
     """What becomes of each way. Raises Unverifiable where none can be tried."""
     if origin.here:
-        return _at_once(ways, lambda way: _settled(way, "", _from_here))
+        return _at_once(
+            ways,
+            lambda way: _heard(way, _settled(way, "", _from_here), partial(_from_here_to, way)),
+        )
     with origin.view.probe([way.target for way in ways], beside=origin.pod) as probe:
-        return _at_once(ways, lambda way: _settled(way, probe.ip, lambda one: _through(probe, one)))
+        return _at_once(
+            ways,
+            lambda way: _heard(
+                way,
+                _settled(way, probe.ip, lambda one: _through(probe, one)),
+                partial(probe.connect, way.target),
+            ),
+        )
 
 
 def _at_once(ways: Sequence[Way], attempt: Callable[[Way], Attempt]) -> Attempts:
     with ThreadPoolExecutor(max(1, len(ways))) as pool:
         made = pool.map(attempt, ways)
         return {way.target: one for way, one in zip(ways, made, strict=True)}
+
+
+def _heard(way: Way, found: Attempt, connect: Connect) -> Attempt:
+    """With what is heard at the end of a way that leads there."""
+    if way.hears is None or not found.entered:
+        return found
+    return replace(found, speech=way.hears(connect))
 
 
 def _settled(way: Way, address: str, attempt: Callable[[Way], Attempt]) -> Attempt:
@@ -111,9 +132,13 @@ def _ended(probe: Probe, way: Way, before: ProbeTold) -> Attempt:
     return Attempt(False, Trouble.SILENT, "aucune réponse", probe.ip)
 
 
+def _from_here_to(way: Way) -> socket.socket:
+    return socket.create_connection((way.host, way.port), _CONNECT)
+
+
 def _from_here(way: Way) -> Attempt:
     try:
-        with socket.create_connection((way.host, way.port), _CONNECT):
+        with _from_here_to(way):
             return Attempt(True)
     except socket.gaierror as error:
         return Attempt(False, Trouble.UNKNOWN_HOST, str(error))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from socket import socket
 
 from checks.capabilities import Cluster
 from checks.diagnosis.connections.tunnel import (
     Tunnel,
+    closing,
+    lets_in,
     nobody_listens,
     reached,
     reaches,
@@ -18,7 +22,7 @@ from checks.diagnosis.connections.tunnel import (
     unexpected,
 )
 from checks.diagnosis.workloads.readiness import not_ready
-from checks.errors import Unverifiable
+from checks.errors import CahierError, Unverifiable
 from checks.facts import ForwardCommand, ForwardRefused, Listener, Pod
 from checks.lesson import Lesson
 from checks.objects.parts import named
@@ -28,10 +32,14 @@ from checks.path.ends import LocalPort, Named
 from checks.path.ground import Ground
 from checks.path.inside import Arrival, Leg
 from checks.path.outcome import Hop, Kind, Proof, broken, passed, unknown
+from checks.path.protocols import Client
 from checks.path.selections import broken_service
 
 _STAYS = 1.0  # seconds: a server that waits for its client to speak says nothing
 _LEAVES = 5.0  # the same, of a server that left another client: its node tells it a second later
+# the API server counts in seconds, when and since when; so does this machine, of its own start
+_SAME_AGE = timedelta(seconds=2)
+_IPV6 = ("::1", "::")
 _ADVICE = "Puis rouvrez le tunnel."
 
 
@@ -39,22 +47,39 @@ def from_local_port(ground: Ground, end: LocalPort, wanted: Aim | None = None) -
     """The hops from a port of this machine to the pod behind it. `wanted`: where it should lead,
     where that was said."""
     cluster, port = ground.cluster, end.port
-    place = f"localhost:{port}"
+    place = f"{end.host}:{port}"
     if end.browser:
         yield passed(
             Kind.BROWSER, end.browser, f"ce service montre le port {port} de son pod", Proof.READ
         )
     expected = _tunnel(port, wanted)
-    nobody = nobody_listens(cluster, expected)
+    everybody = cluster.machine.listeners(port)
+    nobody = None if _on_ipv6_alone(cluster, end, everybody) else nobody_listens(cluster, expected)
     if nobody is not None:
         yield broken(Kind.LOCAL_PORT, place, nobody, cluster)
         return None
-    listeners = reached(cluster.machine.listeners(port))
+    listeners = reached(everybody)
+    if end.address == "::1" and everybody:
+        listeners = [one for one in everybody if one.address in _IPV6]
+        if not listeners:
+            elsewhere = lessons.NotOnThatAddress(port=port, address=end.host)
+            yield broken(Kind.LOCAL_PORT, place, elsewhere, cluster)
+            return None
+        if not {one.pid for one in listeners} & {one.pid for one in reached(everybody)}:
+            raise Unverifiable(
+                f"Deux programmes tiennent le port {port} : l’un sur 127.0.0.1, l’autre sur ::1, "
+                "et seul le premier est suivi.",
+                f"Pour le premier : cahier chemin localhost:{port}",
+            )
     forward = next((one.forward for one in listeners if one.forward), None)
     if forward is None:
         yield from _of_this_machine(cluster, expected, listeners, wanted)
+        if wanted is None and end.wanted is not None and _holder(listeners):
+            # one that is not ours to see may be a tunnel: it would end with a server that hangs up
+            client = Client("localhost", port, end.wanted)
+            yield from client.told(client.hears(partial(cluster.machine.connect, port)), cluster)
         return None
-    yield passed(Kind.LOCAL_PORT, place, _held(cluster, listeners, port))
+    yield passed(Kind.LOCAL_PORT, place, _held(cluster, listeners, everybody, end))
     return (yield from _through(ground, port, listeners, forward))
 
 
@@ -84,18 +109,49 @@ def _holder(listeners: Sequence[Listener]) -> str:
     return f"tenu par {found.process} (processus {found.pid})" if found is not None else ""
 
 
-def _held(cluster: Cluster, listeners: Sequence[Listener], port: int) -> str:
+def _on_ipv6_alone(cluster: Cluster, end: LocalPort, listeners: Sequence[Listener]) -> bool:
+    """Whether the port is open on ::1 only, where the client that is meant comes too: most try all
+    the addresses of « localhost »."""
+    there = bool(listeners) and all(one.address in _IPV6 for one in listeners)
+    return there and (
+        end.address == "::1" or (not end.address and "::1" in cluster.machine.localhost())
+    )
+
+
+def _missed(cluster: Cluster, listeners: Sequence[Listener], end: LocalPort) -> str:
+    """What is told where the first address of « localhost » is not one where the port is open; ""
+    where it is."""
+    first = next(iter(cluster.machine.localhost()), "") if not end.address else ""
+    open_on = {one.address for one in listeners}
+    taken = {"127.0.0.1": {"127.0.0.1", "0.0.0.0"}, "::1": set(_IPV6)}.get(first)
+    if taken is None or not open_on or taken & open_on:
+        return ""
+    other = "[::1]" if first == "127.0.0.1" else "127.0.0.1"
+    return (
+        f" ; « localhost » est ici d’abord {first}, où ce port n’est pas ouvert : pour un client "
+        f"qui n’essaie pas l’autre adresse, écrivez {other}"
+    )
+
+
+def _held(
+    cluster: Cluster,
+    listeners: Sequence[Listener],
+    everybody: Sequence[Listener],
+    end: LocalPort,
+) -> str:
     """Who holds the port, and who else does on another address: a client that takes it meets
     another tunnel."""
     pids = {one.pid for one in listeners}
-    others = [one for one in cluster.machine.listeners(port) if one.pid not in pids]
+    others = [one for one in everybody if one.pid not in pids]
     there = ", ".join(
         f"{_holder([one])} sur {one.address}"
         + (f", vers {one.forward.kind}/{one.forward.name}" if one.forward else "")
         for one in others
         if one.process
     )
-    return f"{_holder(listeners)} ; aussi {there}" if there else _holder(listeners)
+    if there:
+        return f"{_holder(listeners)} ; aussi {there}"
+    return _holder(listeners) + _missed(cluster, everybody, end)
 
 
 def _of_this_machine(
@@ -200,18 +256,67 @@ def _tried(
         with view.forward(pod.name, port) as connection:
             stays_open(connection, _LEAVES)
     except ForwardRefused:
-        yield passed(Kind.TUNNEL, words, f"mène au pod {pod.name}", Proof.READ)
-        yield _refused(view, pod, port)
+        yield from _nothing_there(view, tunnel, listeners, forward, words)
         return None
-    except OSError:  # it takes its clients, then leaves them: so it does through the tunnel
-        yield passed(Kind.TUNNEL, words, f"mène au pod {pod.name}", Proof.READ)
-        return Arrival(view.namespace, pod, port)
+    except OSError:  # it takes its clients, then leaves them: so it may do through the tunnel
+        if lets_in(view, tunnel.local_port, pod, port):
+            yield passed(Kind.TUNNEL, words, f"mène au pod {pod.name}", Proof.READ)
+            return Arrival(view.namespace, pod, port)
+        said = said or "la connexion est coupée sans un mot"
     wrong = (
         silent(view, tunnel, listeners, forward, said)
         if said
         else unexpected(view, tunnel, listeners, "", forward)
     )
     yield broken(Kind.TUNNEL, words, wrong, view)
+    return None
+
+
+def _nothing_there(
+    view: Cluster,
+    tunnel: Tunnel,
+    listeners: Sequence[Listener],
+    forward: ForwardCommand,
+    words: str,
+) -> Iterator[Hop]:
+    """The hops of a tunnel that does not carry, to a pod that takes no client either: which of them
+    stands before the other is told by which is older. A tunnel keeps the pod that it had chosen."""
+    pod, aimed = tunnel.pods[0], f"{forward.kind}/{forward.name}"
+    behind = _refused(view, pod, tunnel.port)
+    older = [_is_older(view, listeners, one) for one in tunnel.pods]
+    if all(older):
+        lesson: Lesson = lessons.OpenedBefore(
+            port=tunnel.local_port,
+            aimed=aimed,
+            pod=pod.name,
+            behind=behind.finding,
+            remedy=behind.fix,
+            commands=(*closing(listeners), tunnel.command),
+            look_first=behind.look_commands,
+        )
+        yield broken(Kind.TUNNEL, words, lesson, view, Proof.READ)
+        return
+    if forward.kind == "pod" and older == [False]:
+        yield passed(Kind.TUNNEL, words, f"mène au pod {pod.name}", Proof.READ)
+    else:
+        perhaps = lessons.PerhapsOpenedBefore(
+            port=tunnel.local_port, aimed=aimed, commands=(*closing(listeners), tunnel.command)
+        )
+        yield unknown(Kind.TUNNEL, words, perhaps, view)
+    yield behind
+
+
+def _is_older(view: Cluster, listeners: Sequence[Listener], pod: Pod) -> bool | None:
+    """Whether a tunnel is older than a pod: never was it that one's. None where they are of an age,
+    or nothing tells."""
+    began = [one.since for one in listeners if one.since is not None]
+    asked = datetime.now(UTC)
+    with contextlib.suppress(CahierError):
+        theirs = view.clock()
+        if theirs is not None and began:
+            apart = pod.created - min(began) - (theirs - asked)
+            waited = datetime.now(UTC) - asked
+            return apart > timedelta(0) if abs(apart) > _SAME_AGE + waited else None
     return None
 
 

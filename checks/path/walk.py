@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from checks.diagnosis.connections.workplace import own_pod
 from checks.errors import (
@@ -16,11 +17,12 @@ from checks.errors import (
 from checks.facts import Pod
 from checks.path import lessons
 from checks.path.aims import Aim, aim, pods_of
-from checks.path.ends import End, Host, Inside, LocalPort, Named, Somebody, Workplace
+from checks.path.ends import End, Host, Inside, LocalPort, Named, Somebody, Wanted, Workplace
 from checks.path.ground import Ground, Origin
-from checks.path.inside import Leg, reach
+from checks.path.inside import Arrival, Leg, reach
 from checks.path.outcome import Hop, Kind, Path, broken, overall, undecided, unknown
 from checks.path.permissions import by_rights
+from checks.path.protocols import Client, hints, hints_of
 from checks.path.relays import beyond
 from checks.path.tunnels import by_a_tunnel_of_ours, from_local_port
 from checks.verdict import Status
@@ -65,7 +67,8 @@ def _guarded(hops: Iterator[Hop], destination: End) -> Iterator[Hop]:
 
 def _between(ground: Ground, source: End, destination: End) -> Iterator[Hop]:
     if isinstance(destination, LocalPort):
-        yield from _and_beyond(ground, from_local_port(ground, destination))
+        here = Client(destination.address or "localhost", destination.port, destination.wanted)
+        yield from _and_beyond(ground, from_local_port(ground, destination), here)
         return
     assert isinstance(destination, Named | Host)
     meant = aim(ground, destination)
@@ -80,13 +83,35 @@ def _between(ground: Ground, source: End, destination: End) -> Iterator[Hop]:
     elif isinstance(source, Workplace) and own_pod(ground.cluster) is None:
         yield from _by_a_tunnel(ground, destination, meant)
     else:
-        yield from _and_beyond(ground, reach(ground, _origin(ground, source), meant))
+        client = Client(meant.host, meant.port, _wanted(destination))
+        leg = reach(ground, _origin(ground, source), meant, client)
+        yield from _and_beyond(ground, leg, client)
 
 
-def _and_beyond(ground: Ground, leg: Leg) -> Iterator[Hop]:
+def _wanted(end: End) -> Wanted | None:
+    """What is spoken at an end, where its address says it."""
+    return end.wanted if isinstance(end, LocalPort | Host) else None
+
+
+def _and_beyond(ground: Ground, leg: Leg, client: Client) -> Iterator[Hop]:
     arrival = yield from leg
-    if arrival is not None:
-        yield from beyond(ground, arrival)
+    led = None if arrival is None else (yield from beyond(ground, arrival))
+    if arrival is not None and led is not None:
+        yield from _what_answers(ground, arrival, led, client)
+
+
+def _what_answers(
+    ground: Ground, arrival: Arrival, led: Sequence[Aim], client: Client
+) -> Iterator[Hop]:
+    """The hop of what answers a client behind all the relays. It is asked through a tunnel of our
+    own: a server that hangs up would end the learner's."""
+    view, pod, port = ground.view(arrival.view_of), arrival.pod, arrival.port
+    if arrival.asked:
+        yield from client.told(arrival.speech, ground.cluster)
+    elif view is not None:
+        on_the_way = [*(hint for one in reversed(led) for hint in hints(one)), *hints_of(pod, port)]
+        speech = client.hears(partial(view.forward, pod.name, port), on_the_way)
+        yield from client.told(speech, ground.cluster)
 
 
 def _absent(meant: Aim, end: Named | Host) -> Hop | None:
@@ -108,7 +133,12 @@ def _to_what_was_wanted(
         return
     led = yield from beyond(ground, arrival)
     wanted = {pod.uid for pod in meant.selected()}
-    if led is None or arrival.pod.uid in wanted or any(meant.is_met_by(one) for one in led):
+    if led is None:
+        return
+    if arrival.pod.uid in wanted or any(meant.is_met_by(one) for one in led):
+        wanted_there = _wanted(destination) or source.wanted
+        client = Client(source.address or "localhost", source.port, wanted_there)
+        yield from _what_answers(ground, arrival, led, client)
         return
     where, asked = f"pod/{arrival.pod.name}", str(destination)
     unseen = [one.target for one in led if one.view is None]
@@ -139,7 +169,8 @@ def _by_a_tunnel(ground: Ground, end: End, meant: Aim) -> Iterator[Hop]:
             "Pour le chemin depuis un pod de votre namespace, ne donnez qu’un bout : "
             f"cahier chemin {end}",
         )
-    yield from _and_beyond(ground, by_a_tunnel_of_ours(ground, meant))
+    client = Client("localhost", meant.port, _wanted(end))
+    yield from _and_beyond(ground, by_a_tunnel_of_ours(ground, meant), client)
 
 
 def _origin(ground: Ground, source: End) -> Origin:

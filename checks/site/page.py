@@ -13,7 +13,7 @@ from html import escape
 import yaml
 
 from checks.french import number
-from checks.lab import Lab, all_labs, find_lab
+from checks.lab import Lab, all_labs, find_lab, statement
 from checks.local_sspcloud import messages, services
 from checks.registries import REGISTRY
 from checks.sources import probes
@@ -98,7 +98,7 @@ def _card(lab: Lab) -> str:
     company = {"required": "à deux", "optional": "seul, ou à deux", "none": "seul"}[about.colleague]
     learned = "".join(f"<li>{escape(_sentence(one))}</li>" for one in about.objectives)
     return (
-        f'<li><h3><a href="labs/{lab.name}/enonce/"><span>{_label(lab)}</span> '
+        f'<li><h3><a href="{statement(lab.name)}"><span>{_label(lab)}</span> '
         f"{escape(about.title)}</a></h3>"
         f"<p>{about.duration_minutes} min, {company}</p><ul>{learned}</ul></li>"
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from socket import socket
 from typing import NoReturn
 
@@ -48,6 +49,10 @@ class FromAfar(ABC):
 
     @property
     def machine(self) -> Machine:
+        """Raises Unverifiable."""
+        self._not_there()
+
+    def clock(self) -> datetime | None:
         """Raises Unverifiable."""
         self._not_there()
 

@@ -7,6 +7,7 @@ import base64
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from checks.sources.live_reading import LiveReading
 from checks.sources.probes import Probe, enforces_policies, probe
 
 _LISTED_AT_ONCE = 8
+_CLOCK = 5.0  # seconds to ask what time it is
 
 
 class LiveCluster(LiveReading):
@@ -119,6 +121,10 @@ class LiveCluster(LiveReading):
                 raise
             return Listing(resource.kind, resource.dotted, None)
         return Listing(resource.kind, resource.dotted, items)
+
+    def clock(self) -> datetime | None:
+        """What time it is for the API server."""
+        return self.api.clock(_CLOCK)
 
     def secret_values(self, name: str) -> Mapping[str, str] | None:
         """Decoded values of a Secret, None when there is no such Secret; fetched each time, never

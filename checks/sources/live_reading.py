@@ -4,7 +4,6 @@ placed or changed."""
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -13,9 +12,10 @@ from typing import Any
 from urllib.parse import quote
 
 from checks import refusals
-from checks.access.answers import AccessReview, Budget, listed
+from checks.access.answers import Budget, listed
 from checks.access.discovery import Resource, served
 from checks.access.kubernetes_api import METADATA_ONLY, Api, collection
+from checks.diagnosis.rights.rbac import Request
 from checks.errors import CahierError, Forbidden, Refused, UsageError
 from checks.facts import (
     Access,
@@ -25,6 +25,8 @@ from checks.facts import (
     PolicyKind,
     owners_of,
 )
+from checks.sources import reviews
+from checks.sources.class_rights import REASONED
 from checks.sources.objects import Served, must_be_known
 from checks.sources.receipts import is_receipts, silence
 
@@ -75,7 +77,8 @@ class LiveReading(Served):
         self._lists: dict[str, list[dict[str, Any]]] = {}
         self._budget = Budget()
         self._receipts: Mapping[str, Any] | None = None
-        self._answers: dict[tuple[object, ...], Access] = {}
+        self._answers: dict[reviews.Question, Access] = {}
+        self._own_answers: dict[tuple[Request, str], Access] = {}
         self._at_hand: dict[str, bool] = {}
 
     def refresh(self) -> None:
@@ -83,6 +86,7 @@ class LiveReading(Served):
         self._lists.clear()
         self._budget = Budget()
         self._answers.clear()
+        self._own_answers.clear()
         self.ask_anew()
 
     @property
@@ -156,8 +160,7 @@ class LiveReading(Served):
     @property
     def owner(self) -> str:
         """The user who owns the namespace, as its own binding names them; "" when it does not."""
-        owners = owners_of(self.role_bindings())
-        return next((one.name for one in owners if one.kind == "User"), "")
+        return self.once(_owner)
 
     def local_port(self, default: int) -> int:
         """The local port of the lab: --port, else `default`."""
@@ -262,12 +265,11 @@ class LiveReading(Served):
         self, verb: str, resource: str, *, group: str = "", name: str = "", namespace: str = ""
     ) -> Access:
         """Whether the learner may, in `namespace` (the learner's own when empty)."""
-        attributes = _attributes(verb, resource, group, name, namespace or self.namespace)
-        return self._review(
-            "SelfSubjectAccessReview",
-            "/selfsubjectaccessreviews",
-            {"resourceAttributes": attributes},
-        )
+        request = reviews.requested(verb, resource, group, name)
+        key = request, namespace or self.namespace
+        if key not in self._own_answers:
+            self._own_answers[key] = reviews.of_oneself(self.api, key[1], request)
+        return self._own_answers[key]
 
     def may_other(
         self,
@@ -282,30 +284,25 @@ class LiveReading(Served):
         """Whether `user` may, in the learner's namespace. Raises Unverifiable where that user is
         not known."""
         must_be_known(user)
-        attributes = _attributes(verb, resource, group, name, self.namespace)
-        spec = {
-            "user": user,
-            "groups": [*groups, "system:authenticated"],
-            "resourceAttributes": attributes,
-        }
-        path = f"/namespaces/{self.namespace}/localsubjectaccessreviews"
-        return self._review("LocalSubjectAccessReview", path, spec)
+        everybody_s = (*groups, "system:authenticated")
+        request = reviews.requested(verb, resource, group, name)
+        return self.answered(reviews.Question(user, tuple(dict.fromkeys(everybody_s)), request))
 
-    def _review(self, kind: str, path: str, spec: Mapping[str, Any]) -> Access:
-        key = (kind, json.dumps(spec, sort_keys=True))
-        if key not in self._answers:
-            body = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
-            if kind.startswith("Local"):
-                body["metadata"] = {"namespace": self.namespace}
-            status = self.api.ask(f"/apis/authorization.k8s.io/v1{path}", AccessReview, body).status
-            self._answers[key] = Access(status.allowed, status.reason)
-        return self._answers[key]
+    def answered(self, question: reviews.Question) -> Access:
+        """The answer about somebody, in the learner's namespace: kept, where it was asked for."""
+        kept = self._answers.get(question)
+        if kept is None:
+            kept = self._answer(question)
+            if kept is not REASONED:
+                self._answers[question] = kept
+        return kept
+
+    def _answer(self, question: reviews.Question) -> Access:
+        return reviews.of_another(self.api, self.namespace, question)
 
     def cluster_role_object(self, name: str) -> Mapping[str, Any] | None:
         """A ClusterRole as the API gives it, None when there is none."""
-        return self.api.find(
-            f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{quote(name, safe='')}"
-        )
+        return find_cluster_role(self.api, name)
 
     def api_resources(self) -> Sequence[ApiResource]:
         """All that the API server serves in a namespace."""
@@ -336,19 +333,15 @@ class LiveReading(Served):
         return tuple(str(item["metadata"]["name"]) for item in listed(answer, "", self.api.server))
 
 
+def _owner(cluster: Served) -> str:
+    owners = owners_of(cluster.role_bindings())
+    return next((one.name for one in owners if one.kind == "User"), "")
+
+
+def find_cluster_role(api: Api, name: str) -> Mapping[str, Any] | None:
+    """A ClusterRole as the API gives it, None when there is none. Raises Refused, AccessError."""
+    return api.find(f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{quote(name, safe='')}")
+
+
 def _several(given: str | Sequence[str] | None) -> Sequence[str]:
     return [given] if isinstance(given, str) and given else [*(given or ())]
-
-
-def _attributes(verb: str, resource: str, group: str, name: str, namespace: str) -> dict[str, str]:
-    kind, _, subresource = resource.partition("/")
-    kind, _, dotted = kind.partition(".")
-    filled = {
-        "verb": verb,
-        "group": group or dotted,
-        "resource": kind,
-        "subresource": subresource,
-        "name": name,
-        "namespace": namespace,
-    }
-    return {key: value for key, value in filled.items() if value}

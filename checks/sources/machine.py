@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -42,6 +43,7 @@ class LocalMachine:
                 process=process.name() if process else "",
                 command=tuple(_command(process)),
                 forward=forwards[pid],
+                since=_since(process),
             )
             for address, pid in listening
             for process in (owners[pid],)
@@ -66,6 +68,14 @@ class LocalMachine:
                 return BoundedSocket(socket.create_connection(("::1", port), _CONNECT_SECONDS))
             except OSError:
                 raise refused from None
+
+    def localhost(self) -> Sequence[str]:
+        """The addresses of « localhost », as this machine's resolver orders them."""
+        try:
+            found = socket.getaddrinfo("localhost", None, type=socket.SOCK_STREAM)
+        except OSError:
+            return ("127.0.0.1",)
+        return [str(address[0]) for *_, address in found]
 
     def kubectl(self) -> KubectlVersion | None:
         """The kubectl of the PATH, None when there is none or it does not run."""
@@ -168,6 +178,15 @@ def _command(process: psutil.Process | None) -> Sequence[str]:
         return process.cmdline()
     except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
         return ()
+
+
+def _since(process: psutil.Process | None) -> datetime | None:
+    if process is None:
+        return None
+    try:
+        return datetime.fromtimestamp(process.create_time(), UTC)
+    except psutil.Error:
+        return None
 
 
 def _forward(process: psutil.Process | None) -> ForwardCommand | None:

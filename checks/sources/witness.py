@@ -4,7 +4,7 @@ the place."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from socket import socket
 from typing import Any
@@ -140,7 +140,7 @@ def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
     when it was.
 
     None is left in somebody else's namespace, nor where nothing is right, nor in the place of one
-    that is worth more. Raises nothing that is the cluster's trouble.
+    that says more. Raises nothing that is the cluster's trouble.
     """
     passed = {result.id for result in verdict.checks if result.status is Status.PASSED}
     try:
@@ -148,7 +148,7 @@ def leave_receipt(cluster: WatchedCluster, lab: Lab, verdict: Verdict) -> str:
             return ""
         by_policies = "NetworkPolicy" in cluster.asked
         place = cluster.place()
-        if _is_worth_more(cluster, lab, place, passed):
+        if _is_worth_more(cluster, lab, place, verdict):
             return ""
         pods = _still_there(list(cluster.touched.values()), place.pods)
         word = new_word()
@@ -191,24 +191,31 @@ def _is_own(cluster: LiveCluster) -> bool:
     return cluster.namespace == cluster.credentials.namespace
 
 
-def _is_worth_more(
-    cluster: WatchedCluster, lab: Lab, place: Place, passed: Collection[str]
-) -> bool:
+def _is_worth_more(cluster: WatchedCluster, lab: Lab, place: Place, verdict: Verdict) -> bool:
     """Whether the receipt that is there is better left: it holds and says more, or it tells of work
-    that was removed since and was worth more points."""
+    that was removed since and was worth more points. What it tells to be wrong, and can no longer
+    be told, counts where nothing else differs."""
     points = {check.id: check.points for check in lab.checks}
+    now = {result.id: result.status for result in verdict.checks}
+    right, wrong = _of(now, Status.PASSED), _of(now, Status.FAILED)
     try:
         found = holding(cluster.receipts(), lab.name, place)
     except Overtaken as past:
-        right = _right(past.receipt)
-        return sum(points.get(name, 0) for name in right) > sum(points[name] for name in passed)
+        then = past.receipt.checks
+        worth = sum(points.get(name, 0) for name in _of(then, Status.PASSED))
+        as_much = sum(points[name] for name in right)
+        return worth > as_much or (worth == as_much and _of(then, Status.FAILED) > wrong)
     except Doubtful:
         return False
-    return found is not None and _right(found[0]) > set(passed)
+    if found is None:
+        return False
+    then = found[0].checks
+    known = _of(then, Status.PASSED)
+    return known > right or (known == right and _of(then, Status.FAILED) > wrong)
 
 
-def _right(receipt: Receipt) -> set[str]:
-    return {name for name, status in receipt.checks.items() if status is Status.PASSED}
+def _of(statuses: Mapping[str, Status], status: Status) -> Set[str]:
+    return {name for name, one in statuses.items() if one is status}
 
 
 def _still_there(touched: Sequence[Pod], now: Sequence[Pod]) -> Sequence[Pod]:

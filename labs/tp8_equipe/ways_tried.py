@@ -12,7 +12,7 @@ from checks.diagnosis.policies.allowed import Circle, administrators
 from checks.diagnosis.policies.decision import Peer, decide
 from checks.diagnosis.policies.explanations import how
 from checks.diagnosis.policies.other_enforcers import require_only_network_policies
-from checks.diagnosis.policies.reachability import held_back
+from checks.diagnosis.policies.reachability import may_leave
 from checks.diagnosis.policies.strangers import Leak, Reading
 from checks.diagnosis.rights.people import Person, lacks_tunnel
 from checks.diagnosis.rights.team import members, people_at_hand, user_of
@@ -67,7 +67,7 @@ def _survey(cluster: Cluster) -> Survey:
         tunnels[member] = "" if "" in lacks else lacks[0]
         if "" in lacks:
             doorways[member] = ways[lacks.index("")]
-    outside = next((name for name in _strangers(cluster) if _may_leave(cluster, name)), "")
+    outside = next((name for name in _strangers(cluster) if may_leave(cluster, name)), "")
     places = [member for member in team if tunnels[member]] + ([outside] if outside else [])
     with ThreadPoolExecutor(
         len(places) + len(doorways) + 1
@@ -156,13 +156,6 @@ def _strangers(cluster: Cluster) -> Sequence[str]:
         )
 
     return sorted((name for name in people_at_hand(cluster) if name not in team), key=closed)
-
-
-def _may_leave(cluster: Cluster, name: str) -> bool:
-    """Whether a probe of ours there may go where it likes: held back at home, it would prove
-    nothing."""
-    there = cluster.as_owner(name)
-    return there is not None and not held_back(there)
 
 
 def reading(cluster: Cluster, door: Door) -> Reading:

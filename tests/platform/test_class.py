@@ -7,7 +7,6 @@ import csv
 import json
 import os
 import random
-import re
 import subprocess
 import time
 import uuid
@@ -27,6 +26,7 @@ from checks.grading.exports.marks import decimal
 from checks.grading.results import exact
 from checks.lab import Case, Lab, find_lab
 from checks.local_sspcloud import people
+from checks.local_sspcloud.class_work import leaves_nothing
 from checks.runner import run
 from checks.sources.witness import WatchedCluster, leave_receipt
 from checks.stage import Person, Stage, rename
@@ -61,8 +61,6 @@ UNSETTLED = {
     "arguments_sous_command",
     "nom_cherche_au_demarrage",
 }
-WAITS_OR_FORWARDS = re.compile(r"kubectl (rollout status|wait|.*port-forward) ?.*")
-"""Commands that change nothing in the namespace."""
 
 
 # -- who did what ----------------------------------------------------------------------------------
@@ -114,7 +112,7 @@ def mistakes(lab: Lab, *, seen: bool) -> Sequence[Work]:
         if (case.fails in SEEN_FROM_AFAR) == seen
         and name not in UNSETTLED
         and _only_files(case)
-        and all(WAITS_OR_FORWARDS.fullmatch(command) for command in case.commands or ())
+        and all(map(leaves_nothing, case.commands or ()))
     ]
 
 

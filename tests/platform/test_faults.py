@@ -263,7 +263,7 @@ def test_a_fault_of_the_network_is_never_the_learner_s(scene: Scene, admin: Api)
                 break
         if why:
             wrong.append(f"{kind} at {index} ({met}): {why}")
-    print(f"{scene.name}: {len(drawn)} faults, {len(wrong)} wrong ends")
+    print(f"{scene.name}: {len(drawn)} faults of {len(every)}, {len(wrong)} wrong ends")
     assert not wrong, f"{len(wrong)} wrong ends of {len(drawn)}:\n" + "\n".join(wrong)
     assert not _left(scene, admin)
 

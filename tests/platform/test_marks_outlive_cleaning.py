@@ -1,149 +1,301 @@
-"""A class that cleans up after each lab, as the pages tell: marks are the same before and after,
-and whoever did nothing has a zero with its reason."""
+"""A class does all the labs in the order of their pages, and cleans up after each as its page
+tells: every mark is the expected one, before and after.
+
+The suite plays three people; CAHIER_CLASSE=30 a class, CAHIER_GRAINE draws another one.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import checks.stage
 from checks.access.kubernetes_api import Api
-from checks.lab import Lab, find_lab
+from checks.grading.exports.marks import decimal
+from checks.lab import Lab, all_labs, earlier
 from checks.local_sspcloud import people
-from checks.stage import Person, Stage
-from tests.conftest import unused_port
+from checks.stage import Person, run_in_shell
+from tests.support import course
+from tests.support.course import Done, Pupil
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+COUNT = int(os.environ.get("CAHIER_CLASSE", "3"))
+SEED = os.environ.get("CAHIER_GRAINE", "")
+AT_ONCE = 2  # groups that work: the node has no room for the pods of a whole class
 
-LABS = [find_lab(name) for name in ("tp1", "tp2", "tp3", "tp5")]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600 + 240 * COUNT)]
+
+Grade = Mapping[str, Any]
 
 
 @dataclass
-class Pupil:
-    """Somebody who does labs one after the other, with whoever has the base."""
+class Marks:
+    """What a teacher reads of some labs: the grade and the mark for Moodle of each person and lab,
+    and what the command `said`."""
 
-    person: Person
-    role: str
-    other: Person | None = None
-    said: list[str] = field(default_factory=list)
+    grades: Mapping[tuple[str, str], Grade]
+    moodle: Mapping[tuple[str, str], str]
+    said: str = ""
 
-    def does(self, lab: Lab, *, verifies: bool = True) -> None:
-        """Do a lab to the end of its page, cleaning excepted; what it launches stays there."""
-        other = self.other if lab.about.colleague == "required" else None
-        stage = Stage(lab, self.person, other, local_port=unused_port() if lab.about.port else None)
-        try:
-            if other is not None:
-                stage.run(lab.about.setup.colleague_commands, other)
-            stage.run(lab.about.setup.commands)
-            stage.apply(lab.files("solution"))
-            stage.run(lab.about.solution.commands)
-            if verifies:
-                port = ["--port", str(stage.local_port)] if stage.local_port else []
-                with_whom = ["--collegue", other.namespace] if other else []
-                done = self.cahier("verifier", lab.short_name, *port, *with_whom)
-                assert done.returncode == 0, done
-        finally:
-            stage.close()
 
-    def cleans(self, lab: Lab) -> str:
-        """Clean up as the page does; what the command says of marks."""
-        done = self.cahier("nettoyer", lab.short_name)
-        assert done.returncode == 0, done
-        return done.stderr
+@dataclass
+class Teacher:
+    """Grades the class, with one history for all that they look at. `wrong`: what should not have
+    been."""
 
-    def cahier(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["cahier", *words],
-            env=dict(self.person.environment),
-            stdin=subprocess.DEVNULL,
+    kubeconfig: Path
+    folder: Path
+    compared: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def grade(
+        self, name: str, pupils: Sequence[Pupil], labs: Sequence[Lab], *options: str
+    ) -> Marks:
+        """`cahier noter`."""
+        roster, folder = self.folder / f"{name}.csv", self.folder / name
+        _write(roster, pupils)
+        command = ["cahier", "noter", str(roster), "--kubeconfig", str(self.kubeconfig)]
+        if "--historique" not in options:
+            command += ["--historique", str(self.folder / "history.sqlite")]
+        names = ",".join(lab.short_name for lab in labs)
+        done = subprocess.run(
+            [*command, "--sortie", str(folder), "--labs", names, *options],
             capture_output=True,
             text=True,
             encoding="utf-8",
             check=False,
         )
+        assert done.returncode in (0, 3), done
+        notes = json.loads((folder / "notes.json").read_text(encoding="utf-8"))
+        moodle = csv.reader((folder / "notes-moodle.csv").read_text("utf-8").splitlines())
+        return Marks(
+            {
+                (one["identifier"], lab.name): grade
+                for one in notes["learners"]
+                for lab, grade in zip(labs, one["labs"], strict=True)
+            },
+            {
+                (identifier, lab.name): mark
+                for identifier, _email, *marks in [*moodle][1:]
+                for lab, mark in zip(labs, marks[:-1], strict=True)
+            },
+            done.stdout,
+        )
+
+    def compare(self, when: str, done: object, found: object, expected: object) -> None:
+        """Whether what was found is what was expected."""
+        self.compared += 1
+        if found != expected:
+            self.wrong.append(f"{when}, {done} : {found!r}, et non {expected!r}")
 
 
-def roster(pupils: Mapping[str, Pupil], path: Path) -> Path:
+def _write(path: Path, pupils: Sequence[Pupil]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["identifiant", "nom", "prenom", "email", "namespace", "collegue", "role"])
-        for name, pupil in pupils.items():
-            other = pupil.other.namespace if pupil.other else ""
+        for one in pupils:
+            other = one.colleague.person.namespace if one.colleague else ""
+            email = f"{one.name}@exemple.fr"
             writer.writerow(
-                [name, "Nom", name, f"{name}@exemple.fr", pupil.person.namespace, other, pupil.role]
+                [one.name, "Nom", one.name, email, one.person.namespace, other, one.role]
             )
-    return path
 
 
-def graded(
-    path: Path, teacher: Path, folder: Path, *options: str
-) -> tuple[Mapping[str, Sequence[Mapping[str, Any]]], Mapping[str, Sequence[str]]]:
-    """Each person's labs, and their marks for Moodle."""
-    command = ["cahier", "noter", str(path), "--kubeconfig", str(teacher), "--sortie", str(folder)]
-    labs = ",".join(lab.short_name for lab in LABS)
-    done = subprocess.run(
-        [*command, "--labs", labs, *options],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode in (0, 3), done
-    notes = json.loads((folder / "notes.json").read_text(encoding="utf-8"))
-    moodle = csv.reader((folder / "notes-moodle.csv").read_text(encoding="utf-8").splitlines())
-    return (
-        {each["identifier"]: each["labs"] for each in notes["learners"]},
-        {identifier: marks for identifier, _email, *marks in list(moodle)[1:]},
-    )
+def _mark(points: Fraction, total: Fraction) -> str:
+    return decimal(points / total * 20, sign=".")
 
 
+def _key(done: Done) -> tuple[str, str]:
+    return done.pupil.name, done.lab.name
+
+
+# -- what is expected ------------------------------------------------------------------------------
+
+
+def _leaves_something(lab: Lab) -> bool:
+    return any("cahier " in command for command in course.cleaning(lab))
+
+
+def _check_before(teacher: Teacher, done: Done, marks: Marks) -> None:
+    """While all is there, but for what runs on the learner's machine."""
+    when, grade, mark = "avant", marks.grades[_key(done)], marks.moodle[_key(done)]
+    if done.way == "unseen" and _leaves_something(done.lab):
+        # all of it is right or open
+        left = Fraction(grade["points"]) + Fraction(grade["points_open"])
+        teacher.compare(when, done, left, done.total)
+        return
+    if done.way in ("skipped", "unseen"):
+        _check_nothing_done(teacher, when, done, grade)
+    else:
+        teacher.compare(when, done, mark, _mark(done.proven, done.total))
+
+
+def _check_nothing_done(teacher: Teacher, when: str, done: Done, grade: Grade) -> None:
+    """Who has done nothing has a zero and its reason; but for what they have there of the labs
+    before, such as a base that others relay."""
+    others = {check.id for lab in earlier(done.lab) for check in lab.checks}
+    counted = {one["id"] for one in grade["checks"] if Fraction(one["points"])}
+    teacher.compare(when, done, counted - others, set())
+    teacher.compare(when, done, grade["points_open"], "0")
+    if not counted:
+        told = "Pas commencé" in grade["reason"]
+        teacher.compare(when, f"{done} : {grade['reason']}", told, True)
+
+
+def _check_after(teacher: Teacher, when: str, done: Done, before: Marks, after: Marks) -> None:
+    """Once it is cleaned up: never lower, and nothing is forgotten."""
+    was, grade, mark = before.grades[_key(done)], after.grades[_key(done)], after.moodle[_key(done)]
+    if done.way == "unseen" and _leaves_something(done.lab):
+        points = Fraction(was["points"])
+        teacher.compare(when, done, Fraction(grade["points"]), max(points, done.kept or points))
+        if done.kept not in (None, done.total) and Fraction(grade["points_open"]):
+            # what could not be verified before it went stays open, and nothing else becomes so
+            left = Fraction(was["points_open"])
+            teacher.compare(when, done, Fraction(grade["points_open"]) <= left, True)
+        elif done.kept is not None and done.kept >= points:
+            teacher.compare(when, done, mark, _mark(done.kept, done.total))
+        elif done.kept is None:
+            teacher.compare(when, done, grade["points_open"], was["points_open"])
+    else:
+        teacher.compare(when, done, mark, before.moodle[_key(done)])
+
+
+def _check_told(teacher: Teacher, done: Done) -> None:
+    """What `nettoyer` says before it removes anything is what the receipt proves. Of objects that
+    have names of their own it removes none, and has nothing to say."""
+    if done.answer is None or not done.removed:
+        return
+    if done.way == "unseen":
+        teacher.compare("nettoyer", done, done.warned, done.kept != done.total)
+    else:
+        teacher.compare("nettoyer", done, done.kept or Fraction(), done.proven)
+        if done.proven:
+            teacher.compare("nettoyer", done, done.warned, done.proven != done.total)
+
+
+def _check_removed(teacher: Teacher, done: Done, grade: Grade) -> None:
+    """What is gone at the end of the course is said to be."""
+    if Fraction(grade["points"]) and _leaves_something(done.lab):
+        told = (grade["removed"], "retiré depuis" in grade["reason"])
+        teacher.compare("à la fin", f"{done} : {grade['reason']}", told, (True, True))
+
+
+def _check_late(teacher: Teacher, done: Done, marks: Marks) -> None:
+    """By a teacher who comes only now: nothing but the receipts."""
+    when, grade, mark = "sans historique", marks.grades[_key(done)], marks.moodle[_key(done)]
+    points = (done.kept or Fraction()) if done.way == "unseen" else done.proven
+    teacher.compare(when, done, mark, _mark(points, done.total))
+    if points and _leaves_something(done.lab):
+        proofs = {one["proof"] for one in grade["checks"] if one["status"] == "passed"}
+        teacher.compare(when, done, (proofs, "seul reçu" in grade["reason"]), ({"receipt"}, True))
+
+
+def _check_bounds(teacher: Teacher, when: str, done: Done, counted: Marks, marks: Marks) -> None:
+    """What a receipt alone says is to be decided: the mark lies between its bounds."""
+    grade, points = marks.grades[_key(done)], Fraction(counted.grades[_key(done)]["points"])
+    least = Fraction(grade["points"])
+    within = least <= points <= least + Fraction(grade["points_open"])
+    teacher.compare(when, f"{done} : {grade['points']}, {grade['points_open']}", within, True)
+    proofs = {one["proof"] for one in grade["checks"]}
+    teacher.compare(when, done, "receipt" in proofs, False)
+
+
+# -- the course ------------------------------------------------------------------------------------
+
+
+def _course(
+    teacher: Teacher, group: Sequence[Pupil], stopping: threading.Event
+) -> tuple[Sequence[Done], Marks]:
+    """A group does all the labs, one after the other; what came of each, and its marks after it."""
+    dones: list[Done] = []
+    grades: dict[tuple[str, str], Grade] = {}
+    moodle: dict[tuple[str, str], str] = {}
+    with ThreadPoolExecutor(len(group)) as pool:
+        for lab in all_labs():
+            theirs = [one for one in group if one.does(lab)]
+            if stopping.is_set():
+                break
+            if not theirs:
+                continue
+            if lab.about.setup.colleague_commands:
+                course.open_bases(lab, theirs)
+            here = [*pool.map(lambda one, lab=lab: course.play(one, lab), theirs)]
+            name = f"{group[0].name}-{lab.short_name}"
+            before = teacher.grade(f"{name}-avant", theirs, [lab])
+            [*pool.map(course.clean, here)]
+            after = teacher.grade(f"{name}-apres", theirs, [lab])
+            for done in here:
+                teacher.wrong += done.troubles
+                _check_before(teacher, done, before)
+                _check_after(teacher, "après", done, before, after)
+                _check_told(teacher, done)
+            [*pool.map(course.take_away, here)]
+            dones += here
+            grades |= after.grades
+            moodle |= after.moodle
+        [*pool.map(course.stop_all, group)]
+    return dones, Marks(grades, moodle)
+
+
+@pytest.fixture
+def own_shells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several people type at once: not in this process."""
+    monkeypatch.setattr(checks.stage, "run_in_shell", run_in_shell)
+
+
+@pytest.mark.usefixtures("own_shells")
 def test_marks_outlive_the_pages_own_cleaning(
     new_person: Callable[..., Person], admin: Api, admin_kubeconfig: Path, tmp_path: Path
 ) -> None:
-    teacher = people.create_teacher(admin, admin_kubeconfig)
-    bob = Pupil(new_person("m"), "possède")
-    alice = Pupil(new_person("m"), "relaie", bob.person)
-    hasty = Pupil(new_person("m"), "relaie", bob.person)
-    idle = Pupil(new_person("m"), "relaie", bob.person)
-    bob.other = alice.person
-    path = roster({"alice": alice, "bob": bob, "hasty": hasty, "idle": idle}, tmp_path / "c.csv")
-    tp1, tp2, tp3, tp5 = LABS
-
-    assert alice.cahier("verifier", tp1.short_name).returncode == 0
-    for lab in (tp2, tp5):
-        alice.does(lab)
-    bob.does(tp3)
-    hasty.does(tp2, verifies=False)
-    _labs, before = graded(path, teacher, tmp_path / "before")
-    assert before["alice"] == ["20.00", "20.00", "0.00", "20.00", before["alice"][-1]]
-    assert before["bob"][1:4] == ["0.00", "20.00", ""]
-    assert before["hasty"][1] == ""  # a tunnel that nobody has seen
-
-    for lab in (tp2, tp5):
-        assert "restent prouvés, par votre reçu du" in alice.cleans(lab)
-    Stage(tp3, bob.person).run(["cahier catalogue arreter postgresql-cnpg-951239"])
-    told = hasty.cleans(tp2)
-    assert "5 points sur 10 restent prouvés" in told
-    assert "ne comptera pas" in told
-    labs, after = graded(path, teacher, tmp_path / "after")
-    assert (after["alice"], after["bob"]) == (before["alice"], before["bob"])
-    assert after["hasty"][1] == "10.00"
-    for name, place in (("alice", 1), ("alice", 3), ("bob", 2), ("hasty", 1)):
-        assert labs[name][place]["removed"], (name, place)
-        assert "retiré depuis" in labs[name][place]["reason"]
-    assert after["idle"] == ["0.00"] * 5
-    for one in labs["idle"]:
-        assert "Pas commencé" in one["reason"]
-
-    # a teacher who comes only now has nothing but the receipts
-    labs, late = graded(path, teacher, tmp_path / "late", "--historique", str(tmp_path / "other"))
-    assert (late["alice"], late["bob"]) == (before["alice"], before["bob"])
-    proofs = {check["proof"] for check in labs["alice"][1]["checks"]}
-    assert proofs == {"receipt"}
-    _labs, ignored = graded(path, teacher, tmp_path / "none", "--recus", "ignorer")
-    assert ignored["alice"][1] == ""  # seen by the teacher but for the tunnel: theirs to decide
+    print(f"CAHIER_CLASSE={COUNT} CAHIER_GRAINE={SEED}")
+    began = time.monotonic()
+    teacher = Teacher(people.create_teacher(admin, admin_kubeconfig), tmp_path)
+    groups = course.groups_of([new_person("m") for _ in range(COUNT)], SEED)
+    stopping = threading.Event()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            ran = [*pool.map(lambda group: _course(teacher, group, stopping), groups)]
+        except BaseException:  # Ctrl-C, or what no other group will mend
+            stopping.set()
+            raise
+    dones = [done for those, _marks in ran for done in those]
+    seen = Marks(
+        {key: one for _, marks in ran for key, one in marks.grades.items()},
+        {key: one for _, marks in ran for key, one in marks.moodle.items()},
+    )
+    pupils, labs = [one for group in groups for one in group], all_labs()
+    end = teacher.grade("fin", pupils, labs)
+    late = teacher.grade("tard", pupils, labs, "--historique", str(tmp_path / "other.sqlite"))
+    ignored = teacher.grade("ignorer", pupils, labs, "--recus", "ignorer")
+    teacher.compare("--recus ignorer", "ce qui est dit", "seul reçu" in ignored.said, False)
+    doubted = teacher.grade("revoir", pupils, labs, "--recus", "revoir")
+    for done in dones:
+        _check_after(teacher, "à la fin", done, seen, end)
+        _check_removed(teacher, done, end.grades[_key(done)])
+        _check_late(teacher, done, late)
+        _check_bounds(teacher, "--recus ignorer", done, end, ignored)
+        _check_bounds(teacher, "--recus revoir", done, end, doubted)
+        if done.way == "skipped":
+            _check_nothing_done(teacher, "à la fin", done, end.grades[_key(done)])
+    for pupil in pupils:
+        for lab in labs:
+            if not pupil.does(lab):
+                teacher.compare("rôle", pupil.name, end.moodle[pupil.name, lab.name], "")
+    minutes = (time.monotonic() - began) / 60
+    ways = {way: sum(done.way == way for done in dones) for way in sorted({d.way for d in dones})}
+    print(
+        f"{len(pupils)} people, {len(labs)} labs, {len(dones)} plays {ways}, {minutes:.1f} minutes,"
+        f" {teacher.compared} comparisons, {len(teacher.wrong)} wrong"
+    )
+    assert not teacher.wrong, "\n\n".join(teacher.wrong)

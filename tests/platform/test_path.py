@@ -18,6 +18,7 @@ import pytest
 from checks.access.kubernetes_api import collection
 from checks.path.ends import pair
 from checks.path.ground import Ground
+from checks.path.outcome import Kind
 from checks.path.outcome import Path as Found
 from checks.path.walk import walk
 from checks.sources.live_cluster import LiveCluster
@@ -25,12 +26,14 @@ from checks.sources.machine import LocalMachine
 from checks.stage import Person
 from tests.support.broken_paths import (
     RECORDED,
+    RELAY_PORT,
     UNDECIDED,
     VILLAGE,
     Drawing,
     Scene,
     amiss,
     column,
+    pod,
     recorded,
     shape,
 )
@@ -162,6 +165,28 @@ def test_the_first_broken_hop_is_named_and_no_other(
     assert not wrong, "\n".join(wrong)
     undecided = sum(count for (_, said), count in matrix.items() if said == UNDECIDED)
     assert undecided <= max(1, DRAWN // SHARES // 5), matrix
+
+
+def test_a_tunnel_whose_pod_is_gone_comes_before_what_fails_behind_it(
+    village: LiveCluster, free_port: int
+) -> None:
+    """The pod that took the name leaves its clients at once, as the tunnel does: nothing but what
+    it remembers of them, and a kubectl that stops, tells one from the other."""
+    relay = pod("relais", f"TCP-LISTEN:{RELAY_PORT},fork,reuseaddr")
+    relay["spec"]["containers"][0]["args"][1] = "TCP:nulle-part:80,connect-timeout=2"
+    for abandoned, expected in ((False, Kind.NAME), (True, Kind.TUNNEL)):
+        scene = Scene(
+            [f"localhost:{free_port}"],
+            [relay],
+            forwarded=f"{free_port}:{RELAY_PORT}",
+            abandoned=abandoned,
+        )
+        with standing(village, scene), tunnel(village, scene):
+            found = walked(village, scene.words)
+        broken = found.broken
+        assert broken is not None, found
+        assert broken.id is expected, found
+        assert ("est mort" in broken.finding) is abandoned, found
 
 
 def test_the_village_that_was_recorded_is_this_one(village: LiveCluster) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,7 +25,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.cluster
 
-SERVER = {
+SERVER: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Pod",
     "metadata": {"name": "api-1", "labels": {"app": "api"}},
@@ -60,9 +62,13 @@ class Home:
     def make(self, item: dict[str, Any]) -> None:
         self.cluster.api.request("POST", collection(item["kind"], self.cluster.namespace), item)
 
-    def ready(self) -> bool:
+    def states(self) -> dict[str, bool]:
+        """Whether each pod is ready."""
         self.cluster.refresh()
-        return [one.ready for one in self.cluster.pods()] == [True]
+        return {one.name: one.ready for one in self.cluster.pods()}
+
+    def ready(self) -> bool:
+        return [*self.states().values()] == [True]
 
     def type(self, *words: str) -> Run:
         return typed(["chemin", *words], self.person.kubeconfig)
@@ -152,6 +158,81 @@ def test_of_two_tunnels_on_one_port_the_one_that_clients_meet_is_followed(home: 
     assert (found["ids"], found["code"]) == (["local_port", "tunnel", "program"], 0)
     assert "service/api" in found["hops"][1]["place"]
     assert "sur ::1, vers pod/api-1" in found["hops"][0]["found"]
+
+
+APART = 4.0  # seconds: what is of an age is not told apart, for the API server dates to the second
+
+
+def test_a_tunnel_that_is_older_than_its_pod_is_told_before_what_does_not_listen_there(
+    home: Home,
+) -> None:
+    """Both are broken; kubectl says the same of either, as it stops."""
+    port, name = unused_port(), "remplace"
+    place = f"{collection('Pod', home.cluster.namespace)}/{name}"
+    first = {**copy.deepcopy(SERVER), "metadata": {"name": name}}
+    second = copy.deepcopy(first)
+    second["spec"]["containers"][0]["args"] = ["EXEC:sleep 600", "PIPE"]
+    home.make(first)
+    try:
+        until(lambda: home.states().get(name, False))
+        with forwarded(home, port, f"pod/{name}", f"{port}:8000"):
+            home.cluster.api.remove(place, {"gracePeriodSeconds": 0})
+            until(lambda: name not in home.states())
+            time.sleep(APART)
+            home.make(second)
+            until(lambda: home.states().get(name, False))
+            dead = home.walked(f"localhost:{port}")
+        time.sleep(APART)
+        with forwarded(home, port, f"pod/{name}", f"{port}:8000"):
+            alive = home.walked(f"localhost:{port}")
+    finally:
+        home.cluster.api.remove(place, {"gracePeriodSeconds": 0})
+        until(lambda: name not in home.states())
+    assert (dead["ids"], dead["code"]) == (["local_port", "tunnel"], 1), dead
+    assert "rien n’écoute sur le port 8000" in dead["hops"][-1]["finding"]
+    assert (alive["ids"], alive["code"]) == (["local_port", "tunnel", "program"], 1), alive
+    assert alive["hops"][1]["status"] == "passed", alive
+
+
+@pytest.mark.parametrize(
+    ("listens", "said"),
+    [
+        ("bind=[::1]", "qu’à l’adresse ::1 : son pod seul le joint"),
+        ("ipv6only=1", "en IPv4, qu’il ne prend pas"),
+    ],
+)
+def test_a_program_that_takes_no_ipv4_is_told_where_its_clients_come_in_ipv4(
+    home: Home, listens: str, said: str
+) -> None:
+    """A tunnel enters it all the same, by ::1."""
+    made = {**copy.deepcopy(SERVER), "metadata": {"name": "six"}}
+    made["spec"]["containers"][0]["args"][0] = f"TCP6-LISTEN:8000,fork,reuseaddr,{listens}"
+    home.make(made)
+    try:
+        until(lambda: home.states().get("six", False))
+        found = home.walked("pod/six")
+        assert home.walked("localhost", "pod/six")["code"] == 0
+    finally:
+        place = f"{collection('Pod', home.cluster.namespace)}/six"
+        home.cluster.api.remove(place, {"gracePeriodSeconds": 0})
+        until(lambda: "six" not in home.states())
+    assert (found["ids"], found["code"]) == (["program"], 1), found
+    assert said in found["hops"][0]["finding"]
+
+
+def test_a_tunnel_on_one_address_leads_its_clients_of_that_address(home: Home) -> None:
+    port = unused_port()
+    with forwarded(home, port, "svc/api", f"{port}:80", "--address", "127.0.0.1"):
+        assert home.walked(f"127.0.0.1:{port}")["code"] == 0
+        missed = home.walked(f"[::1]:{port}")
+    assert (missed["ids"], missed["code"]) == (["local_port"], 1)
+    port = unused_port()
+    with forwarded(home, port, "svc/api", f"{port}:80", "--address", "::1"):
+        assert home.walked(f"[::1]:{port}")["code"] == 0
+        assert home.walked(f"127.0.0.1:{port}")["code"] == 1
+        by_name = home.walked(f"localhost:{port}")
+    resolves = "::1" in home.cluster.machine.localhost()
+    assert by_name["code"] == (0 if resolves else 1), by_name
 
 
 def test_what_listens_on_this_machine_alone_is_no_tunnel(home: Home) -> None:
@@ -269,6 +350,77 @@ def test_a_path_is_followed_until_it_goes(home: Home) -> None:
     assert running.returncode == 0
     assert said.count("Aucun Service « plus-tard »") == 1
     assert "Le chemin mène au bout." in said
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "said"),
+    [
+        ("kubernetes.default:443", 0, "HTTP dans TLS"),
+        ("https://kubernetes.default", 0, "HTTP dans TLS"),
+        ("http://kubernetes.default:443", 1, "https://kubernetes.default:443"),
+        ("https://kube-dns.kube-system:9153", 1, "http://kube-dns.kube-system:9153"),
+    ],
+)
+def test_what_answers_is_told_and_is_a_fault_only_where_something_else_was_wanted(
+    home: Home, word: str, code: int, said: str
+) -> None:
+    """Two servers that every cluster has: the API server in TLS, the DNS's numbers in clear."""
+    found = home.walked(word)
+    assert (found["hops"][-1]["id"], found["code"]) == ("protocol", code), found
+    assert said in found["hops"][-1]["found"] + found["hops"][-1]["fix"]
+
+
+POSTGRES = """\
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=base \
+  -keyout "$PGDATA/server.key" -out "$PGDATA/server.crt"
+chmod 600 "$PGDATA/server.key"
+echo "ssl = on" >> "$PGDATA/postgresql.conf"
+sed -i "s/^host /hostssl /" "$PGDATA/pg_hba.conf"
+"""
+
+
+def test_a_base_that_demands_tls_is_told_and_refuses_who_wants_none(home: Home) -> None:
+    """Through a tunnel, and through a Service; it is the server's own rules that decide."""
+    script = {"name": "tls", "mountPath": "/docker-entrypoint-initdb.d"}
+    box = {
+        "name": "base",
+        "image": "postgres:15-bookworm",
+        "imagePullPolicy": "IfNotPresent",
+        "env": [{"name": "POSTGRES_PASSWORD", "value": "essai"}],
+        "ports": [{"containerPort": 5432}],
+        "readinessProbe": {"tcpSocket": {"port": 5432}, "periodSeconds": 1},
+        "volumeMounts": [script],
+    }
+    spec = {
+        "terminationGracePeriodSeconds": 0,
+        "containers": [box],
+        "volumes": [{"name": "tls", "configMap": {"name": "tls"}}],
+    }
+    metadata = {"name": "base-1", "labels": {"app": "base"}}
+    home.make({"kind": "ConfigMap", "metadata": {"name": "tls"}, "data": {"tls.sh": POSTGRES}})
+    home.make({"kind": "Pod", "metadata": metadata, "spec": spec})
+    ports = [{"port": 5432}]
+    service = {"selector": {"app": "base"}, "ports": ports}
+    home.make({"kind": "Service", "metadata": {"name": "base"}, "spec": service})
+    try:
+        until(lambda: home.states().get("base-1", False))
+        seen = home.walked("svc/base")
+        assert (seen["hops"][-1]["id"], seen["code"]) == ("protocol", 0), seen
+        assert "qui exige TLS" in seen["hops"][-1]["found"]
+        refused = home.walked("postgresql://base/postgres?sslmode=disable")
+        assert (refused["hops"][-1]["id"], refused["code"]) == ("protocol", 1), refused
+        right = refused["hops"][-1]["fix"].rpartition(" ")[2]
+        assert home.walked(right)["code"] == 0
+        port = unused_port()
+        with forwarded(home, port, "svc/base", f"{port}:5432"):
+            kept = home.walked(f"postgresql://localhost:{port}/?sslmode=require")
+            again = home.walked(f"postgresql://localhost:{port}/?sslmode=disable")
+        assert (kept["hops"][-1]["id"], kept["code"]) == ("protocol", 0), kept
+        assert (again["hops"][-1]["id"], again["code"]) == ("protocol", 1), "the tunnel is left"
+    finally:
+        for kind, name in (("Pod", "base-1"), ("Service", "base"), ("ConfigMap", "tls")):
+            home.cluster.api.remove(f"{collection(kind, home.cluster.namespace)}/{name}")
+        until(lambda: "base-1" not in home.states())
 
 
 def test_nothing_is_left(home: Home) -> None:

@@ -117,6 +117,7 @@ def _same_marks_from_an_archive(roster: Path, teacher: Path, folder: Path) -> No
         done = _cahier("noter", str(whole), "--sortie", str(out), *source)
         assert done.returncode == 3, done
         assert "p999 : absent" in done.stdout
+        assert ("Classe enregistrée le " in done.stderr) is (source is not access), done.stderr
         files = [one for one in out.rglob("*") if one.is_file()]
         graded.append({one.relative_to(out): one.read_bytes() for one in files})
     assert graded[0] == graded[1]

@@ -84,7 +84,8 @@ GRADES = people()
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("notes")
-    write_all(folder, GRADES, {lab.name: lab.about.path for lab in LABS})
+    paths = {lab.name: lab.about.path for lab in LABS}
+    write_all(folder, GRADES, paths, site="https://cahier.exemple.fr/")
     return folder / "rapport.html"
 
 

@@ -50,6 +50,8 @@ def pod(name: str, listen: str, *, ready: bool = True, image: str = SOCAT) -> Ob
 VILLAGE = (
     pod("sain", f"TCP-LISTEN:{PORT},fork,reuseaddr"),
     pod("boucle", f"TCP-LISTEN:{PORT},fork,reuseaddr,bind=127.0.0.1"),
+    pod("boucle-6", f"TCP6-LISTEN:{PORT},fork,reuseaddr,bind=[::1]"),
+    pod("sans-ipv4", f"TCP6-LISTEN:{PORT},fork,reuseaddr,ipv6only=1"),
     pod("ailleurs", f"TCP-LISTEN:{OTHER_PORT},fork,reuseaddr"),
     pod("sourd", ""),
     pod("pas-pret", f"TCP-LISTEN:{PORT},fork,reuseaddr", ready=False),
@@ -172,7 +174,7 @@ class Drawing:
             self._fault(f"pod {name}", Kind.POD)
             return name
         if Kind.PROGRAM in wanted:
-            name = self.random.choice(("boucle", "sourd"))
+            name = self.random.choice(("boucle", "boucle-6", "sans-ipv4", "sourd"))
             self._fault(f"programme {name}", Kind.PROGRAM)
             return name
         return "sain"

@@ -73,7 +73,7 @@ class Container(Sourced, kw_only=True):
         if found == self.ends and re.search(self.says, log):
             return ""
         return (
-            f"container {self.name}: {found}, and said {log[-800:]!r}\n  and not: {self.ends}, "
+            f"container {self.name}: {found}, and said {log[-8000:]!r}\n  and not: {self.ends}, "
             f"{self.says!r}"
         )
 

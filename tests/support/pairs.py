@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations, islice
 from pathlib import Path
 
@@ -194,9 +195,9 @@ _Lines.add_representer(
 
 def _normal(files: Mapping[str, str]) -> Mapping[str, str]:
     """The same objects, all written in one way: what differs is then what was changed."""
-    return {
-        name: yaml.dump_all(
-            yaml.safe_load_all(text), Dumper=_Lines, allow_unicode=True, width=2**16
-        )
-        for name, text in files.items()
-    }
+    return {name: _rewritten(text) for name, text in files.items()}
+
+
+@cache  # most files of a mistake are those of the solution
+def _rewritten(text: str) -> str:
+    return yaml.dump_all(yaml.safe_load_all(text), Dumper=_Lines, allow_unicode=True, width=2**16)

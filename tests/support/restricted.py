@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Self
 
 from checks.access.kubernetes_api import Api
@@ -39,12 +38,7 @@ class Restricted:
         self._bind("Role", _NAME)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bind("ClusterRole", "admin")
         self._admin.remove(f"{_RBAC}/namespaces/{self._namespace}/roles/{_NAME}")
 

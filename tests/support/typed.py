@@ -4,9 +4,12 @@ thousands."""
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import os
+import re
+import shlex
 import sys
 import tempfile
 import traceback
@@ -16,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from checks.cli import main
+from checks.errors import CahierError
+from checks.stage import Person, run_in_shell
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ def typed(
     """
     out, err = io.StringIO(), io.StringIO()
     words, before, code = sys.argv, dict(os.environ), 1
+    garbage = gc.get_threshold()  # a command of its own would end before garbage matters
     given = {**environment, **({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {})}
     sys.argv = ["cahier", *command]
     _become(given)
@@ -62,6 +68,7 @@ def typed(
         traceback.print_exc(file=err)
     finally:
         sys.argv = words
+        gc.set_threshold(*garbage)
         _become(before)
     return Run(code, out.getvalue(), err.getvalue())
 
@@ -70,3 +77,17 @@ def _become(environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None  # asked again of the environment
+
+
+_SHELL = re.compile(r"[|&;<>$(){}*?`~#\\\n]")
+
+
+def without_a_shell(command: str, person: Person, folder: Path) -> None:
+    """A command of a lab, as `Stage` runs it: ours are typed in this process, where they need no
+    shell. Raises CahierError."""
+    if not command.startswith("cahier ") or _SHELL.search(command):
+        run_in_shell(command, person, folder)
+        return
+    done = typed(shlex.split(command)[1:], None, environment=person.environment, folder=folder)
+    if done.code:
+        raise CahierError(f"« {command} » a échoué : {(done.complained or done.said).strip()}")

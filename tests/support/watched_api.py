@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -19,13 +19,22 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
+from checks.access.answers import typed
+from checks.diagnosis.rights.rbac import Request, covers, granted
 from checks.local_sspcloud import people
+from checks.objects.rights import Binding, BindingObject, Role, Rule, binding_of
 from tests.support.pretend_api import QuietServer
 from tests.support.rights import needed, refusal
 
 _PATH = re.compile(r"/(?:api|apis/[^/]+)/v1(?:/namespaces/([^/]+))?/(\w+)")
 TEACHER = "oidc-prof"
 _LONGEST = 60.0
+
+_TOLD: Mapping[str, Mapping[str, Any]] = {
+    "/version": {"major": "1", "minor": "37"},
+    "/api": {"kind": "APIGroupDiscoveryList", "items": []},
+    "/apis": {"kind": "APIGroupDiscoveryList", "items": []},
+}
 
 Key = tuple[str, str]
 """Namespace, "" for a namespace itself, and name."""
@@ -49,7 +58,11 @@ class WatchedApi:
     """Whether rights are those of one namespace at a time."""
     away: bool = False
     """Whether every connection is cut."""
+    besides: Callable[[Mapping[str, Any]], bool] = lambda asked: False
+    """What another authorizer than RBAC allows, given the `spec` of a review."""
     asked: list[tuple[float, str]] = field(default_factory=list)
+    reviews: list[Mapping[str, Any]] = field(default_factory=list)
+    """The `spec` of each access review about somebody."""
     epoch: int = 0
     stir: threading.Condition = field(default_factory=threading.Condition)
 
@@ -93,6 +106,46 @@ class WatchedApi:
         }
         self.put("rolebindings", binding, namespace)
         return namespace
+
+    def allowing(self, asked: Mapping[str, Any]) -> str:
+        """What RBAC says of an access review about somebody, "" where it allows nothing."""
+        wanted = asked["resourceAttributes"]
+        namespace = wanted["namespace"]
+        request = Request(
+            wanted["verb"],
+            wanted.get("group", ""),
+            wanted["resource"],
+            wanted.get("subresource", ""),
+            wanted.get("name", ""),
+        )
+        with self.stir:
+            bindings = [
+                *self._bindings("ClusterRoleBinding", ""),
+                *self._bindings("RoleBinding", namespace),
+            ]
+            roles = self._rules("roles", namespace)
+            cluster_roles = self._rules("clusterroles", "")
+        user, groups = asked["user"], asked["groups"]
+        for one in granted(user, groups, bindings, roles, cluster_roles, namespace):
+            if covers(one.rule, request):
+                binding, to = one.binding, one.subject
+                name = f"{binding.name}/{namespace}".removesuffix(
+                    f"/{namespace}" if binding.kind == "ClusterRoleBinding" else ""
+                )
+                return (
+                    f'RBAC: allowed by {binding.kind} "{name}" of {binding.role_kind} '
+                    f'"{binding.role}" to {to.kind} "{to.name}"'
+                )
+        return ""
+
+    def _bindings(self, kind: str, namespace: str) -> Iterator[Binding]:
+        for (where, _), item in self.objects[f"{kind.lower()}s"].items():
+            if where == namespace:
+                yield binding_of(typed(item, BindingObject), kind)
+
+    def _rules(self, plural: str, namespace: str) -> Mapping[str, Sequence[Rule]]:
+        held = self.objects[plural].items()
+        return {name: typed(item, Role).rules for (where, name), item in held if where == namespace}
 
     def drop(self, namespace: str) -> None:
         """Delete a namespace and all that is in it."""
@@ -140,13 +193,17 @@ class _Handler(BaseHTTPRequestHandler):
         if self.api.away:
             self.close_connection = True
             return
-        if url.path == "/version":
-            self._answer({"major": "1", "minor": "37"})
+        told = _TOLD.get(url.path)
+        if told is not None:
+            self._answer(told)
             return
         found = _PATH.fullmatch(url.path)
         single = re.fullmatch(r"/api/v1/namespaces/([^/]+)", url.path)
+        role = re.fullmatch(r"/apis/[^/]+/v1/clusterroles/([^/]+)", url.path)
         if single:
             self._namespace(single[1])
+        elif role and ("", role[1]) in self.api.objects["clusterroles"]:
+            self._answer(self.api.objects["clusterroles"]["", role[1]])
         elif found is None:
             self._answer({"message": "introuvable"}, 404)
         elif not self._may(found[1] or "", found[2]):
@@ -161,8 +218,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.api.asked.append((time.monotonic(), urlsplit(self.path).path))
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer({"status": {"allowed": False, "reason": ""}})
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if body["kind"] == "SelfSubjectReview":
+            us = {"username": TEACHER, "groups": ["system:authenticated"]}
+            self._answer({"status": {"userInfo": us}})
+            return
+        reason = ""
+        if "user" in body["spec"]:
+            self.api.reviews.append(body["spec"])
+            reason = self.api.allowing(body["spec"])
+        allowed = bool(reason) or self.api.besides(body["spec"])
+        self._answer({"status": {"allowed": allowed, "reason": reason}})
 
     def _may(self, namespace: str, plural: str) -> bool:
         verb = "watch" if "watch=true" in self.path else "list"

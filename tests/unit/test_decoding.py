@@ -1,11 +1,20 @@
-"""Several threads decode what the API server answers: the interpreter must outlive it."""
+"""Several threads decode what the API server answers: the interpreter must outlive it. And a null
+is as good as absent, whatever has it."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import subprocess
 import sys
 
+import msgspec
 import pytest
+
+from checks import objects
+from checks.decoding import without_nulls
+from checks.objects.parts import Part, read
+from checks.objects.pods import PodObject
 
 TRIES = 12  # a type that was not prepared ends two interpreters of five
 TOGETHER = """
@@ -54,3 +63,47 @@ def test_threads_may_decode_a_type_together_for_the_first_time(
     code = TOGETHER.format(module=module, kind=kind, value=value)
     runs = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(TRIES)]
     assert {run.wait(60) for run in runs} == {0}
+
+
+def parts() -> list[type[Part]]:
+    """Every type of the API's objects."""
+    for module in pkgutil.iter_modules(objects.__path__):
+        importlib.import_module(f"{objects.__name__}.{module.name}")
+    found, left = [], [Part]
+    while left:
+        kind = left.pop()
+        found.append(kind)
+        left += kind.__subclasses__()
+    return found
+
+
+def test_a_null_that_a_type_takes_is_its_default() -> None:
+    taking = {
+        (kind.__name__, field.name): field.default
+        for kind in parts()
+        for field in msgspec.structs.fields(kind)
+        if "None" in str(field.type)
+    }
+    assert len(taking) > 10
+    assert set(taking.values()) == {None}
+
+
+def test_no_type_keeps_an_object_as_it_came() -> None:
+    kept = [
+        f"{kind.__name__}.{field.name}"
+        for kind in parts()
+        for field in msgspec.structs.fields(kind)
+        if "Any" in str(field.type)
+    ]
+    assert not kept
+
+
+def test_nulls_are_as_good_as_absent() -> None:
+    box = {"name": "a", "image": "i", "args": None, "readinessProbe": None, "ports": None}
+    pod = {
+        "metadata": {"name": "a", "labels": {"app": "a", "b": None}, "annotations": None},
+        "spec": {"containers": [box], "volumes": None},
+        "status": None,
+    }
+    assert read(pod, PodObject) == msgspec.convert(without_nulls(pod), PodObject)
+    assert read(pod, PodObject).metadata.labels == {"app": "a"}

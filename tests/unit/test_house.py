@@ -11,6 +11,10 @@ from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from pathlib import Path
 
+import pytest
+
+from tests.support.collected import collected
+
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -64,6 +68,14 @@ def test_no_test_file_is_another_s_helper() -> None:
         if ".test_" in name
     }
     assert taken == set()
+
+
+@pytest.mark.slow
+def test_the_minute_s_tests_open_no_browser_and_build_no_site() -> None:
+    chosen = collected("-m", "not cluster and not slow", "tests/site")
+    assert "tests/site/" in chosen
+    assert "[chromium" not in chosen
+    assert "test_french.py" not in chosen  # the grammar of the built site
 
 
 def _users(name: str, importers: Mapping[str, Set[str]], met: Set[str] = frozenset()) -> set[str]:

@@ -123,6 +123,8 @@ _TYPED: Mapping[str, tuple[Sequence[str], Sequence[int], str]] = {
     "demo": (["--enregistrement"], [0], "Tout est juste."),
     "noter": (["classe.csv"], [3], "n’a pas de quoi noter une classe"),
     "classe suivre": (["classe.csv"], [3], "n’a pas de quoi noter une classe"),
+    "classe relier": (["classe.csv"], [3], "n’a pas de quoi noter une classe"),
+    "classe envoyer": (["classe.csv"], [3], "n’a pas de quoi noter une classe"),
     "droits-enseignant": ([], [0], "ClusterRole"),
     "partager": (["oidc-prof"], [3], ""),
     "instantane": (["-o", "i.json"], [0, 3], ""),

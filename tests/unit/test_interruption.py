@@ -198,3 +198,35 @@ def test_a_wait_that_lasts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             eventually(lambda: heard == ["le second"])
         eventually(lambda: heard == ["le second", ""])
     assert not waiting.lasting(0)
+
+
+_ASKS = """
+import os, signal, threading, time
+from types import SimpleNamespace
+from checks import interruption
+from checks.diagnosis.rights import leaks
+from checks.facts import Access
+start = threading.Thread.start
+
+def start_then_interrupt(thread):
+    start(thread)
+    os.kill(os.getpid(), signal.SIGINT)
+
+def may_other(*_, **__):
+    time.sleep(0.01)  # as a server answers: what is known already needs no thread
+    return Access(False)
+
+threading.Thread.start = start_then_interrupt
+cluster = SimpleNamespace(may_other=may_other)
+with interruption.heard():
+    bob = leaks.Person("oidc-bob", "bob")
+    asked = [leaks.Request(verb, resource="pods") for verb in ("get", "list")]
+    leaks._answers(cluster, bob, asked)
+"""
+
+
+def test_a_signal_while_threads_that_ask_start_leaves_none_of_them_waiting() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _ASKS], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt")

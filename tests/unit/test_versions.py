@@ -3,9 +3,7 @@ cluster is asked."""
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 
@@ -16,8 +14,8 @@ from tests.platform.versions import enforcers, record, report, sample
 from tests.platform.versions.__main__ import differences, main
 from tests.platform.versions.record import Count, Difference, Proof
 from tests.support import operated
+from tests.support.collected import collected
 
-CHECKOUT = Path(__file__).parents[2]
 CASES = {"départs": ["tp1"], "erreurs": ["tp2-une", "tp2-deux", "tp2-trois", "tp2-quatre"]}
 
 
@@ -26,20 +24,9 @@ def test_the_cases_that_are_drawn_are_tests_of_the_corpus() -> None:
     cases = sample.drawn("")
     assert cases == sample.drawn("") != sample.drawn("7")
     asked = sample.tests(cases)
-    words = ["-m", "pytest", "-n", "0", "-q", "--collect-only", "-p", "no:cacheprovider", *asked]
-    shared = ("PYTEST_ADDOPTS", "CAHIER_PARTAGE")  # a whole run leaves some cases to the operator
-    own = {name: value for name, value in os.environ.items() if name not in shared}
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=CHECKOUT,
-        env=own,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+    told = collected(*asked)
     assert len(asked) == len({*asked}) == sum(len(those) for those in cases.values())
-    assert f"{len(asked)} tests collected" in done.stdout
+    assert f"{len(asked)} tests collected" in told
 
 
 def test_what_failed_what_was_skipped_and_what_was_not_played_are_differences() -> None:
@@ -60,17 +47,6 @@ def test_what_failed_what_was_skipped_and_what_was_not_played_are_differences() 
         Difference("erreurs tp2-trois", "sans cluster"),
         Difference("erreurs tp2-quatre", "not played"),
     ]
-
-
-def test_it_touches_no_cluster_of_an_engine_that_is_not_ours(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """There, a second cluster would have the name of the first, and take its place."""
-    monkeypatch.setattr(operated, "reason_for_none", lambda: "Docker answers")
-    monkeypatch.setattr(subprocess, "run", lambda *words, **options: pytest.fail(str(words)))
-    with pytest.raises(SystemExit):
-        main(["v1.34.11"])
-    assert "Docker answers" in capsys.readouterr().err
 
 
 def test_an_enforcer_that_is_not_known_makes_no_cluster(

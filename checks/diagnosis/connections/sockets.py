@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from checks.capabilities import Cluster
 from checks.errors import Unverifiable
 from checks.facts import Pod
+from checks.interruption import pause
+from checks.waiting import Deadline
 
+_ENTERS = 2.0  # seconds for a tunnel of ours to show in the pod
+_PAUSE = 0.1
 _ESTABLISHED = "01"  # states of include/net/tcp_states.h
 _SYN_SENT = "02"
 _LISTEN = "0A"
@@ -48,10 +52,29 @@ class Listener:
         """Whether it can be reached from inside the pod only."""
         return ipaddress.ip_address(self.address).is_loopback
 
+    def takes(self, address: str) -> bool | None:
+        """Whether who comes to this address of the pod is a client of its own. None where it is
+        the program's choice: what listens on `::` takes IPv4 too, but where it has asked not to
+        (IPV6_V6ONLY), which nothing shows."""
+        own, other = ipaddress.ip_address(self.address), ipaddress.ip_address(address)
+        if not own.is_unspecified:
+            return own == other
+        return True if own.version == other.version else None if own.version == 6 else False
+
 
 def established(cluster: Cluster, pod: str) -> frozenset[Connection]:
     """Established connections of `pod`. Raises Unverifiable where the image has no `cat`."""
     return frozenset(_parse(_table(cluster, pod), _ESTABLISHED))
+
+
+def met(cluster: Cluster, pod: str) -> frozenset[Connection]:
+    """Connections of `pod`, also those that are over: the end that closed one first remembers it
+    for a minute (TIME_WAIT). Raises Unverifiable as `established`."""
+    return frozenset(
+        Connection(*_address(row["local"]), *_address(row["remote"]))
+        for row in map(_ROW.match, _table(cluster, pod).splitlines())
+        if row and row["state"] != _LISTEN
+    )
 
 
 @dataclass(frozen=True)
@@ -95,6 +118,21 @@ def listeners(cluster: Cluster, pod: str) -> frozenset[Listener]:
 def listening(cluster: Cluster, pod: str) -> frozenset[int]:
     """Ports on which something listens in `pod`. Raises Unverifiable as `listeners`."""
     return frozenset(item.port for item in listeners(cluster, pod))
+
+
+def takes_ipv4(cluster: Cluster, pod: str, port: int) -> bool | None:
+    """Whether what listens on `::` takes IPv4: a node tries 127.0.0.1 before ::1, for a tunnel.
+    None where the pod does not show by which of them ours enters. Raises as `established` and
+    `Cluster.forward` do."""
+    before, deadline = established(cluster, pod), Deadline(_ENTERS)
+    with cluster.forward(pod, port):
+        while not deadline.passed:
+            new = established(cluster, pod) - before
+            for one in new:
+                if one.local_port == port and one.from_loopback:
+                    return ipaddress.ip_address(one.remote_address).version == 4
+            pause(_PAUSE)
+    return None
 
 
 def holder(cluster: Cluster, pod: Pod, port: int) -> str:

@@ -16,12 +16,13 @@ from socket import socket
 from typing import TypeVar
 
 from checks.capabilities import Cluster
-from checks.diagnosis.connections.sockets import Connection, established
+from checks.diagnosis.connections.sockets import Connection, established, met
 from checks.diagnosis.connections.workplace import is_of_service
 from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp
 from checks.exchange.postgres import NotPostgres
 from checks.facts import ForwardCommand, ForwardRefused, Listener, Pod
+from checks.interruption import pause
 from checks.objects.parts import named
 from checks.verdict import Diagnostic
 from checks.waiting import Deadline
@@ -36,6 +37,8 @@ _DRAWN = (
     (3, 2),
 )
 _PATIENCE = 3.0  # seconds: kubectl opens its streams a moment after we connect
+_LEAVES = 1.0  # seconds for a pod that leaves its clients
+_PAUSE = 0.2
 _T = TypeVar("_T")
 _LOOK = ("ps aux | grep port-forward",)
 
@@ -220,6 +223,41 @@ def _answering(cluster: Cluster, local_port: int, pods: Sequence[Pod], port: int
     if blind is not None:
         raise blind
     return None
+
+
+def lets_in(cluster: Cluster, local_port: int, pod: Pod, port: int) -> bool:
+    """Whether clients of the local port enter a pod that leaves them at once: they are gone before
+    one looks, but the pod remembers them. False where the tunnel stops at its first client, as
+    kubectl does once the pod that it had chosen is gone.
+
+    Raises Unverifiable where neither is seen.
+    """
+    before: frozenset[Connection] | None = None
+    with contextlib.suppress(Unverifiable):
+        before = met(cluster, pod.name)
+    deadline = Deadline(_PATIENCE)
+    while True:
+        try:
+            with cluster.machine.connect(local_port) as connection:
+                connection.settimeout(_LEAVES)
+                with contextlib.suppress(OSError):
+                    connection.recv(1)
+        except OSError:
+            return False
+        if before is not None:
+            new = met(cluster, pod.name) - before
+            if any(one.local_port == port and one.from_loopback for one in new):
+                return True
+        if deadline.passed:
+            break
+        pause(_PAUSE)
+    if before is None:
+        return True  # it has outlived its clients
+    raise Unverifiable(
+        f"Rien ne montre si le tunnel de localhost:{local_port} mène au pod {pod.name}, qui quitte "
+        "aussitôt ses clients.",
+        "Fermez-le, et rouvrez-le.",
+    )
 
 
 def _until(look: Callable[[], _T | None]) -> _T | None:
@@ -512,18 +550,23 @@ def silent(
         with cluster.forward(pod.name, tunnel.port) as connection:
             tunnel.speak(connection)
     except (ForwardRefused, NotHttp, NotPostgres, OSError) as refused:
-        return Diagnostic(
-            finding=f"Le tunnel de localhost:{tunnel.local_port} mène au pod {pod.name}, mais rien "
-            f"n’y répond sur le port {tunnel.port} ({refused}).",
-            cause="Un tunnel s’ouvre même si le conteneur n’écoute pas sur ce port.",
-            fix=f"Faites écouter {tunnel.service} sur le port {tunnel.port}, puis rouvrez le "
-            "tunnel.",
-            commands=commands,
-            look=(f"kubectl logs {pod.name} -n {cluster.namespace}",),
-        )
+        unheard = isinstance(refused, ForwardRefused)
+        if unheard or lets_in(cluster, tunnel.local_port, pod, tunnel.port):
+            return Diagnostic(
+                finding=f"Le tunnel de localhost:{tunnel.local_port} mène au pod {pod.name}, mais "
+                f"rien n’y répond sur le port {tunnel.port} ({refused}).",
+                cause="Un tunnel s’ouvre même si le conteneur n’écoute pas sur ce port.",
+                fix=f"Faites écouter {tunnel.service} sur le port {tunnel.port}, puis rouvrez le "
+                "tunnel.",
+                commands=commands,
+                look=(f"kubectl logs {pod.name} -n {cluster.namespace}",),
+            )
+        answers = ""
+    else:
+        answers = f" Le pod {pod.name}, lui, répond."
     return Diagnostic(
         finding=f"Le tunnel de localhost:{tunnel.local_port} vers {forward.kind}/{forward.name} "
-        f"est mort : {said}. Le pod {pod.name}, lui, répond.",
+        f"est mort : {said}.{answers}",
         cause="Un tunnel reste attaché au pod choisi à son ouverture, même quand un autre reprend "
         "son nom. Ce pod disparu, kubectl garde le port ouvert jusqu’au premier client, puis "
         "s’arrête (« lost connection to pod »).",

@@ -77,6 +77,10 @@ def _primary(pods: Sequence[Pod]) -> Pod | None:
 
 def databases(cluster: Cluster) -> Sequence[Database]:
     """The namespace's databases, those that are ready first, then by name."""
+    return cluster.once(_databases)
+
+
+def _databases(cluster: Cluster) -> Sequence[Database]:
     pods: dict[str, list[Pod]] = {}
     kept: set[str] = set()
     for pod in cluster.pods():

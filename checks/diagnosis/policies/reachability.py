@@ -3,6 +3,7 @@ pods of ours."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 
 from checks.capabilities import Cluster, Probe
 from checks.diagnosis.policies.decision import Peer, decide
-from checks.errors import Unverifiable
+from checks.errors import Unverifiable, UsageError
 from checks.exchange.postgres import NotPostgres, PostgresServer, identify
 from checks.facts import PROBE_LABEL, ForwardRefused, Pod
 from checks.interruption import pause
@@ -87,10 +88,15 @@ def trial(cluster: Cluster, ways: Ways) -> Trial:
 
 
 def _outsider(cluster: Cluster) -> Cluster | None:
-    """Somebody else's namespace whose own policies let a probe out: held back at home, it would
-    prove nothing."""
-    for namespace in cluster.outsiders():
-        there = cluster.as_owner(namespace)
+    """Somebody else's namespace, from which a probe of ours may leave."""
+    return next(filter(None, (may_leave(cluster, one) for one in cluster.outsiders())), None)
+
+
+def may_leave(cluster: Cluster, namespace: str) -> Cluster | None:
+    """A namespace as its owner sees it, where its own policies let a probe of ours go where it
+    likes: held back at home, it would prove nothing. None elsewhere."""
+    there = cluster.as_owner(namespace)
+    with contextlib.suppress(UsageError):  # an access may outlive its namespace
         if there is not None and not held_back(there):
             return there
     return None

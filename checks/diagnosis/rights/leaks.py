@@ -4,9 +4,11 @@ told and mended."""
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
 
 from checks.capabilities import Cluster
@@ -18,10 +20,12 @@ from checks.diagnosis.rights.wording import ASKED, TELLING, leads_to, said
 from checks.errors import Unverifiable
 from checks.facts import Access, ApiResource
 from checks.french import enumeration
+from checks.interruption import shielded
 from checks.shell import one_word, thing
 from checks.verdict import Diagnostic
 
 _AT_ONCE = 8  # access reviews asked at the same time
+_REASONED = 0.001  # seconds: no server answers faster, and handing a question over takes a third
 _MOST = 60  # people of whom it is asked: each costs some fifty access reviews
 
 
@@ -110,6 +114,12 @@ def _holding(cluster: Cluster, person: Person) -> Holding:
     return memory[person]
 
 
+@cache
+def _askers() -> ThreadPoolExecutor:
+    """Threads that ask, the same for all people and labs: a class asks some forty times each."""
+    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="droits")
+
+
 def leak(cluster: Cluster, person: Person, concern: Concern) -> Leak | None:
     """The first right of somebody that breaks the sentence; one that a RoleBinding gives rather
     than the cluster."""
@@ -135,9 +145,7 @@ def leak(cluster: Cluster, person: Person, concern: Concern) -> Leak | None:
             request for one in _asked(cluster, held) for request in concern.broken_by(one)
         )
     )
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = list(pool.map(lambda request: may(cluster, person, request), asked))
-    for request, access in zip(asked, answers, strict=True):
+    for request, access in _answers(cluster, person, asked):
         told = _told(access)
         if access.allowed and told is not None and told.binding_kind == "RoleBinding":
             return Leak(person, request, (told,))
@@ -146,6 +154,30 @@ def leak(cluster: Cluster, person: Person, concern: Concern) -> Leak | None:
                 person, request, (), f" (ClusterRoleBinding « {told.binding} »)" if told else ""
             )
     return elsewhere
+
+
+def _answers(
+    cluster: Cluster, person: Person, asked: Sequence[Request]
+) -> Sequence[tuple[Request, Access]]:
+    """Each with its answer. Threads share out what has to be asked of a server, as soon as one
+    answer shows that it was: most are not even asked of a class."""
+    found: dict[Request, Access] = {}
+    left = iter(asked)
+    for one in left:
+        began = time.perf_counter()
+        found[one] = may(cluster, person, one)
+        if time.perf_counter() - began > _REASONED:
+            break
+    rest = list(left)
+    shares = [rest[first::_AT_ONCE] for first in range(_AT_ONCE)]
+    # Ctrl-C between the start of a thread and its entry among the pool's would leave it waiting for
+    # ever, and the command for it
+    with shielded():
+        answered = _askers().map(
+            lambda share: [(one, may(cluster, person, one)) for one in share], filter(None, shares)
+        )
+    found |= {request: access for share in answered for request, access in share}
+    return [(request, found[request]) for request in asked]
 
 
 def _asked(cluster: Cluster, held: Holding) -> Iterator[Request]:

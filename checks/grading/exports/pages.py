@@ -7,15 +7,18 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from checks.drawing import Step, steps
 from checks.grading.exports.marks import bounds, mark, out_of, short
-from checks.grading.results import CheckGrade, LabGrade, LabInfo, LearnerGrades
+from checks.grading.results import CheckGrade, LabGrade, LabInfo, LearnerGrades, Points
 from checks.lab import Hop
+from checks.verdict import Status
+
+_PARTS = 4096  # pieces of a page that are encoded together
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,9 @@ class Told:
 
 def page(name: str, **values: object) -> bytes:
     """A template with its values, in UTF-8."""
-    return environment().get_template(name).render(**values).encode()
+    stream = environment().get_template(name).stream(**values)
+    stream.enable_buffering(_PARTS)  # a report of a thousand people is read by parts
+    return b"".join(part.encode() for part in stream)
 
 
 @cache
@@ -59,9 +64,14 @@ def environment(*packages: str) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["points"] = lambda points: short(Fraction(points))
+    environment.filters["points"] = _points
     environment.filters["digest"] = digest
     return environment
+
+
+@cache
+def _points(points: Points) -> str:
+    return short(Fraction(points))
 
 
 def script(name: str) -> Markup:
@@ -123,7 +133,11 @@ def told(
 def _path(path: Sequence[Hop], grade: LabGrade) -> Sequence[tuple[Step, str]]:
     if not grade.checks:
         return ()
-    return [
-        (step, step.status.words)
-        for step in steps(path, {check.id: check.status for check in grade.checks})
-    ]
+    return _steps(tuple(path), tuple((check.id, check.status) for check in grade.checks))
+
+
+@lru_cache(1024)  # many people are at the same place
+def _steps(
+    path: tuple[Hop, ...], statuses: tuple[tuple[str, Status], ...]
+) -> Sequence[tuple[Step, str]]:
+    return [(step, step.status.words) for step in steps(path, dict(statuses))]

@@ -19,8 +19,22 @@ from checks.grading.in_cluster.order import Order
 from checks.objects.parts import metadata
 from checks.objects.workloads import Job
 
-_BYTES = 1_000_000  # of a ConfigMap, nearly
+_BYTES = 1_000_000  # of a ConfigMap or a Secret, nearly
 _ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Act:
+    """What is asked of the cluster, in the words of the sentences that tell of it."""
+
+    verb: str
+    future: str
+    this: str
+    only: str
+    of: str
+
+
+GRADING = Act("noter", "notera", "cette notation", "une seule notation", "de la notation")
 
 
 def may_grade(api: Api, namespace: str) -> bool:
@@ -47,9 +61,22 @@ def may_grade(api: Api, namespace: str) -> bool:
         return True  # nobody to ask: the parts will say it
 
 
+def require_rights(api: Api, namespace: str, act: Act = GRADING) -> None:
+    """Raises AccessError where the ServiceAccount may not read a class."""
+    if not may_grade(api, namespace):
+        raise AccessError(
+            f"Le ServiceAccount « {SERVICE_ACCOUNT} » de {namespace}, qui {act.future}, n’a "
+            "pas les droits de l’enseignant.",
+            "Un administrateur du cluster les lui donne, une fois pour toutes :\n  cahier "
+            "droits-enseignant | kubectl apply -f -\n  kubectl create clusterrolebinding "
+            f"cahier-enseignant-{namespace} --clusterrole=cahier-enseignant "
+            f"--serviceaccount={namespace}:{SERVICE_ACCOUNT}",
+        )
+
+
 @dataclass(frozen=True)
 class Owner:
-    """A Job or a CronJob of ours."""
+    """A Job, a CronJob or a Deployment of ours."""
 
     kind: str
     name: str
@@ -77,7 +104,7 @@ def find(api: Api, namespace: str, kind: str, group: str) -> Owner | None:
             Job, kind, COLLECTIONS[kind].format(namespace), {"labelSelector": f"{LABEL}={group}"}
         )
     except Refused as refusal:
-        raise _explained(refusal, kind, namespace) from refusal
+        raise explained(refusal, kind, namespace) from refusal
     found = None
     for job in sorted(listed, key=lambda job: job.metadata.creation_timestamp):
         one = Owner(kind, job.metadata.name, namespace)
@@ -106,12 +133,7 @@ def start(
 
     Raises CahierError, of which UnknownTimeZone.
     """
-    text = msgspec.json.encode(order).decode()
-    if len(text) > _BYTES:
-        raise UsageError(
-            "La classe est trop grande pour une seule notation.",
-            "Partagez la liste en plusieurs fichiers.",
-        )
+    text = written(order)
     act = "noter" if schedule is None else "planifie"
     name = f"cahier-{act}-{group.partition('.')[0]}-{secrets.token_hex(3)}"
     if schedule is None:
@@ -122,7 +144,7 @@ def start(
         )
     owner = Owner(made["kind"], name, namespace)
     try:
-        _ensure_service_account(api, namespace, group, made)
+        ensure_service_account(api, namespace, group, made)
         for item in manifests.belongings(name, group, order.parts, text, made):
             _create(api, namespace, item)
         api.request(
@@ -138,22 +160,34 @@ def start(
     return owner
 
 
+def written(order: Any, act: Act = GRADING) -> str:
+    """An order as the pods read it. Raises UsageError where the cluster would not take it."""
+    text = msgspec.json.encode(order).decode()
+    if len(text.encode()) > _BYTES:
+        raise UsageError(
+            f"La classe est trop grande pour {act.only}.",
+            "Partagez la liste en plusieurs fichiers.",
+        )
+    return text
+
+
 def remove(api: Api, owner: Owner) -> None:
-    """Remove a Job or CronJob; all that belongs to it goes with it. Raises AccessError."""
+    """Remove what is ours; all that belongs to it goes with it. Raises AccessError."""
     api.remove(owner.path, {"propagationPolicy": "Background"})
 
 
 def _create(api: Api, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
     kind = manifest["kind"]
+    same = {"apiVersion": manifest["apiVersion"], "kind": kind}
     try:
-        return {"kind": kind, **api.request("POST", COLLECTIONS[kind].format(namespace), manifest)}
+        return {**same, **api.request("POST", COLLECTIONS[kind].format(namespace), manifest)}
     except Refused as refusal:
-        raise _explained(refusal, kind, namespace) from refusal
+        raise explained(refusal, kind, namespace) from refusal
 
 
-def _ensure_service_account(api: Api, namespace: str, group: str, owner: Mapping[str, Any]) -> None:
-    """One for all gradings of the namespace, which goes with the last of them, unless somebody else
-    made it."""
+def ensure_service_account(api: Api, namespace: str, group: str, owner: Mapping[str, Any]) -> None:
+    """One for all that reads classes from this namespace, which goes with the last of them, unless
+    somebody else made it."""
     collection = COLLECTIONS["ServiceAccount"].format(namespace)
     change = {"metadata": {"ownerReferences": [manifests.owner_reference(owner)]}}
     for _ in range(_ATTEMPTS):
@@ -176,10 +210,11 @@ def _ensure_service_account(api: Api, namespace: str, group: str, owner: Mapping
     )
 
 
-def _explained(refusal: Refused, kind: str, namespace: str) -> CahierError:
+def explained(refusal: Refused, kind: str, namespace: str, act: Act = GRADING) -> CahierError:
+    """Why an object of this kind is refused, for whoever asked."""
     if "quota" in refusal.message:
         return CahierError(
-            f"Le quota de {namespace} ne permet pas cette notation : {refusal.message}",
+            f"Le quota de {namespace} ne permet pas {act.this} : {refusal.message}",
             f"Arrêtez ce qui ne sert plus (kubectl get all -n {namespace}), ou donnez un autre "
             "--namespace.",
         )
@@ -193,7 +228,7 @@ def _explained(refusal: Refused, kind: str, namespace: str) -> CahierError:
         return UnknownTimeZone(refusal.message)
     if refusal.status == 403:
         return AccessError(
-            f"Vous ne pouvez pas faire noter une classe dans {namespace} ({kind}) : "
+            f"Vous ne pouvez pas faire {act.verb} une classe dans {namespace} ({kind}) : "
             f"{refusal.message}",
             "Donnez avec --namespace un namespace où vous avez le rôle « admin » ; dans un service "
             "VSCode du SSPCloud, relancez-le avec ce rôle.",

@@ -1,12 +1,12 @@
 """What grading in the cluster is made of there. Everything belongs to the Job or CronJob, and goes
-with it."""
+with it. The board of a class is made of the same pieces (checks/board/in_cluster)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from checks.grading.in_cluster.order import FILE, FOLDER, OTHER_CODE
+from checks.grading.in_cluster.order import FILE, FOLDER, OTHER_CODE, PLACE
 
 LABEL = "cahier-kubernetes/notation"
 SERVICE_ACCOUNT = (
@@ -16,11 +16,14 @@ AT_ONCE = 4  # parts graded at the same time, whatever the class: what the API s
 
 _BATCH = "/apis/batch/v1/namespaces/{}/{}"
 _CORE = "/api/v1/namespaces/{}/{}"
-_RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/{}"
+_RBAC_GROUP = "rbac.authorization.k8s.io"
+_RBAC = f"/apis/{_RBAC_GROUP}/v1/namespaces/{{}}/{{}}"
 COLLECTIONS = {
     "Job": _BATCH.format("{}", "jobs"),
     "CronJob": _BATCH.format("{}", "cronjobs"),
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "ConfigMap": _CORE.format("{}", "configmaps"),
+    "Secret": _CORE.format("{}", "secrets"),
     "ServiceAccount": _CORE.format("{}", "serviceaccounts"),
     "Role": _RBAC.format("{}", "roles"),
     "RoleBinding": _RBAC.format("{}", "rolebindings"),
@@ -44,7 +47,7 @@ def job(name: str, group: str, parts: int, image: str) -> dict[str, Any]:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": _metadata(name, group),
+        "metadata": metadata(name, group),
         "spec": spec,
     }
 
@@ -69,7 +72,7 @@ def cron_job(
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
-        "metadata": _metadata(name, group),
+        "metadata": metadata(name, group),
         "spec": spec,
     }
 
@@ -78,18 +81,25 @@ def belongings(
     name: str, group: str, parts: int, order: str, owner: Mapping[str, Any]
 ) -> Sequence[dict[str, Any]]:
     """The order, a place for each part's grades, and the right to write there and nowhere else."""
-    owned = {**_metadata(name, group), "ownerReferences": [owner_reference(owner)]}
+    own = owned(name, group, owner)
     places = [f"{name}-{index}" for index in range(parts)]
     return [
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": owned, "data": {FILE: order}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": own, "data": {FILE: order}},
         *(
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**owned, "name": place}}
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**own, "name": place}}
             for place in places
         ),
+        *may_write(own, places),
+    ]
+
+
+def may_write(own: Mapping[str, Any], places: Sequence[str]) -> Sequence[dict[str, Any]]:
+    """What lets the pods write to these ConfigMaps, and nowhere else."""
+    return [
         {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "apiVersion": f"{_RBAC_GROUP}/v1",
             "kind": "Role",
-            "metadata": owned,
+            "metadata": own,
             "rules": [
                 {
                     "apiGroups": [""],
@@ -100,10 +110,10 @@ def belongings(
             ],
         },
         {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "apiVersion": f"{_RBAC_GROUP}/v1",
             "kind": "RoleBinding",
-            "metadata": owned,
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "metadata": own,
+            "roleRef": {"apiGroup": _RBAC_GROUP, "kind": "Role", "name": own["name"]},
             "subjects": [{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT}],
         },
     ]
@@ -111,23 +121,32 @@ def belongings(
 
 def service_account(group: str, owner: Mapping[str, Any]) -> dict[str, Any]:
     """Whom the parts act as."""
-    metadata = {**_metadata(SERVICE_ACCOUNT, group), "ownerReferences": [owner_reference(owner)]}
-    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": owned(SERVICE_ACCOUNT, group, owner),
+    }
 
 
 def owner_reference(owner: Mapping[str, Any]) -> dict[str, str]:
     """What makes an object go with `owner`."""
-    metadata = owner["metadata"]
+    said = owner["metadata"]
     return {
-        "apiVersion": "batch/v1",
+        "apiVersion": owner["apiVersion"],
         "kind": owner["kind"],
-        "name": metadata["name"],
-        "uid": metadata["uid"],
+        "name": said["name"],
+        "uid": said["uid"],
     }
 
 
-def _metadata(name: str, group: str) -> dict[str, Any]:
+def metadata(name: str, group: str) -> dict[str, Any]:
+    """What an object of ours says of itself."""
     return {"name": name, "labels": {LABEL: group}}
+
+
+def owned(name: str, group: str, owner: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of one that goes with `owner`."""
+    return {**metadata(name, group), "ownerReferences": [owner_reference(owner)]}
 
 
 def _job_spec(name: str, group: str, parts: int, image: str) -> dict[str, Any]:
@@ -153,29 +172,19 @@ def _pod_spec(name: str, image: str) -> dict[str, Any]:
     container = {
         "name": "noter",
         "image": image,
-        "imagePullPolicy": "IfNotPresent",
         "command": ["python", "-m", "checks.grading.in_cluster.part"],
         "env": [
-            {"name": "CAHIER_RESULTATS", "value": name},
+            {"name": PLACE, "value": name},
             {"name": "CAHIER_EXECUTION", "valueFrom": execution},
         ],
-        "resources": {
-            "requests": {"cpu": "100m", "memory": "128Mi"},
-            "limits": {"cpu": "1", "memory": "512Mi"},
-        },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [
-            {"name": "classe", "mountPath": FOLDER, "readOnly": True},
-            {"name": "tmp", "mountPath": "/tmp"},
-        ],
     }
+    return {"restartPolicy": "Never", **pod_spec(container, {"configMap": {"name": name}})}
+
+
+def pod_spec(container: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """A pod that acts as our ServiceAccount and may do nothing else. `container`: what it runs;
+    `told`: the volume that says what about."""
     return {
-        "restartPolicy": "Never",
         "serviceAccountName": SERVICE_ACCOUNT,
         "enableServiceLinks": False,
         "securityContext": {
@@ -184,9 +193,28 @@ def _pod_spec(name: str, image: str) -> dict[str, Any]:
             "runAsGroup": _USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [container],
+        "containers": [
+            {
+                "imagePullPolicy": "IfNotPresent",
+                **container,
+                "resources": {
+                    "requests": {"cpu": "100m", "memory": "128Mi"},
+                    "limits": {"cpu": "1", "memory": "512Mi"},
+                },
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "volumeMounts": [
+                    {"name": "classe", "mountPath": FOLDER, "readOnly": True},
+                    {"name": "tmp", "mountPath": "/tmp"},
+                ],
+            }
+        ],
         "volumes": [
-            {"name": "classe", "configMap": {"name": name}},
+            {"name": "classe", **told},
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         ],
     }

@@ -18,6 +18,7 @@ from checks.lab import Lab, find_lab, labs_folder
 
 FILE = "classe.json"
 FOLDER = "/classe"  # where a pod finds the file
+PLACE = "CAHIER_RESULTATS"  # its variable: the ConfigMap to write to, or what its name begins with
 GRADES = "notes"  # the key of a part's ConfigMap
 RUN = "cahier-kubernetes/execution"  # of its annotations: UID of the Job that graded, how far it is
 DONE = "cahier-kubernetes/fait"

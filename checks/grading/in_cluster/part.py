@@ -13,27 +13,26 @@ import msgspec
 from checks import interruption
 from checks.access.answers import typed
 from checks.access.kubernetes_api import Api
-from checks.errors import AccessError, CahierError
+from checks.errors import AccessError
 from checks.grading.grade import Verify, grade_pairs
 from checks.grading.in_cluster.order import (
     DONE,
     FILE,
     FOLDER,
     GRADES,
-    OTHER_CODE,
+    PLACE,
     RUN,
     TOTAL,
     Order,
-    digest,
     pack,
     unpack,
 )
+from checks.grading.in_cluster.program import worked
 from checks.grading.results import Store
 from checks.grading.roster import Learner
 from checks.grading.view import LiveVerifier
 from checks.lab import Lab
 from checks.objects.workloads import ConfigMap
-from checks.redaction import described
 from checks.waiting import Deadline
 
 _PUBLISHED_EVERY = 5.0  # seconds: what a pod that is killed may have to do again
@@ -94,30 +93,19 @@ def main() -> int:
     """Grade the part that this pod is for; the exit code."""
     order = msgspec.json.decode(Path(FOLDER, FILE).read_bytes(), type=Order)
     index = int(os.environ["JOB_COMPLETION_INDEX"])
-    try:
-        if digest() != order.code:
-            print(
-                "Cette image porte une autre version de cahier que celle de l’enseignant.",
-                file=sys.stderr,
-            )
-            return OTHER_CODE
+
+    def work() -> None:
         api = Api(without_secrets=True)
-        results = Results(
-            api, f"{os.environ['CAHIER_RESULTATS']}-{index}", os.environ["CAHIER_EXECUTION"]
-        )
+        results = Results(api, f"{os.environ[PLACE]}-{index}", os.environ["CAHIER_EXECUTION"])
         verify = LiveVerifier(api, [learner for learner, _lab in order.pairs(index)])
         with tempfile.TemporaryDirectory() as folder:
             grade_part(order, index, results, verify, Path(folder))
-    except Exception as problem:  # this pod's log is read by the teacher's command
-        print(
-            problem.message if isinstance(problem, CahierError) else described(problem),
-            file=sys.stderr,
-        )
-        return 1
+
+    try:
+        return worked(order.code, work)
     except KeyboardInterrupt:
         print("Interrompu ; ce qui est noté est gardé.", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -12,19 +12,18 @@ import msgspec
 from checks.access.answers import typed
 from checks.access.kubernetes_api import METADATA_ONLY, Api
 from checks.errors import CahierError
+from checks.grading.in_cluster import pods
 from checks.grading.in_cluster.launch import Owner
 from checks.grading.in_cluster.manifests import COLLECTIONS, LABEL
-from checks.grading.in_cluster.order import DONE, FILE, GRADES, OTHER_CODE, RUN, Order, unpack
+from checks.grading.in_cluster.order import DONE, FILE, GRADES, RUN, Order, unpack
 from checks.grading.results import Store
 from checks.grading.roster import Learner
 from checks.lab import Lab
 from checks.objects.parts import metadata
-from checks.objects.pods import PodObject, Terminated, Waiting, holds
+from checks.objects.pods import PodObject, holds
 from checks.objects.workloads import ConfigMap, EventObject, Job
 
 _NO_PODS_SECONDS = 10.0  # a Job that may make pods has made one by then
-_NOT_PULLED = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
-_HOPELESS = ("ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
 WHOLE_JOB = -1
 _INDEX = "batch.kubernetes.io/job-completion-index"
 
@@ -59,18 +58,18 @@ class Run:
     def look(self, order: Order) -> Sight:
         """How far it is. Raises CahierError where nothing will come of it."""
         job = self._job()
-        pods = self._pods()
+        found = self._pods()
         ended = holds(job.status.conditions, "Complete", "Failed")
         done = sum(self._done(job.metadata.uid))
         if not ended and not done:
-            self._require_hope(job, pods)
+            self._require_hope(job, found)
         return Sight(
             done=done,
             total=sum(len(task.labs) for task in order.tasks),
             parts_done=job.status.succeeded,
             parts=order.parts,
             ended=ended,
-            notes=[] if ended else [note for pod in pods for note in _notes(pod)],
+            notes=[] if ended else [note for pod in found for note in _notes(pod)],
         )
 
     def collect(self, order: Order, store: Store, pairs: Iterable[tuple[Learner, Lab]]) -> None:
@@ -79,15 +78,7 @@ class Run:
 
         Raises CahierError where the image is of another version.
         """
-        pods = self._pods()
-        if any(end.exit_code == OTHER_CODE for pod in pods for end in _ends(pod)):
-            image = pods[0].spec.containers[0].image
-            raise CahierError(
-                f"L’image {image} porte une autre version de cahier que cette commande, et "
-                "noterait autrement.",
-                "Refaites-la (make image), déposez-la de nouveau s’il le faut, et relancez avec "
-                "--reprendre.",
-            )
+        pods.require_same_version(self._pods(), "relancez avec --reprendre.")
         job = self._job()
         known = {(learner.identifier, lab.name): (learner, lab) for learner, lab in pairs}
         for index in range(order.parts):
@@ -102,7 +93,7 @@ class Run:
     def failures(self) -> Mapping[int, str]:
         """Why each part that did not end well failed last, in French; WHOLE_JOB: all of them."""
         told = {
-            int(pod.metadata.annotations[_INDEX]): _death(pod)
+            int(pod.metadata.annotations[_INDEX]): pods.death(pod)
             for pod in sorted(self._pods(), key=lambda pod: pod.metadata.creation_timestamp)
             if pod.status.phase == "Failed"
         }
@@ -148,20 +139,13 @@ class Run:
             if annotations.get(RUN) == uid:
                 yield int(annotations[DONE])
 
-    def _require_hope(self, job: Job, pods: Sequence[PodObject]) -> None:
-        if pods and all(pod.status.phase == "Pending" for pod in pods):
-            for state in (state for pod in pods for state in _waiting(pod)):
-                if state.reason in _HOPELESS:
-                    raise _not_pulled(pods[0].spec.containers[0].image, state.message)
+    def _require_hope(self, job: Job, found: Sequence[PodObject]) -> None:
+        pods.require_pulled(found)
         began = datetime.fromisoformat(job.metadata.creation_timestamp)
-        if not pods and (datetime.now(UTC) - began).total_seconds() > _NO_PODS_SECONDS:
+        if not found and (datetime.now(UTC) - began).total_seconds() > _NO_PODS_SECONDS:
             refused = self._refused()
             if refused:
-                raise CahierError(
-                    f"Le cluster refuse les pods de la notation : {refused}",
-                    f"Faites de la place dans le quota de {self.job.namespace} (kubectl describe "
-                    f"quota -n {self.job.namespace}), ou donnez un autre --namespace.",
-                )
+                raise pods.refused(refused, self.job.namespace)
 
     def _refused(self) -> str:
         """Why the Job could make no pod, "" when nothing says so."""
@@ -173,42 +157,13 @@ class Run:
         return said[-1] if said else ""
 
 
-def _waiting(pod: PodObject) -> Iterable[Waiting]:
-    return [one.state.waiting for one in pod.status.container_statuses if one.state.waiting]
-
-
-def _ends(pod: PodObject) -> Iterable[Terminated]:
-    return [one.state.terminated for one in pod.status.container_statuses if one.state.terminated]
-
-
 def _notes(pod: PodObject) -> Iterable[str]:
     """What may delay a part."""
     part = int(pod.metadata.annotations[_INDEX]) + 1
     if pod.status.phase == "Failed":
-        yield f"Partie {part} : {_death(pod)} ; elle est reprise."
-    for state in _waiting(pod):
-        if state.reason in _NOT_PULLED or state.reason.startswith("Create"):
-            yield f"Partie {part} : {state.reason} : {state.message}"
-    scheduled = pod.status.condition("PodScheduled")
-    if scheduled is not None and scheduled.status == "False":
-        why = scheduled.message
+        yield f"Partie {part} : {pods.death(pod)} ; elle est reprise."
+    for delay in pods.delays(pod):
+        yield f"Partie {part} : {delay}"
+    why = pods.unplaced(pod)
+    if why:
         yield f"Partie {part} : aucun nœud n’a de place pour elle, elle attend : {why}"
-
-
-def _death(pod: PodObject) -> str:
-    """Why a pod has failed."""
-    ended = next(iter(_ends(pod)), None)
-    if ended is None:
-        return f"le pod s’est arrêté ({pod.status.reason or 'sans explication'})"
-    said = ended.message.strip().splitlines()
-    why = f"code {ended.exit_code}" if ended.reason in ("", "Error") else ended.reason
-    return f"le pod s’est arrêté ({why}){f', en disant : {said[-1]}' if said else ''}"
-
-
-def _not_pulled(image: str, message: str) -> CahierError:
-    return CahierError(
-        f"L’image {image} n’a pas pu être téléchargée par le cluster : {message}",
-        "Sur le petit SSPCloud local : make image. Ailleurs : déposez-la dans un registre que le "
-        "cluster joint, et donnez son nom avec --image (guide de l’enseignant, « Noter une très "
-        "grande classe »).",
-    )

@@ -13,6 +13,7 @@ from checks.stage import Person
 from tests.conftest import people, unused_port
 from tests.support import operated
 from tests.support.classroom import Classroom
+from tests.support.kept_people import KeptPeople
 from tests.support.operated import OperatedStage
 
 
@@ -42,6 +43,13 @@ def new_learner(
 
 
 @pytest.fixture(scope="module")
+def kept(operator: Path, new_colleague: Callable[..., Person]) -> KeptPeople:
+    """Learners who wait for the next case: a database of the operator's takes eleven seconds of
+    processor."""
+    return KeptPeople(Api(str(operator)), new_colleague)
+
+
+@pytest.fixture(scope="module")
 def colleagues() -> dict[str, Person]:
     """Who has shared their database, by lab."""
     return {}
@@ -52,9 +60,10 @@ def stage(
     new_learner: Callable[..., Person],
     new_colleague: Callable[..., Person],
     colleagues: dict[str, Person],
+    kept: KeptPeople,
 ) -> Iterator[Callable[..., OperatedStage]]:
     """Sets the stage of a lab, for one of its cases."""
-    classroom = Classroom(new_learner, new_colleague, colleagues, OperatedStage)
+    classroom = Classroom(new_learner, new_colleague, colleagues, OperatedStage, kept)
     made = []
 
     def set_up(lab: Lab, case: Case | None = None) -> OperatedStage:
@@ -63,4 +72,4 @@ def stage(
 
     yield set_up
     for one in made:
-        one.close()
+        classroom.end(one)

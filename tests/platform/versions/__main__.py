@@ -9,28 +9,22 @@ place of our pod network.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from unittest import mock
 from xml.etree import ElementTree
-
-from filelock import FileLock
 
 from engine import build
 from tests.platform.versions import enforcers, record, sample
 from tests.platform.versions.record import Difference, Proof
-from tests.support import operated
+from tests.support import throwaway
+from tests.support.throwaway import Throwaway
 
 _CHECKOUT = Path(__file__).parents[3]
-_FOLDER = Path(tempfile.gettempdir()) / "cahier-versions"  # short: a socket lies in it
 _SAID = 600  # characters of a failed test that are kept
 
 
@@ -40,18 +34,16 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("version", nargs="*", type=_known, default=build.versions())
     parser.add_argument("--sortie", type=Path, default=record.FILE, help="where it is written down")
     asked = parser.parse_args(words)
-    reason = operated.reason_for_none()
-    if reason:
-        parser.error(f"no second cluster can be had here: {reason}")
+    throwaway.require(parser)
     enforcer = os.environ.get("CAHIER_ENFORCER", "")
     if enforcer not in enforcers.KNOWN:
         known = ", ".join(filter(None, enforcers.KNOWN))
         parser.error(f"CAHIER_ENFORCER={enforcer}: none, or one of {known}")
     proofs = []
     for version in asked.version:
-        with _cluster(version) as (kubeconfig, kubectl):
-            decides = enforcers.KNOWN[enforcer](kubeconfig, kubectl / "kubectl")
-            proofs.append(_proof(kubeconfig, kubectl, decides))
+        with throwaway.cluster("cahier-vers", "198.18.120", version) as made:
+            decides = enforcers.KNOWN[enforcer](made.kubeconfig, made.kubectl)
+            proofs.append(_proof(made, decides))
         record.keep(proofs[-1], asked.sortie)
     return int(any(proof.differences for proof in proofs))
 
@@ -62,41 +54,13 @@ def _known(version: str) -> str:
     return version
 
 
-@contextlib.contextmanager
-def _cluster(version: str) -> Iterator[tuple[Path, Path]]:
-    """The kubeconfig of the administrator of a cluster of that version, and the folder of its
-    kubectl; every command started meanwhile speaks to that cluster."""
-    variables = {
-        "CAHIER_KUBERNETES": version,
-        "CAHIER_ENGINE_NAME": "cahier-vers",
-        "CAHIER_ENGINE_NETWORK": "198.18.120",
-        "XDG_STATE_HOME": f"{_FOLDER}/moteur",
-        "CAHIER_ETAT": f"{_FOLDER}/etat",
-    }
-    with FileLock(f"{_FOLDER}.lock"), mock.patch.dict(os.environ, variables):
-        _remove()  # what a run that was killed has left
-        try:
-            subprocess.run(["cahier", "cluster", "creer"], check=True)
-            programs = _FOLDER / "programmes"
-            programs.mkdir()
-            (programs / "kubectl").symlink_to(build.kubernetes())
-            yield _FOLDER / "etat" / "cluster" / "admin.kubeconfig", programs
-        finally:
-            _remove()
-
-
-def _remove() -> None:
-    subprocess.run(["cahier", "cluster", "supprimer"], check=False)
-    shutil.rmtree(_FOLDER, ignore_errors=True)
-
-
-def _proof(kubeconfig: Path, kubectl: Path, enforcer: str) -> Proof:
+def _proof(made: Throwaway, enforcer: str) -> Proof:
     seed = os.environ.get("CAHIER_GRAINE", "")
     cases = sample.drawn(seed)
-    server, client = _versions(kubeconfig, kubectl)
+    server, client = throwaway.versions(made)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        _play(sample.tests(cases), kubeconfig, kubectl, report)
+        _play(sample.tests(cases), made, report)
         found = differences(cases, report.read_text(encoding="utf-8"))
     return Proof(
         kubernetes=server,
@@ -109,19 +73,7 @@ def _proof(kubeconfig: Path, kubectl: Path, enforcer: str) -> Proof:
     )
 
 
-def _versions(kubeconfig: Path, kubectl: Path) -> tuple[str, str]:
-    """What the server and kubectl say that they are."""
-    said = subprocess.run(
-        [kubectl / "kubectl", "--kubeconfig", kubeconfig, "version", "--output", "json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    told = json.loads(said)
-    return told["serverVersion"]["gitVersion"], told["clientVersion"]["gitVersion"]
-
-
-def _play(tests: Sequence[str], kubeconfig: Path, kubectl: Path, report: Path) -> None:
+def _play(tests: Sequence[str], made: Throwaway, report: Path) -> None:
     """As `make test` does: on one small machine, a test that fails is played again."""
     options = ["-n", "4", "--dist", "worksteal", "--reruns", "2", "-p", "no:cacheprovider"]
     done = subprocess.run(
@@ -129,8 +81,8 @@ def _play(tests: Sequence[str], kubeconfig: Path, kubectl: Path, report: Path) -
         cwd=_CHECKOUT,
         env={
             **os.environ,
-            "CAHIER_TEST_KUBECONFIG": str(kubeconfig),
-            "CAHIER_TEST_KUBECTL": str(kubectl),
+            "CAHIER_TEST_KUBECONFIG": str(made.kubeconfig),
+            "CAHIER_TEST_KUBECTL": str(made.programs),
         },
         check=False,
     )

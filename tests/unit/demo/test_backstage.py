@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from checks.capabilities import Cluster
 from checks.demo import backstage
 from checks.demo.screen import Screen
 from checks.errors import CahierError
+from checks.lab import Lab, all_labs
+from checks.verdict import Status, Verdict
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -62,10 +65,19 @@ def test_a_terminal_leaves_the_time_to_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backstage, "_READING_SECONDS", 0.5)
-    shown = screen(terminal=True)
-    backstage.make(shown, maker(tmp_path, says(STEP % "12 paquets"), "time.sleep(1.2)"))
+    shown, made = screen(terminal=True), tmp_path / "made"
+    verdicts: list[Status] = []
+
+    def show(lab: Lab, cluster: Cluster, verdict: Verdict, *_: object) -> None:
+        verdicts.append(verdict.status)
+        if len(verdicts) == 3:
+            made.touch()
+
+    monkeypatch.setattr(shown, "verdict", show)
+    until_made = f"while not pathlib.Path({str(made)!r}).exists(): time.sleep(0.02)"
+    backstage.make(shown, maker(tmp_path, "import pathlib", says(STEP % "12 paquets"), until_made))
     said = told(shown)
-    assert 2 <= said.count("Vérifications refaites") <= 4, "it ends once the cluster is there"
+    assert 3 <= len(verdicts) < 2 * len(all_labs()), "it ends once the cluster is there"
     assert "Compilation de Kubernetes" in said
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from checks.diagnosis.policies import reachability
 from checks.diagnosis.policies.decision import Peer, decide
 from checks.diagnosis.policies.explanations import missing
+from checks.errors import UsageError
 from checks.facts import Pod
 from checks.objects.parts import read
 from checks.objects.policies import NetworkPolicy
@@ -96,3 +99,19 @@ def test_the_policy_that_misses_a_pod_is_the_one_that_was_meant_for_it() -> None
     of_a_neighbour = made("base", {"podSelector": {"matchLabels": {"app": "api"}}})
     longer = replace(BASE, name="base-7-1")
     assert missing([of_a_neighbour], longer, others) is None, "« base » is not « base-7 »"
+
+
+def test_somebody_whose_namespace_is_gone_is_no_outsider() -> None:
+    """Their access may be kept on this machine longer."""
+
+    def gone() -> None:
+        raise UsageError("Vous n’avez pas accès au namespace.", "Vérifiez son nom.")
+
+    there = {
+        "user-parti": SimpleNamespace(namespace="user-parti", network_policies=gone),
+        "user-chloe": SimpleNamespace(namespace="user-chloe", network_policies=list),
+    }
+    cluster: Any = SimpleNamespace(outsiders=lambda: [*there, "user-ailleurs"], as_owner=there.get)
+    found = reachability._outsider(cluster)
+    assert found is not None
+    assert found.namespace == "user-chloe"

@@ -3,15 +3,21 @@ cluster."""
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checks.diagnosis.rights import rbac
+from checks.diagnosis.rights import leaks, rbac
 from checks.diagnosis.rights.excess import Excess, kind_of, obtaining
 from checks.diagnosis.rights.holdings import requests
+from checks.diagnosis.rights.people import Person
 from checks.diagnosis.rights.rbac import Request
 from checks.diagnosis.rights.wording import TELLING, leads_to, reaches_secrets, said
+from checks.facts import Access
 from checks.objects.rights import Rule
 
 NAMES = st.sampled_from(["base-1", "mon-api", "autre"])
@@ -175,3 +181,35 @@ def test_a_right_on_anything_is_one_on_what_is_denied() -> None:
     created = Request("create", "batch", "jobs")
     assert list(concern.broken_by(created)) == [created]
     assert "Secrets" in concern.effect(created)
+
+
+def answered(monkeypatch: pytest.MonkeyPatch, slow: Callable[[Request], bool]) -> set[int]:
+    """The threads by which ten questions were answered, each right; `slow` ones were asked of a
+    server."""
+    threads = set()
+
+    def may(_cluster: object, _person: Person, request: Request) -> Access:
+        threads.add(threading.get_ident())
+        if slow(request):
+            time.sleep(0.02)
+        return Access(request.name in ("2", "7"))
+
+    monkeypatch.setattr(leaks, "may", may)
+    asked = [Request("get", "", "pods", name=str(number)) for number in range(10)]
+    # the cluster and the person are `may`'s alone
+    found = leaks._answers(None, None, asked)  # type: ignore[arg-type]
+    assert [request for request, _ in found] == asked
+    assert {request.name for request, access in found if access.allowed} == {"2", "7"}
+    return threads
+
+
+def test_what_is_reasoned_is_handed_over_to_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaks, "_REASONED", 60.0)
+    assert answered(monkeypatch, lambda request: False) == {threading.get_ident()}
+
+
+def test_what_a_server_is_asked_is_asked_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(answered(monkeypatch, lambda request: True)) > 2
+    late = answered(monkeypatch, lambda request: int(request.name) >= 5)
+    assert threading.get_ident() in late
+    assert len(late) > 2

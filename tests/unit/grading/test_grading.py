@@ -25,13 +25,14 @@ from checks.access.kubernetes_api import Api
 from checks.cli.application import app
 from checks.cli.grading import with_progress
 from checks.errors import AccessError, CahierError, UsageError
-from checks.grading import view
+from checks.grading import snapshots, view
 from checks.grading.grade import Seen, Verify, grade_class
 from checks.grading.results import json_schema
 from checks.grading.roster import Learner
 from checks.lab import Lab, find_lab
+from checks.sources.snapshot import Snapshot, encoded, read
 from checks.verdict import Status
-from tests.support.graded_class import CLASS, LABS, files, learner, mixed, run, verdict
+from tests.support.graded_class import CLASS, LABS, RECEIPT, files, learner, mixed, run, verdict
 from tests.support.pretend_api import Answers, listed, pretend
 from tests.support.workbooks import excel
 
@@ -319,6 +320,26 @@ def test_an_archive_tells_who_was_absent_and_who_could_not_be_read(tmp_path: Pat
         answer = CliRunner().invoke(app, [*arguments, "--depuis", str(torn)])
         assert isinstance(answer.exception, UsageError), answer
         assert f"{torn} n’est ni un dossier d’instantanés" in answer.exception.message
+
+
+def test_a_snapshot_is_read_once_for_all_the_labs_of_its_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading: list[str] = []
+
+    def counted(path: Path | zipfile.Path) -> Snapshot:
+        reading.append(path.name)
+        return read(path)
+
+    monkeypatch.setattr(snapshots, "read", counted)
+    for who in (learner(0), learner(1)):
+        taken = Snapshot(taken=RECEIPT, namespace=who.namespace)
+        (tmp_path / f"{who.namespace}.json").write_bytes(encoded(taken))
+    verify = snapshots.SnapshotVerifier(tmp_path)
+    for who in (learner(0), learner(1)):
+        for lab in (find_lab("tp1"), find_lab("tp2")):
+            assert verify(who, lab).verdict.namespace == who.namespace
+    assert reading == ["user-e0.json", "user-e1.json"]
 
 
 def test_two_at_once_in_one_folder_are_refused_and_a_killed_one_is_forgotten(

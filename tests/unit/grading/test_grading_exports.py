@@ -324,6 +324,30 @@ def test_mistakes_are_counted_over_people() -> None:
     assert 'failed : l_api_est_prete dans ‹namespace›. <span class="soft">(2 fois)' in text
 
 
+def test_a_mistake_has_its_lesson_and_leads_to_the_statement() -> None:
+    """The lesson is that of most of them, and names nobody; a statement that is nowhere on the web
+    is read by a command."""
+    causes = {ZOE: "Dans {}, elle attend.", EVIL: "Dans {}, elle attend.", UNA: "Autre chose."}
+    people = []
+    for who, cause in causes.items():
+        grade = from_verdict(LAB, verdict(LAB, who, failed=["l_api_est_prete"]))
+        checks = tuple(
+            msgspec.structs.replace(
+                check, cause=cause.format(who.namespace) if check.status == "failed" else ""
+            )
+            for check in grade.checks
+        )
+        people.append(of_learner(who, [msgspec.structs.replace(grade, checks=checks)]))
+    grades = ClassGrades(labs=(lab_info(LAB),), learners=tuple(people))
+    here = report.render(grades, PATHS).decode()
+    assert "Pourquoi cela compte : Dans ‹namespace›, elle attend." in here
+    assert "Son énoncé : « cahier enonce tp2 »" in here
+    assert "Pourquoi cela compte : Autre chose." not in here
+    there = report.render(grades, PATHS, site="https://cahier.exemple.fr/").decode()
+    assert f'<a href="https://cahier.exemple.fr/labs/{LAB.name}/enonce/">Énoncé du TP2 : ' in there
+    assert "cahier enonce tp2" not in there
+
+
 def test_a_learner_is_shown_nobody_else() -> None:
     found = grades()
     for learner in found.learners:
@@ -337,6 +361,48 @@ def test_a_learner_is_shown_nobody_else() -> None:
                 assert other.namespace not in text or other.namespace == learner.colleague
     assert "Ce n’est pas un zéro" in feedback.render(found, found.learners[3], PATHS).decode()
     assert "ni juste ni fausse" in feedback.render(found, found.learners[2], PATHS).decode()
+
+
+def test_a_learner_sees_what_is_left_and_how_to_go_on() -> None:
+    found = grades()
+    lab = found.learners[1].labs[0]
+    checks = tuple(
+        msgspec.structs.replace(check, fix="kubectl get pods" if check.status == "failed" else "")
+        for check in lab.checks
+    )
+    told = msgspec.structs.replace(lab, checks=checks)
+    theirs = msgspec.structs.replace(found.learners[1], labs=(told,))
+    text = feedback.render(found, theirs, PATHS).decode()
+    _check_page(text)
+    title = next(check.title for check in lab.checks if check.status == "failed")
+    assert "Vous avez 3 phrases justes sur 6." in text
+    assert (
+        f"La prochaine&nbsp;: «&nbsp;{title}&nbsp;»<br>Pour continuer&nbsp;: kubectl get pods"
+        in text
+    )
+    assert "Pas encore vérifiée&nbsp;:" in feedback.render(found, found.learners[2], PATHS).decode()
+    whole = feedback.render(found, found.learners[0], PATHS).decode()
+    assert "Il ne vous reste rien à faire ici." in whole
+    assert "Ce qu’il vous reste" not in whole
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "10 points d’après le seul reçu de la personne, laissé le 12/03/2026 à 12 h 00.",
+        "10 points à décider : seul le reçu de la personne le dit.",
+        "Le reste n’était pas juste quand la personne l’a vérifié, le 12/03/2026 à 12 h 00.",
+    ],
+)
+def test_a_learner_is_spoken_to(reason: str) -> None:
+    found = grades()
+    zoe = found.learners[0]
+    theirs = msgspec.structs.replace(
+        zoe, labs=(msgspec.structs.replace(zoe.labs[0], reason=reason),)
+    )
+    text = feedback.render(found, theirs, PATHS).decode()
+    assert "personne" not in text
+    assert re.search("votre (seul )?reçu|vous l’avez vérifié", text)
 
 
 def _luminance(colour: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -11,10 +12,12 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -52,6 +55,31 @@ def test_a_change_is_a_row_and_the_same_again_is_none(history: History) -> None:
         (4, at(7), at(7), "suivi"),
         (0, at(9), at(9), "noter"),
     ]
+
+
+def test_what_another_history_has_kept_is_taken_once(history: History, tmp_path: Path) -> None:
+    with History(tmp_path / "autre.sqlite") as other:
+        other.record("alice", "tp5", {"a": found(0)}, at=at(0), seen_by="suivi")
+        other.record("alice", "tp5", {"a": found(4)}, at=at(4), seen_by="suivi", receipt=at(3))
+        other.record("alice", "tp5", {"a": found(4)}, at=at(8), seen_by="suivi", receipt=at(3))
+        kept = [one for changes in other.of_class().values() for one in changes]
+    history.record("alice", "tp5", {"a": found(1)}, at=at(6), seen_by="noter")
+    assert history.take(kept) == 2
+    told = history.of_class()
+    assert [one.at for one in told["alice", "tp5"]] == [at(0), at(4), at(6), at(8)]
+    assert (told["alice", "tp5"][1].receipt, told["alice", "tp5"][1].seen_by) == (at(3), "suivi")
+    assert history.take(kept) == 0
+    assert history.of_class() == told
+
+
+def test_what_cannot_be_taken_whole_is_not_taken(history: History, tmp_path: Path) -> None:
+    with History(tmp_path / "autre.sqlite") as other:
+        other.record("alice", "tp5", {"a": found(0)}, at=at(0), seen_by="suivi")
+        [first] = other.changes("alice", "tp5")
+    strange = replace(first, at=at(1), checks={"a": cast(Found, object())})
+    with pytest.raises(TypeError):
+        history.take([first, strange])
+    assert not history.of_class()
 
 
 def test_the_best_is_one_moment_and_never_pieces_of_two(history: History) -> None:
@@ -188,6 +216,55 @@ WRITER = textwrap.dedent("""
 def writer(path: Path, person: str, first: int, last: int = 1_000_000) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", WRITER, str(path), person, str(first), str(last)]
     return subprocess.Popen(command, stdout=subprocess.PIPE)
+
+
+def waiting(history: History, changes: Mapping[str, Mapping[str, Found]]) -> Mapping[str, object]:
+    """What comes of each person's change, when all of them wait for the same turn."""
+
+    def record(person: str) -> object:
+        try:
+            return history.record(person, "tp5", changes[person], at=at(0), seen_by="noter")
+        except Exception as problem:
+            return type(problem)
+
+    with ThreadPoolExecutor(len(changes)) as pool:
+        with history._turn:
+            told = pool.map(record, changes)
+            while len(history._waiting) < len(changes):
+                time.sleep(0.01)
+        return dict(zip(changes, told, strict=True))
+
+
+def transactions(history: History, monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """One for each that is begun from now on."""
+    begun: list[None] = []
+    real = history._transaction
+
+    def transaction() -> contextlib.AbstractContextManager[None]:
+        begun.append(None)
+        return real()
+
+    monkeypatch.setattr(history, "_transaction", transaction)
+    return begun
+
+
+def test_those_who_wait_are_kept_together(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = {f"p{number}": {"a": found(number % 5)} for number in range(8)}
+    begun = transactions(history, monkeypatch)
+    assert waiting(history, people) == dict.fromkeys(people, True)
+    assert len(begun) == 1
+    assert waiting(history, people) == dict.fromkeys(people, False)
+    told = {who: one.checks for (who, _), (one,) in history.of_class().items()}
+    assert told == people
+
+
+def test_one_that_cannot_be_kept_takes_nobody_with_it(history: History) -> None:
+    people = {f"p{number}": {"a": found(number % 5)} for number in range(8)}
+    strange = {"p3": {"a": cast(Found, object())}}
+    assert waiting(history, people | strange) == dict.fromkeys(people, True) | {"p3": TypeError}
+    assert {who for who, _ in history.of_class()} == people.keys() - strange.keys()
 
 
 @pytest.mark.slow

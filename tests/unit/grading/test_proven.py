@@ -28,10 +28,12 @@ from checks.grading.results import (
     LabGrade,
     Past,
     Store,
+    decided,
     json_schema,
 )
 from checks.grading.roster import Learner
 from checks.lab import Lab, find_lab
+from checks.verdict import Status
 from tests.support.graded_class import learner, verdict
 
 LAB = find_lab("tp2")
@@ -87,7 +89,7 @@ def one(folder: Path, history: History, look: Seen | Exception, policy: Policy) 
     recorder = Recorder(history)
     found = grade_class([ALICE], [LAB], verify, folder, on_seen=recorder.seen)
     recorder.kept([ALICE], [LAB], Store(folder / ".travail"))
-    return settle(found, [ALICE], [LAB], history, policy)
+    return settle(found, [ALICE], [LAB], history.of_class(), policy)
 
 
 Grade = Callable[..., LabGrade]
@@ -152,6 +154,7 @@ def test_a_receipt_that_holds_is_a_receipt_too(grade: Grade) -> None:
         found = grade(look, Policy(policy))
         assert (found.state, found.points, found.points_open) == ("review", "5", "5")
         assert "5 points à décider" in found.reason
+        assert {check.proof for check in found.checks} == {"seen", ""}
 
 
 def test_what_the_person_saw_wrong_is_not_left_open(grade: Grade) -> None:
@@ -159,6 +162,16 @@ def test_what_the_person_saw_wrong_is_not_left_open(grade: Grade) -> None:
     found = grade(open_tunnel(at(60), vouched(at(5), TUNNEL)))
     assert (found.state, found.points, found.points_open) == ("graded", "5", "0")
     assert moment(at(5)) in found.reason
+
+
+def test_what_the_person_can_no_longer_tell_is_as_they_last_told_it(grade: Grade) -> None:
+    grade(open_tunnel(at(60), vouched(at(5), TUNNEL)))
+    blind = Past(verdict(LAB, ALICE, unverified=[TUNNEL]).statuses, at(100))
+    found = grade(open_tunnel(at(120), blind))
+    assert (found.state, found.points, found.points_open) == ("graded", "5", "0")
+    assert moment(at(5)) in found.reason
+    mended = grade(open_tunnel(at(240), vouched(at(200))))
+    assert (mended.state, mended.points) == ("graded", "10")
 
 
 def test_before_a_date_only_what_was_proven_then_counts(grade: Grade) -> None:
@@ -180,6 +193,7 @@ def test_what_nobody_looked_at_in_time_is_to_be_decided(grade: Grade) -> None:
     found = grade(right(at(60)), Policy(before=at(30)))
     assert (found.state, found.points, found.points_open) == ("review", "0", "10")
     assert "Vu seulement après" in found.reason
+    assert {check.proof for check in found.checks} == {""}
 
 
 def test_who_never_started_has_a_plain_zero_and_its_reason(grade: Grade) -> None:
@@ -238,7 +252,7 @@ def test_the_lab_of_the_other_role_weighs_nothing(tmp_path: Path, history: Histo
     labs = [find_lab("tp2"), find_lab("tp5")]
     owning = replace(ALICE, role="owner")
     found = grade_class([owning], labs, lambda who, lab: Seen(verdict(lab, who)), tmp_path)
-    grades = settle(found, [owning], labs, history, Policy())
+    grades = settle(found, [owning], labs, history.of_class(), Policy())
     (alice,) = grades.learners
     assert (alice.state, alice.points, alice.points_max) == ("graded", "10", "10")
     write_all(tmp_path, grades, {})
@@ -281,20 +295,20 @@ def test_what_is_filled_in_settles_and_is_kept(tmp_path: Path) -> None:
     path = tmp_path / DECISIONS
     filled = path.read_text(encoding="utf-8").replace(";tp2;;", ";tp2;17,5;").replace(";;", ";Vu;")
     path.write_text(filled, encoding="utf-8")
-    told = decisions.read(path, CLASS, [LAB])
+    told = decisions.read(path, [LAB])
     settled = decisions.apply(grades, told, CLASS, [LAB])
     grade = settled.learners[3].labs[0]
     assert (grade.state, Fraction(grade.points), grade.settled) == ("graded", Fraction(35, 4), True)
     assert grade.reason == "Décidé par l’enseignant : Vu."
     assert decisions.save(tmp_path, settled, told) == 0
-    assert decisions.read(path, CLASS, [LAB])[0].mark == Fraction(35, 2)
+    assert decisions.read(path, [LAB])[0].mark == Fraction(35, 2)
 
 
 def test_a_decision_never_lowers_what_is_proven_and_everybody_may_be_named(tmp_path: Path) -> None:
     grades = class_grades(tmp_path, lambda who, lab: Seen(verdict(lab, who)))
     path = tmp_path / "d.csv"
     path.write_text("personnes;tp;note\n*;TP2;3\n", encoding="utf-8")
-    settled = decisions.apply(grades, decisions.read(path, CLASS, [LAB]), CLASS, [LAB])
+    settled = decisions.apply(grades, decisions.read(path, [LAB]), CLASS, [LAB])
     assert settled == grades
 
 
@@ -304,7 +318,6 @@ def test_a_decision_never_lowers_what_is_proven_and_everybody_may_be_named(tmp_p
         ("nom;tp;note\n", "colonne « personnes »"),
         ("personnes;tp;note\ne1;tp2;vingt\n", "« vingt » n’est pas une note"),
         ("personnes;tp;note\ne1;tp2;21\n", "« 21 » n’est pas une note"),
-        ("personnes;tp;note\nzoe;tp2;12\n", "« zoe » n’est pas dans la liste"),
         ("personnes;tp;note\ne1;tp5;12\n", "« tp5 » n’est pas l’un des TP notés (tp2)"),
         ("personnes;tp;note\n;tp2;12\n", "personne n’y est nommé"),
         ("", "colonne « personnes »"),
@@ -316,8 +329,44 @@ def test_what_is_wrong_with_decisions_is_told_with_its_line(
     path = tmp_path / "d.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError) as told:
-        decisions.read(path, CLASS, [LAB])
+        decisions.read(path, [LAB])
     assert words in told.value.message
+
+
+def test_what_nobody_has_settled_stops_nothing(tmp_path: Path) -> None:
+    """Another class's lines, as `noter` itself wrote them, may lie in the folder."""
+    path = tmp_path / "d.csv"
+    path.write_text("personnes;tp;note\nzoe;tp2;\nmax;tp5;\n;;\n", encoding="utf-8")
+    assert decisions.read(path, [LAB]) == []
+
+
+def test_a_decision_about_nobody_of_the_class_is_told_and_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roster = tmp_path / "classe.csv"
+    path = tmp_path / DECISIONS
+    path.write_text(
+        "personnes;tp;note\n*;tp2;2\nzoe e3;tp2;12\n[red]max;tp2;13\n", encoding="utf-8"
+    )
+    with marks(
+        roster,
+        tmp_path,
+        CLASS,
+        [LAB],
+        history=None,
+        receipts="compter",
+        before=None,
+        settled=None,
+        recorded=True,
+    ) as chosen:
+        grades = class_grades(tmp_path, unverified)
+        settled = decisions.apply(grades, chosen.decisions, CLASS, [LAB])
+    told = " ".join(capsys.readouterr().err.split())
+    assert "ligne 3 : « zoe », ligne 4 : « [red]max »" in told
+    assert "sont gardées, sans effet" in told
+    assert Fraction(settled.learners[3].labs[0].points) == 6
+    decisions.save(tmp_path, settled, chosen.decisions)
+    assert [line[0] for line in lines(tmp_path)] == ["*", "zoe e3", "[red]max"]
 
 
 # -- what the teacher chooses ----------------------------------------------------------------------
@@ -343,3 +392,15 @@ def test_the_history_is_beside_the_list_whatever_the_folder(tmp_path: Path) -> N
 
     assert opened(recorded=False) == tmp_path / "historique-classe.sqlite"
     assert opened(recorded=True) is None
+
+
+def test_what_falls_with_another_check_is_as_wrong_as_it() -> None:
+    """Without being declared to come after it; what nobody could see is still open."""
+    lab = find_lab("tp6")
+    follows, other = [one for one in lab.checks if one.after == lab.checks[2].after][:2]
+    statuses = {one.id: Status.PASSED for one in lab.checks} | {follows.id: Status.SKIPPED}
+    assert decided(lab, {**statuses, other.id: Status.FAILED}) == statuses.keys()
+    for unseen in (Status.UNVERIFIED, Status.ERROR):
+        assert follows.id not in decided(lab, {**statuses, other.id: unseen})
+        also = {lab.checks[-1].id: unseen, other.id: Status.FAILED}
+        assert follows.id not in decided(lab, {**statuses, **also})

@@ -3,9 +3,11 @@ ends as the faults that were drawn have it end."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +27,9 @@ from tests.support.broken_paths import RECORDED, UNDECIDED, Drawing, Scene, amis
 
 DRAWN = int(os.environ.get("CAHIER_CHEMINS", "2000"))
 _VILLAGE: Mapping[str, Any] = msgspec.json.decode(RECORDED.read_bytes())
+# a client of port 8000 that comes by ::1, as the kernel writes it
+_LOOPBACK = "0" * 24 + "01000000"
+_BY_IPV6 = f"\n   1: {_LOOPBACK}:1F40 {_LOOPBACK}:9C40 01 0:0 0:0 0 0 0 1\n"
 _PROBE = "10.244.0.99"
 
 
@@ -32,6 +37,7 @@ class Village(SnapshotCluster):
     """The recorded pods, with the Services and policies of a scene."""
 
     def __init__(self, scene: Scene) -> None:
+        self._entered = ""
         objects: dict[str, list[dict[str, Any]]] = {"Pod": [dict(one) for one in _VILLAGE["pods"]]}
         objects["Event"] = [dict(one) for one in _VILLAGE["events"]]
         for kind in ("Service", "NetworkPolicy", "Deployment", "EndpointSlice"):
@@ -50,7 +56,18 @@ class Village(SnapshotCluster):
         """What the pod showed of its sockets."""
         if pod not in _VILLAGE["tables"]:
             raise Unverifiable("rien ne tourne")
-        return str(_VILLAGE["tables"][pod])
+        table = str(_VILLAGE["tables"][pod])
+        return table + _BY_IPV6 if pod == self._entered else table
+
+    @contextlib.contextmanager
+    def forward(self, pod: str, port: int) -> Iterator[socket.socket]:
+        """A tunnel to a program that takes no IPv4: a node then enters by ::1."""
+        if pod != "sans-ipv4":
+            raise Unverifiable("no other is looked into")
+        near, far = socket.socketpair()
+        with near, far:
+            self._entered = pod
+            yield near
 
     def may(self, *_: str, **__: str) -> Access:
         """Nobody else's namespace is looked at."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
-from checks.capabilities import Cluster
 from checks.errors import UsageError
+from checks.exchange.spoken import Protocol
 from checks.path.ends import (
     End,
     Host,
@@ -18,37 +16,29 @@ from checks.path.ends import (
     LocalPort,
     Named,
     Somebody,
+    Wanted,
     Workplace,
     pair,
     read,
 )
 from checks.path.outcome import json_schema
+from tests.support.named import cluster
 
+HTTP, HTTPS = Wanted(Protocol.HTTP), Wanted(Protocol.HTTPS)
+POSTGRES = Wanted(Protocol.POSTGRESQL)
 SCHEMA = Path(__file__).parents[3] / "docs" / "path.schema.json"
-
-
-def cluster(**names: list[str]) -> Cluster:
-    """alice's, with objects of these names."""
-    pods = [SimpleNamespace(name=one, controller=None) for one in names.get("Pod", [])]
-    said: Any = SimpleNamespace(
-        namespace="user-alice",
-        user="oidc-alice",
-        names=lambda kind: names.get(kind, []),
-        pods=lambda: pods,
-        user_of=lambda place: place.replace("user-", "oidc-"),
-    )
-    return cast(Cluster, said)
 
 
 @pytest.mark.parametrize(
     ("word", "meant"),
     [
         ("localhost:5432", LocalPort(5432)),
-        ("127.0.0.1:80", LocalPort(80)),
-        ("[::1]:80", LocalPort(80)),
+        ("127.0.0.1:80", LocalPort(80, address="127.0.0.1")),
+        ("[::1]:80", LocalPort(80, address="::1")),
+        ("http://[::1]:80/x", LocalPort(80, wanted=HTTP, address="::1")),
         (":8000", LocalPort(8000)),
         ("8000", LocalPort(8000)),
-        ("http://localhost:8000/docs", LocalPort(8000)),
+        ("http://localhost:8000/docs", LocalPort(8000, wanted=HTTP)),
         ("localhost", Workplace()),
         ("pod/api", Named("pod", "api", "user-alice")),
         ("po/api:http", Named("pod", "api", "user-alice", "http")),
@@ -60,9 +50,14 @@ def cluster(**names: list[str]) -> Cluster:
         ("base-rw.user-bob:5432", Host("base-rw.user-bob", "5432")),
         ("base.user-bob.svc.cluster.local.:5432", Host("base.user-bob.svc.cluster.local.", "5432")),
         ("10.96.0.1:443", Host("10.96.0.1", "443")),
-        ("postgresql://moi@base.user-bob:5433/x", Host("base.user-bob", "5433")),
-        ("https://exemple.fr/x", Host("exemple.fr", "443")),
-        ("http://exemple.fr", Host("exemple.fr", "80")),
+        ("postgresql://moi@base.user-bob:5433/x", Host("base.user-bob", "5433", POSTGRES)),
+        (
+            "postgres://base.user-bob/x?connect_timeout=3&sslmode=require",
+            Host("base.user-bob", "5432", Wanted(Protocol.POSTGRESQL, "require")),
+        ),
+        ("https://exemple.fr/x", Host("exemple.fr", "443", HTTPS)),
+        ("http://exemple.fr", Host("exemple.fr", "80", HTTP)),
+        ("ssh://exemple.fr", Host("exemple.fr", "22")),
         ("rien-de-tel:80", Host("rien-de-tel", "80")),
         ("sa/robot", Somebody("system:serviceaccount:user-alice:robot")),
         ("utilisateur/oidc-bob", Somebody("oidc-bob")),
@@ -109,6 +104,7 @@ def test_a_name_that_several_objects_bear_is_refused_with_the_candidates() -> No
         (["http://[::1"], "n’est pas une adresse"),
         (["protocole-inconnu://x/y"], "ne dit pas son port"),
         (["é à"], "rien de connu"),
+        (["postgresql://base.user-bob/x?sslmode=requis"], "sslmode de PostgreSQL"),
         (["localhost"], "port de votre poste"),
         (["utilisateur/oidc-bob"], "est une personne"),
         (["inconnu", "svc/api:80"], "n’est pas une personne"),
@@ -119,6 +115,19 @@ def test_what_means_nothing_is_told_with_a_remedy(words: list[str], said: str) -
         pair(cluster(), words)
     assert said in refused.value.message
     assert refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("https://exemple.fr/x?jeton=secret", "https://exemple.fr:443"),
+        ("http://localhost:8000/docs", "http://localhost:8000"),
+        ("postgres://moi:secret@base/x?sslmode=require", "postgresql://base:5432/?sslmode=require"),
+    ],
+)
+def test_an_address_is_told_without_what_it_hides(word: str, said: str) -> None:
+    assert str(read(cluster(), word)) == said
+    assert str(read(cluster(), said)) == said
 
 
 def test_the_other_end_is_understood() -> None:

@@ -310,10 +310,11 @@ def test_the_list_of_renderers_is_whole() -> None:
     no_text_of_others = {"console", "statement", "wording", "wrapping"}
     assert (
         shown
-        == {"board", "card", "doctor", "grading", "path", "problem", "terminal"} | no_text_of_others
+        == {"board", "card", "doctor", "grading", "moodle", "path", "problem", "terminal"}
+        | no_text_of_others
     )
     exported = {path.stem for path in (ROOT / "checks/grading/exports").glob("*.py")} - {"__init__"}
-    parts = {"cells", "marks", "pages", "timeline"}
+    parts = {"cells", "figures", "hours", "marks", "pages", "timeline"}
     assert exported == {"feedback", "junit", "moodle", "report", "spreadsheet", "worksheet"} | parts
 
 
