@@ -7,8 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page
 
 from tests.support.served import served
+
+_PATIENCE_MILLISECONDS = 90_000
+
+
+@pytest.fixture
+def page(page: Page) -> Page:
+    """A page that loads in its own time: three other workers have the same two processors."""
+    page.set_default_navigation_timeout(_PATIENCE_MILLISECONDS)
+    return page
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 LEGIBLE = 12
 """Pixels of the letters, at least."""
+_DRAWN_MILLISECONDS = 60_000
 _KEPT = """
 const attach = Element.prototype.attachShadow;
 Element.prototype.attachShadow = function (how) {
@@ -43,6 +44,13 @@ def reachable(page: Page) -> Page:
     """The page, where what it will draw can be measured: diagrams are in closed shadow trees."""
     page.add_init_script(_KEPT)
     return page
+
+
+def wait_until_drawn(page: Page) -> None:
+    """Until every diagram is: once the network is idle, what it brought is still to be drawn, which
+    takes seconds on a machine that is busy. Raises AssertionError."""
+    undrawn = page.locator("pre.mermaid")
+    expect(undrawn, "a diagram is not drawn").to_have_count(0, timeout=_DRAWN_MILLISECONDS)
 
 
 def badly_drawn(page: Page) -> Iterator[str]:

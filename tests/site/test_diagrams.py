@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ViewportSize
 
-from tests.site.diagrams import badly_drawn, reachable
+from tests.site.diagrams import badly_drawn, reachable, wait_until_drawn
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 
@@ -31,6 +31,7 @@ def test_each_diagram_is_legible_and_nothing_overprints(
     troubles = []
     for path in drawn:
         page.goto(f"{unsearched}/{path}", wait_until="networkidle")
+        wait_until_drawn(page)
         troubles += [f"{path}: {trouble}" for trouble in badly_drawn(page)]
     page.close()
     assert len(drawn) > 10

@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.site.diagrams import badly_drawn, reachable
+from tests.site.diagrams import badly_drawn, reachable, wait_until_drawn
 from tests.support.accessible import violations
 
 ROOT = Path(__file__).parents[2]
@@ -35,8 +35,7 @@ def test_each_page_is_whole_quiet_narrow_accessible_and_well_drawn(
     for path in paths[share::SHARES]:
         page.set_viewport_size(DESK)
         page.goto(f"{unsearched}/{path}", wait_until="networkidle")
-        if page.locator("pre.mermaid").count():
-            troubles.append("a diagram is not drawn")
+        wait_until_drawn(page)
         seen = {_scheme(page)}
         troubles += violations(page)
         # no pointer, no tooltip
