@@ -17,13 +17,14 @@ from checks.errors import CahierError, Unverifiable, UsageError
 from checks.facts import Access
 from checks.french import enumeration
 from checks.grading.as_teacher import AsTeacher
-from checks.grading.begun import Keeps, as_at_the_start, seen, start_of
+from checks.grading.begun import seen
 from checks.grading.grade import (
     NamespaceMissing,
     Seen,
     not_there,
 )
 from checks.grading.roster import Learner
+from checks.grading.start import Keeps, as_at_the_start, start_of
 from checks.grading.view import require_colleagues
 from checks.lab import Lab
 from checks.runner import run

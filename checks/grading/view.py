@@ -26,7 +26,7 @@ from checks.access.kubernetes_api import Api
 from checks.errors import Refused, Unverifiable
 from checks.facts import Access
 from checks.grading.as_teacher import READ_ONLY, AsTeacher
-from checks.grading.begun import Keeps, as_at_the_start, past_of, seen, start_of
+from checks.grading.begun import past_of, seen
 from checks.grading.grade import (
     NamespaceMissing,
     NotLookedAt,
@@ -35,6 +35,7 @@ from checks.grading.grade import (
     not_there,
 )
 from checks.grading.roster import Learner, several
+from checks.grading.start import Keeps, as_at_the_start, start_of
 from checks.lab import Lab
 from checks.runner import run
 from checks.sources.class_rights import ClassRights, Held, rules_of

@@ -13,7 +13,7 @@ import pytest
 from checks.capabilities import Cluster
 from checks.errors import ClusterLost
 from checks.facts import Access
-from checks.grading import begun
+from checks.grading import begun, start
 from checks.grading.as_teacher import READ_ONLY
 from checks.grading.grade import Seen
 from checks.grading.snapshots import SnapshotVerifier
@@ -150,12 +150,12 @@ def item(name: str = RELEASE, **said: object) -> Mapping[str, Any]:
 def test_what_the_catalogue_made_is_there_before_anybody_begins(
     kind: str, what: Mapping[str, Any], launched: bool
 ) -> None:
-    assert begun.start_of(WITH_A_BASE)(kind, what) is launched
+    assert start.start_of(WITH_A_BASE)(kind, what) is launched
 
 
 def test_a_lab_that_launches_its_base_starts_without_one() -> None:
     for kind in ("Pod", "Service", "NetworkPolicy"):
-        assert not begun.start_of(find_lab("tp3"))(kind, item())
+        assert not start.start_of(find_lab("tp3"))(kind, item())
 
 
 def test_a_right_that_a_binding_of_theirs_gives_is_not_there_at_the_start() -> None:
@@ -165,9 +165,9 @@ def test_a_right_that_a_binding_of_theirs_gives_is_not_there_at_the_start() -> N
         True, f'{BY_THE_NAMESPACE}"tunnel/user-alice" of Role "tunnel" to User "oidc-bob"'
     )
     by_the_cluster = Access(True, 'RBAC: allowed by ClusterRoleBinding "admins"')
-    assert begun.as_at_the_start(given, question, nothing) == Access(False)
-    assert begun.as_at_the_start(given, question, None) is given
-    assert begun.as_at_the_start(by_the_cluster, question, nothing) is by_the_cluster
+    assert start.as_at_the_start(given, question, nothing) == Access(False)
+    assert start.as_at_the_start(given, question, None) is given
+    assert start.as_at_the_start(by_the_cluster, question, nothing) is by_the_cluster
 
 
 # -- as it was on a real cluster -------------------------------------------------------------------
