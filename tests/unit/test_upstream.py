@@ -87,7 +87,7 @@ def test_where_they_could_not_be_played_nothing_is_proven(
     monkeypatch.setattr(subprocess, "run", lambda *words, **options: done)
     cluster = Throwaway(tmp_path / "kubeconfig", tmp_path)
     with pytest.raises(SystemExit) if state == "skipped" else contextlib.nullcontext():
-        outcome = suite.play("networkpolicy", Path("made"), cluster, tmp_path)
+        outcome = suite.play("networkpolicy", Path("made"), cluster, 3, tmp_path)
         assert (outcome.passed, len(outcome.failed)) == (1 - code, code)
 
 
@@ -132,7 +132,7 @@ def test_an_area_that_is_not_known_compiles_nothing(
 
 def proof(area: str, day: int, *failed: Failure, version: str = "v1.37.2") -> Proof:
     outcome = Outcome(7, failed, {"Serial": 1, "Only for gce": 3})
-    return Proof(version, area, date(2026, 1, day), 5, outcome)
+    return Proof(version, 3, area, date(2026, 1, day), 5, outcome)
 
 
 def test_a_proof_takes_the_place_of_the_one_before_it_of_its_area(tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ def test_the_table_says_what_passed_what_failed_and_what_was_put_aside() -> None
     text = report.table([proof("dns", 2), proof("services", 3, Failure("a test", "two\nlines"))])
     rows = [line for line in text.splitlines() if line.startswith("| v")]
     assert rows == [
-        "| v1.37.2 | DNS | 7 | 7 | aucun | 4 | 02/01/2026 |",
-        "| v1.37.2 | Services | 8 | 7 | 1 | 4 | 03/01/2026 |",
+        "| v1.37.2 | 3 | DNS | 7 | 7 | aucun | 4 | 02/01/2026 |",
+        "| v1.37.2 | 3 | Services | 8 | 7 | 1 | 4 | 03/01/2026 |",
     ]
     assert "- En échec, `a test` :\n\n    ```text\n    two\n    lines\n    ```" in text
     assert "- Écartés, DNS :\n\n    - 3 : `Only for gce`\n    - 1 : `Serial`" in text

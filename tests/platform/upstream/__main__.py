@@ -2,12 +2,14 @@
 out, and writes it down.
 
 python -m tests.platform.upstream [AREA …]: all by default, in the order in which they are told.
-CAHIER_ENSEMBLE: how many tests are played at once, 4 by default.
+CAHIER_ENSEMBLE: how many tests are played at once, 4 by default; CAHIER_NOEUDS: how many nodes the
+cluster has, 3 by default, for what one alone cannot show.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -21,6 +23,8 @@ from tests.platform.upstream.record import Proof
 from tests.support import throwaway
 from tests.support.throwaway import Throwaway
 
+_NODES = int(os.environ.get("CAHIER_NOEUDS", "3"))
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Each area in its turn; 1 where a test failed."""
@@ -31,7 +35,8 @@ def main(words: Sequence[str] | None = None) -> int:
     throwaway.require(parser)
     made = programs.made()
     proofs = []
-    with throwaway.cluster("cahier-upst", "198.18.130", paths.KUBERNETES) as cluster:
+    options = ("--noeuds", str(_NODES))
+    with throwaway.cluster("cahier-upst", "198.18.130", paths.KUBERNETES, options) as cluster:
         images.push(made)
         for area in asked.area:
             proofs.append(_proof(area, made, cluster))
@@ -49,10 +54,10 @@ def _known(area: str) -> str:
 def _proof(area: str, made: Path, cluster: Throwaway) -> Proof:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        outcome = suite.play(area, made, cluster, Path(folder))
+        outcome = suite.play(area, made, cluster, _NODES, Path(folder))
     minutes = round((time.monotonic() - began) / 60)
     server, _ = throwaway.versions(cluster)
-    return Proof(server, area, datetime.now(UTC).date(), minutes, outcome)
+    return Proof(server, _NODES, area, datetime.now(UTC).date(), minutes, outcome)
 
 
 if __name__ == "__main__":

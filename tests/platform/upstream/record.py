@@ -31,6 +31,7 @@ class Proof(msgspec.Struct, frozen=True):
     """One area, played once on one cluster, whose server tells its version itself."""
 
     kubernetes: str
+    nodes: int
     area: str
     date: date
     minutes: int

@@ -22,15 +22,15 @@ def table(proofs: Sequence[Proof] | None = None) -> str:
 
 
 def _lines(proofs: Sequence[Proof]) -> Iterator[str]:
-    yield "| Kubernetes | domaine | joués | réussis | en échec | écartés | le |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| Kubernetes | nœuds | domaine | joués | réussis | en échec | écartés | le |"
+    yield "|---|---|---|---|---|---|---|---|"
     for proof in proofs:
         outcome = proof.outcome
         failed = len(outcome.failed)
         yield (
-            f"| {proof.kubernetes} | {_AREAS[proof.area]} | {outcome.passed + failed} "
-            f"| {outcome.passed} | {failed or 'aucun'} | {sum(outcome.skipped.values())} "
-            f"| {proof.date:%d/%m/%Y} |"
+            f"| {proof.kubernetes} | {proof.nodes} | {_AREAS[proof.area]} "
+            f"| {outcome.passed + failed} | {outcome.passed} | {failed or 'aucun'} "
+            f"| {sum(outcome.skipped.values())} | {proof.date:%d/%m/%Y} |"
         )
     for proof in proofs:
         for one in proof.outcome.failed:

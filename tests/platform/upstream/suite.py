@@ -74,8 +74,8 @@ class _Suite(msgspec.Struct, rename="pascal"):
     spec_reports: list[_Spec]
 
 
-def play(area: str, made: Path, cluster: Throwaway, folder: Path) -> Outcome:
-    """One area, several tests at once."""
+def play(area: str, made: Path, cluster: Throwaway, nodes: int, folder: Path) -> Outcome:
+    """One area, several tests at once, on a cluster of so many nodes."""
     done = subprocess.run(
         [
             *(made / "ginkgo", "run", f"--procs={_AT_ONCE}", "--no-color", "--silence-skips"),
@@ -83,7 +83,8 @@ def play(area: str, made: Path, cluster: Throwaway, folder: Path) -> Outcome:
             *("--timeout=3h", "--json-report=report.json", f"--output-dir={folder}"),
             *(made / "e2e.test", "--"),
             *(f"--kubeconfig={cluster.kubeconfig}", f"--kubectl-path={cluster.kubectl}"),
-            *("--provider=local", "--dump-logs-on-failure=false", f"--e2e-output-dir={folder}"),
+            *("--provider=local", f"--num-nodes={nodes}"),
+            *("--dump-logs-on-failure=false", f"--e2e-output-dir={folder}"),
         ],
         check=False,  # a test that fails is in the report
     )
