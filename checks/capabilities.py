@@ -266,6 +266,12 @@ class Experiments(Protocol):
         """Standard output of a command run in the pod, in the container kubectl chooses where none
         is named. Raises Unverifiable when it cannot run there."""
 
+    def repeated(
+        self, pod: str, script: str, container: str = ""
+    ) -> AbstractContextManager[Callable[[], str]]:
+        """The standard output of a script of the shell in the pod, each time that it is asked for.
+        Asking raises as `execute` does."""
+
     def forward(self, pod: str, port: int) -> AbstractContextManager[socket]:
         """Our own tunnel to a port of a pod, as a connected socket. Raises Forbidden,
         ForwardRefused."""

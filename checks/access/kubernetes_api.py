@@ -28,13 +28,17 @@ from checks.decoding import without_nulls
 from checks.errors import AccessError, Forbidden, NotPermitted, Refused, Unverifiable
 from checks.facts import Credentials
 from checks.refusals import Refusal
-from checks.waiting import Deadline, waiting_for
+from checks.waiting import Deadline, tries, waiting_for
 
 _TIMEOUT = (5, 20)  # seconds: to connect, to read
 # seconds that one watch lasts: one whose connection has died unnoticed is blind no longer than that
 _WATCH = 60
 _LATE = 5  # seconds that it may last more
 _NOT_AGAIN = 2.0  # seconds in which a server that was waited for in vain is not asked again
+_COUNTED, _PAUSE = 5.0, 0.1  # seconds: for a quota to be counted, between two tries
+# What is made at the same time counts in the same quota, and only one of them is written at once:
+# https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+_QUOTA_MOVED = b"Operation cannot be fulfilled on resourcequotas"
 _PAGE = 500  # objects asked at once: what kubectl asks
 _EXECUTED = 2**20  # bytes that a command may answer in a pod, of whose programs nothing is known
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -69,6 +73,15 @@ def collection(kind: str, namespace: str) -> str:
 def everywhere(kind: str) -> str:
     """Path of the objects of `kind` in all namespaces, or of the namespaces themselves."""
     return "/api/v1/namespaces" if kind == "Namespace" else PATHS[kind].replace(_PLACE, "")
+
+
+def _require_success(pod: str, command: Sequence[str], ended: str) -> None:
+    """Raises Unverifiable unless a command has, as the Status of its end tells."""
+    status = json.loads(ended or '{"status": "Failure", "message": "délai dépassé"}')
+    if status.get("status") != "Success":
+        raise Unverifiable(
+            f"Dans le pod {pod}, « {' '.join(command)} » a échoué : {status.get('message', '')}"
+        )
 
 
 def _current(kubeconfig_path: str | None) -> kubeconfig.Choice | None:
@@ -318,22 +331,30 @@ class Api:
             raise self._silence.trouble
         headers = {"Accept": accept, "Content-Type": content_type}
         content = None if body is None else json.dumps(body)
+        url = self._address(path, query or {})
+        for _ in tries(_COUNTED, _PAUSE):
+            status, data = self._answered(method, url, headers, content)
+            if status != 409 or _QUOTA_MOVED not in data:
+                break
+        if 300 <= status < 400:
+            raise answers.redirected(self.server)
+        if status >= 400:
+            raise self._refused(status, data)
+        return data
+
+    def _answered(
+        self, method: str, url: str, headers: Mapping[str, str], content: str | None
+    ) -> tuple[int, bytes]:
+        """The status of an answer, and its body. Raises AccessError."""
         try:
             with waiting_for(f"la réponse du serveur {self.server}"):
-                response = self._open(
-                    method, self._address(path, query or {}), headers, content, self._timeout
-                )
-                data = answers.body(response, self.server)
+                response = self._open(method, url, headers, content, self._timeout)
+                return response.status, answers.body(response, self.server)
         except urllib3.exceptions.HTTPError as error:
             silence = silent(self.credentials.server, error)
             if isinstance(error, urllib3.exceptions.TimeoutError):
                 self._silence = _Silence(silence, Deadline(_NOT_AGAIN))
             raise silence from error
-        if 300 <= response.status < 400:
-            raise answers.redirected(self.server)
-        if response.status >= 400:
-            raise self._refused(response.status, data)
-        return data
 
     def _address(self, path: str, query: Mapping[str, str] | Sequence[tuple[str, str]]) -> str:
         asked = urlencode(query, quote_via=quote)
@@ -450,26 +471,67 @@ class Api:
 
         Raises Unverifiable when it cannot run there: NotPermitted for want of a right.
         """
-        query = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true")]
-        if container:
-            query.append(("container", container))
-        url = self._stream_address(f"/api/v1/namespaces/{namespace}/pods/{pod}/exec", query)
         from checks.access import streams  # late: most commands enter no pod
 
+        address = self._exec_address(namespace, pod, command, container, "stderr")
+        with self._entering(namespace, pod):
+            output, error = streams.execute(self._settings, address, seconds, _EXECUTED)
+        _require_success(pod, command, error)
+        return output
+
+    @contextlib.contextmanager
+    def repeated(
+        self, namespace: str, pod: str, script: str, seconds: float = 10, container: str = ""
+    ) -> Iterator[Callable[[], str]]:
+        """The standard output of a script of the shell in a pod, each time that it is asked for;
+        asking raises as `execute` does. One shell runs them all: to start one takes longer than
+        they do."""
+        import secrets  # late, as what follows
+
+        from checks.access import streams
+
+        command = ["sh", "-c", f'while read -r word; do {script}; echo "$word"; done']
+        address = self._exec_address(namespace, pod, command, container, "stdin")
+        with contextlib.ExitStack() as held:
+            stream = None
+
+            def ask() -> str:
+                nonlocal stream
+                kept, stream = stream, None
+                with self._entering(namespace, pod):
+                    if kept is None:
+                        kept = streams.opened(self._settings, address)
+                        held.callback(streams.leave, kept)
+                    word = secrets.token_hex(8)  # nothing in the pod knows when it is to end
+                    output, error = streams.asked(kept, word, seconds, _EXECUTED)
+                _require_success(pod, ["sh", "-c", script], error)
+                stream = kept  # once it has failed, another is asked
+                return output
+
+            yield ask
+
+    def _exec_address(
+        self, namespace: str, pod: str, command: Sequence[str], container: str, besides: str
+    ) -> str:
+        """Of the stream of a command. `besides`: what it carries, beside the standard output."""
+        query = [("command", word) for word in command] + [("stdout", "true"), (besides, "true")]
+        if container:
+            query.append(("container", container))
+        return self._stream_address(f"/api/v1/namespaces/{namespace}/pods/{pod}/exec", query)
+
+    @contextlib.contextmanager
+    def _entering(self, namespace: str, pod: str) -> Iterator[None]:
+        """Raises Unverifiable, or NotPermitted, where a stream into a pod is in trouble."""
+        from checks.access import streams
+
         try:
-            output, error = streams.execute(self._settings, url, seconds, _EXECUTED)
+            yield
         except streams.TROUBLE as trouble:
             _status, said, refusal = streams.refused(trouble, namespace, "pods/exec")
             raise (NotPermitted if refusal else Unverifiable)(
                 f"La commande n’a pas pu être exécutée dans le pod {pod} "
                 f"({refusal.said if refusal else said})."
             ) from None
-        status = json.loads(error or '{"status": "Failure", "message": "délai dépassé"}')
-        if status.get("status") != "Success":
-            raise Unverifiable(
-                f"Dans le pod {pod}, « {' '.join(command)} » a échoué : {status.get('message', '')}"
-            )
-        return output
 
     @contextlib.contextmanager
     def forward(self, namespace: str, pod: str, port: int) -> Iterator[Any]:

@@ -8,6 +8,7 @@ when one is opened.
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from urllib.parse import unquote, urlsplit
 
@@ -27,7 +28,9 @@ from checks.waiting import Deadline, waiting_for
 
 WAIT = 20.0  # seconds for a stream to open, or for the rest of what has begun to come
 _PROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"]
-_OUTPUT, _STATUS = 1, 3  # of the channels of a command
+_INPUT, _OUTPUT, _STATUS = 0, 1, 3  # of the channels of a command
+_CLOSING = 255  # https://github.com/kubernetes/enhancements/tree/master/keps/sig-api-machinery/4006-transition-spdy-to-websockets
+_SUCCESS = '{"status": "Success"}'
 TROUBLE = (WebSocketException, OSError, ValueError)
 """What a stream that does not open, or is cut, may raise."""
 
@@ -73,8 +76,25 @@ def execute(settings: Settings, address: str, seconds: float, most: int) -> tupl
         stream.shutdown()  # type: ignore[no-untyped-call]
 
 
-def read(stream: WebSocket, seconds: float, most: int) -> tuple[str, str]:
-    """The same, of a stream that is open."""
+def asked(stream: WebSocket, line: str, seconds: float, most: int) -> tuple[str, str]:
+    """What the command of a stream that is open has written since, once it was given a line that it
+    repeats at the end. The rest as `execute`."""
+    end = f"{line}\n".encode()
+    stream.send(bytes([_INPUT]) + end, ABNF.OPCODE_BINARY)
+    return read(stream, seconds, most, end)
+
+
+def leave(stream: WebSocket) -> None:
+    """Tell the command of a stream that no line will follow, and leave it."""
+    with contextlib.suppress(*TROUBLE):
+        if stream.getsubprotocol() == _PROTOCOLS[0]:
+            stream.send(bytes([_CLOSING, _INPUT]), ABNF.OPCODE_BINARY)
+    stream.shutdown()  # type: ignore[no-untyped-call]
+
+
+def read(stream: WebSocket, seconds: float, most: int, last: bytes = b"") -> tuple[str, str]:
+    """The same, of a stream that is open. `last`: the end of what is awaited, as of a command that
+    has ended."""
     channels: defaultdict[int, bytearray] = defaultdict(bytearray)
     received, deadline = 0, Deadline(seconds)
     while (left := deadline.left) > 0:
@@ -90,6 +110,8 @@ def read(stream: WebSocket, seconds: float, most: int) -> tuple[str, str]:
             raise WebSocketException("sa réponse n’en finit pas")
         if opcode in (ABNF.OPCODE_BINARY, ABNF.OPCODE_TEXT) and frame.data:
             channels[frame.data[0]] += frame.data[1:]
+        if last and channels[_OUTPUT].endswith(last):
+            return _text(channels[_OUTPUT].removesuffix(last)), _SUCCESS
     return _text(channels[_OUTPUT]), ""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from socket import socket
 
 from checks.capabilities import Cluster
-from checks.diagnosis.connections.sockets import Connection, Seen, seen
+from checks.diagnosis.connections.sockets import Connection, Seen, Window, window
 from checks.diagnosis.databases.relay_manifest import Target, targets
 from checks.diagnosis.workloads.program_logs import last_words, told
 from checks.errors import CahierError
@@ -23,7 +23,7 @@ from checks.path.outcome import Hop, Kind, broken, passed, unknown
 from checks.waiting import Deadline
 
 _ARRIVES = 3.0  # seconds for the pod to show our own connection
-_LOOKS = 3  # once it has: a relay opens its own as it takes the client; where the manifest names
+_LOOKS = 4  # once it has: a relay opens its own as it takes the client; where the manifest names
 # somewhere to lead it, all that time again, for a busy machine is slow to ask the DNS
 _PAUSE = 0.1
 _CHAIN = 5  # relays, one behind the other, that are followed
@@ -143,33 +143,37 @@ def _seen_from(ground: Ground, view: Cluster) -> Ground:
 
 
 def _taken(view: Cluster, pod: Pod, port: int) -> _Taken:
-    """What the pod does with a client of ours. Raises as `Cluster.forward` and `seen` do."""
-    before, patient = seen(view, pod.name), bool(targets(view, pod))
-    with view.forward(pod.name, port) as connection:
-        looks, deadline = 0, Deadline(_ARRIVES)
-        while (looks < _LOOKS or patient) and not deadline.passed:
-            now = seen(view, pod.name)
-            opened = _opened(now, before)
-            if opened is not None and _again(view, pod, port, opened, now):
-                return _made(view, pod, opened, now)
-            spoke, closed = _state(connection)
-            if closed or spoke:
-                return _Taken(closed=closed, spoke=spoke)
-            if _ours(now, port) - _ours(before, port):
-                if not looks:
-                    deadline = Deadline(_ARRIVES)
-                looks += 1
-            pause(_PAUSE)
+    """What the pod does with a client of ours. Raises as `Cluster.forward` and a window do."""
+    patient = bool(targets(view, pod))
+    with window(view, pod.name) as through:
+        before = through.seen()
+        with view.forward(pod.name, port) as connection:
+            looks, deadline = 0, Deadline(_ARRIVES)
+            while (looks < _LOOKS or patient) and not deadline.passed:
+                now = through.seen()
+                opened = _opened(now, before)
+                if opened is not None and _again(view, pod, port, opened, now, through):
+                    return _made(through, opened, now)
+                spoke, closed = _state(connection)
+                if closed or spoke:
+                    return _Taken(closed=closed, spoke=spoke)
+                if _ours(now, port) - _ours(before, port):
+                    if not looks:
+                        deadline = Deadline(_ARRIVES)
+                    looks += 1
+                pause(_PAUSE)
     return _Taken()
 
 
-def _again(view: Cluster, pod: Pod, port: int, opened: Connection, before: Seen) -> bool:
+def _again(
+    view: Cluster, pod: Pod, port: int, opened: Connection, before: Seen, through: Window
+) -> bool:
     """Whether the pod opens another such connection for another client: one that it opens for
     itself, at that moment, is none of its clients'."""
     deadline = Deadline(_ARRIVES)
     with view.forward(pod.name, port):
         while not deadline.passed:
-            again = _opened(seen(view, pod.name), before)
+            again = _opened(through.seen(), before)
             if again is not None:
                 return _end(again) == _end(opened)
             pause(_PAUSE)
@@ -180,12 +184,12 @@ def _end(connection: Connection) -> tuple[str, int]:
     return connection.remote_address, connection.remote_port
 
 
-def _made(view: Cluster, pod: Pod, opened: Connection, now: Seen) -> _Taken:
+def _made(through: Window, opened: Connection, now: Seen) -> _Taken:
     """Whether a connection that the pod opens is made, in the end."""
     deadline = Deadline(_ARRIVES)
     while opened in now.opening and not deadline.passed:
         pause(_PAUSE)
-        now = seen(view, pod.name)
+        now = through.seen()
     return _Taken(opened, made=opened in now.established)
 
 

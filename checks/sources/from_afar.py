@@ -4,8 +4,8 @@ is refused here."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from socket import socket
 from typing import NoReturn
@@ -69,6 +69,11 @@ class FromAfar(ABC):
     def execute(self, pod: str, command: Sequence[str], container: str = "") -> str:
         """Raises Unverifiable."""
         self._only_read("d’exécuter une commande dans un pod")
+
+    @contextmanager
+    def repeated(self, pod: str, script: str, container: str = "") -> Iterator[Callable[[], str]]:
+        """Asking raises Unverifiable."""
+        yield lambda: self.execute(pod, ["sh", "-c", script], container)
 
     def forward(self, pod: str, port: int) -> AbstractContextManager[socket]:
         """Raises Unverifiable."""

@@ -148,6 +148,14 @@ class LiveCluster(LiveReading):
             self.namespace, pod, command, container=container or self._main_container(pod)
         )
 
+    def repeated(
+        self, pod: str, script: str, container: str = ""
+    ) -> contextlib.AbstractContextManager[Callable[[], str]]:
+        """The standard output of a script in the pod, each time that it is asked for."""
+        return self.api.repeated(
+            self.namespace, pod, script, container=container or self._main_container(pod)
+        )
+
     def forward(self, pod: str, port: int) -> contextlib.AbstractContextManager[Any]:
         """Our own tunnel to a port of a pod."""
         return self.api.forward(self.namespace, pod, port)

@@ -108,6 +108,13 @@ class WatchedCluster(LiveCluster):
         self._touch(pod)
         return super().execute(pod, command, container)
 
+    def repeated(
+        self, pod: str, script: str, container: str = ""
+    ) -> contextlib.AbstractContextManager[Callable[[], str]]:
+        """The standard output of a script in the pod, each time that it is asked for."""
+        self._touch(pod)
+        return super().repeated(pod, script, container)
+
     def forward(self, pod: str, port: int) -> contextlib.AbstractContextManager[Any]:
         """Our own tunnel to a port of a pod."""
         self._touch(pod)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from checks.capabilities import Cluster
@@ -62,21 +62,6 @@ class Listener:
         return True if own.version == other.version else None if own.version == 6 else False
 
 
-def established(cluster: Cluster, pod: str) -> frozenset[Connection]:
-    """Established connections of `pod`. Raises Unverifiable where the image has no `cat`."""
-    return frozenset(_parse(_table(cluster, pod), _ESTABLISHED))
-
-
-def met(cluster: Cluster, pod: str) -> frozenset[Connection]:
-    """Connections of `pod`, also those that are over: the end that closed one first remembers it
-    for a minute (TIME_WAIT). Raises Unverifiable as `established`."""
-    return frozenset(
-        Connection(*_address(row["local"]), *_address(row["remote"]))
-        for row in map(_ROW.match, _table(cluster, pod).splitlines())
-        if row and row["state"] != _LISTEN
-    )
-
-
 @dataclass(frozen=True)
 class Seen:
     """What a pod shows at one moment; of `established`, `outgoing` are those that it has itself
@@ -87,17 +72,85 @@ class Seen:
     opening: frozenset[Connection]
 
 
-def seen(cluster: Cluster, pod: str) -> Seen:
-    """All that `pod` shows of its connections. Raises Unverifiable as `established`."""
-    table = _table(cluster, pod)
-    made = frozenset(_parse(table, _ESTABLISHED))
-    return Seen(made, _elsewhere(table, made), frozenset(_parse(table, _SYN_SENT)))
+class Window:
+    """What a pod shows of its connections, looked at as often as one likes: each time anew. Looking
+    raises Unverifiable where the image has no `cat`, or no shell."""
+
+    def __init__(self, look: Callable[[], str]) -> None:
+        """`look`: gives the table as it is."""
+        self._look = look
+
+    def established(self) -> frozenset[Connection]:
+        """Established connections."""
+        return frozenset(_parse(self._look(), _ESTABLISHED))
+
+    def met(self) -> frozenset[Connection]:
+        """Connections, also those that are over: the end that closed one first remembers it for a
+        minute (TIME_WAIT)."""
+        return frozenset(
+            Connection(*_address(row["local"]), *_address(row["remote"]))
+            for row in map(_ROW.match, self._look().splitlines())
+            if row and row["state"] != _LISTEN
+        )
+
+    def seen(self) -> Seen:
+        """All that it shows."""
+        table = self._look()
+        made = frozenset(_parse(table, _ESTABLISHED))
+        return Seen(made, _elsewhere(table, made), frozenset(_parse(table, _SYN_SENT)))
+
+    def listeners(self) -> frozenset[Listener]:
+        """What listens."""
+        return frozenset(
+            Listener(item.local_address, item.local_port) for item in _parse(self._look(), _LISTEN)
+        )
+
+
+@contextlib.contextmanager
+def window(cluster: Cluster, pod: str) -> Iterator[Window]:
+    """A window on `pod`, for several looks: the first takes most of the time, for what runs in the
+    pod then stays. The table is one for all the containers of a pod, read in the first of them
+    whose image can."""
+    with contextlib.ExitStack() as held:
+        kept: Callable[[], str] | None = None
+
+        def look() -> str:
+            nonlocal kept
+            if kept is not None:
+                return kept()
+            trouble: Unverifiable | None = None
+            for container in _containers(cluster, pod):
+                asked = held.enter_context(cluster.repeated(pod, READ, container))
+                try:
+                    table = asked()
+                except Unverifiable as refusal:
+                    trouble = trouble or refusal
+                    continue
+                kept = asked
+                return table
+            raise trouble or Unverifiable(f"Le pod {pod} ne montre pas ses connexions.")
+
+        yield Window(look)
+
+
+def _containers(cluster: Cluster, pod: str) -> Sequence[str]:
+    """The one that kubectl chooses, then the others that run."""
+    found = cluster.pod(pod)
+    others = [box.name for box in found.containers if box.running] if found is not None else []
+    return ["", *others[1:]]
+
+
+def established(cluster: Cluster, pod: str) -> frozenset[Connection]:
+    """Established connections of `pod`. Raises Unverifiable as a window does."""
+    with window(cluster, pod) as through:
+        return through.established()
 
 
 def outgoing(cluster: Cluster, pod: str) -> frozenset[Connection]:
-    """Established connections that `pod` has itself opened to elsewhere. Raises Unverifiable as
+    """Established connections that `pod` has itself opened to elsewhere. Raises as
     `established`."""
-    return seen(cluster, pod).outgoing
+    with window(cluster, pod) as through:
+        return through.seen().outgoing
 
 
 def _elsewhere(table: str, made: frozenset[Connection]) -> frozenset[Connection]:
@@ -108,11 +161,9 @@ def _elsewhere(table: str, made: frozenset[Connection]) -> frozenset[Connection]
 
 
 def listeners(cluster: Cluster, pod: str) -> frozenset[Listener]:
-    """What listens in `pod`. Raises Unverifiable where the image has no `cat`."""
-    return frozenset(
-        Listener(item.local_address, item.local_port)
-        for item in _parse(_table(cluster, pod), _LISTEN)
-    )
+    """What listens in `pod`. Raises Unverifiable as `established`."""
+    with window(cluster, pod) as through:
+        return through.listeners()
 
 
 def listening(cluster: Cluster, pod: str) -> frozenset[int]:
@@ -124,14 +175,14 @@ def takes_ipv4(cluster: Cluster, pod: str, port: int) -> bool | None:
     """Whether what listens on `::` takes IPv4: a node tries 127.0.0.1 before ::1, for a tunnel.
     None where the pod does not show by which of them ours enters. Raises as `established` and
     `Cluster.forward` do."""
-    before, deadline = established(cluster, pod), Deadline(_ENTERS)
-    with cluster.forward(pod, port):
-        while not deadline.passed:
-            new = established(cluster, pod) - before
-            for one in new:
-                if one.local_port == port and one.from_loopback:
-                    return ipaddress.ip_address(one.remote_address).version == 4
-            pause(_PAUSE)
+    with window(cluster, pod) as through:
+        before, deadline = through.established(), Deadline(_ENTERS)
+        with cluster.forward(pod, port):
+            while not deadline.passed:
+                for one in through.established() - before:
+                    if one.local_port == port and one.from_loopback:
+                        return ipaddress.ip_address(one.remote_address).version == 4
+                pause(_PAUSE)
     return None
 
 
@@ -156,20 +207,6 @@ def holder(cluster: Cluster, pod: Pod, port: int) -> str:
             if any(f"socket:[{inode}]" in told for inode in inodes):
                 return container
     return ""
-
-
-def _table(cluster: Cluster, pod: str) -> str:
-    """The table that all the containers of a pod share, read in the first of them whose image
-    can."""
-    found = cluster.pod(pod)
-    others = [box.name for box in found.containers if box.running] if found is not None else []
-    trouble: Unverifiable | None = None
-    for container in ("", *others[1:]):
-        try:
-            return cluster.execute(pod, ["sh", "-c", READ], container)
-        except Unverifiable as refusal:
-            trouble = trouble or refusal
-    raise trouble or Unverifiable(f"Le pod {pod} ne montre pas ses connexions.")
 
 
 def _parse(table: str, state: str) -> Iterator[Connection]:

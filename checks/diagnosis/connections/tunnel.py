@@ -16,7 +16,7 @@ from socket import socket
 from typing import TypeVar
 
 from checks.capabilities import Cluster
-from checks.diagnosis.connections.sockets import Connection, established, met
+from checks.diagnosis.connections.sockets import Connection, Window, window
 from checks.diagnosis.connections.workplace import is_of_service
 from checks.errors import Unverifiable
 from checks.exchange.http import NotHttp
@@ -183,21 +183,35 @@ def _answering(cluster: Cluster, local_port: int, pods: Sequence[Pod], port: int
     What shows them is a program of the pod, of whom nothing is known: it has to follow a number
     that only we know.
     """
-    before: dict[str, frozenset[Connection]] = {}
-    blind: Unverifiable | None = None
-    for pod in pods:
-        try:
-            before[pod.name] = established(cluster, pod.name)
-        except Unverifiable as trouble:
-            blind = trouble
-    seen = [pod for pod in pods if pod.name in before]
-    if not seen:
-        if blind is not None:
-            raise blind
-        return None
+    with contextlib.ExitStack() as open_windows:
+        windows: dict[str, tuple[Window, frozenset[Connection]]] = {}
+        blind: Unverifiable | None = None
+        for pod in pods:
+            through = open_windows.enter_context(window(cluster, pod.name))
+            try:
+                windows[pod.name] = through, through.established()
+            except Unverifiable as trouble:
+                blind = trouble
+        seen = [pod for pod in pods if pod.name in windows]
+        found = _followed(cluster, local_port, seen, port, windows) if seen else None
+    if found is None and blind is not None:
+        raise blind
+    return found
+
+
+def _followed(
+    cluster: Cluster,
+    local_port: int,
+    pods: Sequence[Pod],
+    port: int,
+    windows: Mapping[str, tuple[Window, frozenset[Connection]]],
+) -> Pod | None:
+    """The one of the pods that shows as many connections more as we open, told by what each showed
+    before. Raises as above."""
 
     def arrived(pod: Pod) -> int:
-        new = established(cluster, pod.name) - before[pod.name]
+        through, before = windows[pod.name]
+        new = through.established() - before
         return len([item for item in new if item.local_port == port and item.from_loopback])
 
     first, more = random.choice(_DRAWN)
@@ -205,24 +219,22 @@ def _answering(cluster: Cluster, local_port: int, pods: Sequence[Pod], port: int
         for _ in range(first):
             held.enter_context(cluster.machine.connect(local_port))
         found = _until(
-            lambda: next(((pod, count) for pod in seen if (count := arrived(pod)) >= first), None)
+            lambda: next(((pod, count) for pod in pods if (count := arrived(pod)) >= first), None)
         )
-        if found is not None:
-            pod, others = found[0], found[1] - first  # somebody else may use the tunnel too
-            for _ in range(more):
-                held.enter_context(cluster.machine.connect(local_port))
-            total = others + first + more
-            if _until(lambda: arrived(pod) == total or None) and arrived(pod) == total:
-                return pod
-            raise Unverifiable(
-                f"Les connexions que montre le pod {pod.name} ne sont pas celles que nous ouvrons "
-                f": {first}, puis {more} de plus.",
-                "Si un autre client se sert du tunnel, attendez qu’il ait fini ; sinon, c’est le "
-                "programme « cat » de l’image qui ne montre pas ce qui est : prenez celle du TP.",
-            )
-    if blind is not None:
-        raise blind
-    return None
+        if found is None:
+            return None
+        pod, others = found[0], found[1] - first  # somebody else may use the tunnel too
+        for _ in range(more):
+            held.enter_context(cluster.machine.connect(local_port))
+        total = others + first + more
+        if _until(lambda: arrived(pod) == total or None) and arrived(pod) == total:
+            return pod
+    raise Unverifiable(
+        f"Les connexions que montre le pod {pod.name} ne sont pas celles que nous ouvrons "
+        f": {first}, puis {more} de plus.",
+        "Si un autre client se sert du tunnel, attendez qu’il ait fini ; sinon, c’est le "
+        "programme « cat » de l’image qui ne montre pas ce qui est : prenez celle du TP.",
+    )
 
 
 def lets_in(cluster: Cluster, local_port: int, pod: Pod, port: int) -> bool:
@@ -233,24 +245,25 @@ def lets_in(cluster: Cluster, local_port: int, pod: Pod, port: int) -> bool:
     Raises Unverifiable where neither is seen.
     """
     before: frozenset[Connection] | None = None
-    with contextlib.suppress(Unverifiable):
-        before = met(cluster, pod.name)
     deadline = Deadline(_PATIENCE)
-    while True:
-        try:
-            with cluster.machine.connect(local_port) as connection:
-                connection.settimeout(_LEAVES)
-                with contextlib.suppress(OSError):
-                    connection.recv(1)
-        except OSError:
-            return False
-        if before is not None:
-            new = met(cluster, pod.name) - before
-            if any(one.local_port == port and one.from_loopback for one in new):
-                return True
-        if deadline.passed:
-            break
-        pause(_PAUSE)
+    with window(cluster, pod.name) as through:
+        with contextlib.suppress(Unverifiable):
+            before = through.met()
+        while True:
+            try:
+                with cluster.machine.connect(local_port) as connection:
+                    connection.settimeout(_LEAVES)
+                    with contextlib.suppress(OSError):
+                        connection.recv(1)
+            except OSError:
+                return False
+            if before is not None:
+                new = through.met() - before
+                if any(one.local_port == port and one.from_loopback for one in new):
+                    return True
+            if deadline.passed:
+                break
+            pause(_PAUSE)
     if before is None:
         return True  # it has outlived its clients
     raise Unverifiable(

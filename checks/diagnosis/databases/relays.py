@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from socket import socket
 
 from checks.capabilities import Cluster
-from checks.diagnosis.connections.sockets import Connection, established, outgoing
+from checks.diagnosis.connections.sockets import Connection, Window, outgoing, window
 from checks.diagnosis.databases.catalogue import databases, ready_pods, server_in
 from checks.diagnosis.databases.relay_manifest import mentions
 from checks.errors import Unverifiable
@@ -156,21 +156,24 @@ def _arrives(cluster: Cluster, pod: Pod, port: int) -> bool | None:
     theirs = cluster.as_owner(cluster.colleague.namespace)
     if theirs is None:
         return None
-    serving = [one for _, one in ready_pods(theirs)]
-    served_names = {one.name for one in serving}
+    served_names = {one.name for _, one in ready_pods(theirs)}
     between = {one.ip for one in cluster.pods()} | {
         one.ip for one in theirs.pods() if one.name not in served_names
     }
 
-    def come() -> set[tuple[str, Connection]]:
-        seen = ((one.name, item) for one in serving for item in established(theirs, one.name))
+    def come(windows: Mapping[str, Window]) -> set[tuple[str, Connection]]:
+        seen = ((name, item) for name, one in windows.items() for item in one.established())
         return {(name, item) for name, item in seen if item.remote_address in between}
 
-    with contextlib.suppress(Unverifiable, NotPostgres, ForwardRefused):
-        before = come()
+    with (
+        contextlib.suppress(Unverifiable, NotPostgres, ForwardRefused),
+        contextlib.ExitStack() as held,
+    ):
+        windows = {name: held.enter_context(window(theirs, name)) for name in served_names}
+        before = come(windows)
         with cluster.forward(pod.name, port) as connection:
             identify(connection)
-            now = come()
+            now = come(windows)
             opened = {item for _, item in now - before}
             return bool(opened) or any(item.remote_address == pod.ip for _, item in now)
     return None
@@ -197,11 +200,14 @@ def _own_servers(cluster: Cluster) -> Sequence[PostgresServer]:
 
 def _trail(cluster: Cluster, pod: Pod, port: int) -> Trail | None:
     """None for a pod that cannot be looked into."""
-    with contextlib.suppress(Unverifiable, NotPostgres, ForwardRefused):
-        before = outgoing(cluster, pod.name)
+    with (
+        contextlib.suppress(Unverifiable, NotPostgres, ForwardRefused),
+        window(cluster, pod.name) as through,
+    ):
+        before = through.seen().outgoing
         with cluster.forward(pod.name, port) as connection:
             identify(connection)
-            now = outgoing(cluster, pod.name)
+            now = through.seen().outgoing
             places = {_place(cluster, pod, one.remote_address) for one in now - before or now}
         return Trail(opened=places) if now - before else Trail(kept=places)
     return None
