@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from checks.access.kubernetes_api import PATHS
 from checks.cli import _run
 from checks.errors import CahierError, UsageError
 from checks.grading.history import Found, History
@@ -111,7 +112,7 @@ def test_what_a_teacher_has_settled_is_sent_with_the_files_of_ever(
 ) -> None:
     typed(monkeypatch, "classe", "relier", str(roster), *options(book))
     for n in (1, 2):
-        seen = Snapshot(taken=NOON, namespace=f"user-e{n}")
+        seen = Snapshot(taken=NOON, namespace=f"user-e{n}", objects={kind: [] for kind in PATHS})
         write(seen, tmp_path / "instantanes" / f"user-e{n}.json")
     settled = tmp_path / "tranche.csv"
     settled.write_text("personnes;tp;note;motif\ne1;tp2;15;vu en séance\n", encoding="utf-8")
