@@ -458,10 +458,8 @@ def test_a_cluster_that_falls_silent_half_way_is_said_once(
     person: Person,
 ) -> None:
     door = doorman(8)
-    began = time.monotonic()
     answer = terminal.run("verifier", "tp1", "--json", kubeconfig=changed(_through(door)))
     assert door.silent.is_set()
-    assert time.monotonic() - began < FAR_TOO_LONG / 2
     assert answer.code == 3, answer
     statuses = [check["status"] for check in answer.verdict["checks"]]
     assert statuses.count("error") == 1, answer
