@@ -146,8 +146,8 @@ def test_the_table_says_what_passed_what_failed_and_what_was_put_aside() -> None
     text = report.table([proof("dns", 2), proof("services", 3, Failure("a test", "two\nlines"))])
     rows = [line for line in text.splitlines() if line.startswith("| v")]
     assert rows == [
-        "| v1.37.2 | 3 | DNS | 7 | 7 | aucun | 4 | 02/01/2026 |",
-        "| v1.37.2 | 3 | Services | 8 | 7 | 1 | 4 | 03/01/2026 |",
+        "| v1.37.2 | 3 | DNS | 7 | aucun | 4 | 02/01/2026 |",
+        "| v1.37.2 | 3 | Services | 7 | 1 | 4 | 03/01/2026 |",
     ]
     assert "- En échec, `a test` :\n\n    ```text\n    two\n    lines\n    ```" in text
     assert "- Écartés, DNS :\n\n    - 3 : `Only for gce`\n    - 1 : `Serial`" in text

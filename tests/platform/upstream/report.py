@@ -22,14 +22,13 @@ def table(proofs: Sequence[Proof] | None = None) -> str:
 
 
 def _lines(proofs: Sequence[Proof]) -> Iterator[str]:
-    yield "| Kubernetes | nœuds | domaine | joués | réussis | en échec | écartés | le |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| Kubernetes | nœuds | domaine | réussis | en échec | écartés | le |"
+    yield "|---|---|---|---|---|---|---|"
     for proof in proofs:
         outcome = proof.outcome
-        failed = len(outcome.failed)
         yield (
             f"| {proof.kubernetes} | {proof.nodes} | {_AREAS[proof.area]} "
-            f"| {outcome.passed + failed} | {outcome.passed} | {failed or 'aucun'} "
+            f"| {outcome.passed} | {len(outcome.failed) or 'aucun'} "
             f"| {sum(outcome.skipped.values())} | {proof.date:%d/%m/%Y} |"
         )
     for proof in proofs:
