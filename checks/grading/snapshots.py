@@ -30,7 +30,7 @@ from checks.lab import Lab
 from checks.runner import run
 from checks.sources.class_rights import Held, rules_of
 from checks.sources.receipts import Reading
-from checks.sources.reviews import Question, requested
+from checks.sources.reviews import about, requested
 from checks.sources.snapshot import Right, Snapshot, SnapshotCluster, read
 
 INDEX = "classe.json"
@@ -72,9 +72,8 @@ class _AtTheStart(_Graded):
         if asked.namespace not in ("", self.namespace):
             return answer
         request = requested(asked.verb, asked.resource, asked.group, asked.name)
-        groups = (*asked.groups, "system:authenticated")
-        question = Question(asked.user or self.user, groups, request)
-        return as_at_the_start(answer, question, self.once(_held))
+        question = about(asked.user or self.user, asked.groups, request)
+        return as_at_the_start(answer, question, partial(self.once, _held))
 
 
 def _held(cluster: _AtTheStart) -> Held | None:

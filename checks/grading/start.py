@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from checks.diagnosis.databases.catalogue import of_release
 from checks.facts import OWNER_BINDING, Access
 from checks.lab import Lab
 from checks.objects.parts import Metadata, metadata
@@ -46,18 +47,18 @@ def _is_launched(kind: str, it: Metadata) -> bool:
     """Whether the catalogue made it with a release, and it is as it was made."""
     if it.database_cluster:  # the operator's
         return True
-    release = it.labels.get(_CLUSTER) or it.labels.get(_INSTANCE, "")
-    if not release or kind in _RIGHTS:
+    if kind in _RIGHTS:
         return False
     if kind == "NetworkPolicy":  # those that learners write are often copied from this one
-        return it.name == release and it.generation <= 1 and _APPLIED not in it.annotations
-    return _CLUSTER in it.labels or _MANAGED in it.labels
+        made = of_release(it.labels, it.name)
+        return made and it.generation <= 1 and _APPLIED not in it.annotations
+    return _CLUSTER in it.labels or {_INSTANCE, _MANAGED} <= it.labels.keys()
 
 
-def as_at_the_start(answer: Access, question: Question, held: Held | None) -> Access:
-    """A right without what the learner's own bindings give. `answer`: the API server's; `held`:
-    what the bindings give that were there at the start, None where they may not be read."""
-    if not answer.reason.startswith(BY_THE_NAMESPACE) or held is None:
+def as_at_the_start(answer: Access, question: Question, held: Callable[[], Held | None]) -> Access:
+    """A right without what the learner's own bindings give. `answer`: the API server's; `held`
+    reads what the bindings give that were there at the start, None where they may not be read."""
+    if not answer.reason.startswith(BY_THE_NAMESPACE) or (given := held()) is None:
         return answer
-    theirs = held.by(question.user, question.groups).deny(question.request)
+    theirs = given.by(question.user, question.groups).deny(question.request)
     return Access(False) if theirs else answer

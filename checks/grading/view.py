@@ -380,7 +380,7 @@ class StartView(LearnerView):
 
     def answered(self, question: Question) -> Access:
         """The answer about somebody, as long as no binding of theirs had been made."""
-        return as_at_the_start(self._whole.answered(question), question, self.held())
+        return as_at_the_start(self._whole.answered(question), question, self.held)
 
     def _listed(self, kind: str) -> list[dict[str, Any]]:
         return [dict(item) for item in self._whole.objects(kind) if self._keeps(kind, item)]

@@ -284,9 +284,8 @@ class LiveReading(Served):
         """Whether `user` may, in the learner's namespace. Raises Unverifiable where that user is
         not known."""
         must_be_known(user)
-        everybody_s = (*groups, "system:authenticated")
         request = reviews.requested(verb, resource, group, name)
-        return self.answered(reviews.Question(user, tuple(dict.fromkeys(everybody_s)), request))
+        return self.answered(reviews.about(user, groups, request))
 
     def answered(self, question: reviews.Question) -> Access:
         """The answer about somebody, in the learner's namespace: kept, where it was asked for."""

@@ -5,7 +5,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from checks.access.answers import AccessReview
@@ -14,6 +14,7 @@ from checks.diagnosis.rights.rbac import Request
 from checks.facts import Access
 
 _PATH = "/apis/authorization.k8s.io/v1"
+_EVERYBODY = "system:authenticated"
 
 
 class Question(NamedTuple):
@@ -29,6 +30,12 @@ def requested(verb: str, resource: str, group: str, name: str) -> Request:
     kind, _, subresource = resource.partition("/")
     kind, _, dotted = kind.partition(".")
     return Request(verb, group or dotted, kind, subresource, name)
+
+
+def about(user: str, groups: Iterable[str], request: Request) -> Question:
+    """The question about somebody in these groups, and in that of everybody whom the cluster
+    knows."""
+    return Question(user, tuple(dict.fromkeys((*groups, _EVERYBODY))), request)
 
 
 def of_oneself(api: Api, namespace: str, request: Request) -> Access:

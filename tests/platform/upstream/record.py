@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from tests.support import records
+
 FILE = Path(__file__).parent / "record.json"
 
 
@@ -40,12 +42,10 @@ class Proof(msgspec.Struct, frozen=True):
 
 def read(path: Path = FILE) -> Sequence[Proof]:
     """The proofs of a file; none where there is no file."""
-    return msgspec.json.decode(path.read_bytes(), type=tuple[Proof, ...]) if path.exists() else ()
+    return records.read(path, Proof)
 
 
 def keep(proof: Proof, order: Sequence[str], path: Path = FILE) -> None:
     """Write a proof down, in the place of the one before of the same area, whatever the version
     that was of: the areas have their order."""
-    others = [one for one in read(path) if one.area != proof.area]
-    every = sorted([*others, proof], key=lambda one: order.index(one.area))
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(every), indent=1) + b"\n")
+    records.keep(path, proof, lambda one: order.index(one.area))

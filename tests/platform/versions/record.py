@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from tests.support import records
+
 FILE = Path(__file__).parent / "record.json"
 OURS = "engine/go/network"
 """What enforces NetworkPolicies in the engine's clusters: their pod network."""
@@ -47,11 +49,9 @@ class Proof(msgspec.Struct, frozen=True):
 
 def read(path: Path = FILE) -> Sequence[Proof]:
     """The proofs of a file; none where there is no file."""
-    return msgspec.json.decode(path.read_bytes(), type=tuple[Proof, ...]) if path.exists() else ()
+    return records.read(path, Proof)
 
 
 def keep(proof: Proof, path: Path = FILE) -> None:
     """Write a proof down, in the place of the one before on the same cluster."""
-    others = [one for one in read(path) if one.cluster != proof.cluster]
-    every = sorted([*others, proof], key=lambda one: one.cluster)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(every), indent=1) + b"\n")
+    records.keep(path, proof, lambda one: one.cluster)

@@ -165,9 +165,9 @@ def test_a_right_that_a_binding_of_theirs_gives_is_not_there_at_the_start() -> N
         True, f'{BY_THE_NAMESPACE}"tunnel/user-alice" of Role "tunnel" to User "oidc-bob"'
     )
     by_the_cluster = Access(True, 'RBAC: allowed by ClusterRoleBinding "admins"')
-    assert start.as_at_the_start(given, question, nothing) == Access(False)
-    assert start.as_at_the_start(given, question, None) is given
-    assert start.as_at_the_start(by_the_cluster, question, nothing) is by_the_cluster
+    assert start.as_at_the_start(given, question, lambda: nothing) == Access(False)
+    assert start.as_at_the_start(given, question, lambda: None) is given
+    assert start.as_at_the_start(by_the_cluster, question, lambda: nothing) is by_the_cluster
 
 
 # -- as it was on a real cluster -------------------------------------------------------------------
