@@ -14,7 +14,6 @@ from checks.lab import Family, Lab, all_labs
 from checks.stage import Stage
 from checks.verdict import Verdict
 from tests.support import findings, laws, operated, recorded
-from tests.support.classroom import Classroom
 from tests.support.drawn_path import agrees
 
 pytestmark = pytest.mark.cluster
@@ -40,54 +39,39 @@ def _ids(pairs: list[tuple[Lab, str]]) -> list[str]:
 
 
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)
-def test_starter_fails_what_it_announces(
-    lab: Lab, classroom: Classroom[Stage], close_after: Callable[[Stage], Stage], free_port: int
-) -> None:
-    laws.starter_fails_what_it_announces(close_after(classroom.stage(lab, free_port)))
+def test_starter_fails_what_it_announces(lab: Lab, stage: Callable[..., Stage]) -> None:
+    laws.starter_fails_what_it_announces(stage(lab))
 
 
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short_name)
-def test_solution_passes(
-    lab: Lab, classroom: Classroom[Stage], close_after: Callable[[Stage], Stage], free_port: int
-) -> None:
-    laws.solution_passes(close_after(classroom.stage(lab, free_port)))
+def test_solution_passes(lab: Lab, stage: Callable[..., Stage]) -> None:
+    laws.solution_passes(stage(lab))
 
 
 @pytest.mark.parametrize(("lab", "name"), VARIANTS, ids=_ids(VARIANTS))
-def test_other_right_answer_passes(
-    lab: Lab,
-    name: str,
-    classroom: Classroom[Stage],
-    close_after: Callable[[Stage], Stage],
-    free_port: int,
-) -> None:
-    stage = close_after(classroom.stage(lab, free_port, lab.cases("variantes")[name]))
-    verdict = laws.other_right_answer_passes(stage, name)
+def test_other_right_answer_passes(lab: Lab, name: str, stage: Callable[..., Stage]) -> None:
+    played = stage(lab, lab.cases("variantes")[name])
+    verdict = laws.other_right_answer_passes(played, name)
     if "CAHIER_INSTANTANES" in os.environ:
-        recorded.keep(stage, f"variantes/{name}", msgspec.convert(verdict, Verdict))
+        recorded.keep(played, f"variantes/{name}", msgspec.convert(verdict, Verdict))
 
 
 @pytest.mark.parametrize(("lab", "name"), MISTAKES, ids=_ids(MISTAKES))
 def test_mistake_is_caught_and_its_remedy_repairs(
-    lab: Lab,
-    name: str,
-    classroom: Classroom[Stage],
-    close_after: Callable[[Stage], Stage],
-    free_port: int,
-    tmp_path: Path,
+    lab: Lab, name: str, stage: Callable[..., Stage], tmp_path: Path
 ) -> None:
     case = lab.cases("erreurs")[name]
-    stage = close_after(classroom.stage(lab, free_port, case))
-    verdict = laws.mistake_is_caught(stage, name, tmp_path)
+    played = stage(lab, case)
+    verdict = laws.mistake_is_caught(played, name, tmp_path)
     agrees(lab, msgspec.convert(verdict, Verdict))
-    text = findings.written(stage, laws.first_failed(verdict))
-    kept = findings.path(stage.lab, name)
+    text = findings.written(played, laws.first_failed(verdict))
+    kept = findings.path(lab, name)
     if "CAHIER_CONSTATS" in os.environ:
         kept.write_text(text, encoding="utf-8")
     assert text == kept.read_text(encoding="utf-8"), (
         "another lesson than the one reviewed: make findings"
     )
     if "CAHIER_INSTANTANES" in os.environ:
-        recorded.keep(stage, f"erreurs/{name}", msgspec.convert(verdict, Verdict))
+        recorded.keep(played, f"erreurs/{name}", msgspec.convert(verdict, Verdict))
     elif not case.no_remedy:
-        laws.printed_remedies_repair(stage, verdict)
+        laws.printed_remedies_repair(played, verdict)

@@ -18,7 +18,6 @@ from checks.errors import CahierError
 from checks.lab import all_labs, find_lab
 from checks.stage import Person, Stage
 from tests.support import laws, pairs
-from tests.support.classroom import Classroom
 from tests.support.pairs import Mistakes, Pair
 
 LABS = list(all_labs())
@@ -27,19 +26,15 @@ LABS = list(all_labs())
 @pytest.mark.cluster
 @pytest.mark.parametrize("pair", pairs.drawn(LABS), ids=str)
 def test_remedies_followed_one_by_one_repair_two_faults(
-    pair: Pair,
-    classroom: Classroom[Stage],
-    close_after: Callable[[Stage], Stage],
-    free_port: int,
-    tmp_path: Path,
+    pair: Pair, stage: Callable[..., Stage], tmp_path: Path
 ) -> None:
-    stage = close_after(classroom.stage(pair.lab, free_port, pair.work.case))
-    stage.folder = laws.begun(stage, pair.work.files, tmp_path)
+    played = stage(pair.lab, pair.work.case)
+    played.folder = laws.begun(played, pair.work.files, tmp_path)
     try:
-        laws.set_work(stage, pair.work.files, pair.work.case)
+        laws.set_work(played, pair.work.files, pair.work.case)
     except CahierError as refusal:
         pytest.skip(f"THESE TWO CANNOT STAND TOGETHER: {refusal.message}")
-    laws.remedies_followed_one_by_one_repair(stage, pairs.FAULTS)
+    laws.remedies_followed_one_by_one_repair(played, pairs.FAULTS)
 
 
 # -- which can stand together ----------------------------------------------------------------------

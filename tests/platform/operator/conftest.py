@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from checks.access.kubernetes_api import Api
-from checks.lab import Case, Lab
 from checks.stage import Person
-from tests.conftest import people, unused_port
+from tests.conftest import people
 from tests.support import operated
 from tests.support.classroom import Classroom
 from tests.support.kept_people import KeptPeople
@@ -64,12 +63,5 @@ def stage(
 ) -> Iterator[Callable[..., OperatedStage]]:
     """Sets the stage of a lab, for one of its cases."""
     classroom = Classroom(new_learner, new_colleague, colleagues, OperatedStage, kept)
-    made = []
-
-    def set_up(lab: Lab, case: Case | None = None) -> OperatedStage:
-        made.append(classroom.stage(lab, unused_port(), case))
-        return made[-1]
-
-    yield set_up
-    for one in made:
-        classroom.end(one)
+    with classroom.stages_of() as set_up:
+        yield set_up
