@@ -50,7 +50,7 @@ def test_solution_passes(lab: Lab, stage: Callable[..., Stage]) -> None:
 
 @pytest.mark.parametrize(("lab", "name"), VARIANTS, ids=_ids(VARIANTS))
 def test_other_right_answer_passes(lab: Lab, name: str, stage: Callable[..., Stage]) -> None:
-    played = stage(lab, lab.cases("variantes")[name])
+    played = stage(lab, lab.cases("variantes")[name], lab.case_files("variantes", name))
     verdict = laws.other_right_answer_passes(played, name)
     if "CAHIER_INSTANTANES" in os.environ:
         recorded.keep(played, f"variantes/{name}", msgspec.convert(verdict, Verdict))
@@ -61,7 +61,7 @@ def test_mistake_is_caught_and_its_remedy_repairs(
     lab: Lab, name: str, stage: Callable[..., Stage], tmp_path: Path
 ) -> None:
     case = lab.cases("erreurs")[name]
-    played = stage(lab, case)
+    played = stage(lab, case, lab.case_files("erreurs", name))
     verdict = laws.mistake_is_caught(played, name, tmp_path)
     agrees(lab, msgspec.convert(verdict, Verdict))
     text = findings.written(played, laws.first_failed(verdict))

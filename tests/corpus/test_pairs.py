@@ -28,7 +28,7 @@ LABS = list(all_labs())
 def test_remedies_followed_one_by_one_repair_two_faults(
     pair: Pair, stage: Callable[..., Stage], tmp_path: Path
 ) -> None:
-    played = stage(pair.lab, pair.work.case)
+    played = stage(pair.lab, pair.work.case, pair.work.files)
     played.folder = laws.begun(played, pair.work.files, tmp_path)
     try:
         laws.set_work(played, pair.work.files, pair.work.case)

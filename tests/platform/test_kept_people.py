@@ -10,12 +10,12 @@ import pytest
 from checks.access.kubernetes_api import Api
 from checks.lab import find_lab
 from checks.stage import Person, Stage
-from tests.support.kept_people import KeptPeople
+from tests.support.kept_people import Beginning, KeptPeople
 from tests.support.namespace_content import NamespaceContent
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
-BEGINNING = ("cahier catalogue lancer postgresql --nom enquete",)
+BEGINNING = Beginning(("cahier catalogue lancer postgresql --nom enquete",))
 PSQL = "kubectl exec enquete-1 -- psql -q -U postgres -d defaultdb -c"
 
 
@@ -28,7 +28,7 @@ def kept(admin: Api, new_person: Callable[..., Person]) -> KeptPeople:
 def stage(kept: KeptPeople) -> Iterator[Stage]:
     """Somebody with a base."""
     stage = Stage(find_lab("tp3"), kept.new())
-    stage.run(BEGINNING)
+    BEGINNING.play(stage)
     kept.set_up(stage.learner)
     yield stage
     stage.close()
@@ -47,7 +47,7 @@ def test_what_was_added_is_taken_away(kept: KeptPeople, stage: Stage) -> None:
         ]
     )
     kept.give_back(stage.learner, BEGINNING)
-    assert kept.take(["cahier catalogue lancer postgresql --nom autre"]) is None
+    assert kept.take(Beginning(("cahier catalogue lancer mongodb --nom enquete",))) is None
     assert kept.take(BEGINNING) == stage.learner
     assert stage.learner.kubeconfig.read_text(encoding="utf-8") == first
     assert kept.take(BEGINNING) is None

@@ -8,7 +8,7 @@ back to that leaves, and the next case begins with somebody new.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,12 +16,28 @@ from checks import state
 from checks.access.kubernetes_api import Api
 from checks.errors import CahierError
 from checks.local_sspcloud import people
-from checks.stage import Person
+from checks.stage import Person, Stage
 from checks.waiting import tries
 from tests.support.namespace_content import Bases, NamespaceContent, Objects
 
-_COMES_BACK_SECONDS = 15.0
-_POLL_SECONDS = 0.5
+_GOES_SECONDS = 15.0  # for what was deleted
+_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What is made for somebody before a case: files that are applied, by their names, then what is
+    run."""
+
+    commands: tuple[str, ...]
+    files: tuple[tuple[str, str], ...] = ()
+
+    def play(self, stage: Stage) -> None:
+        """Make it, and wait until it stands. Raises CahierError."""
+        stage.apply(dict(self.files))
+        stage.run(self.commands)
+        if self.files:
+            stage.run(["kubectl wait deployment --all --for=condition=Available --timeout=120s"])
 
 
 @dataclass(frozen=True)
@@ -35,17 +51,17 @@ class _AtFirst:
 
 @dataclass
 class KeptPeople:
-    """Those who wait for the next case, by what was run for them. `new`: makes people who stay
+    """Those who wait for the next case, by what was made for them. `new`: makes people who stay
     until they are removed."""
 
     admin: Api
     new: Callable[..., Person]
-    _waiting: dict[tuple[str, ...], list[Person]] = field(default_factory=dict)
+    _waiting: dict[Beginning, list[Person]] = field(default_factory=dict)
     _at_first: dict[str, _AtFirst] = field(default_factory=dict)
 
-    def take(self, beginning: Sequence[str]) -> Person | None:
-        """Somebody who is where these commands lead, None where there is nobody."""
-        waiting = self._waiting.get(tuple(beginning))
+    def take(self, beginning: Beginning) -> Person | None:
+        """Somebody for whom just that was made, None where there is nobody."""
+        waiting = self._waiting.get(beginning)
         return waiting.pop() if waiting else None
 
     def set_up(self, person: Person) -> None:
@@ -56,10 +72,10 @@ class KeptPeople:
             person.kubeconfig.read_text(encoding="utf-8"),
         )
 
-    def give_back(self, person: Person, beginning: Sequence[str]) -> None:
+    def give_back(self, person: Person, beginning: Beginning) -> None:
         """Bring somebody back to what they were at first, for the next case; else remove them."""
         if self._comes_back(person):
-            self._waiting.setdefault(tuple(beginning), []).append(person)
+            self._waiting.setdefault(beginning, []).append(person)
         else:
             people.remove_person(self.admin, person.namespace.removeprefix("user-"))
 
@@ -80,13 +96,14 @@ class KeptPeople:
                 return False
             self._content.remove(namespace, there.keys() - at_first.objects.keys())
             self._content.take_away(namespace, at_first.bases)
-            return any(
-                self._content.bases(namespace) == at_first.bases
-                for _ in tries(_COMES_BACK_SECONDS, _POLL_SECONDS)
-                if self._content.objects(namespace) == at_first.objects
-            )
+            for _ in tries(_GOES_SECONDS, _POLL_SECONDS):
+                there = self._content.objects(namespace)
+                if there.keys() <= at_first.objects.keys():
+                    break
+            bases = self._content.bases(namespace)
         except CahierError:
             return False
+        return there == at_first.objects and bases == at_first.bases
 
 
 def _is_replaced(there: Objects, at_first: Objects) -> bool:
