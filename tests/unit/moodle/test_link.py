@@ -161,8 +161,7 @@ def test_what_was_proven_before_goes_too(book: GradeBook, tmp_path: Path) -> Non
     with Sent(path_of(tmp_path / "c.csv"), "x") as sent, live(book, sent, [], before) as own:
         wait_for(lambda: len(book.taken()) == 2)
         own(learner(2), grades("2"), NOON)  # type: ignore[arg-type]
-        time.sleep(0.1)
-        assert own.left == 0
+        wait_for(lambda: own.left == 0)
     assert len(book.taken()) == 2
 
 
