@@ -45,7 +45,14 @@ def piped(*command: str) -> str:
     ).stdout
 
 
-@pytest.fixture(params=[80, 40, 0], ids=["80 columns", "40 columns", "piped"])
+@pytest.fixture(
+    params=[
+        80,
+        pytest.param(40, marks=pytest.mark.slow),
+        pytest.param(0, marks=pytest.mark.slow),
+    ],
+    ids=["80 columns", "40 columns", "piped"],
+)
 def shown(request: pytest.FixtureRequest) -> str:
     """Every lesson of the corpus, remedies included."""
     command = (sys.executable, "-m", "tests.support.screen")

@@ -11,12 +11,12 @@ from checks.lab import Lab, all_labs
 from checks.stage import Person
 from tests.support import course
 
-PEOPLE = [Person(f"user-p{number}", Path("kubeconfig")) for number in range(3)]
+PEOPLE = [Person(f"user-p{number}", Path("kubeconfig")) for number in range(course.GROUP)]
 
 
 @pytest.mark.parametrize("seed", ["", "7"])
 def test_each_lab_is_done_and_each_way_comes(seed: str) -> None:
-    pupils = [one for group in course.groups_of(PEOPLE, seed) for one in group]
+    pupils = course.group(PEOPLE, seed)
     assert {name for one in pupils for name in one.ways} == {lab.name for lab in all_labs()}
     assert {way for one in pupils for way in one.ways.values()} == {
         "right",
@@ -24,7 +24,7 @@ def test_each_lab_is_done_and_each_way_comes(seed: str) -> None:
         "unseen",
         "skipped",
     }
-    again = [one for group in course.groups_of(PEOPLE, seed) for one in group]
+    again = course.group(PEOPLE, seed)
     assert [one.ways for one in again] == [one.ways for one in pupils]
     assert [one.answers for one in again] == [one.answers for one in pupils]
 

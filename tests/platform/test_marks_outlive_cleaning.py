@@ -1,7 +1,8 @@
-"""A class does all the labs in the order of their pages, and cleans up after each as its page
-tells: every mark is the expected one, before and after.
+"""A class of thirty does all the labs in the order of their pages, and cleans up after each as its
+page tells: every mark is the expected one, before and after.
 
-The suite plays three people; CAHIER_CLASSE=30 a class, CAHIER_GRAINE draws another one.
+It is played by threes, who work together. CAHIER_CLASSE=6 plays fewer, CAHIER_GRAINE draws another
+class.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import csv
 import json
 import os
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,11 +30,10 @@ from checks.stage import Person, run_in_shell
 from tests.support import course
 from tests.support.course import Done, Pupil
 
-COUNT = int(os.environ.get("CAHIER_CLASSE", "3"))
+COUNT = int(os.environ.get("CAHIER_CLASSE", "30"))
 SEED = os.environ.get("CAHIER_GRAINE", "")
-AT_ONCE = 2  # groups that work: the node has no room for the pods of a whole class
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600 + 240 * COUNT)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
 Grade = Mapping[str, Any]
 
@@ -219,9 +218,7 @@ def _check_bounds(teacher: Teacher, when: str, done: Done, counted: Marks, marks
 # -- the course ------------------------------------------------------------------------------------
 
 
-def _course(
-    teacher: Teacher, group: Sequence[Pupil], stopping: threading.Event
-) -> tuple[Sequence[Done], Marks]:
+def _course(teacher: Teacher, group: Sequence[Pupil]) -> tuple[Sequence[Done], Marks]:
     """A group does all the labs, one after the other; what came of each, and its marks after it."""
     dones: list[Done] = []
     grades: dict[tuple[str, str], Grade] = {}
@@ -229,8 +226,6 @@ def _course(
     with ThreadPoolExecutor(len(group)) as pool:
         for lab in all_labs():
             theirs = [one for one in group if one.does(lab)]
-            if stopping.is_set():
-                break
             if not theirs:
                 continue
             if lab.about.setup.colleague_commands:
@@ -259,27 +254,20 @@ def own_shells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks.stage, "run_in_shell", run_in_shell)
 
 
+@pytest.mark.first  # each group is minutes long
+@pytest.mark.parametrize("number", range(max(COUNT // course.GROUP, 1)))
 @pytest.mark.usefixtures("own_shells")
 def test_marks_outlive_the_pages_own_cleaning(
-    new_person: Callable[..., Person], admin: Api, admin_kubeconfig: Path, tmp_path: Path
+    number: int,
+    new_person: Callable[..., Person],
+    admin: Api,
+    admin_kubeconfig: Path,
+    tmp_path: Path,
 ) -> None:
-    print(f"CAHIER_CLASSE={COUNT} CAHIER_GRAINE={SEED}")
-    began = time.monotonic()
+    began, labs = time.monotonic(), all_labs()
     teacher = Teacher(people.create_teacher(admin, admin_kubeconfig), tmp_path)
-    groups = course.groups_of([new_person("m") for _ in range(COUNT)], SEED)
-    stopping = threading.Event()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        try:
-            ran = [*pool.map(lambda group: _course(teacher, group, stopping), groups)]
-        except BaseException:  # Ctrl-C, or what no other group will mend
-            stopping.set()
-            raise
-    dones = [done for those, _marks in ran for done in those]
-    seen = Marks(
-        {key: one for _, marks in ran for key, one in marks.grades.items()},
-        {key: one for _, marks in ran for key, one in marks.moodle.items()},
-    )
-    pupils, labs = [one for group in groups for one in group], all_labs()
+    pupils = course.group([new_person("m") for _ in range(course.GROUP)], f"{SEED} {number}")
+    dones, seen = _course(teacher, pupils)
     end = teacher.grade("fin", pupils, labs)
     late = teacher.grade("tard", pupils, labs, "--historique", str(tmp_path / "other.sqlite"))
     ignored = teacher.grade("ignorer", pupils, labs, "--recus", "ignorer")
@@ -300,7 +288,7 @@ def test_marks_outlive_the_pages_own_cleaning(
     minutes = (time.monotonic() - began) / 60
     ways = {way: sum(done.way == way for done in dones) for way in sorted({d.way for d in dones})}
     print(
-        f"{len(pupils)} people, {len(labs)} labs, {len(dones)} plays {ways}, {minutes:.1f} minutes,"
-        f" {teacher.compared} comparisons, {len(teacher.wrong)} wrong"
+        f"group {number}: {len(dones)} plays {ways}, {minutes:.1f} minutes, "
+        f"{teacher.compared} comparisons, {len(teacher.wrong)} wrong"
     )
     assert not teacher.wrong, "\n\n".join(teacher.wrong)

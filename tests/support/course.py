@@ -32,6 +32,8 @@ from tests.support.laws import first_failed
 
 Way = Literal["right", "wrong", "unseen", "skipped"]
 """How somebody does a lab. `unseen`: rightly, and without verifying."""
+GROUP = 3
+"""People who do the labs of several together."""
 _DECK: Sequence[Way] = ("right", "right", "wrong", "unseen", "skipped")
 _CAST = re.compile(r"\b(alice|bob|chloe)\b")
 _CLEANING = re.compile(r"^## Nettoyer$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -80,28 +82,23 @@ class Pupil:
 # -- what is drawn ---------------------------------------------------------------------------------
 
 
-def groups_of(people: Sequence[Person], seed: str) -> Sequence[Sequence[Pupil]]:
-    """The class by threes, the first of each with the base that the others relay, and what each
-    does of each lab. Every way comes back as often as it is in the deck."""
+def group(people: Sequence[Person], seed: str) -> Sequence[Pupil]:
+    """Those of a class who work together, the first with the base that the others relay, and what
+    each does of each lab. Every way comes back as often as it is in the deck."""
     chance = random.Random(seed)
-    count = max(len(people) // 3, 1)
     deck = _shuffled(_DECK, chance)
-    groups = [
-        [Pupil(person, _role(place, chance)) for place, person in enumerate(people[number::count])]
-        for number in range(count)
-    ]
-    for group in groups:
-        for place, pupil in enumerate(group):
-            others = [one for one in group if one is not pupil]
-            pupil.colleague, pupil.third = others[0], others[-1] if len(others) > 1 else None
-            pupil.ways = {lab.name: next(deck) for lab in all_labs() if pupil.does(lab)}
-            pupil.answers = {
-                lab.name: _answer(lab, pupil.ways[lab.name], chance)
-                for lab in all_labs()
-                if pupil.ways.get(lab.name, "skipped") != "skipped"
-            }
-            assert place == 0 or pupil.colleague is group[0]
-    return groups
+    pupils = [Pupil(person, _role(place, chance)) for place, person in enumerate(people)]
+    for place, pupil in enumerate(pupils):
+        others = [one for one in pupils if one is not pupil]
+        pupil.colleague, pupil.third = others[0], others[-1] if len(others) > 1 else None
+        pupil.ways = {lab.name: next(deck) for lab in all_labs() if pupil.does(lab)}
+        pupil.answers = {
+            lab.name: _answer(lab, pupil.ways[lab.name], chance)
+            for lab in all_labs()
+            if pupil.ways.get(lab.name, "skipped") != "skipped"
+        }
+        assert place == 0 or pupil.colleague is pupils[0]
+    return pupils
 
 
 def _role(place: int, chance: random.Random) -> Literal["relaie", "possède", ""]:

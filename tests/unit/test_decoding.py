@@ -38,6 +38,7 @@ NAMED = {"name": "a"}
 WHOLE = {**NAMED, "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "kind", "value"),
     [

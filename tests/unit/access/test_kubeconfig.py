@@ -81,6 +81,7 @@ def ours(answers: Answers) -> tuple[str, Asked]:
     return "", seen(answers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 def test_what_kubectl_refuses_is_refused(
     row: Row, api: tuple[Pretender, bytes], elsewhere: Path, monkeypatch: pytest.MonkeyPatch

@@ -56,6 +56,7 @@ def everything_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_person_costs_few_requests_whatever_the_class(api: WatchedApi, tmp_path: Path) -> None:
     counted = []
     for size in _SIZES:
@@ -66,6 +67,7 @@ def test_a_person_costs_few_requests_whatever_the_class(api: WatchedApi, tmp_pat
     assert (large - small) / (many - few) <= _EACH
 
 
+@pytest.mark.slow
 def test_it_finds_what_asking_everything_finds(
     api: WatchedApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,6 +165,7 @@ def test_what_was_proven_before_goes_too(book: GradeBook, tmp_path: Path) -> Non
     assert len(book.taken()) == 2
 
 
+@pytest.mark.slow
 def test_while_the_platform_is_down_nothing_is_lost_and_it_is_said_once(
     front: GradeBook, tmp_path: Path
 ) -> None:

@@ -150,6 +150,7 @@ def test_it_is_asked_again_after_a_failure(book: GradeBook, tmp_path: Path, serv
     assert len(book.taken()) == len(book.columns()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", ["token", "lineitems", "results", "scores"])
 @pytest.mark.parametrize("code", [500, 502, 429])
 @pytest.mark.usefixtures("at_once")
@@ -277,6 +278,7 @@ BODIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", ["token", "lineitems", "results", "scores", "memberships"])
 @pytest.mark.usefixtures("hasty")
 def test_whatever_it_answers_is_a_trouble_or_a_mark(

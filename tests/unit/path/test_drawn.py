@@ -101,10 +101,13 @@ def _ended(scene: Scene, origin: Origin, way: Way) -> Attempt:
     return Attempt(trouble is None, trouble, trouble.value if trouble else "", _PROBE)
 
 
-def test_the_first_broken_hop_is_named_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("drawn", [200, pytest.param(DRAWN, marks=pytest.mark.slow)])
+def test_the_first_broken_hop_is_named_and_no_other(
+    drawn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     matrix: Counter[tuple[str, str]] = Counter()
     wrong = []
-    for number in range(DRAWN):
+    for number in range(drawn):
         scene = Drawing(f"dessin {number}", _VILLAGE["namespace"]).scene()
         monkeypatch.setattr(
             "checks.path.inside.attempts", lambda origin, ways, it=scene: ended(it, origin, ways)
