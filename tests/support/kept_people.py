@@ -1,5 +1,5 @@
-"""Learners whose namespace, once a case is over, is again just what it was made before it: the next
-case that begins alike is spared a namespace and the launch of a database.
+"""Learners whose namespace, once a case is over, is again just what it was before it: the next case
+that begins alike is spared a namespace and the launch of a database.
 
 Nothing is supposed. What a case has added is taken away; then all that the namespace holds, object
 by object, and what its databases hold have to be what they were at first. Whoever does not come
