@@ -36,6 +36,7 @@ from checks.path.protocols import Client
 from checks.path.selections import broken_service
 
 _STAYS = 1.0  # seconds: a server that waits for its client to speak says nothing
+_AT_ONCE = 0.2  # the same, of a tunnel that leads nowhere: what stays, the pod itself shows
 _LEAVES = 5.0  # the same, of a server that left another client: its node tells it a second later
 # the API server counts in seconds, when and since when; so does this machine, of its own start
 _SAME_AGE = timedelta(seconds=2)
@@ -238,13 +239,17 @@ def _tried(
     """A connection to the local port, and what the pod shows of it; where it shows none, one by a
     tunnel of our own: the two together tell whether the tunnel, or what it leads to, is at
     fault."""
-    said = ""
+    said, found = "", None
     try:
         with view.machine.connect(tunnel.local_port) as connection:
-            stays_open(connection)
+            stays_open(connection, _AT_ONCE)
+        found = _where_it_arrives(view, tunnel)
+        if found is None or found[1] is not Proof.TRIED:
+            # the pod does not show that they are taken: they have to last
+            with view.machine.connect(tunnel.local_port) as connection:
+                stays_open(connection)
     except OSError as silence:
-        said = str(silence)
-    found = None if said else _where_it_arrives(view, tunnel)
+        said, found = str(silence), None
     if found is not None:
         pod, proof = found
         yield passed(Kind.TUNNEL, words, f"mène au pod {pod.name}, port {tunnel.port}", proof)
