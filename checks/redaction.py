@@ -338,10 +338,16 @@ def _without_end(text: str) -> str:
     """The text without the beginning of a secret that its end was cut in."""
     tail = text.rstrip("….\"' \n")
     for form in _known.forms:
-        head = form[:_CUT]
-        if _WORDS.fullmatch(head):  # a sentence may end so by itself
+        head = _odd_beginning(form)
+        if not head:
             continue
         at = tail.rfind(head) if head in tail[-len(form) :] else -1
         if at >= 0 and form.startswith(tail[at:]):
             return text[:at] + MASK + text[len(tail) :]
     return text
+
+
+def _odd_beginning(form: str) -> str:
+    """The shortest beginning of a secret with which no sentence ends by itself, "" for none."""
+    beginnings = (form[:end] for end in range(min(_CUT, len(form)), len(form) + 1))
+    return next((one for one in beginnings if not _WORDS.fullmatch(one)), "")
