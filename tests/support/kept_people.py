@@ -95,15 +95,20 @@ class KeptPeople:
             if _is_replaced(there, at_first.objects):
                 return False
             self._content.remove(namespace, there.keys() - at_first.objects.keys())
-            self._content.take_away(namespace, at_first.bases)
             for _ in tries(_GOES_SECONDS, _POLL_SECONDS):
                 there = self._content.objects(namespace)
                 if there.keys() <= at_first.objects.keys():
                     break
-            bases = self._content.bases(namespace)
+            return there == at_first.objects and self._bases_come_back(namespace, at_first.bases)
         except CahierError:
             return False
-        return there == at_first.objects and bases == at_first.bases
+
+    def _bases_come_back(self, namespace: str, at_first: Bases) -> bool:
+        now = self._content.bases(namespace)
+        if now != at_first:
+            self._content.take_away(namespace, at_first, now)
+            now = self._content.bases(namespace)
+        return now == at_first
 
 
 def _is_replaced(there: Objects, at_first: Objects) -> bool:

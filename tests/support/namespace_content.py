@@ -70,13 +70,12 @@ class NamespaceContent:
         are told (pg_hba.conf)."""
         return {pod: self._base(namespace, pod) for pod in self._servers(namespace)}
 
-    def take_away(self, namespace: str, at_first: Bases) -> None:
-        """Drop the databases and the accounts that were made since."""
+    def take_away(self, namespace: str, at_first: Bases, now: Bases) -> None:
+        """Drop the databases and the accounts that were made between the two."""
         for pod, before in at_first.items():
-            now = self._base(namespace, pod)
-            for name in now.databases - before.databases:
+            for name in now[pod].databases - before.databases:
                 self._said(namespace, pod, f"DROP DATABASE {_quoted(name)} WITH (FORCE)")
-            made = ", ".join(map(_quoted, sorted(now.accounts - before.accounts)))
+            made = ", ".join(map(_quoted, sorted(now[pod].accounts - before.accounts)))
             if made:
                 for name in sorted(before.databases):
                     self._said(namespace, pod, f"DROP OWNED BY {made} CASCADE", name)
