@@ -95,6 +95,8 @@ class _Known:
         self.forms: tuple[str, ...] = ()
         self.wrapped: tuple[str, ...] = ()
         """The longer ones, without the blanks that they hold."""
+        self.beginnings: tuple[tuple[str, str], ...] = ()
+        """Beside each form, its shortest beginning that no sentence ends with by itself."""
 
     def add(self, secret: str) -> None:
         with self._lock:
@@ -103,6 +105,10 @@ class _Known:
                 wrapped = {_GAP.sub("", form) for form in new if len(form) >= _WRAPPED}
                 self.forms = tuple(sorted({*self.forms, *new}, key=len, reverse=True))
                 self.wrapped = tuple(sorted({*self.wrapped, *wrapped}, key=len, reverse=True))
+                odd = {(_odd_beginning(form), form) for form in new} - {("", form) for form in new}
+                self.beginnings = tuple(
+                    sorted({*self.beginnings, *odd}, key=lambda one: len(one[1]), reverse=True)
+                )
 
 
 _known = _Known()
@@ -337,11 +343,8 @@ def _without_wrapped(text: str) -> str:
 def _without_end(text: str) -> str:
     """The text without the beginning of a secret that its end was cut in."""
     tail = text.rstrip("….\"' \n")
-    for form in _known.forms:
-        head = _odd_beginning(form)
-        if not head:
-            continue
-        at = tail.rfind(head) if head in tail[-len(form) :] else -1
+    for head, form in _known.beginnings:
+        at = tail.rfind(head) if head in tail else -1
         if at >= 0 and form.startswith(tail[at:]):
             return text[:at] + MASK + text[len(tail) :]
     return text

@@ -83,13 +83,16 @@ class Stage:
 
     def apply(self, files: Mapping[str, str], person: Person | None = None) -> None:
         """`kubectl apply` of the files, in the order of their names. Raises CahierError."""
+        if not files:
+            return
         who = person or self.learner
         with scratch() as folder:
-            for name, text in sorted(files.items()):
+            for name, text in files.items():
                 path = Path(folder) / name
                 path.write_text(self.translate(text), encoding="utf-8")
-                self.on_command(who.namespace, f"kubectl apply -f {name}")
-                run_in_shell(f"kubectl apply -f {name}", who, Path(folder))
+            command = " ".join(("kubectl apply", *(f"-f {name}" for name in sorted(files))))
+            self.on_command(who.namespace, command)
+            run_in_shell(command, who, Path(folder))
 
     def run(self, commands: Sequence[str], person: Person | None = None) -> None:
         """Run commands in order; one that ends with ` &` stays open. Raises CahierError."""

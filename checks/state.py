@@ -102,6 +102,13 @@ def remember(place: str, verdict: Verdict, options: LastOptions) -> None:
     save(memory)
 
 
+def forget(server: str, namespace: str) -> None:
+    """Remember nothing of somebody who is no longer: another of the same name begins anew."""
+    memory = load()
+    if memory.places.pop(f"{server} {namespace}", None) is not None:
+        save(memory)
+
+
 def remember_folder(place: str, lab: str, copied: Path) -> None:
     """Note where the files of a lab were copied."""
     memory = load()

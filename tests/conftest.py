@@ -20,6 +20,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 import checks.stage
+from checks import redaction
 from checks.access.kubernetes_api import Api
 from checks.stage import Person
 from tests.support.typed import without_a_shell
@@ -134,6 +135,12 @@ def new_resident(
 ) -> Iterator[Callable[..., Person]]:
     """Makes people who stay for all tests of a file."""
     yield from _people(admin, admin_kubeconfig, tmp_path_factory)
+
+
+@pytest.fixture(autouse=True)
+def nothing_known_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of ours only knows the secrets that it has read; a worker plays some thousand."""
+    monkeypatch.setattr(redaction, "_known", redaction._Known())
 
 
 @pytest.fixture(scope="session", autouse=True)

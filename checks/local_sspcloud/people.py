@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from checks import installation
+from checks import installation, state
 from checks.access import kubeconfig
 from checks.errors import AccessError, CahierError, Refused, UsageError
 from checks.facts import OWNER_BINDING
@@ -134,9 +134,11 @@ def create_teacher(api: Api, admin: Path) -> Path:
 
 
 def remove_person(api: Api, name: str) -> None:
-    """Remove a learner's namespace, which the cluster empties in the background, and kubeconfig."""
+    """Remove a learner's namespace, which the cluster empties in the background, their kubeconfig
+    and their progress on this machine."""
     with contextlib.suppress(OSError):
         kubeconfig_path(name).unlink()
+    state.forget(api.server, namespace_of(name))
     remove_namespace(api, namespace_of(name))
 
 

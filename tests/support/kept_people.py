@@ -84,10 +84,7 @@ class KeptPeople:
         return NamespaceContent(self.admin)
 
     def _comes_back(self, person: Person) -> bool:
-        memory = state.load()
-        for place in [one for one in memory.places if person.namespace in one]:
-            del memory.places[place]
-        state.save(memory)
+        state.forget(self.admin.server, person.namespace)
         at_first, namespace = self._at_first[person.namespace], person.namespace
         person.kubeconfig.write_text(at_first.kubeconfig, encoding="utf-8")
         try:

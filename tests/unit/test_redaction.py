@@ -29,11 +29,6 @@ from checks.redaction import (
 )
 
 
-@pytest.fixture(autouse=True)
-def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redaction, "_known", redaction._Known())
-
-
 def forms(secret: str) -> Iterator[str]:
     """How a secret may be met, written without the code under test."""
     yield secret

@@ -54,6 +54,14 @@ def test_what_was_right_once_stays_done() -> None:
         assert _progress(progress).startswith("✔ terminé le ")
 
 
+def test_somebody_who_is_no_longer_leaves_nothing() -> None:
+    for place in (PLACE, "https://cluster user-bob", "https://elsewhere user-alice"):
+        state.remember(place, said(), NOBODY)
+    for _ in range(2):  # twice is harmless
+        state.forget("https://cluster", "user-alice")
+    assert [*state.load().places] == ["https://cluster user-bob", "https://elsewhere user-alice"]
+
+
 def test_what_was_lost_since_is_said_and_takes_nothing_away() -> None:
     console = Console(width=200, record=True, file=io.StringIO())
     show(console, find_lab("tp5"), said("un_tunnel_ecoute_sur_votre_poste"), {}, done=1_700_000_000)
