@@ -93,20 +93,23 @@ def base_values(cluster: Cluster, key: str) -> Sequence[str]:
 
 def _roles(cluster: Cluster) -> Sequence[Role]:
     pod = base(cluster)[1]
-    own = {*administrators(pod), *base_values(cluster, "username")}
-    return [
+    known = administrators(pod)
+    own = {*known, *base_values(cluster, "username")}
+    found = [
         Role(
             name=item["name"],
             login=item["login"],
             stored=item["stored"],
             expired=item["expired"],
             powers=tuple(item["powers"]),
-            within=tuple(item["within"]),
-            databases=tuple(item["databases"]),
+            within=tuple(sorted(item["within"])),
+            databases=tuple(sorted(item["databases"])),
             platform=item["served"] or item["name"] in own,
         )
         for item in json.loads(_ask_server(cluster, pod, _ROLES))
     ]
+    # the server gives them in the order in which they were last changed
+    return sorted(found, key=lambda role: (role.name not in known, not role.platform, role.name))
 
 
 def roles(cluster: Cluster) -> Sequence[Role]:
