@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from socket import socket
 
-from checks.capabilities import Cluster, Probe
+from checks.capabilities import Probe
 from checks.diagnosis.workloads.program_logs import cleaned
 from checks.exchange.http import HttpAnswer, NotHttp, get
 from checks.facts import ForwardRefused
@@ -40,13 +40,6 @@ def page(probe: Probe, target: str, host: str) -> Page:
     except (NotHttp, ForwardRefused) as silence:
         said = probe.said(target).strip().splitlines()
         return Silence(str(silence), cleaned(said[-1]).rpartition(" E ")[2] if said else "")
-
-
-def pages(cluster: Cluster, asked: Mapping[str, str]) -> Mapping[str, Page]:
-    """What « / » gives to a client of the namespace, by the name under which it is called; `asked`:
-    the target of each."""
-    with cluster.probe(sorted(set(asked.values()))) as probe:
-        return {host: page(probe, target, host) for host, target in asked.items()}
 
 
 @dataclass(frozen=True)

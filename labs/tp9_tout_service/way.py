@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
-from checks.capabilities import Cluster
+from checks.capabilities import Cluster, Probe
 from checks.diagnosis.connections.dns import require_dns
 from checks.diagnosis.connections.sockets import Connection, established
 from checks.diagnosis.workloads.program_logs import Trouble, last_words, told
@@ -18,21 +20,38 @@ from checks.objects.parts import named
 
 from . import lessons
 from .front import FRONT, RELAY, again, astray, pods, port
-from .trials import BROWSERS, Held, Page, Silence, held, pages
+from .trials import BROWSERS, Held, Page, Silence, held, page
 from .websocket import NotWebSocket
 
 BY_THE_RELAY = ("relais", "localhost")
 """How the page is called through the relay: by its Service, and by the end of a tunnel."""
 
 
+@dataclass(frozen=True)
+class Visit:
+    """What a client of the namespace gets: the pages, by the name under which it calls, then, where
+    the relay gives its own, the WebSockets; None where they were not tried, or could not be."""
+
+    pages: Mapping[str, Page]
+    websockets: Held | None
+
+
+def _visit(cluster: Cluster) -> Visit:
+    asked = {FRONT.name: FRONT.address(cluster)}
+    asked |= dict.fromkeys(BY_THE_RELAY, RELAY.address(cluster))
+    with cluster.probe(sorted(set(asked.values()))) as probe:
+        met = {host: page(probe, target, host) for host, target in asked.items()}
+        given = (one for host, one in met.items() if host in BY_THE_RELAY)
+        if any(isinstance(one, Silence) or one.status >= 400 for one in given):
+            return Visit(met, None)
+        with suppress(Unverifiable):
+            return Visit(met, _held(cluster, probe))
+    return Visit(met, None)
+
+
 def answered(cluster: Cluster) -> Mapping[str, Page]:
     """What a client of the namespace gets, by the name under which it calls: asked once."""
-    return cluster.once(_answered)
-
-
-def _answered(cluster: Cluster) -> Mapping[str, Page]:
-    through = dict.fromkeys(BY_THE_RELAY, RELAY.address(cluster))
-    return pages(cluster, {FRONT.name: FRONT.address(cluster), **through})
+    return cluster.once(_visit).pages
 
 
 def own_pages(cluster: Cluster) -> Sequence[HttpAnswer]:
@@ -131,19 +150,22 @@ def page_refused(cluster: Cluster) -> Wrong | None:
 def websockets(cluster: Cluster) -> Held:
     """The WebSockets that are held through the relay: tried once. Raises Unverifiable where they
     are, and not in a pod of the dashboard."""
-    return cluster.once(_websockets)
+    return cluster.once(_visit).websockets or cluster.once(_websockets)
 
 
 def _websockets(cluster: Cluster) -> Held:
-    target = RELAY.address(cluster)
+    with cluster.probe([RELAY.address(cluster)]) as probe:
+        return _held(cluster, probe)
+
+
+def _held(cluster: Cluster, probe: Probe) -> Held:
     before = _shown(cluster)
     arrived: list[int] = []
-    with cluster.probe([target]) as probe:
-        met = held(
-            partial(probe.connect, target),
-            RELAY.name,
-            lambda: arrived.append(len(_shown(cluster) - before)),
-        )
+    met = held(
+        partial(probe.connect, RELAY.address(cluster)),
+        RELAY.name,
+        lambda: arrived.append(len(_shown(cluster) - before)),
+    )
     if arrived and arrived[0] < BROWSERS:
         raise Unverifiable(
             "Des WebSockets sont ouverts par le relais, et les pods du tableau de bord n’en "

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +28,7 @@ from checks.local_sspcloud import people
 from checks.stage import Person, run_in_shell
 from tests.support import course
 from tests.support.course import Done, Pupil
+from tests.support.typed import typed
 
 COUNT = int(os.environ.get("CAHIER_CLASSE", "30"))
 SEED = os.environ.get("CAHIER_GRAINE", "")
@@ -61,21 +61,15 @@ class Teacher:
     def grade(
         self, name: str, pupils: Sequence[Pupil], labs: Sequence[Lab], *options: str
     ) -> Marks:
-        """`cahier noter`."""
+        """`cahier noter`, in this process: nobody else types meanwhile."""
         roster, folder = self.folder / f"{name}.csv", self.folder / name
         _write(roster, pupils)
-        command = ["cahier", "noter", str(roster), "--kubeconfig", str(self.kubeconfig)]
+        command = ["noter", str(roster), "--kubeconfig", str(self.kubeconfig), *options]
         if "--historique" not in options:
             command += ["--historique", str(self.folder / "history.sqlite")]
         names = ",".join(lab.short_name for lab in labs)
-        done = subprocess.run(
-            [*command, "--sortie", str(folder), "--labs", names, *options],
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-        )
-        assert done.returncode in (0, 3), done
+        done = typed([*command, "--sortie", str(folder), "--labs", names], None)
+        assert done.code in (0, 3), done
         notes = json.loads((folder / "notes.json").read_text(encoding="utf-8"))
         moodle = csv.reader((folder / "notes-moodle.csv").read_text("utf-8").splitlines())
         return Marks(
@@ -89,7 +83,7 @@ class Teacher:
                 for identifier, _email, *marks in [*moodle][1:]
                 for lab, mark in zip(labs, marks[:-1], strict=True)
             },
-            done.stdout,
+            done.said,
         )
 
     def compare(self, when: str, done: object, found: object, expected: object) -> None:
