@@ -35,6 +35,7 @@ _TIMEOUT = (5, 20)  # seconds: to connect, to read
 _WATCH = 60
 _LATE = 5  # seconds that it may last more
 _NOT_AGAIN = 2.0  # seconds in which a server that was waited for in vain is not asked again
+_CLOCK = 5.0  # seconds to say what time it is
 _COUNTED, _PAUSE = 5.0, 0.1  # seconds: for a quota to be counted, between two tries
 # What is made at the same time counts in the same quota, and only one of them is written at once:
 # https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
@@ -194,7 +195,7 @@ class Api:
         Raises AccessError."""
         return self._settings.context(), self._settings.server_name
 
-    def clock(self, seconds: float) -> datetime | None:
+    def clock(self, seconds: float = _CLOCK) -> datetime | None:
         """What time it is for the API server, to the second; None when it does not say. Raises
         ClusterLost.
 

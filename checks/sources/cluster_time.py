@@ -9,7 +9,6 @@ from checks.access.kubernetes_api import Api
 from checks.errors import CahierError
 from checks.waiting import Deadline
 
-_CLOCK = 5.0  # seconds for the API server to say what time it is
 _HOLDS = 1800.0  # seconds for which its difference to this machine's clock holds
 
 
@@ -40,7 +39,7 @@ class ClusterTime:
         with self._turn:
             if self._holds.passed:
                 try:
-                    said = self._api.clock(_CLOCK)
+                    said = self._api.clock()
                 except CahierError:
                     said = None
                 self._known = said - datetime.now(UTC) if said else timedelta(0)

@@ -29,7 +29,6 @@ from checks.sources.live_reading import LiveReading
 from checks.sources.probes import Probe, enforces_policies, probe
 
 _LISTED_AT_ONCE = 8
-_CLOCK = 5.0  # seconds to ask what time it is
 
 
 class LiveCluster(LiveReading):
@@ -124,7 +123,7 @@ class LiveCluster(LiveReading):
 
     def clock(self) -> datetime | None:
         """What time it is for the API server."""
-        return self.api.clock(_CLOCK)
+        return self.api.clock()
 
     def secret_values(self, name: str) -> Mapping[str, str] | None:
         """Decoded values of a Secret, None when there is no such Secret; fetched each time, never

@@ -38,7 +38,6 @@ _SETTLES = 3.0  # seconds: a policy takes effect on a new pod within one, on an 
 _GONE = 3.0  # seconds to take a probe away, should the first answers be bad
 _MADE = 1.5  # seconds for a request that was cut to be carried out nevertheless
 _OVER = timedelta(minutes=5)  # the longest that a run keeps a probe, with a wide margin
-_CLOCK = 5.0  # seconds to ask what time it is
 _PAUSE = 0.2
 _FIRST_PORT = 6001
 _ECHO = "PIPE"
@@ -357,5 +356,5 @@ def _is_over(api: Api, path: str, pod: PodObject) -> bool:
         return has_ended(whose) or (whose == mark() and path not in _placed)
     if pod.status.reason == "DeadlineExceeded":
         return True
-    now = api.clock(_CLOCK)
+    now = api.clock()
     return now is not None and now - datetime.fromisoformat(pod.metadata.creation_timestamp) > _OVER
