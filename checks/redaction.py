@@ -105,7 +105,7 @@ class _Known:
                 wrapped = {_GAP.sub("", form) for form in new if len(form) >= _WRAPPED}
                 self.forms = tuple(sorted({*self.forms, *new}, key=len, reverse=True))
                 self.wrapped = tuple(sorted({*self.wrapped, *wrapped}, key=len, reverse=True))
-                odd = {(_odd_beginning(form), form) for form in new} - {("", form) for form in new}
+                odd = {(head, form) for form in new if (head := _odd_beginning(form))}
                 self.beginnings = tuple(
                     sorted({*self.beginnings, *odd}, key=lambda one: len(one[1]), reverse=True)
                 )
@@ -344,7 +344,7 @@ def _without_end(text: str) -> str:
     """The text without the beginning of a secret that its end was cut in."""
     tail = text.rstrip("….\"' \n")
     for head, form in _known.beginnings:
-        at = tail.rfind(head) if head in tail else -1
+        at = tail.rfind(head, max(0, len(tail) - len(form)))
         if at >= 0 and form.startswith(tail[at:]):
             return text[:at] + MASK + text[len(tail) :]
     return text

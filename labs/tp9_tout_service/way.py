@@ -41,11 +41,10 @@ def _visit(cluster: Cluster) -> Visit:
     asked |= dict.fromkeys(BY_THE_RELAY, RELAY.address(cluster))
     with cluster.probe(sorted(set(asked.values()))) as probe:
         met = {host: page(probe, target, host) for host, target in asked.items()}
-        given = (one for host, one in met.items() if host in BY_THE_RELAY)
-        if any(isinstance(one, Silence) or one.status >= 400 for one in given):
-            return Visit(met, None)
-        with suppress(Unverifiable):
-            return Visit(met, _held(cluster, probe))
+        given = (met[host] for host in BY_THE_RELAY)
+        if all(isinstance(one, HttpAnswer) and one.status < 400 for one in given):
+            with suppress(Unverifiable):
+                return Visit(met, _held(cluster, probe))
     return Visit(met, None)
 
 
