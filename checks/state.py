@@ -102,10 +102,15 @@ def remember(place: str, verdict: Verdict, options: LastOptions) -> None:
     save(memory)
 
 
-def forget(server: str, namespace: str) -> None:
+def place_at(server: str, namespace: str) -> str:
+    """Where progress is remembered for: the cluster's address and the namespace."""
+    return f"{server} {namespace}"
+
+
+def forget(place: str) -> None:
     """Remember nothing of somebody who is no longer: another of the same name begins anew."""
     memory = load()
-    if memory.places.pop(f"{server} {namespace}", None) is not None:
+    if memory.places.pop(place, None) is not None:
         save(memory)
 
 

@@ -93,6 +93,7 @@ def where_am_i() -> None:
 def _told_place(console: Console) -> str:
     """Tell where kubectl's configuration leads, or why nowhere; that place, as what is remembered
     names it, or ""."""
+    from checks import state
     from checks.access import kubeconfig
     from checks.output import marked
 
@@ -105,7 +106,7 @@ def _told_place(console: Console) -> str:
     context = credentials.context or "du pod"
     told = "Contexte [bold]{}[/], namespace [bold]{}[/]"
     console.print(marked(told, context, credentials.namespace))
-    return f"{credentials.server} {credentials.namespace}"
+    return state.place_at(credentials.server, credentials.namespace)
 
 
 def list_labs() -> None:

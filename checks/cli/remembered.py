@@ -141,15 +141,15 @@ def base_of(lab: Lab, cluster: Cluster) -> str:
 
 
 def place_of(kubeconfig: str | None, namespace: str | None) -> str:
-    """Where progress is remembered for: the cluster's address and the namespace; "" without
-    configuration."""
+    """Where progress is remembered for; "" without configuration."""
+    from checks import state
     from checks.access import kubeconfig as configuration
 
     try:
         credentials = configuration.read(kubeconfig)
     except AccessError:  # told by whoever needs the cluster
         return ""
-    return f"{credentials.server} {namespace or credentials.namespace}"
+    return state.place_at(credentials.server, namespace or credentials.namespace)
 
 
 def _words(colleagues: Sequence[str], users: Sequence[str], port: int | None) -> str:

@@ -410,8 +410,10 @@ def tell(
 
 
 def place(cluster: LiveCluster) -> str:
-    """Where progress is remembered for: the cluster's address and the namespace."""
-    return f"{cluster.credentials.server} {cluster.namespace}"
+    """Where progress is remembered for."""
+    from checks import state
+
+    return state.place_at(cluster.credentials.server, cluster.namespace)
 
 
 def parse_duration(text: str, option: str = "--delai") -> float:

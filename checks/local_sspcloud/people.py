@@ -138,7 +138,7 @@ def remove_person(api: Api, name: str) -> None:
     and their progress on this machine."""
     with contextlib.suppress(OSError):
         kubeconfig_path(name).unlink()
-    state.forget(api.server, namespace_of(name))
+    state.forget(state.place_at(api.credentials.server, namespace_of(name)))
     remove_namespace(api, namespace_of(name))
 
 

@@ -84,7 +84,7 @@ class KeptPeople:
         return NamespaceContent(self.admin)
 
     def _comes_back(self, person: Person) -> bool:
-        state.forget(self.admin.server, person.namespace)
+        state.forget(state.place_at(self.admin.credentials.server, person.namespace))
         at_first, namespace = self._at_first[person.namespace], person.namespace
         person.kubeconfig.write_text(at_first.kubeconfig, encoding="utf-8")
         try:

@@ -58,7 +58,7 @@ def test_somebody_who_is_no_longer_leaves_nothing() -> None:
     for place in (PLACE, "https://cluster user-bob", "https://elsewhere user-alice"):
         state.remember(place, said(), NOBODY)
     for _ in range(2):  # twice is harmless
-        state.forget("https://cluster", "user-alice")
+        state.forget(state.place_at("https://cluster", "user-alice"))
     assert [*state.load().places] == ["https://cluster user-bob", "https://elsewhere user-alice"]
 
 
